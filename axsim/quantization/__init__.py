@@ -1,0 +1,1 @@
+"""Storage dtypes, quantisation parameters, integer and bf16 arithmetic, precision analysis."""

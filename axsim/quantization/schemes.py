@@ -1,0 +1,169 @@
+"""Storage dtypes of a graph's tensors under a quantisation scheme, and stored weight sizes.
+
+Only the standard library is imported: the timing-only run uses this module and must start at once.
+
+Rules (DESIGN.md, Numerics):
+
+* vision ``u8``/``u16``: activations of that dtype; matrix weights S8, their bias S32; norm and
+  layer-scale vectors f32; other elementwise operands (position embedding, class token) in the
+  activation dtype. The graph's output leaves the NPU dequantised, as f32.
+* vision ``bf16``: activations bf16, matrix weights S8, bias and vectors f32.
+* decoder: activations (hidden states, K, V, mask) in the hidden dtype, matrix weights in the
+  weight dtype, norm vectors, bias and RoPE tables f32.
+
+Tensors that the builder declared as integer or boolean (pixels, indices, shapes) keep their dtype.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from fnmatch import fnmatchcase
+from typing import Literal
+
+from axsim.graph.ir import Graph, Tensor
+
+VisionDtype = Literal["u8", "u16", "bf16"]
+WeightDtype = Literal["s8", "s4", "bf16"]
+HiddenDtype = Literal["bf16", "f16", "f32"]
+Part = Literal["vision", "decoder", "head"]
+Place = Literal["dram", "disk"]
+
+MATRIX_OPS = frozenset({"Gemm", "MatMul", "Conv"})
+"""Operators whose weight operand (input 1) is a quantised matrix and whose input 2 is a bias."""
+
+S4_GROUP = 128
+"""Inputs that share one scale in S4 weights (``quant_group_size`` of the vendor's build)."""
+
+
+@dataclass(frozen=True, slots=True)
+class VisionScheme:
+    """``dtype`` for every activation; ``overrides`` maps tensor-name patterns (fnmatch) to
+    ``u8`` or ``u16``: the last pattern that matches an activation wins."""
+
+    dtype: VisionDtype = "u8"
+    overrides: Mapping[str, VisionDtype] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class DecoderScheme:
+    """Weight-only quantisation: w8a16 is ``DecoderScheme("s8", "bf16")``."""
+
+    weight_dtype: WeightDtype = "s8"
+    hidden_dtype: HiddenDtype = "bf16"
+
+
+Scheme = VisionScheme | DecoderScheme
+
+
+def assign(graph: Graph, scheme: Scheme) -> Graph:
+    """The graph with the storage dtype that ``scheme`` gives to each tensor.
+
+    Raises ``ValueError`` for an override pattern that matches no activation.
+    """
+    if isinstance(scheme, DecoderScheme):
+        return assign_decoder(graph, scheme.weight_dtype, scheme.hidden_dtype)
+    return assign_vision(graph, scheme.dtype, scheme.overrides)
+
+
+def assign_vision(
+    graph: Graph, dtype: VisionDtype, overrides: Mapping[str, VisionDtype] | None = None
+) -> Graph:
+    """Vision tower and projector: see the module's rules and :class:`VisionScheme`."""
+    quantised = dtype != "bf16"
+    roles = weight_roles(graph)
+    dtypes: dict[str, str] = {}
+    for name, tensor in graph.tensors.items():
+        if tensor.dtype not in _FLOATS:
+            continue
+        if tensor.kind in ("weight", "constant"):
+            role = roles.get(name, "vector")
+            if role == "matrix":
+                dtypes[name] = "s8"
+            elif role == "bias":
+                dtypes[name] = "s32" if quantised else "f32"
+            else:
+                dtypes[name] = dtype if role == "operand" else "f32"
+        elif tensor.kind == "output" and quantised:
+            dtypes[name] = "f32"
+        else:
+            dtypes[name] = dtype
+    activations = [n for n, t in graph.tensors.items() if t.kind == "activation" and n in dtypes]
+    for pattern, override in (overrides or {}).items():
+        matched = [n for n in activations if fnmatchcase(n, pattern)]
+        if not matched:
+            raise ValueError(f"no activation of graph {graph.name!r} matches {pattern!r}")
+        dtypes.update(dict.fromkeys(matched, override))
+    return graph.with_dtypes(dtypes)
+
+
+def assign_decoder(
+    graph: Graph, weight_dtype: WeightDtype = "s8", hidden_dtype: HiddenDtype = "bf16"
+) -> Graph:
+    """One decoder layer group, or the post graph (final norm and head)."""
+    roles = weight_roles(graph)
+    dtypes: dict[str, str] = {}
+    for name, tensor in graph.tensors.items():
+        if tensor.dtype not in _FLOATS:
+            continue
+        if tensor.kind in ("weight", "constant"):
+            dtypes[name] = weight_dtype if roles.get(name) == "matrix" else "f32"
+        else:
+            dtypes[name] = hidden_dtype
+    return graph.with_dtypes(dtypes)
+
+
+def weight_roles(graph: Graph) -> dict[str, str]:
+    """What each weight or constant is to the operators that read it.
+
+    ``matrix``: right operand of a matrix product; ``bias``: added to its sums; ``operand``: a
+    tensor of two or more dimensions (sizes above one) read by an elementwise or layout operator;
+    ``vector``: anything else (norm affine, layer scale, scalars).
+    """
+    roles: dict[str, str] = {}
+    for node in graph.nodes:
+        for index, name in enumerate(node.inputs):
+            if not name or graph.tensors[name].kind not in ("weight", "constant"):
+                continue
+            if node.op in MATRIX_OPS and index in (1, 2):
+                roles[name] = "matrix" if index == 1 else "bias"
+            elif node.op in _LAYOUT_OR_ADD and name not in roles:
+                wide = sum(size > 1 for size in graph.tensors[name].shape) > 1
+                roles[name] = "operand" if wide or node.op == "Concat" else "vector"
+    return roles
+
+
+def stored_bytes(tensor: Tensor, part: Part = "decoder", place: Place = "dram") -> int:
+    """Bytes that a tensor occupies with scales and padding, in NPU memory or in the model file.
+
+    Sources: bytes per parameter in DRAM from HARDWARE.md ("Stored sizes": S8 layers 1.164, S8 head
+    1.084, S4 0.57 to 0.60, bf16 and f16 as 32-bit words). On disk INTERNVL2.md 2.6: a layer file
+    has 1.1037 bytes per S8 weight and a head file 1.0844, measured on real files; the vision file
+    1.104, inferred from its listed size. A factor below one row scale (4 bytes per output row)
+    plus the codes is impossible for rows shorter than 25 weights; the larger is used.
+    """
+    if tensor.kind not in ("weight", "constant") or tensor.dtype not in ("s8", "s4", "bf16", "f16"):
+        return tensor.bytes
+    if tensor.dtype in ("bf16", "f16"):
+        return 4 * tensor.elements if place == "dram" else 2 * tensor.elements
+    factor = _S4_BYTES if tensor.dtype == "s4" else _S8_BYTES[part, place]
+    rows = tensor.shape[0] if tensor.shape else 1
+    return max(round(tensor.elements * factor), tensor.bytes + 4 * rows)
+
+
+def weight_bytes(graph: Graph, part: Part = "decoder", place: Place = "dram") -> int:
+    """Stored bytes of all weights of ``graph`` (codes, scales, padding, vectors, bias)."""
+    return sum(stored_bytes(t, part, place) for t in graph.tensors.values() if t.kind == "weight")
+
+
+_FLOATS = frozenset({"f32", "f16", "bf16"})
+_LAYOUT_OR_ADD = frozenset({"Add", "Sub", "Mul", "Div", "Concat", "Reshape", "Transpose"})
+_S8_BYTES: dict[tuple[Part, Place], float] = {
+    ("decoder", "dram"): 1.164,
+    ("decoder", "disk"): 1.1037,
+    ("head", "dram"): 1.084,
+    ("head", "disk"): 1.0844,
+    ("vision", "dram"): 1.104,
+    ("vision", "disk"): 1.104,
+}
+_S4_BYTES = 0.585  # middle of the 0.57 to 0.60 that HARDWARE.md gives
