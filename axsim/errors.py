@@ -1,0 +1,87 @@
+"""Errors that a user can act on.
+
+Every fault in a user's input becomes a :class:`Problem` that says where it is, what was found and
+what is allowed; an :class:`InputError` carries all problems of one input together. The command
+line prints an InputError without a traceback and exits with status 2; any other exception is a
+defect of axsim and keeps its traceback.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class Problem:
+    """One fault of the input.
+
+    ``where`` is ``file:line`` or ``--set key=value``; ``key`` the dotted key path; ``what`` the
+    complaint with the value found; ``allowed`` what would be accepted; ``nearest`` a valid name
+    that resembles the one found. Empty strings leave their part of the message out.
+    """
+
+    where: str
+    key: str
+    what: str
+    allowed: str = ""
+    nearest: str = ""
+
+    def __str__(self) -> str:
+        place = ": ".join(part for part in (self.where, self.key, self.what) if part)
+        hints = [f"did you mean {self.nearest!r}?"] if self.nearest else []
+        hints += [f"allowed: {self.allowed}"] if self.allowed else []
+        return "; ".join([place, *hints])
+
+
+class InputError(Exception):
+    """A file, key, option or checkpoint is wrong; ``problems`` says what, where, what is allowed.
+
+    Made from one message, one :class:`Problem` or several; printed one per line.
+    """
+
+    def __init__(self, problems: Problem | str | Iterable[Problem]) -> None:
+        if isinstance(problems, str):
+            problems = Problem("", "", problems)
+        if isinstance(problems, Problem):
+            problems = (problems,)
+        self.problems: tuple[Problem, ...] = tuple(problems)
+        super().__init__("\n".join(str(problem) for problem in self.problems))
+
+
+class Fault(ValueError):
+    """Raised inside a pydantic validator to blame particular keys.
+
+    ``key`` and ``also`` are key paths relative to the model being validated, dotted or as tuples;
+    ``also`` names the other keys that the value contradicts, whose values and places are cited
+    too. :func:`axsim.descriptor.load` turns a Fault into a :class:`Problem` with file and line.
+    """
+
+    def __init__(
+        self,
+        key: str | Sequence[str | int],
+        what: str,
+        allowed: str = "",
+        *,
+        also: Sequence[str | Sequence[str | int]] = (),
+    ) -> None:
+        self.key = path_of(key)
+        self.what = what
+        self.allowed = allowed
+        self.also = tuple(path_of(other) for other in also)
+        super().__init__(f"{'.'.join(map(str, self.key))}: {what}")
+
+
+class Faults(ValueError):
+    """Several :class:`Fault` objects raised together from one validator."""
+
+    def __init__(self, faults: Iterable[Fault]) -> None:
+        self.faults: tuple[Fault, ...] = tuple(faults)
+        super().__init__("; ".join(str(fault) for fault in self.faults))
+
+
+def path_of(key: str | Sequence[str | int]) -> tuple[str | int, ...]:
+    """A key path from its dotted text; whole numbers in it are list positions."""
+    if isinstance(key, str):
+        return tuple(int(part) if part.isdecimal() else part for part in key.split(".") if part)
+    return tuple(key)
