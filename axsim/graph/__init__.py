@@ -1,0 +1,1 @@
+"""Graphs of ONNX operators: shapes, cost and float32 kernels."""

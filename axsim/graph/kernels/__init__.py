@@ -1,0 +1,1 @@
+"""Numeric kernels with more to them than one numpy expression."""

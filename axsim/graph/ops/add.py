@@ -1,0 +1,14 @@
+"""Add: the elementwise sum with multidirectional broadcasting. Cost: one pass."""
+
+from __future__ import annotations
+
+from axsim.graph.array import Array
+from axsim.graph.elementwise import one_pass, shape
+from axsim.graph.operator import Operator, register
+
+
+def _kernel(a: Array, b: Array) -> tuple[Array]:
+    return (a + b,)
+
+
+ADD = register(Operator("Add", shape, one_pass, _kernel))

@@ -1,0 +1,25 @@
+"""Cast: convert to another type. Cost: one pass.
+
+``to`` is one of our dtype names (:data:`axsim.graph.ir.DTYPE_BITS`); the kernel knows "f32", the
+integers and "bool". Floats become integers by truncation, as in ONNX.
+"""
+
+from __future__ import annotations
+
+from axsim.graph.array import Array
+from axsim.graph.elementwise import one_pass, shape
+from axsim.graph.operator import Operator, register
+
+_NUMPY = {
+    "f32": "float32", "f16": "float16", "u32": "uint32", "s32": "int32", "s64": "int64",
+    "u16": "uint16", "s16": "int16", "u8": "uint8", "s8": "int8", "bool": "bool",
+}  # fmt: skip
+
+
+def _kernel(x: Array, *, to: str) -> tuple[Array]:
+    if to not in _NUMPY:
+        raise ValueError(f"Cast: no kernel for {to}; known: {', '.join(_NUMPY)}")
+    return (x.astype(_NUMPY[to]),)
+
+
+CAST = register(Operator("Cast", shape, one_pass, _kernel))

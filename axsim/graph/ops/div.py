@@ -1,0 +1,30 @@
+"""Div: the elementwise quotient with broadcasting, truncated for integers.
+
+Cost: one pass and, per divisor element, one reciprocal.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from math import prod
+from typing import Any
+
+from axsim.graph.array import Array
+from axsim.graph.elementwise import shape
+from axsim.graph.operator import Operator, Shape, Work, register
+
+
+def _work(inputs: Sequence[Shape], outputs: Sequence[Shape], attrs: Mapping[str, Any]) -> Work:
+    return Work(passes=prod(outputs[0]), transcendentals=prod(inputs[1]))
+
+
+def _kernel(a: Array, b: Array) -> tuple[Array]:
+    if a.dtype.kind in "iu":
+        quotient = abs(a) // abs(b) if a.dtype.kind == "i" else a // b
+        negative = (a < 0) ^ (b < 0)
+        quotient[negative] = -quotient[negative]
+        return (quotient,)
+    return (a / b,)
+
+
+DIV = register(Operator("Div", shape, _work, _kernel))

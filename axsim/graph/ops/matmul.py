@@ -1,0 +1,39 @@
+"""MatMul: the product of two activations, over broadcast leading dimensions.
+
+Cost: one multiply-accumulate per output element and inner index.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from math import prod
+from typing import Any
+
+from axsim.graph.array import Array
+from axsim.graph.operator import Operator, Shape, Work, register
+from axsim.graph.shapes import broadcast
+
+
+def _shape(shapes: Sequence[Shape], attrs: Mapping[str, Any]) -> list[Shape]:
+    a, b = shapes
+    rows = a[-2:-1]
+    columns = b[-1:] if len(b) > 1 else ()
+    if a[-1] != (b[-2] if len(b) > 1 else b[0]):
+        raise ValueError(f"MatMul: inner sizes of {a} and {b} differ")
+    return [broadcast(a[:-2], b[:-2]) + rows + columns]
+
+
+def _work(inputs: Sequence[Shape], outputs: Sequence[Shape], attrs: Mapping[str, Any]) -> Work:
+    return Work(macs=prod(outputs[0]) * inputs[0][-1])
+
+
+def _kernel(a: Array, b: Array) -> tuple[Array]:
+    if a.ndim == b.ndim == 4 and b.shape[1] == 1 and a.shape[0] == b.shape[0]:
+        # Grouped-query attention: the group's heads share one K or V, so stack their rows.
+        heads, group, rows, inner = a.shape
+        y = a.reshape(heads, group * rows, inner) @ b[:, 0]
+        return (y.reshape(heads, group, rows, b.shape[3]),)
+    return (a @ b,)
+
+
+MATMUL = register(Operator("MatMul", _shape, _work, _kernel))

@@ -1,0 +1,28 @@
+"""Reshape: another view of the same elements, free of cost.
+
+The target ``shape`` is an attribute here (an input in ONNX): shapes are static.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from axsim.graph.array import Array
+from axsim.graph.operator import Operator, Shape, Work, register
+from axsim.graph.shapes import reshaped
+
+
+def _shape(shapes: Sequence[Shape], attrs: Mapping[str, Any]) -> list[Shape]:
+    return [reshaped(shapes[0], attrs["shape"], attrs.get("allowzero", 0))]
+
+
+def _work(inputs: Sequence[Shape], outputs: Sequence[Shape], attrs: Mapping[str, Any]) -> Work:
+    return Work()
+
+
+def _kernel(x: Array, *, shape: Sequence[int], allowzero: int = 0) -> tuple[Array]:
+    return (x.reshape(reshaped(x.shape, shape, allowzero)),)
+
+
+RESHAPE = register(Operator("Reshape", _shape, _work, _kernel))

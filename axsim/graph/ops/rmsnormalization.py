@@ -1,0 +1,42 @@
+"""RMSNormalization: divide by the root of the mean square, scale.
+
+Cost for each element: square, sum, multiply by the inverse root, multiply by the scale = 4 passes;
+for each row one rsqrt.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from math import prod
+from typing import Any
+
+from axsim.graph.array import Array
+from axsim.graph.operator import Operator, Shape, Work, register
+from axsim.graph.shapes import broadcast, positive_axis
+
+
+def _shape(shapes: Sequence[Shape], attrs: Mapping[str, Any]) -> list[Shape]:
+    x, scale = shapes
+    positive_axis(attrs.get("axis", -1), len(x))
+    if broadcast(x, scale) != x:
+        raise ValueError(f"RMSNormalization: scale {scale} does not broadcast to {x}")
+    return [x]
+
+
+def _work(inputs: Sequence[Shape], outputs: Sequence[Shape], attrs: Mapping[str, Any]) -> Work:
+    x = inputs[0]
+    axis = positive_axis(attrs.get("axis", -1), len(x))
+    return Work(passes=4 * prod(x), transcendentals=prod(x[:axis]))
+
+
+def _kernel(
+    x: Array, scale: Array, *, axis: int = -1, epsilon: float = 1e-5, stash_type: int = 1
+) -> tuple[Array]:
+    axes = tuple(range(axis % x.ndim, x.ndim))
+    mean_square = (x * x).mean(axis=axes, keepdims=True)
+    y = x * (1 / (mean_square + mean_square.dtype.type(epsilon)) ** 0.5)
+    y *= scale
+    return (y,)
+
+
+RMS_NORMALIZATION = register(Operator("RMSNormalization", _shape, _work, _kernel))

@@ -1,0 +1,53 @@
+"""Slice: a strided part of a tensor. Cost: every output element is moved once.
+
+``starts``, ``ends``, ``axes`` and ``steps`` are attributes here (inputs in ONNX).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from axsim.graph.array import Array
+from axsim.graph.elementwise import moved
+from axsim.graph.operator import Operator, Shape, register
+from axsim.graph.shapes import positive_axis
+
+
+def _slices(
+    shape: Shape,
+    starts: Sequence[int],
+    ends: Sequence[int],
+    axes: Sequence[int] | None,
+    steps: Sequence[int] | None,
+) -> list[slice]:
+    out = [slice(0, d, 1) for d in shape]
+    axes = range(len(starts)) if axes is None else axes
+    steps = [1] * len(starts) if steps is None else steps
+    for start, end, axis, step in zip(starts, ends, axes, steps, strict=True):
+        size = shape[positive_axis(axis, len(shape))]
+        low, high = (0, size) if step > 0 else (-1, size - 1)
+        start = min(max(start + size if start < 0 else start, max(low, 0)), high)
+        end = min(max(end + size if end < 0 else end, low), size)
+        out[axis] = slice(start, None if end < 0 else end, step)
+    return out
+
+
+def _shape(shapes: Sequence[Shape], attrs: Mapping[str, Any]) -> list[Shape]:
+    x = shapes[0]
+    parts = _slices(x, attrs["starts"], attrs["ends"], attrs.get("axes"), attrs.get("steps"))
+    return [tuple(len(range(*s.indices(d))) for s, d in zip(parts, x, strict=True))]
+
+
+def _kernel(
+    x: Array,
+    *,
+    starts: Sequence[int],
+    ends: Sequence[int],
+    axes: Sequence[int] | None = None,
+    steps: Sequence[int] | None = None,
+) -> tuple[Array]:
+    return (x[tuple(_slices(x.shape, starts, ends, axes, steps))],)
+
+
+SLICE = register(Operator("Slice", _shape, moved, _kernel))

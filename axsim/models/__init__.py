@@ -1,0 +1,1 @@
+"""Model architectures as graphs, and where their weights come from."""
