@@ -10,6 +10,9 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from typing import TypeVar
+
+M = TypeVar("M")
 
 
 @dataclass(frozen=True)
@@ -78,6 +81,14 @@ class Faults(ValueError):
     def __init__(self, faults: Iterable[Fault]) -> None:
         self.faults: tuple[Fault, ...] = tuple(faults)
         super().__init__("; ".join(str(fault) for fault in self.faults))
+
+
+def checked(model: M, faults: Iterable[Fault]) -> M:
+    """``model`` itself, for a validator to return; raises the faults together if there are any."""
+    found = tuple(faults)
+    if found:
+        raise Faults(found)
+    return model
 
 
 def path_of(key: str | Sequence[str | int]) -> tuple[str | int, ...]:
