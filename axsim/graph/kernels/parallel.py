@@ -1,0 +1,69 @@
+"""Two or more cores for work that numpy does on one: elementwise passes over large arrays.
+
+Every block is computed alike whatever thread takes it, so results do not depend on the number of
+threads.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from functools import lru_cache
+
+from axsim.graph.array import Array
+
+
+def threads() -> int:
+    """Threads to use: the environment variable AXSIM_THREADS, or the cores this process may use."""
+    given = os.environ.get("AXSIM_THREADS")
+    if given:
+        return max(1, int(given))
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
+
+
+@lru_cache(maxsize=1)
+def _pool(workers: int) -> ThreadPoolExecutor:
+    return ThreadPoolExecutor(workers, thread_name_prefix="axsim")
+
+
+def parallel(count: int, task: Callable[[int], None]) -> None:
+    """Call ``task(0)`` to ``task(count - 1)``, on several threads when there are several tasks.
+
+    ``task`` must write to disjoint memory. The first exception is raised again here.
+    """
+    workers = min(threads(), count)
+    if workers < 2:
+        for i in range(count):
+            task(i)
+        return
+
+    def share(first: int) -> None:
+        for i in range(first, count, workers):
+            task(i)
+
+    others = [_pool(workers - 1).submit(share, first) for first in range(1, workers)]
+    share(0)
+    for other in others:
+        other.result()
+
+
+def in_blocks(
+    function: Callable[..., None], out: Array, *inputs: Array, block: int = 1 << 15
+) -> Array:
+    """Call ``function(out_block, *input_blocks)`` over the flat elements of contiguous arrays.
+
+    The blocks (``block`` elements) keep the intermediate results of a long elementwise expression
+    in the core's cache. All arrays must be C-contiguous and of one shape. Returns ``out``.
+    """
+    flat = [a.reshape(-1) for a in (out, *inputs)]
+    size = flat[0].size
+
+    def task(i: int) -> None:
+        part = slice(i * block, (i + 1) * block)
+        function(*(a[part] for a in flat))
+
+    parallel(-(-size // block), task)
+    return out

@@ -1,0 +1,98 @@
+"""Where weights come from, and how a subgraph finds its own among them.
+
+Inside axsim every tensor has its name in the OpenGVLab InternVL2 checkpoint; decoders without a
+tower use the same names (``language_model.model.layers.0.…``).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from functools import lru_cache
+from typing import Protocol
+
+from axsim.graph.array import Array
+from axsim.graph.ir import Graph
+from axsim.models.config import DecoderConfig, ModelConfig, VisionConfig
+from axsim.models.decoder import decoder_layer_graph, post_graph
+from axsim.models.internvit import EMBEDDINGS, vision_graph
+
+DECODER = "language_model."
+EMBED_TOKENS = f"{DECODER}model.embed_tokens.weight"
+POSITION = f"{EMBEDDINGS}.position_embedding"
+
+Shape = tuple[int, ...]
+
+
+class Weights(Protocol):
+    """A model's tensors, read or made one at a time."""
+
+    def __call__(self, name: str) -> Array:
+        """The tensor as float32; KeyError when the model has none of that name."""
+
+    def rows(self, name: str, indices: Sequence[int]) -> Array:
+        """Some rows of a matrix as float32 (the embedding table), without reading the others."""
+
+
+@lru_cache(maxsize=4)
+def tensor_shapes(model: ModelConfig) -> dict[str, Shape]:
+    """Every tensor of the model with its shape in the checkpoint."""
+    shapes: dict[str, Shape] = {}
+    if model.vision is not None:
+        graph = vision_graph(model.vision, model.vision.image_size, model.projector)
+        shapes |= {t.name: t.shape for t in graph.weights()}
+    if model.decoder is not None:
+        cfg = model.decoder
+        shapes[EMBED_TOKENS] = (cfg.vocab_size, cfg.hidden_size)
+        layer = decoder_layer_graph(cfg, 1, 0).weights()
+        for i in range(cfg.num_hidden_layers):
+            shapes |= {layer_tensor(i, t.name): t.shape for t in layer}
+        post = {post_tensor(cfg, t.name): t.shape for t in post_graph(cfg).weights()}
+        shapes |= {n: s for n, s in post.items() if n != EMBED_TOKENS}
+    return shapes
+
+
+def layer_tensor(layer: int, name: str) -> str:
+    """The checkpoint's name of a tensor of a decoder-layer graph."""
+    return f"{DECODER}model.layers.{layer}.{name}"
+
+
+def post_tensor(cfg: DecoderConfig, name: str) -> str:
+    """The checkpoint's name of a tensor of the post graph; a tied head is the embedding table."""
+    if name.startswith("norm."):
+        norm = "final_layernorm." if cfg.family == "phi2" else "norm."
+        return f"{DECODER}model.{norm}{name.removeprefix('norm.')}"
+    if name == "lm_head.weight" and cfg.tie_word_embeddings:
+        return EMBED_TOKENS
+    return DECODER + name
+
+
+def layer_weights(weights: Weights, layer: int) -> Callable[[str], Array]:
+    """The weights of decoder layer ``layer`` by their names in its graph."""
+    return lambda name: weights(layer_tensor(layer, name))
+
+
+def post_weights(weights: Weights, cfg: DecoderConfig) -> Callable[[str], Array]:
+    """The weights of the post graph by their names in it."""
+    return lambda name: weights(post_tensor(cfg, name))
+
+
+def vision_weights(
+    weights: Weights, vision: VisionConfig, image_size: int
+) -> Callable[[str], Array]:
+    """The weights of the vision graph, the position embedding resampled to ``image_size``."""
+
+    def get(name: str) -> Array:
+        value = weights(name)
+        if name == POSITION:
+            from axsim.models.position import resample
+
+            target = vision.grid(image_size)
+            value = resample(value, vision.grid(vision.image_size), target, vision.class_token)
+        return value
+
+    return get
+
+
+def parameters(graph: Graph) -> int:
+    """Elements of all weights of a graph."""
+    return sum(t.elements for t in graph.weights())
