@@ -7,6 +7,7 @@ that set it), key, value found, what is allowed, and the valid name that was pro
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import ClassVar, Literal, TypeAlias, TypeVar
@@ -60,6 +61,21 @@ def load(cls: type[S], source: Path, overrides: Overrides = NO_OVERRIDES, *, und
         InputError: listing everything that is wrong.
     """
     return _build(cls, read(source), overrides, under)
+
+
+def document(
+    cls: type[Section], source: Path, overrides: Overrides = NO_OVERRIDES, *, under: str = ""
+) -> Located:
+    """The located document that :func:`load` validates with the same arguments.
+
+    Raises:
+        InputError: the file is no YAML mapping, or an override leads nowhere.
+    """
+    tree = read(source)
+    faults = _apply(cls, tree, overrides, under)
+    if faults:
+        raise InputError(faults)
+    return tree
 
 
 def load_mapping(
@@ -144,8 +160,9 @@ def find(kind: Kind, name_or_path: str | Path) -> Path:
     """
     path = Path(name_or_path)
     known = shipped(kind)
-    wanted = path.stem.lower().replace("-", "_")
-    is_path = path.suffix.lower() in (".yaml", ".yml") or len(path.parts) > 1
+    is_yaml = path.suffix.lower() in (".yaml", ".yml")
+    is_path = is_yaml or len(path.parts) > 1
+    wanted = re.sub(r"[-.]", "_", (path.stem if is_yaml else path.name).lower())
     if is_path and path.is_file():
         return path
     clone_path = not is_path or path.parent.name in ("", f"{kind}s")
@@ -173,12 +190,7 @@ def drop(tree: Located, key: str) -> None:
 
 
 def _build(cls: type[S], tree: Located, overrides: Overrides, under: str) -> S:
-    cls.prepare(tree, overrides)
-    faults = [
-        problem
-        for key, value in overrides.items()
-        if (problem := _merge(tree, key, value, under)) is not None
-    ]
+    faults = _apply(cls, tree, overrides, under)
     try:
         instance = cls.model_validate(tree.plain())
     except ValidationError as error:
@@ -186,6 +198,12 @@ def _build(cls: type[S], tree: Located, overrides: Overrides, under: str) -> S:
     if faults:
         raise InputError(faults)
     return instance
+
+
+def _apply(cls: type[Section], tree: Located, overrides: Overrides, under: str) -> list[Problem]:
+    cls.prepare(tree, overrides)
+    merged = [_merge(tree, key, value, under) for key, value in overrides.items()]
+    return [problem for problem in merged if problem is not None]
 
 
 def _merge(tree: Located, key: str, value: object, under: str) -> Problem | None:

@@ -285,4 +285,6 @@ class _Tree:
             if not text.startswith("#") or len(line) - len(text) != mark.column:
                 break
             found.insert(0, text[1:].strip())
+        if len(found) == mark.line:
+            return ""  # the heading of the file
         return " ".join(found)

@@ -1,0 +1,74 @@
+"""The application object: the list of commands and the one place where input errors end."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any
+
+import typer
+from typer.core import TyperGroup
+
+from axsim.cli import chips, show, workloads
+
+
+class Group(TyperGroup):
+    """Ends every :class:`axsim.errors.InputError` as text on stderr and exit status 2."""
+
+    def invoke(self, ctx: Any) -> Any:
+        """Run the chosen command."""
+        from axsim.errors import InputError
+
+        try:
+            return super().invoke(ctx)
+        except InputError as error:
+            for problem in error.problems:
+                typer.echo(f"error: {problem}", err=True)
+            raise typer.Exit(2) from None
+
+
+app = typer.Typer(
+    cls=Group,
+    help="Simulate vision-language models on Axera NPUs: how fast, why, and how accurate.",
+    epilog="\b\nExample:\n  axsim show ax630c",
+    rich_markup_mode=None,  # plain help: rich would double the start-up time
+    pretty_exceptions_enable=False,
+    add_completion=False,
+    no_args_is_help=True,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+
+
+def _print_version(wanted: bool) -> None:
+    if wanted:
+        from importlib.metadata import version
+
+        typer.echo(f"axsim {version('axsim')}")
+        raise typer.Exit
+
+
+@app.callback()
+def _options(
+    version: Annotated[
+        bool,
+        typer.Option(
+            "--version", help="Print the version and exit.", callback=_print_version, is_eager=True
+        ),
+    ] = False,
+) -> None:
+    pass
+
+
+def _command(function: Any, name: str, *examples: str) -> None:
+    """Register a command; each help text ends with examples that can be pasted."""
+    heading = "Example:" if len(examples) == 1 else "Examples:"
+    epilog = "\n".join(["\b", heading, *(f"  {example}" for example in examples)])
+    app.command(name, epilog=epilog)(function)
+
+
+_command(chips.chips, "chips", "axsim chips")
+_command(workloads.workloads, "workloads", "axsim workloads")
+_command(
+    show.show,
+    "show",
+    "axsim show ax630c",
+    "axsim show internvl2_1b --set build.vision_dtype=u16",
+)

@@ -1,0 +1,23 @@
+"""Options that several commands share."""
+
+from __future__ import annotations
+
+from typing import Annotated, TypeAlias
+
+import typer
+
+Settings: TypeAlias = Annotated[
+    list[str],
+    typer.Option(
+        "--set",
+        metavar="KEY=VALUE",
+        show_default=False,
+        help="Override a key, such as build.vision_dtype=u16 or chip.dram.sustained_gbps=20; "
+        "may be repeated.",
+    ),
+]
+
+ChipName: TypeAlias = Annotated[
+    str,
+    typer.Option("--chip", metavar="CHIP", help="A chip by name (`axsim chips`) or by file."),
+]

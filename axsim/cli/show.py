@@ -1,0 +1,125 @@
+"""``axsim show``: one chip or workload, key by key."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from axsim.cli.options import Settings
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+    from pathlib import Path
+
+    from rich.table import Table
+
+    from axsim.descriptor import Kind, Section
+    from axsim.explain import Line
+    from axsim.workload import Workload
+
+
+def show(
+    name: Annotated[
+        str, typer.Argument(metavar="NAME", help="A chip or a workload, by name or by file.")
+    ],
+    settings: Settings = [],  # noqa: B006
+) -> None:
+    """Explain a chip or a workload, key by key.
+
+    Every key, what it means, where its value comes from, and what follows from them all.
+    """
+    from axsim.cli.console import console
+    from axsim.descriptor import document, load, parse_overrides, split_overrides
+    from axsim.explain import derived, explain
+    from axsim.workload import Workload
+
+    kind, path = _find(name)
+    overrides: dict[str, object] = parse_overrides(settings)
+    under, cls = "", _descriptor_class(kind)
+    if kind == "chip":
+        below, other = split_overrides(overrides, "chip")
+        overrides, under = {**other, **below}, "chip." if below else ""
+    instance = load(cls, path, overrides, under=under)
+    screen = console()
+    screen.print(f"{kind} {path.stem}: {path}\n")
+    tree = document(cls, path, overrides, under=under)
+    screen.print(_table(explain(instance, tree, skip=("variants",))))
+    results = derived(instance)
+    if results:
+        screen.print("\nFollows from these:")
+        screen.print(_table(results))
+    if isinstance(instance, Workload) and instance.variants:
+        screen.print("\nVariants:")
+        screen.print(_variants(instance))
+
+
+def _find(name: str) -> tuple[Kind, Path]:
+    """Which kind of descriptor is meant, and its file."""
+    from axsim.descriptor import find, shipped
+    from axsim.diagnosis import nearest
+    from axsim.errors import InputError, Problem
+    from axsim.located import read
+
+    found: list[tuple[Kind, Path]] = []
+    for kind in ("chip", "workload"):
+        try:
+            found.append((kind, find(kind, name)))
+        except InputError:
+            continue
+    if len(found) == 1:
+        return found[0]
+    if found:  # a file of the user's own: a workload has a model
+        return found[read(found[0][1]).child("model") is not None]
+    names = [*shipped("chip"), *shipped("workload")]
+    allowed = ", ".join([*names, "the path of a YAML file"])
+    what = f"there is no chip or workload {name!r}"
+    raise InputError(Problem("", "", what, allowed, nearest(name, names)))
+
+
+def _descriptor_class(kind: Kind) -> type[Section]:
+    if kind == "chip":
+        from axsim.chip import Chip
+
+        return Chip
+    from axsim.workload import Workload
+
+    return Workload
+
+
+def _table(lines: Iterable[Line]) -> Table:
+    from rich.table import Table
+
+    from axsim.located import show as as_yaml
+
+    table = Table(box=None, pad_edge=False)
+    for heading in ("key", "value", "meaning", "source"):
+        table.add_column(heading)
+    for line in lines:
+        value = "" if line.heading else _plain(line.value, as_yaml(line.value))
+        table.add_row("  " * line.depth + line.key, value, line.meaning, line.source)
+    return table
+
+
+def _plain(value: object, text: str) -> str:
+    return value if isinstance(value, str) else "" if value is None else text
+
+
+def _variants(workload: Workload) -> Table:
+    from rich.table import Table
+
+    table = Table(box=None, pad_edge=False)
+    for heading in ("name", "image px", "vision", "weights", "prompt tokens", "prefill", "new"):
+        table.add_column(heading, justify="left" if heading == "name" else "right")
+    for name, each in workload.expand().items():
+        vision, text = each.model.vision is not None, each.model.decoder is not None
+        table.add_row(
+            name,
+            f"{each.images} × {each.image_size}" if vision else "",
+            each.build.vision_dtype if vision else "",
+            each.build.weight_dtype if text else "",
+            str(each.prompt_tokens) if text else "",
+            f"{each.prefill_chunks} × {each.build.prefill_chunk}" if text else "",
+            str(each.new_tokens) if text else "",
+        )
+    return table
