@@ -1,0 +1,86 @@
+"""What the deployed arithmetic computes, to the bit. The one place where exactness is defined.
+
+**Codes.** A quantised tensor holds integer codes ``q``; its value is ``(q - zero_point) * scale``
+with a float32 scale. Quantising divides in float32, rounds half to even and saturates, exactly as
+ONNX QuantizeLinear does (:mod:`axsim.quantization.qparams`).
+
+**Integer vision tower (U8, U16).** Activations are U8 or U16 codes, asymmetric per tensor; matrix
+weights S8 codes, symmetric per output channel with scale ``max|row| / 127``.
+
+* Gemm and Conv: ``acc = sum((a - a_zero) * w) + bias`` over exact integers, where ``bias`` is
+  ``round(b / (a_scale * w_scale))`` saturated to S32. For U8 activations ``acc`` fits S32 (the
+  inner size must not exceed 65 793); for U16 activations it is as wide as it needs to be (36 bits
+  at an inner size of 4096). Then one requantisation per element:
+  ``code = saturate(round(float32(acc) * multiplier[channel]) + y_zero)``, where the float32
+  ``multiplier`` is ``a_scale * w_scale / y_scale`` evaluated left to right in float32.
+* MatMul of two activations: the same with ``acc = sum((a - a_zero) * (b - b_zero))`` and one
+  multiplier for the whole tensor.
+* Elementwise operators, LayerNormalization and Softmax: dequantise, compute in float32,
+  quantise. For one operand of U8 or U16 the result depends on the code alone and comes from a table
+  of all codes, which is the same thing. Softmax dequantises ``code - largest code of the row``.
+* Layout operators (Reshape, Transpose, Slice, Split, a product with a positive scalar) keep codes.
+
+Every integer sum is exact, so that results of integer products do not depend on the CPU, on the
+backend or on the order of summation.
+
+**Weight-only decoder (w8a16, w4a16).** Hidden states, K, V and every stored activation are bf16.
+
+* Gemm with weights: the bf16 activations times the integer weight codes, accumulated in float32,
+  times the row's float32 scale (S4: the codes are scaled per group of 128 inputs before the
+  product), plus the float32 bias; the result is rounded to bf16.
+* Every other operator computes in float32 on bf16 operands and its result is rounded to bf16,
+  except within attention: scores, their scale and mask, and the softmax stay in float32 until the
+  probabilities are rounded to bf16 for the product with V.
+* Rounding to bf16 is round-half-to-even.
+
+The order of float32 accumulation is not defined (the vendor does not document it, INTERNVL2.md 8):
+two correct implementations agree to rounding of the last bf16 bit, not to the last bit.
+
+**Reference.** float32 everywhere.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from axsim.graph.array import Array
+
+MAX_INNER_U8 = (2**31 - 1) // (255 * 128)
+"""Largest inner size whose U8 x S8 sums cannot leave S32."""
+
+
+def round_bf16(x: Array, *, inplace: bool = False) -> Array:
+    """``x`` (float32) rounded half-to-even to bf16 values, still stored as float32.
+
+    ``inplace`` overwrites a contiguous float32 array. Infinities stay; values beyond the bf16
+    range round to infinity; a NaN stays a NaN as long as it is a quiet one.
+    """
+    y = x if inplace else np.array(x, dtype=np.float32, order="C")
+    flat = y.reshape(-1)  # a view: y is contiguous
+    if not np.shares_memory(flat, y):
+        raise ValueError("round_bf16 in place needs a contiguous array")
+    bits = flat.view(np.uint32)
+    for start in range(0, bits.size, _BLOCK):
+        block = bits[start : start + _BLOCK]
+        odd = block >> 16
+        odd &= 1
+        odd += 0x7FFF
+        block += odd
+        block &= 0xFFFF0000
+    return y
+
+
+def to_bf16_bits(x: Array) -> Array:
+    """bf16 bit patterns (uint16) of float32 values, rounded half to even."""
+    bits: Array = (round_bf16(x).view(np.uint32) >> 16).astype(np.uint16)
+    return bits
+
+
+def from_bf16_bits(bits: Array) -> Array:
+    """float32 values of bf16 bit patterns (uint16)."""
+    wide = bits.astype(np.uint32)
+    wide <<= 16
+    return wide.view(np.float32)
+
+
+_BLOCK = 1 << 16  # elements: 256 KiB of float32 and as much again, within a core's cache

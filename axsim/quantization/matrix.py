@@ -1,0 +1,111 @@
+"""Quantised weight matrices: S8 per output row, S4 per group of inputs, bf16.
+
+Codes follow the checkpoint's [out, in] layout. The S8 scale is rowmax / 127, as decoded from the
+vendor's compiled layers (INTERNVL2.md 4.2).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from axsim.graph.array import Array
+from axsim.quantization.arithmetic import from_bf16_bits, to_bf16_bits
+from axsim.quantization.qparams import CODE_RANGE, SMALLEST_SCALE
+from axsim.quantization.schemes import S4_GROUP
+
+
+@dataclass(frozen=True, slots=True)
+class Matrix:
+    """A weight matrix [out, in] as stored.
+
+    ``codes``: int8 codes (S8, S4), uint16 bit patterns (bf16) or float32 values. ``scale``:
+    float32 [out] for S8, [out, groups] for S4, None otherwise. ``group``: inputs per S4 scale.
+    """
+
+    codes: Array
+    scale: Array | None
+    dtype: str
+    group: int = 0
+
+    @property
+    def shape(self) -> tuple[int, int]:
+        """(out, in)."""
+        return self.codes.shape[0], self.codes.shape[1]
+
+    @property
+    def nbytes(self) -> int:
+        """Bytes held by this process."""
+        return int(self.codes.nbytes + (0 if self.scale is None else self.scale.nbytes))
+
+    def rows(self, start: int, stop: int) -> Array:
+        """float32 factors [stop - start, in] of some rows; see :attr:`row_scale`."""
+        codes = self.codes[start:stop]
+        if self.dtype == "bf16":
+            return from_bf16_bits(codes)
+        y: Array = codes.astype(np.float32, copy=False)
+        if self.dtype == "s4":
+            assert self.scale is not None
+            y *= np.repeat(self.scale[start:stop], self.group, axis=1)[:, : y.shape[1]]
+        return y
+
+    @property
+    def row_scale(self) -> Array | None:
+        """float32 [out] by which sums over :meth:`rows` are to be multiplied (S8), or None."""
+        return self.scale if self.dtype == "s8" else None
+
+    def dequantise(self) -> Array:
+        """float32 values [out, in]."""
+        y = self.rows(0, self.shape[0])
+        if self.row_scale is not None:
+            y *= self.row_scale[:, None]
+        return y
+
+
+def quantise_matrix(weight: Array, dtype: str = "s8", group: int = S4_GROUP) -> Matrix:
+    """``weight`` [out, in] (float32) stored as ``dtype`` ("s8", "s4", "bf16", "f32").
+
+    Raises ``ValueError`` for any other dtype.
+    """
+    weight = np.ascontiguousarray(weight, dtype=np.float32)
+    if dtype == "f32":
+        return Matrix(weight, None, dtype)
+    if dtype == "bf16":
+        return Matrix(to_bf16_bits(weight), None, dtype)
+    if dtype == "s8":
+        codes = np.empty(weight.shape, np.int8)
+        scale = np.empty(weight.shape[0], np.float32)
+        step = max(1, _BLOCK // max(weight.shape[1], 1))
+        for start in range(0, weight.shape[0], step):
+            block = weight[start : start + step]
+            scale[start : start + step] = _scale(np.abs(block).max(axis=1), 127)
+            codes[start : start + step] = _codes(block, scale[start : start + step, None], dtype)
+        return Matrix(codes, scale, dtype)
+    if dtype == "s4":
+        rows, inputs = weight.shape
+        groups = -(-inputs // group)
+        padded = np.zeros((rows, groups * group), np.float32)
+        padded[:, :inputs] = weight
+        blocks = padded.reshape(rows, groups, group)
+        scales = _scale(np.abs(blocks).max(axis=2), 7)
+        codes = _codes(blocks, scales[:, :, None], dtype).reshape(rows, -1)[:, :inputs]
+        return Matrix(np.ascontiguousarray(codes), scales, dtype, group)
+    raise ValueError(f"weights can be stored as s8, s4, bf16 or f32, not {dtype!r}")
+
+
+_BLOCK = 1 << 18  # elements quantised at once, to bound the temporaries
+
+
+def _scale(limit: Array, high: int) -> Array:
+    scale: Array = np.maximum(limit / np.float32(high), np.float32(SMALLEST_SCALE))
+    return scale.astype(np.float32)
+
+
+def _codes(values: Array, scale: Array, dtype: str) -> Array:
+    low, high = CODE_RANGE[dtype]
+    y: Array = values / scale
+    np.rint(y, out=y)
+    np.maximum(y, np.float32(low), out=y)
+    np.minimum(y, np.float32(high), out=y)
+    return y.astype(np.int8)
