@@ -93,12 +93,13 @@ def load_mapping(
 def override(instance: S, overrides: Overrides, name: str = "") -> S:
     """A copy of a descriptor with keys replaced and everything validated again.
 
+    Messages cite the keys that were there before as ``name``, or not at all.
+
     Raises:
         InputError: as :func:`load` does.
     """
     document = instance.model_dump(exclude_unset=True)
-    origin = name or f"this {type(instance).__name__.lower()}"
-    return _build(type(instance), locate(document, origin), overrides, "")
+    return _build(type(instance), locate(document, name), overrides, "")
 
 
 def parse_overrides(settings: Iterable[str]) -> dict[str, object]:

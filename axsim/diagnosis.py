@@ -108,7 +108,8 @@ def _blame(base: tuple[Key, ...], fault: Fault, tree: Located) -> Problem:
     for other in fault.also:
         place, depth = tree.nearest(base + other)
         shown = f" = {show(place.plain())}" if depth == len(base + other) else ""
-        what += f" [{_dotted(base + other)}{shown} at {place.origin}]"
+        at = f" at {place.origin}" if place.origin else ""
+        what += f" [{_dotted(base + other)}{shown}{at}]"
     return Problem(here.origin, _dotted(path), what, fault.allowed)
 
 

@@ -233,7 +233,8 @@ class Workload(Section):
                 total = request.text_tokens + self.images * self.image_tokens
                 if total != request.prompt_tokens:
                     what = (
-                        f"found {request.prompt_tokens}, but text and image tokens sum to {total}"
+                        f"found {request.prompt_tokens}",
+                        f"{total}, the text and image tokens together",
                     )
                     yield Fault("request.prompt_tokens", what, also=["request.text_tokens"])
             elif self.text_tokens < 0:
