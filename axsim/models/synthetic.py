@@ -101,7 +101,8 @@ def bfloat16(x: Array) -> Array:
     """Finite float32 values rounded to the nearest bfloat16, ties to even; float32 out."""
     bits = np.asarray(x, np.float32).view(np.uint32)
     bits = bits + np.uint32(0x7FFF) + ((bits >> np.uint32(16)) & np.uint32(1))
-    return (bits & np.uint32(0xFFFF0000)).view(np.float32)
+    rounded: Array = (bits & np.uint32(0xFFFF0000)).view(np.float32)
+    return rounded
 
 
 def _stream(seed: int, name: str, block: int) -> np.random.SFC64:

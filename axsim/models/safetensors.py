@@ -1,0 +1,79 @@
+"""Reading safetensors files by memory map: nothing is read before it is asked for."""
+
+from __future__ import annotations
+
+import json
+from math import prod
+from pathlib import Path
+
+import numpy as np
+
+from axsim.errors import InputError
+from axsim.graph.array import Array
+
+Shape = tuple[int, ...]
+
+# bfloat16 has no numpy type: it is read as its bits.
+_DTYPES = {
+    "BF16": "<u2", "F16": "<f2", "F32": "<f4", "F64": "<f8",
+    "I8": "i1", "U8": "u1", "I16": "<i2", "U16": "<u2", "I32": "<i4", "U32": "<u4", "I64": "<i8",
+    "BOOL": "?",
+}  # fmt: skip
+
+
+class SafetensorsFile:
+    """One safetensors file: ``shapes`` has every tensor's shape by name.
+
+    Raises InputError when the file is cut short or is no safetensors file.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        try:
+            size = path.stat().st_size
+            with path.open("rb") as file:
+                length = int.from_bytes(file.read(8), "little")
+                if not 2 <= length <= size - 8:
+                    raise InputError(f"{path} is no safetensors file: its header is cut short")
+                header = json.loads(file.read(length))
+            header.pop("__metadata__", None)
+            self._entries: dict[str, tuple[str, Shape, int]] = {}
+            for name, entry in header.items():
+                dtype, shape = entry["dtype"], tuple(entry["shape"])
+                begin, end = entry["data_offsets"]
+                if dtype not in _DTYPES:
+                    raise InputError(f"{path}: {name} has the unknown dtype {dtype}")
+                if 8 + length + end > size:
+                    raise InputError(f"{path} is cut short: {name} lies beyond its end")
+                if end - begin != prod(shape) * np.dtype(_DTYPES[dtype]).itemsize:
+                    raise InputError(f"{path}: {name} has {end - begin} bytes for {dtype} {shape}")
+                self._entries[name] = (dtype, shape, begin)
+        except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+            raise InputError(f"{path} is no readable safetensors file: {error}") from error
+        self.shapes = {name: shape for name, (_, shape, _) in self._entries.items()}
+        self._start = 8 + length
+        self._map: Array | None = None
+
+    def stored(self, name: str) -> Array:
+        """The tensor as stored, a read-only view of the file; bfloat16 as uint16 bits."""
+        dtype, shape, begin = self._entries[name]
+        if self._map is None:
+            self._map = np.memmap(self.path, np.uint8, "r")
+        begin += self._start
+        kind = np.dtype(_DTYPES[dtype])
+        flat = self._map[begin : begin + prod(shape) * kind.itemsize]
+        if begin % kind.itemsize:
+            flat = flat.copy()
+        view: Array = flat.view(np.ndarray).view(kind).reshape(shape)
+        return view
+
+    def float32(self, name: str, rows: Array | None = None) -> Array:
+        """The tensor, or some of its rows, as a float32 array of its own."""
+        value = self.stored(name)
+        if rows is not None:
+            value = value[rows]
+        if self._entries[name][0] != "BF16":
+            return value.astype(np.float32)
+        bits = value.astype(np.uint32)
+        bits <<= np.uint32(16)
+        return bits.view(np.float32)

@@ -1,0 +1,108 @@
+"""Small Hugging Face models that hold the seeded weights. Needs torch and transformers."""
+
+import numpy as np
+import pytest
+
+torch = pytest.importorskip("torch")
+transformers = pytest.importorskip("transformers")
+
+from axsim.models import layout  # noqa: E402
+from axsim.models.config import DecoderConfig, ModelConfig  # noqa: E402
+from axsim.models.internvit import IMAGE_MEAN, IMAGE_STD  # noqa: E402
+from axsim.models.weights import Weights, tensor_shapes  # noqa: E402
+
+transformers.logging.set_verbosity_error()
+
+
+def text_config(cfg: DecoderConfig):
+    sizes = {
+        "vocab_size": cfg.vocab_size,
+        "hidden_size": cfg.hidden_size,
+        "intermediate_size": cfg.intermediate_size,
+        "num_hidden_layers": cfg.num_hidden_layers,
+        "num_attention_heads": cfg.num_attention_heads,
+        "num_key_value_heads": cfg.num_key_value_heads,
+        "tie_word_embeddings": cfg.tie_word_embeddings,
+        "rope_parameters": {"rope_type": "default", "rope_theta": cfg.rope_theta},
+        "pad_token_id": None,
+        "bos_token_id": None,
+        "eos_token_id": None,
+    }
+    if cfg.family == "phi2":
+        sizes["rope_parameters"]["partial_rotary_factor"] = cfg.partial_rotary_factor
+        return transformers.PhiConfig(layer_norm_eps=cfg.rms_norm_eps, **sizes)
+    sizes["rms_norm_eps"] = cfg.rms_norm_eps
+    if cfg.family == "qwen3":
+        sizes["head_dim"] = cfg.head_dim
+    kind = {"qwen2": "Qwen2Config", "qwen3": "Qwen3Config", "llama": "LlamaConfig"}[cfg.family]
+    return getattr(transformers, kind)(**sizes)
+
+
+def _load(model, config: ModelConfig, weights: Weights, names: layout.Layout):
+    state = {}
+    for name in tensor_shapes(config):
+        targets = names(name)
+        parts = np.split(weights(name), len(targets))
+        state |= {t: torch.from_numpy(p.copy()) for t, p in zip(targets, parts, strict=True)}
+    if config.decoder.tie_word_embeddings:
+        state["lm_head.weight"] = state[names("language_model.model.embed_tokens.weight")[0]]
+    model.load_state_dict(state, strict=True)
+    return model.eval()
+
+
+def decoder(cfg: DecoderConfig, weights: Weights):
+    """The causal language model in float32 with plain attention."""
+    config = text_config(cfg)
+    config._attn_implementation = "eager"
+    model = transformers.AutoModelForCausalLM.from_config(config)
+    return _load(model, ModelConfig(cfg), weights, layout.plain_decoder)
+
+
+def internvl(config: ModelConfig, weights: Weights):
+    """The native InternVL in float32 with plain attention."""
+    vision = config.vision
+    tower = transformers.InternVLVisionConfig(
+        hidden_size=vision.hidden_size,
+        intermediate_size=vision.intermediate_size,
+        num_hidden_layers=vision.num_hidden_layers,
+        num_attention_heads=vision.num_attention_heads,
+        patch_size=[vision.patch_size] * 2,
+        image_size=[vision.image_size] * 2,
+        attention_bias=True,
+        layer_norm_eps=vision.layer_norm_eps,
+    )
+    outer = transformers.InternVLConfig(
+        vision_config=tower,
+        text_config=text_config(config.decoder),
+        image_token_id=1,
+        tie_word_embeddings=False,
+        attn_implementation="eager",
+    )
+    model = transformers.InternVLForConditionalGeneration(outer)
+    return _load(model, config, weights, layout.hf_internvl)
+
+
+def pixels(image: np.ndarray):
+    """[1, S, S, 3] u8 to normalised [1, 3, S, S]."""
+    x = (image.astype(np.float64) - IMAGE_MEAN) / IMAGE_STD
+    return torch.from_numpy(x.transpose(0, 3, 1, 2).astype(np.float32))
+
+
+def decoder_logits(model, x: np.ndarray) -> np.ndarray:
+    """[tokens, hidden] embeddings to [tokens, vocab], causally masked."""
+    with torch.no_grad():
+        return model(inputs_embeds=torch.from_numpy(x)[None]).logits[0].numpy()
+
+
+def tower_output(model, image: np.ndarray) -> np.ndarray:
+    """The tower's last hidden state [1, tokens, hidden]."""
+    with torch.no_grad():
+        return model.model.vision_tower(pixels(image)).last_hidden_state.numpy()
+
+
+def image_features(model, image: np.ndarray) -> np.ndarray:
+    """Image tokens in the decoder's width [1, tokens, hidden]."""
+    with torch.no_grad():
+        out = model.model.get_image_features(pixels(image), return_dict=True)
+    out = getattr(out, "pooler_output", out)
+    return out.numpy()

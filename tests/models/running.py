@@ -1,0 +1,75 @@
+"""The host loop in miniature: prefill in chunks with history, decode against a compiled cache."""
+
+import numpy as np
+
+from axsim.graph.executor import Executor
+from axsim.models.config import DecoderConfig, ModelConfig
+from axsim.models.decoder import decoder_layer_graph, post_graph
+from axsim.models.internvit import vision_graph
+from axsim.models.weights import Weights, layer_weights, post_weights, vision_weights
+
+MASKED = np.float32(-65536)
+
+
+def relative(got: np.ndarray, expected: np.ndarray) -> float:
+    """Greatest difference over greatest magnitude."""
+    assert got.shape == expected.shape
+    return float(np.abs(got - expected).max() / np.abs(expected).max())
+
+
+def run_vision(weights: Weights, model: ModelConfig, image: np.ndarray) -> np.ndarray:
+    """[1, S, S, 3] u8 to [1, tokens, hidden]; the tower alone without a projector."""
+    size = image.shape[1]
+    graph = vision_graph(model.vision, size, model.projector)
+    executor = Executor(graph, vision_weights(weights, model.vision, size))
+    return executor.run_all({"input": image})["output"]
+
+
+class Loop:
+    """Feeds embeddings to the decoder; caches hold ``kv_len`` rows, zero until written."""
+
+    def __init__(self, weights: Weights, cfg: DecoderConfig, kv_len: int) -> None:
+        self.weights, self.cfg, self.kv_len = weights, cfg, kv_len
+        shape = (cfg.num_hidden_layers, 1, kv_len, cfg.kv_dim)
+        self.k, self.v = np.zeros(shape, np.float32), np.zeros(shape, np.float32)
+        self.position = 0
+
+    def prefill(self, x: np.ndarray) -> np.ndarray:
+        """One chunk [tokens, hidden] after the rows so far; returns the last layer's output."""
+        new, past = len(x), self.position
+        causal = np.where(np.tri(new, dtype=bool), np.float32(0), MASKED)
+        mask = np.concatenate([np.zeros((new, past), np.float32), causal], axis=1)
+        return self._layers(x, past, mask)
+
+    def decode(self, x: np.ndarray) -> np.ndarray:
+        """One token [1, hidden] against the whole compiled cache."""
+        mask = np.full((1, self.kv_len + 1), MASKED)
+        mask[0, : self.position] = 0
+        mask[0, -1] = 0
+        return self._layers(x, self.kv_len, mask)
+
+    def logits(self, x: np.ndarray) -> np.ndarray:
+        """Post on each row of [tokens, hidden]."""
+        post = Executor(post_graph(self.cfg), post_weights(self.weights, self.cfg))
+        return np.concatenate([post.run_all({"input": row[None, None]})["output"][0] for row in x])
+
+    def _layers(self, x: np.ndarray, cached: int, mask: np.ndarray) -> np.ndarray:
+        new, rows = len(x), slice(self.position, self.position + len(x))
+        graph = decoder_layer_graph(self.cfg, new, cached)
+        indices = np.arange(rows.start, rows.stop, dtype=np.uint32)[None]
+        dummy = np.zeros((1, 1, self.cfg.hidden_size), np.float32)
+        x = x[None]
+        for i in range(self.cfg.num_hidden_layers):
+            out = Executor(graph, layer_weights(self.weights, i)).run_all(
+                {
+                    "K_cache": self.k[i, :, :cached] if cached else dummy,
+                    "V_cache": self.v[i, :, :cached] if cached else dummy,
+                    "indices": indices,
+                    "input": x,
+                    "mask": mask[None],
+                }
+            )
+            self.k[i, 0, rows], self.v[i, 0, rows] = out["K_cache_out"][0], out["V_cache_out"][0]
+            x = out["output"]
+        self.position += new
+        return x[0]
