@@ -232,11 +232,12 @@ class Workload(Section):
             if request.text_tokens:
                 total = request.text_tokens + self.images * self.image_tokens
                 if total != request.prompt_tokens:
-                    what = (
+                    yield Fault(
+                        "request.prompt_tokens",
                         f"found {request.prompt_tokens}",
                         f"{total}, the text and image tokens together",
+                        also=["request.text_tokens"],
                     )
-                    yield Fault("request.prompt_tokens", what, also=["request.text_tokens"])
             elif self.text_tokens < 0:
                 least = self.images * self.image_tokens
                 what = f"found {request.prompt_tokens}"
