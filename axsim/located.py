@@ -7,6 +7,7 @@ that overrides can replace values without losing the place of the others.
 
 from __future__ import annotations
 
+import itertools
 import math
 import re
 from collections.abc import Iterator, Mapping
@@ -28,7 +29,7 @@ class Located:
 
     ``value`` is a scalar, a ``dict[str, Located]`` or a ``list[Located]``; ``origin`` is
     ``file:line`` of its key, or ``--set key=value``; ``comment`` is the YAML comment that stands
-    beside it or directly above its key.
+    beside it or directly above its key, for the whole document the one that the file begins with.
     """
 
     value: Any
@@ -195,7 +196,7 @@ class _Tree:
             root = loader.get_single_node()
             if root is None:
                 return Located(None, self.at(0))
-            located = self.build(loader, root, self.at(0), "", "")
+            located = self.build(loader, root, self.at(0), "", self.heading())
         except yaml.MarkedYAMLError as error:
             mark = error.problem_mark or error.context_mark
             what = " ".join(part for part in (error.problem, error.context) if part)
@@ -277,6 +278,11 @@ class _Tree:
         line = self.lines[mark.line] if mark.line < len(self.lines) else ""
         rest = line[mark.column :].lstrip(" :,]}")
         return rest[1:].strip() if rest.startswith("#") else ""
+
+    def heading(self) -> str:
+        """The comment lines that the file begins with, as they are broken there."""
+        lines = itertools.takewhile(lambda line: line.startswith("#"), self.lines)
+        return "\n".join(line[1:].strip() for line in lines)
 
     def above(self, mark: Any) -> str:
         """The comment lines directly above a key, at the key's own indentation."""

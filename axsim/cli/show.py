@@ -42,8 +42,10 @@ def show(
         overrides, under = {**other, **below}, "chip." if below else ""
     instance = load(cls, path, overrides, under=under)
     screen = console()
-    screen.print(f"{kind} {path.stem}: {path}\n")
     tree = document(cls, path, overrides, under=under)
+    screen.print(f"{kind} {path.stem}: {path}\n")
+    if tree.comment:
+        screen.print(f"{tree.comment}\n")
     screen.print(_table(explain(instance, tree, skip=("variants",))))
     results = derived(instance)
     if results:
@@ -73,7 +75,7 @@ def _find(name: str) -> tuple[Kind, Path]:
         return found[read(found[0][1]).child("model") is not None]
     names = [*shipped("chip"), *shipped("workload")]
     allowed = ", ".join([*names, "the path of a YAML file"])
-    what = f"there is no chip or workload {name!r}"
+    what = f"no chip, workload or file is named {name!r}"
     raise InputError(Problem("", "", what, allowed, nearest(name, names)))
 
 

@@ -1,0 +1,150 @@
+"""The command line, as a person uses it."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+from typer.testing import CliRunner, Result
+
+from axsim.cli.app import app
+from axsim.descriptor import shipped
+
+RUNNER = CliRunner()
+
+
+def axsim(*arguments: str, exit_code: int = 0) -> Result:
+    result = RUNNER.invoke(app, list(arguments))
+    assert result.exit_code == exit_code, result.output
+    return result
+
+
+def process(*arguments: str, folder: Path) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, "-c", "from axsim.cli import main; main()", *arguments]
+    return subprocess.run(command, cwd=folder, capture_output=True, text=True, check=False)
+
+
+COMMANDS = [command.name for command in app.registered_commands]
+
+
+def test_help_lists_every_command() -> None:
+    text = axsim("--help").output
+    assert all(name in text for name in COMMANDS)
+    assert axsim("-h").output == text
+
+
+@pytest.mark.parametrize("name", COMMANDS)
+def test_the_help_of_each_command_ends_with_an_example(name: str) -> None:
+    lines = axsim(name, "--help").output.rstrip().splitlines()
+    last = lines[-1].split()
+    assert last[:2] == ["axsim", name]
+    assert any(line.strip() in ("Example:", "Examples:") for line in lines)
+
+
+def test_version() -> None:
+    assert axsim("--version").output.split()[0] == "axsim"
+
+
+def test_no_arguments_show_the_help(tmp_path: Path) -> None:
+    result = process(folder=tmp_path)
+    assert "Usage: axsim" in result.stdout + result.stderr
+
+
+@pytest.mark.parametrize("kind", ["chip", "workload"])
+def test_what_is_shipped_is_listed(kind: str) -> None:
+    text = axsim(f"{kind}s").output
+    assert all(name in text for name in shipped(kind))
+
+
+@pytest.mark.parametrize("name", [*shipped("chip"), *shipped("workload")])
+def test_everything_shipped_can_be_shown(name: str) -> None:
+    text = axsim("show", name).output
+    assert name in text.splitlines()[0]
+    assert "meaning" in text
+
+
+def test_show_tells_meaning_and_source_of_each_key() -> None:
+    lines = axsim("show", "internvl2_1b", "--set", "request.new_tokens=5").output.splitlines()
+    assert lines[2].startswith("InternVL2-1B as the vendor deploys it")
+    rows = {line.split()[0]: line for line in reversed(lines) if line.split()}
+    assert "5" in rows["new_tokens"].split()
+    assert "--set request.new_tokens=5" in "\n".join(lines)
+    assert "default" in rows["num_channels"]
+    assert "options of the vendor's llm_build" in rows["build"]
+    assert "310" in rows["448-u8"]
+
+
+def test_show_takes_chip_keys_with_and_without_their_prefix() -> None:
+    for key in ("dram.width_bits", "chip.dram.width_bits"):
+        text = axsim("show", "ax650n", "--set", f"{key}=0", exit_code=2).stderr
+        assert f"--set {key}=0: dram.width_bits: found 0; allowed: a number greater than 0" in text
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (
+            ["show", "ax650"],
+            "error: no chip, workload or file is named 'ax650'; did you mean 'ax650n'?",
+        ),
+        (["show", "nowhere/x.yaml"], "error: no chip, workload or file is named 'nowhere/x.yaml'"),
+        (["show", "internvl2_1b", "--set", "build"], "error: --set build: not an assignment"),
+        (
+            ["show", "internvl2_1b", "--set", "build.x=1"],
+            "error: --set build.x=1: build.x: unknown",
+        ),
+        (["shwo"], "shwo"),
+        (["show"], "NAME"),
+        (["show", "ax650n", "--sett", "a=1"], "--sett"),
+    ],
+)
+def test_wrong_input_is_told_on_stderr_with_status_2_and_no_traceback(
+    arguments: list[str], message: str, tmp_path: Path
+) -> None:
+    result = process(*arguments, folder=tmp_path)
+    assert result.returncode == 2
+    assert result.stdout == ""
+    assert message in result.stderr
+    assert "Traceback" not in result.stderr
+
+
+def test_a_broken_file_of_ones_own(tmp_path: Path) -> None:
+    (tmp_path / "w.yaml").write_text("name: x\nmodel: {}\nbild: {}\n")
+    result = process("show", "w.yaml", folder=tmp_path)
+    assert result.stderr.splitlines() == [
+        "error: w.yaml:2: model: holds neither part; allowed: vision, decoder or both",
+        "error: w.yaml:3: bild: unknown key (value found: {}); did you mean 'build'?; allowed: "
+        "name, description, model, build, request, variants",
+    ]
+
+
+def test_a_file_of_ones_own_is_known_by_its_keys(tmp_path: Path) -> None:
+    chip = shipped("chip")["ax650n"].read_text()
+    (tmp_path / "mine.yaml").write_text(chip.replace("\nname: ax650n", "\nname: mine_too"))
+    result = process("show", "mine.yaml", folder=tmp_path)
+    assert result.returncode == 0, result.stderr
+    assert result.stdout.startswith("chip mine: mine.yaml\n")
+    assert "mine_too" in result.stdout
+
+
+def test_help_is_quick_and_imports_nothing_heavy(tmp_path: Path) -> None:
+    script = (
+        "import sys; from axsim.cli import main\n"
+        "sys.argv[1:] = ['--help']\n"
+        "try: main()\n"
+        "except SystemExit: pass\n"
+        "heavy = {'numpy', 'pydantic', 'yaml', 'rich', 'simpy', 'pandas', 'scipy', 'onnx'}\n"
+        "print(sorted(heavy & set(sys.modules)), file=sys.stderr)"
+    )
+    times = []
+    for _ in range(5):
+        start = time.perf_counter()
+        result = subprocess.run(
+            [sys.executable, "-c", script], cwd=tmp_path, capture_output=True, text=True, check=True
+        )
+        times.append(time.perf_counter() - start)
+        assert result.stderr.strip() == "[]"
+    assert min(times) < 0.4  # 0.2 s on an idle machine; the tests share theirs
