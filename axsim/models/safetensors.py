@@ -52,20 +52,17 @@ class SafetensorsFile:
             raise InputError(f"{path} is no readable safetensors file: {error}") from error
         self.shapes = {name: shape for name, (_, shape, _) in self._entries.items()}
         self._start = 8 + length
-        self._map: Array | None = None
 
     def stored(self, name: str) -> Array:
         """The tensor as stored, a read-only view of the file; bfloat16 as uint16 bits."""
         dtype, shape, begin = self._entries[name]
-        if self._map is None:
-            self._map = np.memmap(self.path, np.uint8, "r")
-        begin += self._start
         kind = np.dtype(_DTYPES[dtype])
-        flat = self._map[begin : begin + prod(shape) * kind.itemsize]
-        if begin % kind.itemsize:
-            flat = flat.copy()
-        view: Array = flat.view(np.ndarray).view(kind).reshape(shape)
-        return view
+        if not prod(shape):
+            return np.empty(shape, kind)
+        # A map of its own for each read: dropped with the array, so that pages once read do not
+        # stay in this process.
+        mapped = np.memmap(self.path, kind, "r", self._start + begin, shape)
+        return mapped.view(np.ndarray)
 
     def float32(self, name: str, rows: Array | None = None) -> Array:
         """The tensor, or some of its rows, as a float32 array of its own."""

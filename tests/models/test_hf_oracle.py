@@ -5,6 +5,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from axsim.models.checkpoint import Checkpoint
 from axsim.models.config import ModelConfig
 from tests.models.running import Loop, relative, run_vision
 from tests.models.seeded import DECODERS, INTERNVL, SeededWeights, embeddings, image
@@ -84,3 +85,22 @@ def test_llama3_and_linear_rope():
         ours = rope_table(cfg, 300)
         np.testing.assert_allclose(ours[0], cos[0, :, :half].numpy(), atol=3e-5)
         np.testing.assert_allclose(ours[1], sin[0, :, :half].numpy(), atol=3e-5)
+
+
+def test_saved_internvl_runs_from_its_files(internvl, tmp_path):
+    _, model = internvl
+    model.save_pretrained(tmp_path)
+    checkpoint = Checkpoint(tmp_path)
+    assert checkpoint.config == INTERNVL
+    got = run_vision(checkpoint, checkpoint.config, image(84))
+    assert relative(got, hf.image_features(model, image(84))) <= BOUND
+
+
+def test_saved_decoder_runs_from_its_files(decoder, tmp_path):
+    cfg, _, model = decoder
+    model.save_pretrained(tmp_path, max_shard_size="100KB")
+    checkpoint = Checkpoint(tmp_path)
+    assert checkpoint.config.decoder == cfg
+    x = embeddings(24, cfg.hidden_size)
+    loop = Loop(checkpoint, cfg, kv_len=40)
+    assert relative(loop.logits(loop.prefill(x)), hf.decoder_logits(model, x)) <= BOUND
