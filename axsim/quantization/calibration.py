@@ -1,0 +1,98 @@
+"""Quantisation parameters of activations, from float32 runs on calibration inputs."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Mapping
+
+from axsim.graph.array import Array
+from axsim.graph.executor import Step
+from axsim.graph.float32 import Float32
+from axsim.graph.ir import Graph, Node
+from axsim.quantization.observers import MinMax, Observer
+from axsim.quantization.qparams import QParams, asymmetric
+
+QUANTISED = frozenset({"u8", "u16"})
+"""Storage dtypes of activations that need quantisation parameters."""
+
+
+class Calibration(Float32):
+    """Float32 arithmetic that also observes every activation of the graph it runs.
+
+    Give it to an :class:`~axsim.graph.executor.Executor`, run one or more calibration inputs (one
+    of them may be the reference run itself), then ask :meth:`qparams`, for U8 and U16 alike.
+    ``observer``: makes the observer of one tensor (see :mod:`axsim.quantization.observers`).
+    """
+
+    def __init__(self, observer: Callable[[], Observer] = MinMax) -> None:
+        self._make = observer
+        self.observers: dict[str, Observer] = {}
+
+    def steps(self, graph: Graph, keep: Collection[str]) -> Mapping[str, Step | None]:
+        """The float32 steps, each of which shows its outputs to their observers."""
+        shown = {n for n, t in graph.tensors.items() if t.kind in ("activation", "output")}
+        shown -= {n for n in shown if _inherited(graph, _producer(graph).get(n)) is not None}
+        steps = super().steps(graph, {*keep, *shown})
+        return {n: None if s is None else self._observed(s, shown) for n, s in steps.items()}
+
+    def _observed(self, step: Step, shown: Collection[str]) -> Step:
+        def run(*values: Array) -> list[Array]:
+            outputs = list(step.run(*values))
+            for name, output in zip(step.outputs, outputs, strict=True):
+                if name in shown and output.dtype.kind == "f":
+                    self.observers.setdefault(name, self._make()).update(output)
+            return outputs
+
+        return Step(step.inputs, step.outputs, run)
+
+    def qparams(self, graph: Graph) -> dict[str, QParams]:
+        """Parameters of every U8 or U16 activation of ``graph``, whose dtypes are assigned.
+
+        Layout operators and products with a positive scalar keep their input's codes, so their
+        outputs inherit its parameters. Raises ValueError naming activations never observed.
+        """
+        result: dict[str, QParams] = {}
+        missing: list[str] = []
+        for node in graph.nodes:
+            inherited = _inherited(graph, node)
+            for name in node.outputs:
+                tensor = graph.tensors[name]
+                if tensor.dtype not in QUANTISED:
+                    continue
+                source = result.get(inherited[0]) if inherited else None
+                if inherited and source is not None and source.dtype == tensor.dtype:
+                    factor = inherited[1]
+                    result[name] = source if factor == 1.0 else source.scaled(factor)
+                    continue
+                observed = name if inherited is None else inherited[0]
+                observer = self.observers.get(observed)
+                if observer is None:
+                    missing.append(name)
+                    continue
+                scale = 1.0 if inherited is None else inherited[1]
+                low, high = observer.range(tensor.dtype)
+                result[name] = asymmetric(low * scale, high * scale, tensor.dtype)
+        if missing:
+            names = ", ".join(missing[:5])
+            raise ValueError(f"{len(missing)} activations were never observed: {names}, …")
+        return result
+
+
+_LAYOUT = frozenset({"Reshape", "Transpose", "Slice", "Split"})
+
+
+def _inherited(graph: Graph, node: Node | None) -> tuple[str, float] | None:
+    """The activation whose codes the node's outputs keep, and the factor on their scale."""
+    if node is None or graph.tensors[node.inputs[0]].kind in ("weight", "constant", "input"):
+        return None
+    if node.op in _LAYOUT:
+        return node.inputs[0], 1.0
+    if node.op == "Mul" and graph.tensors[node.inputs[1]].kind == "constant":
+        tensor = graph.tensors[node.inputs[1]]
+        if tensor.elements == 1:
+            factor = float(graph.values[tensor.name]().reshape(()))
+            return (node.inputs[0], factor) if factor > 0 else None
+    return None
+
+
+def _producer(graph: Graph) -> dict[str, Node]:
+    return {name: node for node in graph.nodes for name in node.outputs}
