@@ -1,0 +1,233 @@
+"""Lowering: a graph with storage dtypes becomes a list of fused operators (steps).
+
+Rules, in the order of application:
+
+* Views (Reshape, Split, Slice, Concat) cost nothing on an engine: tiles are addressed in place. A
+  Concat of a graph input (the KV cache) is the load of that input.
+* Gemm and Conv run on CONV with their bias. A MatMul of two activations runs on CONV when both are
+  integers, on TENG when they are floating point, unless ``float_matmul_on_conv``.
+* Everything else runs on TENG; a chain of vector operators whose intermediate has one reader is one
+  step, so that the intermediate never leaves the vector unit.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import dataclass, field
+from typing import Literal
+
+from axsim.graph.builder import OPERATORS
+from axsim.graph.ir import DTYPE_BITS, Graph, Node, Tensor
+from axsim.graph.operator import Work
+
+Unit = Literal["conv", "teng"]
+
+VIEWS = frozenset({"Reshape", "Split", "Slice", "Concat", "Cast"})
+MATRIX = frozenset({"Gemm", "Conv", "MatMul"})
+FLOATS = frozenset({"bf16", "f16", "f32"})
+
+
+@dataclass(frozen=True)
+class Matmul:
+    """``batch`` products [rows, inner] x [inner, columns]; ``left`` and ``right`` are dtypes."""
+
+    batch: int
+    rows: int
+    inner: int
+    columns: int
+    left: str
+    right: str
+    right_is_weight: bool
+
+    @property
+    def macs(self) -> int:
+        return self.batch * self.rows * self.inner * self.columns
+
+
+@dataclass
+class Operation:
+    """A step being built. ``reads`` and ``writes`` are tensors that live in on-chip memory or DRAM
+    (views resolved); ``weights`` come from DRAM as parameters."""
+
+    label: str
+    operator: str
+    unit: Unit
+    nodes: list[str]
+    matmul: Matmul | None = None
+    vector_ops: int = 0
+    transcendentals: int = 0
+    bits: int = 0
+    requantized: int = 0
+    reads: list[str] = field(default_factory=list)
+    writes: list[str] = field(default_factory=list)
+    weights: list[Tensor] = field(default_factory=list)
+
+    @property
+    def macs(self) -> int:
+        return self.matmul.macs if self.matmul else 0
+
+
+@dataclass(frozen=True)
+class Lowered:
+    """Operations of a graph in order; ``outputs`` are the tensors that hold the graph's outputs."""
+
+    graph: Graph
+    operations: tuple[Operation, ...]
+    outputs: frozenset[str]
+
+
+def lower(graph: Graph, float_matmul_on_conv: bool = False) -> Lowered:
+    """The operations of ``graph``, in program order."""
+    return _Lowering(graph, float_matmul_on_conv).run()
+
+
+class _Lowering:
+    def __init__(self, graph: Graph, float_matmul_on_conv: bool) -> None:
+        self._graph = graph
+        self._float_on_conv = float_matmul_on_conv
+        self._readers = Counter(name for node in graph.nodes for name in node.inputs)
+        self._operations: list[Operation] = []
+        self._roots: dict[str, tuple[str, ...]] = {}
+        self._waiting: list[str] = []  # views of graph inputs, before any operation
+        self._maker: dict[str, Operation] = {}
+
+    def run(self) -> Lowered:
+        for node in self._graph.nodes:
+            if node.op in VIEWS and not self._is_pixel_cast(node):
+                self._view(node)
+            else:
+                self._compute(node)
+        outputs = {root for name in self._graph.outputs for root in self._root(name)}
+        return Lowered(self._graph, tuple(self._operations), frozenset(outputs))
+
+    def _is_pixel_cast(self, node: Node) -> bool:
+        return node.op == "Cast" and self._graph.tensors[node.inputs[0]].kind == "input"
+
+    def _root(self, name: str) -> tuple[str, ...]:
+        return self._roots.get(name, (name,))
+
+    def _view(self, node: Node) -> None:
+        roots = tuple(
+            root
+            for name in node.inputs
+            if name and self._graph.tensors[name].kind not in ("weight", "constant")
+            for root in self._root(name)
+        )
+        for output in node.outputs:
+            self._roots[output] = roots
+        makers = [self._maker[root] for root in roots if root in self._maker]
+        if makers:
+            max(makers, key=self._operations.index).nodes.append(node.name)
+        elif self._operations:
+            self._operations[-1].nodes.append(node.name)
+        else:
+            self._waiting.append(node.name)
+
+    def _compute(self, node: Node) -> None:
+        graph = self._graph
+        inputs = [name for name in node.inputs if name]
+        work = OPERATORS[node.op].work(graph.shapes(inputs), graph.shapes(node.outputs), node.attrs)
+        if node.op in MATRIX:
+            operation = self._matrix(node)
+        else:
+            operation = self._vector(node, work)
+        for name in inputs:
+            tensor = graph.tensors[name]
+            if tensor.kind == "weight":
+                operation.weights.append(tensor)
+            elif tensor.kind != "constant":
+                for root in self._root(name):
+                    inside = self._maker.get(root) is operation
+                    if not inside and root not in operation.reads:
+                        operation.reads.append(root)
+        main = node.outputs[0]
+        for output in node.outputs:
+            self._maker[output] = operation
+        operation.writes = [main]
+        operation.nodes.append(node.name)
+
+    def _matrix(self, node: Node) -> Operation:
+        graph = self._graph
+        left, right = (graph.tensors[name] for name in node.inputs[:2])
+        out = graph.tensors[node.outputs[0]]
+        is_weight = right.kind in ("weight", "constant")
+        if node.op == "Conv":
+            rows, columns = out.elements // out.shape[1], out.shape[1]
+            matmul = Matmul(1, rows, right.elements // columns, columns, left.dtype, right.dtype, True)
+        elif node.op == "Gemm":
+            rows, columns = out.shape
+            matmul = Matmul(
+                1, rows, left.elements // rows, columns, left.dtype, right.dtype, is_weight
+            )
+        else:
+            rows, columns = out.shape[-2:]
+            batch = out.elements // (rows * columns)
+            matmul = Matmul(
+                batch, rows, left.shape[-1], columns, left.dtype, right.dtype, is_weight
+            )
+            matmul = _join_shared(matmul, right)
+        floats = not is_weight and left.dtype in FLOATS
+        unit: Unit = "teng" if floats and not self._float_on_conv else "conv"
+        operator = "projection" if is_weight else "attention matmul"
+        operation = self._new(node, operator, unit)
+        operation.matmul = matmul
+        operation.bits = DTYPE_BITS[out.dtype]
+        if left.dtype not in FLOATS:
+            operation.requantized = out.elements
+        return operation
+
+    def _vector(self, node: Node, work: Work) -> Operation:
+        graph = self._graph
+        operation = self._chain(node)
+        if operation is None:
+            operation = self._new(node, _CLASSES.get(node.op, "elementwise"), "teng")
+        elif node.op in _CLASSES:
+            operation.operator = _CLASSES[node.op]
+        operation.vector_ops += work.passes + work.moves
+        operation.transcendentals += work.transcendentals
+        names = [*(name for name in node.inputs if name), node.outputs[0]]
+        widths = [DTYPE_BITS[graph.tensors[n].dtype] for n in names if _streamed(graph.tensors[n])]
+        operation.bits = max([operation.bits, *widths])
+        return operation
+
+    def _chain(self, node: Node) -> Operation | None:
+        """The vector step that ``node`` can join: it alone reads that step's result."""
+        last = self._operations[-1] if self._operations else None
+        if last is None or last.unit != "teng" or last.matmul is not None:
+            return None
+        result = last.writes[0]
+        if result not in node.inputs or self._readers[result] != 1:
+            return None
+        return None if self._graph.tensors[result].kind == "output" else last
+
+    def _new(self, node: Node, operator: str, unit: Unit) -> Operation:
+        operation = Operation(node.name, operator, unit, self._waiting)
+        self._waiting = []
+        self._operations.append(operation)
+        return operation
+
+
+def _join_shared(matmul: Matmul, right: Tensor) -> Matmul:
+    """Heads that share one right operand (grouped queries) are rows of one product."""
+    batches = right.elements // (matmul.inner * matmul.columns)
+    share = matmul.batch // batches
+    return Matmul(
+        batches, matmul.rows * share, matmul.inner, matmul.columns, matmul.left, matmul.right, False
+    )
+
+
+def _streamed(tensor: Tensor) -> bool:
+    return tensor.kind not in ("weight", "constant") and not tensor.dtype.startswith("u32")
+
+
+_CLASSES = {
+    "Softmax": "softmax",
+    "LayerNormalization": "norm",
+    "RMSNormalization": "norm",
+    "Gelu": "activation",
+    "Swish": "activation",
+    "RotaryEmbedding": "rope",
+    "Gather": "rope",
+    "Transpose": "transpose",
+    "SpaceToDepth": "transpose",
+}

@@ -1,0 +1,54 @@
+"""Placement: which part of each activation stays in on-chip memory and which spills to DRAM.
+
+Tensors are placed in program order. One that does not fit beside those still needed keeps what fits
+on chip and spills the rest: written once by its producer, read once by each reader.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from axsim.compiler.lower import Operation
+from axsim.graph.ir import Graph
+
+
+@dataclass(frozen=True)
+class Placement:
+    """``spilled`` gives each tensor's share in DRAM, 0 to 1; ``resident`` the on-chip bytes taken
+    while each operation runs; ``dram_peak`` the most DRAM that spilled tensors need at once."""
+
+    spilled: dict[str, float]
+    resident: tuple[float, ...]
+    dram_peak: float
+
+
+def place(
+    graph: Graph, operations: Sequence[Operation], capacity_bytes: float, alive_after: frozenset[str]
+) -> Placement:
+    """Place what ``operations`` write and read. ``alive_after`` names tensors needed later on."""
+    last_use = {
+        name: index
+        for index, operation in enumerate(operations)
+        for name in (*operation.reads, *operation.writes)
+    }
+    for name in alive_after:
+        last_use[name] = len(operations)
+    spilled: dict[str, float] = {}
+    on_chip: dict[str, float] = {}
+    in_dram: dict[str, float] = {}
+    resident = []
+    dram_peak = 0.0
+    for index, operation in enumerate(operations):
+        for name in (*operation.reads, *operation.writes):
+            if name in spilled:
+                continue
+            size = graph.tensors[name].bytes
+            kept = min(size, max(0.0, capacity_bytes - sum(on_chip.values())))
+            spilled[name] = 1 - kept / size if size else 0.0
+            on_chip[name], in_dram[name] = kept, size - kept
+        resident.append(sum(on_chip.values()))
+        dram_peak = max(dram_peak, sum(in_dram.values()))
+        for name in [name for name in on_chip if last_use[name] <= index]:
+            del on_chip[name], in_dram[name]
+    return Placement(spilled, tuple(resident), dram_peak)

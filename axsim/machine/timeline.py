@@ -1,0 +1,53 @@
+"""What happened when: the result of running a program."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import NamedTuple
+
+from axsim.compiler.program import Program, Segment, Task
+
+
+@dataclass(frozen=True)
+class Timing:
+    """Start and end of each task of a segment in microseconds from the segment's start, the order
+    in which its steps retired, and when the machine was drained."""
+
+    start_us: tuple[float, ...]
+    end_us_of: tuple[float, ...]
+    retired: tuple[int, ...]
+    end_us: float
+
+
+class Slice(NamedTuple):
+    """One task on the timeline."""
+
+    segment: Segment
+    task: Task
+    start_us: float
+    end_us: float
+
+
+@dataclass(frozen=True)
+class Timeline:
+    """A program's execution: when each segment starts, the timing inside it, and the whole
+    duration, the invocation's fixed cost included."""
+
+    program: Program
+    offsets_us: tuple[float, ...]
+    timings: tuple[Timing, ...]
+    duration_us: float
+
+    @property
+    def duration_ms(self) -> float:
+        """The whole duration in milliseconds."""
+        return self.duration_us / 1e3
+
+    def slices(self) -> Iterator[Slice]:
+        """Every task in program order, with absolute times."""
+        rows = zip(self.program.segments, self.offsets_us, self.timings, strict=True)
+        for segment, offset, timing in rows:
+            times = zip(segment.tasks, timing.start_us, timing.end_us_of, strict=True)
+            for task, start, end in times:
+                yield Slice(segment, task, offset + start, offset + end)
