@@ -56,10 +56,9 @@ def round_bf16(x: Array, *, inplace: bool = False) -> Array:
     range round to infinity; a NaN stays a NaN as long as it is a quiet one.
     """
     y = x if inplace else np.array(x, dtype=np.float32, order="C")
-    flat = y.reshape(-1)  # a view: y is contiguous
-    if not np.shares_memory(flat, y):
+    if not y.flags.c_contiguous:
         raise ValueError("round_bf16 in place needs a contiguous array")
-    bits = flat.view(np.uint32)
+    bits = y.reshape(-1).view(np.uint32)
     for start in range(0, bits.size, _BLOCK):
         block = bits[start : start + _BLOCK]
         odd = block >> 16

@@ -6,12 +6,14 @@ vendor's compiled layers (INTERNVL2.md 4.2).
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
 from axsim.graph.array import Array
-from axsim.quantization.arithmetic import from_bf16_bits, to_bf16_bits
+from axsim.quantization.arithmetic import to_bf16_bits
 from axsim.quantization.qparams import CODE_RANGE, SMALLEST_SCALE
 from axsim.quantization.schemes import S4_GROUP
 
@@ -39,16 +41,26 @@ class Matrix:
         """Bytes held by this process."""
         return int(self.codes.nbytes + (0 if self.scale is None else self.scale.nbytes))
 
-    def rows(self, start: int, stop: int) -> Array:
-        """float32 factors [stop - start, in] of some rows; see :attr:`row_scale`."""
+    def rows(self, start: int, stop: int, out: Array | None = None) -> Array:
+        """float32 factors [stop - start, in] of some rows, in ``out`` if given; sums over them are
+        to be multiplied by :attr:`row_scale`."""
         codes = self.codes[start:stop]
+        if out is None:
+            out = np.empty(codes.shape, np.float32)
         if self.dtype == "bf16":
-            return from_bf16_bits(codes)
-        y: Array = codes.astype(np.float32, copy=False)
-        if self.dtype == "s4":
-            assert self.scale is not None
-            y *= np.repeat(self.scale[start:stop], self.group, axis=1)[:, : y.shape[1]]
-        return y
+            np.left_shift(codes, 16, out=out.view(np.uint32), dtype=np.uint32)
+        elif self.scale is None or self.dtype == "s8":
+            np.copyto(out, codes)
+        else:
+            scale = self.scale[start:stop]
+            whole = codes.shape[1] // self.group * self.group
+            shape = (codes.shape[0], whole // self.group, self.group)
+            split = codes[:, :whole].reshape(shape), out[:, :whole].reshape(shape)
+            full = scale[:, : shape[1], None]
+            np.multiply(split[0], full, out=split[1], dtype=np.float32)
+            if whole < codes.shape[1]:
+                np.multiply(codes[:, whole:], scale[:, -1:], out=out[:, whole:], dtype=np.float32)
+        return out
 
     @property
     def row_scale(self) -> Array | None:
@@ -92,6 +104,40 @@ def quantise_matrix(weight: Array, dtype: str = "s8", group: int = S4_GROUP) -> 
         codes = _codes(blocks, scales[:, :, None], dtype).reshape(rows, -1)[:, :inputs]
         return Matrix(np.ascontiguousarray(codes), scales, dtype, group)
     raise ValueError(f"weights can be stored as s8, s4, bf16 or f32, not {dtype!r}")
+
+
+class StoredWeights:
+    """A model's weights as the NPU stores them: matrices quantised once, then kept.
+
+    ``weights`` gives float32 tensors by name; ``dtype`` is the storage of matrices ("s8", "s4",
+    "bf16", "f32"), ``overrides`` that of some by name (the head may differ from the layers).
+    Calling gives a :class:`Matrix` for a matrix and float32 values for anything else.
+    """
+
+    def __init__(
+        self,
+        weights: Callable[[str], Array],
+        dtype: str = "s8",
+        overrides: Mapping[str, str] | None = None,
+    ) -> None:
+        self._weights = weights
+        self._dtype = dtype
+        self._overrides = dict(overrides or {})
+        self._kept: dict[str, Any] = {}
+
+    def __call__(self, name: str) -> Any:
+        """A Matrix or float32 values; KeyError when the model has no such tensor."""
+        if name not in self._kept:
+            value: Any = self._weights(name)
+            if value.ndim == 2:
+                value = quantise_matrix(value, self._overrides.get(name, self._dtype))
+            self._kept[name] = value
+        return self._kept[name]
+
+    @property
+    def nbytes(self) -> int:
+        """Bytes held by what has been asked for so far."""
+        return sum(int(value.nbytes) for value in self._kept.values())
 
 
 _BLOCK = 1 << 18  # elements quantised at once, to bound the temporaries

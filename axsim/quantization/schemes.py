@@ -110,6 +110,9 @@ def assign_decoder(
             dtypes[name] = weight_dtype if roles.get(name) == "matrix" else "f32"
         else:
             dtypes[name] = hidden_dtype
+    for node in graph.nodes:  # rows taken from a table (RoPE) stay as the table is
+        if node.op == "Gather" and graph.tensors[node.inputs[0]].kind in ("weight", "constant"):
+            dtypes[node.outputs[0]] = dtypes.get(node.inputs[0], hidden_dtype)
     return graph.with_dtypes(dtypes)
 
 

@@ -1,0 +1,242 @@
+"""Weight-only arithmetic (w8a16, w4a16) for :class:`axsim.graph.executor.Executor`.
+
+Values are float32 arrays that hold bf16 (or f16) numbers wherever the graph stores such; what is
+rounded where is defined in :mod:`axsim.quantization.arithmetic`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Mapping, Sequence
+from typing import Any
+
+import numpy as np
+
+import axsim.graph.ops  # noqa: F401  (fills OPERATORS)
+from axsim.graph.array import Array
+from axsim.graph.executor import Step, Weights
+from axsim.graph.ir import Graph, Node, Tensor
+from axsim.graph.operator import OPERATORS
+from axsim.quantization.arithmetic import round_bf16
+from axsim.quantization.chains import AttentionChain, attention_chains
+from axsim.quantization.integer_kernels import for_rows
+from axsim.quantization.matrix import Matrix, quantise_matrix
+
+Round = Callable[[Array], Array]
+
+STORED = frozenset({"s8", "s4", "bf16"})
+"""Storage dtypes of weight matrices."""
+
+
+class WeightOnly:
+    """Arithmetic of a graph whose dtypes :func:`~axsim.quantization.schemes.assign_decoder` gave.
+
+    Weights may come as :class:`Matrix` (from :class:`~axsim.quantization.matrix.StoredWeights`,
+    which quantises each once) or as float32, quantised anew at every use. ``exact`` names graph
+    inputs that already hold numbers of their storage dtype, so that they need no rounding: the
+    caches, which are outputs of earlier runs. One object serves any number of executors of one
+    thread; it keeps scratch memory between products.
+    """
+
+    def __init__(self, exact: Collection[str] = ("K_cache", "V_cache")) -> None:
+        self._exact = frozenset(exact)
+        self._scratch = np.empty(0, np.float32)
+
+    def load(self, tensor: Tensor, weights: Weights) -> Any:
+        """A :class:`Matrix`, or float32 values."""
+        value: Any = weights(tensor.name)
+        if isinstance(value, Matrix) or tensor.dtype not in STORED:
+            return value
+        if value.ndim < 2:
+            return _rounding(tensor.dtype)(np.array(value))
+        return quantise_matrix(value.reshape(value.shape[0], -1), tensor.dtype)
+
+    def feed(self, tensor: Tensor, array: Array) -> Array:
+        """``array`` rounded to the tensor's dtype; integers as they are."""
+        if array.dtype.kind in "iub":
+            return array
+        if tensor.kind == "constant" or tensor.name in self._exact:
+            return array.astype(np.float32, copy=False)
+        return _rounding(tensor.dtype)(np.array(array, np.float32, order="C"))
+
+    def fetch(self, tensor: Tensor, value: Array) -> Array:
+        """``value`` itself."""
+        return value
+
+    def steps(self, graph: Graph, keep: Collection[str]) -> Mapping[str, Step | None]:
+        """Attention is one step where nothing inside is kept; every other node is its own."""
+        steps: dict[str, Step | None] = {}
+        for chain in attention_chains(graph, keep):
+            steps |= dict.fromkeys(chain.nodes[:-1])
+            steps[chain.nodes[-1]] = _attention(graph, chain)
+        for node in graph.nodes:
+            if node.name not in steps:
+                steps[node.name] = self._step(graph, node)
+        return steps
+
+    def _step(self, graph: Graph, node: Node) -> Step:
+        output = graph.tensors[node.outputs[0]]
+        rounding = _rounding(output.dtype)
+        kernel, attrs, count = OPERATORS[node.op].kernel, dict(node.attrs), len(node.outputs)
+        if node.op in _LAYOUT:
+            return Step(
+                node.inputs, node.outputs, lambda *values: list(kernel(*values, **attrs)[:count])
+            )
+        if len(node.inputs) > 1 and graph.tensors[node.inputs[1]].dtype in STORED:
+            if node.op == "Gemm" and node.attrs.get("transB") and not node.attrs.get("transA"):
+                return Step(
+                    node.inputs,
+                    node.outputs,
+                    lambda x, w, bias=None: [self.project(x, w, bias, rounding)],
+                )
+            if node.op in ("Gemm", "Conv", "MatMul"):
+                shape = graph.tensors[node.inputs[1]].shape
+
+                def with_matrix(x: Array, w: Matrix | Array, *rest: Array) -> list[Array]:
+                    full = w.dequantise().reshape(shape) if isinstance(w, Matrix) else w
+                    return [rounding(np.array(kernel(x, full, *rest, **attrs)[0], order="C"))]
+
+                return Step(node.inputs, node.outputs, with_matrix)
+        if node.op in _BY_ROW and output.elements >= _LARGE:
+
+            def by_row(*values: Array) -> list[Array]:
+                return [_by_row(lambda *v: kernel(*v, **attrs)[0], values, rounding, output.shape)]
+
+            return Step(node.inputs, node.outputs, by_row)
+        fresh = node.op in _FRESH
+
+        def whole(*values: Array) -> list[Array]:
+            results = kernel(*values, **attrs)[:count]
+            return [
+                rounding(np.ascontiguousarray(r) if fresh else np.array(r, order="C"))
+                for r in results
+            ]
+
+        return Step(node.inputs, node.outputs, whole)
+
+    def project(self, x: Array, w: Matrix, bias: Array | None, rounding: Round) -> Array:
+        """``x @ w.T + bias`` [T, out] for ``x`` [T, in], rounded by ``rounding`` in place.
+
+        Few rows: slices of the matrix become float32 within the cache, so that only the stored
+        codes are read from memory. Many rows: the whole matrix does, and BLAS gets it at once.
+        """
+        rows, inner = w.shape
+        y = np.empty((x.shape[0], rows), np.float32)
+        slices = _FEW_ROWS_SLICE if x.shape[0] <= _FEW_ROWS else _MANY_ROWS_SLICE
+        step = max(1, slices // inner)
+        scratch = self._buffer(min(step, rows) * inner)
+        for start in range(0, rows, step):
+            stop = min(start + step, rows)
+            part = scratch[: (stop - start) * inner].reshape(-1, inner)
+            if part.size > _FEW_ROWS_SLICE:
+                for_rows(lambda r: _convert(w, start, r, part), stop - start, 256)  # noqa: B023
+            else:
+                w.rows(start, stop, out=part)
+            np.matmul(x, part.T, out=y[:, start:stop])
+        scale = w.row_scale
+
+        def finish(part: slice) -> None:
+            if scale is not None:
+                y[part] *= scale
+            if bias is not None:
+                y[part] += bias
+            rounding(y[part])
+
+        for_rows(finish, y.shape[0], max(1, _LARGE // rows))
+        return y
+
+    def _buffer(self, size: int) -> Array:
+        if self._scratch.size < size:
+            self._scratch = np.empty(size, np.float32)
+        return self._scratch
+
+
+def _convert(w: Matrix, start: int, rows: slice, part: Array) -> None:
+    w.rows(start + rows.start, start + rows.stop, out=part[rows])
+
+
+def _attention(graph: Graph, chain: AttentionChain) -> Step:
+    """Scores, scale, mask and softmax in float32; probabilities and context rounded."""
+    extra = [node.inputs[1] for node in chain.middle]
+    middle = [OPERATORS[node.op].kernel for node in chain.middle]
+    product, softmax = OPERATORS["MatMul"].kernel, OPERATORS["Softmax"].kernel
+    attrs = dict(chain.normalise.attrs)
+    probabilities = _rounding(graph.tensors[chain.softmax].dtype)
+    context = _rounding(graph.tensors[chain.tensors[-1]].dtype)
+
+    def attend(q: Array, k: Array, v: Array, *operands: Array) -> Array:
+        s = product(q, k)[0]
+        for kernel, operand in zip(middle, operands, strict=True):
+            s = kernel(s, operand)[0]
+        p = probabilities(np.ascontiguousarray(softmax(s, **attrs)[0]))
+        y: Array = context(np.ascontiguousarray(product(p, v)[0]))
+        return y
+
+    def run(q: Array, k: Array, v: Array, *operands: Array) -> list[Array]:
+        shape = graph.tensors[chain.tensors[-1]].shape
+        scores = graph.tensors[chain.scores]
+        if scores.elements < _LARGE or len(shape) < 3 or shape[-2] < 2:
+            return [attend(q, k, v, *operands)]
+        out = np.empty(shape, np.float32)
+        # Blocks of query rows, so that their scores stay in cache; masks are cut alike.
+        width = scores.elements // shape[-2]
+        step = max(1, (1 << 18) // width)
+
+        def task(i: int) -> None:
+            rows = slice(i * step, (i + 1) * step)
+            cut = [
+                o[..., rows, :] if o.ndim > 1 and o.shape[-2] == shape[-2] else o for o in operands
+            ]
+            out[..., rows, :] = attend(np.ascontiguousarray(q[..., rows, :]), k, v, *cut)
+
+        for i in range(-(-shape[-2] // step)):
+            task(i)
+        return [out]
+
+    inputs = (*chain.inputs, *extra)
+    return Step(inputs, (chain.tensors[-1],), run)
+
+
+def _by_row(
+    kernel: Callable[..., Array], values: Sequence[Array], rounding: Round, shape: tuple[int, ...]
+) -> Array:
+    """A kernel that treats rows (the first dimension) alone, on slices of them."""
+    rows = shape[0]
+    cut = [v.ndim == len(shape) and v.shape[0] == rows and rows > 1 for v in values]
+    out = np.empty(shape, np.float32)
+
+    def task(part: slice) -> None:
+        out[part] = kernel(*(v[part] if c else v for v, c in zip(values, cut, strict=True)))
+        rounding(out[part])
+
+    for_rows(task, rows, max(1, _LARGE * rows // out.size))
+    return out
+
+
+def _rounding(dtype: str) -> Round:
+    """Rounds a contiguous float32 array in place to the numbers of ``dtype``."""
+    if dtype == "bf16":
+        return lambda x: round_bf16(x, inplace=True)
+    if dtype == "f16":
+
+        def half(x: Array) -> Array:
+            x[...] = x.astype(np.float16)
+            return x
+
+        return half
+    return lambda x: x
+
+
+_LAYOUT = frozenset({"Reshape", "Transpose", "Slice", "Split", "Concat", "Gather"})
+_FRESH = frozenset({"Add", "Sub", "Mul", "Div", "MatMul", "Softmax", "Gelu", "Swish"}) | {
+    "LayerNormalization",
+    "RMSNormalization",
+    "RotaryEmbedding",
+}
+_BY_ROW = frozenset({"Add", "Sub", "Mul", "Div", "Gelu", "Swish"}) | {
+    "LayerNormalization",
+    "RMSNormalization",
+}
+_LARGE = 1 << 16  # elements from which rows are spread over threads
+_FEW_ROWS = 8
+_FEW_ROWS_SLICE = 1 << 17  # elements: half a MiB of float32, within a core's cache
+_MANY_ROWS_SLICE = 1 << 23  # elements: 32 MiB of scratch
