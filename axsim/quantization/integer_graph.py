@@ -221,7 +221,7 @@ def _layout(node: Node, q: Sequence[QParams | None], y: Sequence[QParams | None]
 
 
 def _require(graph: Graph, node: Node, **wanted: Any) -> None:
-    defaults = {"transA": 0, "alpha": 1.0, "beta": 1.0, "group": 1}
+    defaults = {"transA": 0, "transB": 0, "alpha": 1.0, "beta": 1.0, "group": 1}
     for key, value in wanted.items():
         found = node.attrs.get(key, defaults.get(key, value))
         if (tuple(found) if isinstance(found, (list, tuple)) else found) != value:
