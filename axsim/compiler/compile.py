@@ -29,7 +29,12 @@ def compile_graph(
 
     ``part`` says how weights are stored. Repeated layers become one segment that repeats.
     """
-    lowered = lower(graph, float_matmul_on_conv)
+    return compile_lowered(lower(graph, float_matmul_on_conv), chip, groups, part)
+
+
+def compile_lowered(lowered: Lowered, chip: Chip, groups: int, part: Part) -> Program:
+    """:func:`compile_graph` for a graph that was lowered before, which no chip has a part in."""
+    graph = lowered.graph
     operations = lowered.operations
     npu = chip.npu
     memory = npu.ocm_bytes * groups / npu.resource_groups
@@ -38,22 +43,24 @@ def compile_graph(
     )
     weights = [sum(stored_bytes(t, part) for t in op.weights) for op in operations]
     traffic = _traffic(lowered, placement, weights)
-    buffer = max(
-        memory - max(placement.resident), memory * (1 - chip.calibrated.ocm_usable_fraction)
-    )
-    buffer = max(buffer, memory / 16)
+    reserve = memory * (1 - chip.calibrated.ocm_usable_fraction)
+    buffers = [max(memory - resident, reserve) for resident in placement.resident]
     pieces = _pieces(operations)
-    heads = [_head(weights[piece.start : piece.stop], buffer) for piece in pieces]
+    heads = [_head(weights[piece.start : piece.stop], reserve) for piece in pieces]
     known: dict[object, Segment] = {}
     segments, nodes = [], []
     for index, piece in enumerate(pieces):
         preloaded = heads[index] if index else 0.0
         following = heads[index + 1] if index + 1 < len(pieces) else 0.0
         chosen = range(piece.start, piece.stop)
-        key = (preloaded, following, *(_key(operations[i], traffic[i]) for i in chosen))
+        key = (
+            preloaded,
+            following,
+            *(_key(operations[i], traffic[i], buffers[i]) for i in chosen),
+        )
         segment = known.get(key)
         if segment is None:
-            tiler = Tiler(chip, groups, buffer, preloaded)
+            tiler = Tiler(chip, groups, [buffers[i] for i in chosen], preloaded)
             for step, i in enumerate(chosen):
                 tiler.emit(step, operations[i], traffic[i])
             segment = Segment(
@@ -101,10 +108,10 @@ def _pieces(operations: Sequence[Operation]) -> list[_Piece]:
     return pieces
 
 
-def _head(weights: Sequence[float], buffer: float) -> float:
-    """Bytes of a segment's first weights that are loaded before it starts."""
-    first = next((size for size in weights if size > buffer / 64), 0.0)
-    return min(first, buffer / 2)
+def _head(weights: Sequence[float], reserve: float) -> float:
+    """Bytes of a segment's first weights that are loaded before it starts: half of the on-chip
+    memory that is always left to weights, or all of them."""
+    return min(sum(weights), reserve / 2)
 
 
 def _traffic(
@@ -123,7 +130,7 @@ def _traffic(
     return result
 
 
-def _key(operation: Operation, traffic: Traffic) -> tuple[object, ...]:
+def _key(operation: Operation, traffic: Traffic, buffer: float) -> tuple[object, ...]:
     """Everything about an operation that its tasks depend on."""
     names = tuple(_LAYER.sub("", name) for name in (*operation.reads, "", *operation.writes))
     return (
@@ -136,6 +143,7 @@ def _key(operation: Operation, traffic: Traffic) -> tuple[object, ...]:
         operation.bits,
         names,
         traffic,
+        buffer,
     )
 
 

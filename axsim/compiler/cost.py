@@ -67,6 +67,6 @@ def vector_cycles(chip: Chip, operation: Operation, units: int) -> float:
 
 
 def unpack_cycles(chip: Chip, operation: Operation, units: int) -> float:
-    """Cycles in which ``units`` TENG units expand the S4 weights of one operation."""
+    """Cycles in which ``units`` SDMA channels expand the S4 weights of one operation."""
     elements = sum(t.elements for t in operation.weights if t.dtype == "s4")
     return elements / units / chip.calibrated.s4_unpack_elements_per_cycle

@@ -2,8 +2,8 @@
 
 Rules, in the order of application:
 
-* Views (Reshape, Split, Slice, Concat) cost nothing on an engine: tiles are addressed in place. A
-  Concat of a graph input (the KV cache) is the load of that input.
+* Layout operators (Reshape, Transpose, Split, Slice, Concat) cost nothing on an engine: tiles are
+  addressed in place. A Concat of a graph input (the KV cache) is the load of that input.
 * Gemm and Conv run on CONV with their bias. A MatMul of two activations runs on CONV when both are
   integers, on TENG when they are floating point, unless ``float_matmul_on_conv``.
 * Everything else runs on TENG; a chain of vector operators whose intermediate has one reader is one
@@ -22,8 +22,10 @@ from axsim.graph.operator import Work
 
 Unit = Literal["conv", "teng"]
 
-VIEWS = frozenset({"Reshape", "Split", "Slice", "Concat", "Cast"})
+VIEWS = frozenset({"Reshape", "Split", "Slice", "Concat", "Cast", "Transpose", "SpaceToDepth"})
 MATRIX = frozenset({"Gemm", "Conv", "MatMul"})
+import os
+FUSE = int(os.environ.get("FUSE", "1"))
 FLOATS = frozenset({"bf16", "f16", "f32"})
 
 
@@ -171,8 +173,8 @@ class _Lowering:
         operator = "projection" if is_weight else "attention matmul"
         operation = self._new(node, operator, unit)
         operation.matmul = matmul
-        operation.bits = DTYPE_BITS[out.dtype]
-        if left.dtype not in FLOATS:
+        operation.bits = _compute_bits(out.dtype)
+        if left.dtype not in FLOATS and out.dtype not in FLOATS:
             operation.requantized = out.elements
         return operation
 
@@ -181,19 +183,19 @@ class _Lowering:
         operation = self._chain(node)
         if operation is None:
             operation = self._new(node, _CLASSES.get(node.op, "elementwise"), "teng")
-        elif node.op in _CLASSES:
+        elif node.op in _CLASSES and operation.matmul is None:
             operation.operator = _CLASSES[node.op]
         operation.vector_ops += work.passes + work.moves
         operation.transcendentals += work.transcendentals
         names = [*(name for name in node.inputs if name), node.outputs[0]]
-        widths = [DTYPE_BITS[graph.tensors[n].dtype] for n in names if _streamed(graph.tensors[n])]
+        widths = [_compute_bits(graph.tensors[n].dtype) for n in names if _streamed(graph.tensors[n])]
         operation.bits = max([operation.bits, *widths])
         return operation
 
     def _chain(self, node: Node) -> Operation | None:
-        """The vector step that ``node`` can join: it alone reads that step's result."""
+        """The step that ``node`` can join: it alone reads that step's result."""
         last = self._operations[-1] if self._operations else None
-        if last is None or last.unit != "teng" or last.matmul is not None:
+        if last is None or (last.matmul is not None and not FUSE):
             return None
         result = last.writes[0]
         if result not in node.inputs or self._readers[result] != 1:
@@ -216,6 +218,11 @@ def _join_shared(matmul: Matmul, right: Tensor) -> Matmul:
     )
 
 
+def _compute_bits(dtype: str) -> int:
+    """Width in the vector unit: floating point is computed in 32 bits, whatever its storage."""
+    return 32 if dtype in FLOATS else DTYPE_BITS[dtype]
+
+
 def _streamed(tensor: Tensor) -> bool:
     return tensor.kind not in ("weight", "constant") and not tensor.dtype.startswith("u32")
 
@@ -228,6 +235,4 @@ _CLASSES = {
     "Swish": "activation",
     "RotaryEmbedding": "rope",
     "Gather": "rope",
-    "Transpose": "transpose",
-    "SpaceToDepth": "transpose",
 }

@@ -6,7 +6,7 @@ on chip and spills the rest: written once by its producer, read once by each rea
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from axsim.compiler.lower import Operation
@@ -40,6 +40,8 @@ def place(
     resident = []
     dram_peak = 0.0
     for index, operation in enumerate(operations):
+        if operation.matmul is None:
+            _release(on_chip, in_dram, operation.reads, last_use, index)  # computed in place
         for name in (*operation.reads, *operation.writes):
             if name in spilled:
                 continue
@@ -49,6 +51,18 @@ def place(
             on_chip[name], in_dram[name] = kept, size - kept
         resident.append(sum(on_chip.values()))
         dram_peak = max(dram_peak, sum(in_dram.values()))
-        for name in [name for name in on_chip if last_use[name] <= index]:
-            del on_chip[name], in_dram[name]
+        _release(on_chip, in_dram, tuple(on_chip), last_use, index)
     return Placement(spilled, tuple(resident), dram_peak)
+
+
+def _release(
+    on_chip: dict[str, float],
+    in_dram: dict[str, float],
+    names: Sequence[str],
+    last_use: Mapping[str, int],
+    index: int,
+) -> None:
+    """Free those of ``names`` that nobody reads after operation ``index``."""
+    for name in names:
+        if name in on_chip and last_use[name] <= index:
+            del on_chip[name], in_dram[name]

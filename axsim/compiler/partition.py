@@ -9,16 +9,17 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, lru_cache
 
 from axsim.chip import Chip
-from axsim.compiler.compile import compile_graph
+from axsim.compiler.compile import compile_lowered
+from axsim.compiler.lower import Lowered, lower
 from axsim.compiler.program import Program
 from axsim.graph.ir import DTYPE_BITS, Graph
-from axsim.models.config import ModelConfig
+from axsim.models.config import DecoderConfig, ModelConfig, ProjectorConfig, VisionConfig
 from axsim.models.decoder import decoder_layer_graph, post_graph
 from axsim.models.internvit import vision_graph
-from axsim.quantization.schemes import DecoderScheme, VisionScheme, assign
+from axsim.quantization.schemes import DecoderScheme, Part, VisionDtype, VisionScheme, assign
 from axsim.workload import BuildSection, Workload
 
 
@@ -45,10 +46,9 @@ class Deployment:
         vision = self.model.vision
         if vision is None:
             return None
-        graph = vision_graph(vision, self.workload.image_size, self.model.projector)
-        build = self.workload.build
-        graph = assign(graph, VisionScheme(build.vision_dtype))
-        return Subgraph(graph, compile_graph(graph, self.chip, self.groups, part="vision"))
+        dtype = self.workload.build.vision_dtype
+        lowered = _lower_vision(vision, self.model.projector, self.workload.image_size, dtype)
+        return self._compile(lowered, "vision")
 
     @cached_property
     def prefill(self) -> tuple[Subgraph, ...]:
@@ -68,24 +68,22 @@ class Deployment:
         """Final norm and head on one token."""
         assert self.model.decoder is not None
         build = self.workload.build
-        graph = post_graph(self.model.decoder)
-        graph = assign(graph, DecoderScheme(build.post_weight_dtype, build.hidden_dtype))
-        return Subgraph(graph, compile_graph(graph, self.chip, self.groups, part="head"))
+        scheme = DecoderScheme(build.post_weight_dtype, build.hidden_dtype)
+        return self._compile(_lower_post(self.model.decoder, scheme), "head")
 
     def layer(self, new_tokens: int, cached_tokens: int) -> Subgraph:
         """A decoder layer on ``new_tokens`` that attend to ``cached_tokens`` before them."""
         assert self.model.decoder is not None
         build = self.workload.build
-        graph = decoder_layer_graph(self.model.decoder, new_tokens, cached_tokens)
-        graph = assign(graph, DecoderScheme(build.weight_dtype, build.hidden_dtype))
-        program = compile_graph(
-            graph,
-            self.chip,
-            self.groups,
-            part="decoder",
-            float_matmul_on_conv=build.float_matmul_on_conv,
+        scheme = DecoderScheme(build.weight_dtype, build.hidden_dtype)
+        lowered = _lower_layer(
+            self.model.decoder, new_tokens, cached_tokens, scheme, build.float_matmul_on_conv
         )
-        return Subgraph(graph, program)
+        return self._compile(lowered, "decoder")
+
+    def _compile(self, lowered: Lowered, part: Part) -> Subgraph:
+        program = compile_lowered(lowered, self.chip, self.groups, part)
+        return Subgraph(lowered.graph, program)
 
     @cached_property
     def memory(self) -> Memory:
@@ -136,6 +134,33 @@ class Memory:
     def fits(self) -> bool:
         """Whether the chip's memory holds it."""
         return self.total <= self.capacity
+
+
+# Lowering depends on no chip: many chips, variants and ledger rows share these results.
+
+
+@lru_cache(maxsize=64)
+def _lower_vision(
+    vision: VisionConfig, projector: ProjectorConfig | None, image_size: int, dtype: VisionDtype
+) -> Lowered:
+    return lower(assign(vision_graph(vision, image_size, projector), VisionScheme(dtype)))
+
+
+@lru_cache(maxsize=512)
+def _lower_layer(
+    decoder: DecoderConfig,
+    new_tokens: int,
+    cached_tokens: int,
+    scheme: DecoderScheme,
+    float_matmul_on_conv: bool,
+) -> Lowered:
+    graph = decoder_layer_graph(decoder, new_tokens, cached_tokens)
+    return lower(assign(graph, scheme), float_matmul_on_conv)
+
+
+@lru_cache(maxsize=64)
+def _lower_post(decoder: DecoderConfig, scheme: DecoderScheme) -> Lowered:
+    return lower(assign(post_graph(decoder), scheme))
 
 
 def groups_of(chip: Chip, build: BuildSection) -> int:

@@ -19,8 +19,11 @@ from axsim.compiler.program import Engine, Task, TaskKind
 
 TILE_BYTES = 512 * 1024
 """Weights of one tile and group; the vendor's traces show loads of 0.46 and 0.98 MB."""
-MAX_TILES = 8
+MAX_TILES = 32
 """Tiles of one operation and group: more would only refine how a phase starts and ends."""
+
+FUSED_TILES = 4
+"""Tiles of a product whose results the vector unit takes over while the next tile is computed."""
 
 
 def engines(chip: Chip, groups: int) -> tuple[Engine, ...]:
@@ -73,17 +76,17 @@ class _WeightTile:
 class Tiler:
     """Emits the tasks of one segment.
 
-    ``weight_buffer`` is the on-chip memory for weights of all groups; ``preloaded`` the bytes at
-    the head of the segment's weight stream that are on chip already.
+    ``weight_buffers`` is the on-chip memory of all groups that each step leaves to weights;
+    ``preloaded`` the bytes at the head of the segment's weight stream that are on chip already.
     """
 
     def __init__(
-        self, chip: Chip, groups: int, weight_buffer: float, preloaded: float = 0.0
+        self, chip: Chip, groups: int, weight_buffers: Sequence[float], preloaded: float = 0.0
     ) -> None:
         self._chip = chip
         self._groups = groups
         self._clock = chip.calibrated.clock_mhz
-        self._buffer = weight_buffer / groups
+        self._buffers = [size / groups for size in weight_buffers]
         self._preloaded = preloaded / groups
         self._tasks: list[Task] = []
         self._stream: list[list[_WeightTile]] = [[] for _ in range(groups)]
@@ -120,9 +123,12 @@ class Tiler:
         ready = tuple(task for made in producers for task in made.computed)
         in_dram = tuple(task for made in producers for task in made.stored)
         tiles = _tile_count(traffic, groups)
+        if operation.matmul is not None and operation.vector_ops:
+            tiles = max(tiles, FUSED_TILES)
         vector_units = groups * chip.npu.teng_per_group
         vector = vector_cycles(chip, operation, vector_units) / self._clock / tiles
-        unpack = unpack_cycles(chip, operation, vector_units) / self._clock / tiles
+        channels = groups * chip.npu.sdma_per_group
+        unpack = unpack_cycles(chip, operation, channels) / self._clock / tiles
         matrix = self._matrix_us(operation) / tiles
         row_tiles = _splits_rows(operation)
         made = Emitted()
@@ -135,12 +141,9 @@ class Tiler:
                 issue = chip.calibrated.step_us if tile == 0 else 0.0
                 loads = self._loads(group, step, traffic, tiles, row_tiles, in_dram, history)
                 weight = traffic.weights / groups / tiles
-                weight_loads = self._load_weights(group, step, weight) if weight else ()
+                weight_loads = self._load_weights(group, step, weight, unpack) if weight else ()
                 waits = (*loads, *weight_loads, *(ready if tile == 0 else ()))
                 consumers: tuple[int, ...] = ()
-                if unpack:
-                    consumers = self._compute(step, units["teng"], unpack, waits)
-                    waits = (*waits, *consumers)
                 if matrix:
                     unit = units[operation.unit]
                     consumers = self._compute(step, unit, matrix + issue, waits)
@@ -241,12 +244,15 @@ class Tiler:
             before = self._add(engine, "st:output", step, 0.0, size, efficiency, deps)
         return before
 
-    def _load_weights(self, group: int, step: int, size: float) -> tuple[int, ...]:
-        """Load the next ``size`` bytes of the stream; waits until the buffer has room for them."""
+    def _load_weights(
+        self, group: int, step: int, size: float, unpack_us: float = 0.0
+    ) -> tuple[int, ...]:
+        """Load the next ``size`` bytes of the stream; waits until the buffer has room for them.
+        Expanding S4 weights on the way keeps the channel busy for ``unpack_us`` at least."""
         stream = self._stream[group]
         deps: tuple[int, ...] = ()
         self._held[group] += size
-        while self._held[group] > self._buffer and self._freed[group] < len(stream):
+        while self._held[group] > self._buffers[step] and self._freed[group] < len(stream):
             oldest = stream[self._freed[group]]
             self._held[group] -= oldest.bytes
             self._freed[group] += 1
@@ -258,7 +264,7 @@ class Tiler:
             if size <= 1e-6:
                 return ()
         engine = self._units[group]["rd"][0]
-        return (self._add(engine, "ld:param", step, 0.0, size, 1.0, deps),)
+        return (self._add(engine, "ld:param", step, unpack_us, size, 1.0, deps),)
 
 
 def _tile_count(traffic: Traffic, groups: int) -> int:

@@ -88,6 +88,9 @@ def simulate(
             start[index] = env.now
             if task.dram_cost_bytes:
                 yield dram.transfer(task.dram_cost_bytes)
+                least = start[index] + task.duration_us
+                if env.now < least:
+                    yield env.timeout(least - env.now)
             elif task.duration_us:
                 yield env.timeout(task.duration_us)
             end[index] = env.now

@@ -1,0 +1,241 @@
+"""The ledger: published measurements with their conditions, and the architectures they name.
+
+``published.csv`` has one row per measurement; ``models.yaml`` gives the architectures in Hugging
+Face field names. Users append rows of their own boards, or keep files of the same columns.
+"""
+
+from __future__ import annotations
+
+import csv
+import re
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, fields
+from pathlib import Path
+from typing import Any, Literal, get_args
+
+from axsim.descriptor import data_folder
+from axsim.diagnosis import nearest
+from axsim.errors import InputError, Problem
+from axsim.located import read
+from axsim.models.config import DecoderConfig, ModelConfig, ProjectorConfig, VisionConfig
+
+Metric = Literal[
+    "vision_encode_ms",
+    "prefill_layer_ms",
+    "decode_layer_ms",
+    "post_ms",
+    "ttft_ms",
+    "decode_tokens_per_s",
+    "compiler_cycles",
+]
+METRICS: tuple[Metric, ...] = get_args(Metric)
+
+
+@dataclass(frozen=True)
+class Measurement:
+    """One row. Empty conditions are None; ``line`` is its line in the file."""
+
+    id: str
+    chip: str
+    model: str
+    metric: Metric
+    value: float
+    image_size: int | None = None
+    vision_dtype: str | None = None
+    weight_dtype: str | None = None
+    prefill_chunk: int | None = None
+    cached_tokens: int | None = None
+    prompt_chunks: int | None = None
+    kv_cache_len: int | None = None
+    npu_mode: str | None = None
+    float_matmul_on_conv: bool | None = None
+    toolchain: str | None = None
+    source: str = ""
+    note: str = ""
+    line: int = 0
+
+
+COLUMNS = tuple(f.name for f in fields(Measurement) if f.name != "line")
+_NUMBERS = ("image_size", "prefill_chunk", "cached_tokens", "prompt_chunks", "kv_cache_len")
+
+
+@dataclass(frozen=True)
+class Matmul:
+    """The operands of a ``compiler_cycles`` row: x[rows, inner] · y[inner, columns]."""
+
+    dtype: str
+    rows: int
+    inner: int
+    columns: int
+
+    @classmethod
+    def parse(cls, name: str) -> Matmul | None:
+        """From ``matmul s8 16x512x100000``; None when the name is no matmul's."""
+        found = re.fullmatch(r"matmul (s8|s16|u8|u16|bf16) (\d+)x(\d+)x(\d+)", name)
+        if found is None:
+            return None
+        return cls(found[1], int(found[2]), int(found[3]), int(found[4]))
+
+
+def shipped_ledger() -> Path:
+    """The ledger that comes with axsim."""
+    return data_folder("measurements") / "published.csv"
+
+
+def shipped_models() -> Path:
+    """The architectures that come with axsim."""
+    return data_folder("measurements") / "models.yaml"
+
+
+def load_ledger(path: Path) -> tuple[Measurement, ...]:
+    """Read a ledger.
+
+    Raises:
+        InputError: no such file, missing or unknown columns, or values that cannot be read; every
+            fault with its line and column.
+    """
+    try:
+        text = path.read_text(encoding="utf-8-sig")
+    except (OSError, UnicodeDecodeError) as error:
+        reason = error.strerror if isinstance(error, OSError) else "it is no UTF-8 text"
+        raise InputError(Problem("", "", f"cannot read ledger {path}: {reason}")) from None
+    reader = csv.DictReader(text.splitlines())
+    header = reader.fieldnames or []
+    required = ("id", "chip", "model", "metric", "value")
+    faults = [
+        Problem(f"{path}:1", name, "column is missing", ", ".join(COLUMNS))
+        for name in required
+        if name not in header
+    ]
+    faults += [
+        Problem(f"{path}:1", name, "unknown column", ", ".join(COLUMNS), nearest(name, COLUMNS))
+        for name in header
+        if name not in COLUMNS
+    ]
+    if faults:
+        raise InputError(faults)
+    rows = []
+    seen: dict[str, int] = {}
+    for record in reader:
+        where = f"{path}:{reader.line_num}"
+        try:
+            row = _row(record, reader.line_num, where)
+        except InputError as error:
+            faults += error.problems
+            continue
+        if row.id in seen:
+            faults.append(Problem(where, "id", f"{row.id!r} is on line {seen[row.id]} too"))
+        seen[row.id] = reader.line_num
+        rows.append(row)
+    if not rows and not faults:
+        faults.append(Problem(str(path), "", "the ledger has no rows"))
+    if faults:
+        raise InputError(faults)
+    return tuple(rows)
+
+
+def _row(record: Mapping[str | None, Any], line: int, where: str) -> Measurement:
+    faults: list[Problem] = []
+    if None in record or any(value is None for value in record.values()):
+        raise InputError(Problem(where, "", "the row has more or fewer fields than the header"))
+    values: dict[str, Any] = {"line": line}
+    for column, text in record.items():
+        assert column is not None
+        text = text.strip()
+        try:
+            values[column] = _value(column, text)
+        except ValueError as error:
+            faults.append(Problem(where, column, f"found {text!r}", str(error)))
+    if faults:
+        raise InputError(faults)
+    return Measurement(**values)
+
+
+def _value(column: str, text: str) -> Any:
+    """The typed value; ValueError says what is allowed."""
+    if column == "metric":
+        if text not in METRICS:
+            raise ValueError(", ".join(METRICS))
+        return text
+    if column == "value":
+        number = _number(float, text, "a positive number")
+        if not 0 < number < float("inf"):
+            raise ValueError("a positive number")
+        return number
+    if column in ("id", "chip", "model"):
+        if not text:
+            raise ValueError("a name")
+        return text
+    if column in ("source", "note"):
+        return text
+    if not text:
+        return None
+    if column in _NUMBERS:
+        number = _number(int, text, "a whole number, or nothing")
+        if number < (0 if column == "cached_tokens" else 1):
+            raise ValueError("a whole number, or nothing")
+        return number
+    if column == "float_matmul_on_conv":
+        if text.lower() not in ("true", "false"):
+            raise ValueError("True, False, or nothing")
+        return text.lower() == "true"
+    return text
+
+
+def _number(kind: type, text: str, allowed: str) -> Any:
+    try:
+        return kind(text)
+    except ValueError:
+        raise ValueError(allowed) from None
+
+
+class Architectures(Mapping[str, ModelConfig]):
+    """Model name to architecture: decoders, vision towers, and VLMs that join one of each."""
+
+    def __init__(self, document: Mapping[str, Any], name: str = "models.yaml") -> None:
+        self._document = {
+            part: dict(document.get(part) or {}) for part in ("decoders", "vision", "vlms")
+        }
+        self._name = name
+
+    def __iter__(self) -> Iterator[str]:
+        return (model for part in self._document.values() for model in part)
+
+    def __len__(self) -> int:
+        return sum(len(part) for part in self._document.values())
+
+    def __getitem__(self, name: str) -> ModelConfig:
+        document = self._document
+        try:
+            if name in document["vlms"]:
+                return self._joined(document["vlms"][name])
+            if name in document["decoders"]:
+                return ModelConfig(DecoderConfig(**document["decoders"][name]))
+            if name in document["vision"]:
+                return ModelConfig(None, VisionConfig(**document["vision"][name]))
+        except (TypeError, ValueError) as error:
+            raise InputError(Problem(self._name, name, str(error))) from None
+        raise KeyError(name)
+
+    def _joined(self, entry: Mapping[str, Any]) -> ModelConfig:
+        changes = {key: value for key, value in entry.items() if key not in ("vision", "decoder")}
+        decoder = DecoderConfig(**{**self._document["decoders"][entry["decoder"]], **changes})
+        vision = VisionConfig(**self._document["vision"][entry["vision"]])
+        grid = vision.grid(vision.image_size)
+        projector = None if grid % 2 else ProjectorConfig(decoder.hidden_size)
+        return ModelConfig(decoder, vision, projector)
+
+
+def load_models(path: Path) -> Architectures:
+    """Read a file of architectures.
+
+    Raises:
+        InputError: the file cannot be read, or its parts are no mappings.
+    """
+    document = read(path).plain()
+    parts = ("decoders", "vision", "vlms")
+    if not isinstance(document, dict) or not all(
+        isinstance(document.get(part) or {}, dict) for part in parts
+    ):
+        raise InputError(Problem(str(path), "", "is no mapping", f"sections {', '.join(parts)}"))
+    return Architectures(document, str(path))
