@@ -1,0 +1,161 @@
+"""How far quantised results are from float32, per operator and end to end.
+
+As the vendor's precision analysis (INTERNVL2.md 4.1): ``EndToEnd`` lets errors build up along the
+graph, ``PerLayer`` gives every operator the float32 inputs, so that it shows the operator's own
+error. Advice of the vendor's guide: a final cosine above 0.98 is usable; an operator below 0.999
+is one to lift to U16.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from math import inf
+from typing import Any, Literal
+
+import numpy as np
+
+import axsim.graph.ops  # noqa: F401  (fills OPERATORS)
+from axsim.graph.array import Array
+from axsim.graph.executor import Arithmetic, Weights
+from axsim.graph.ir import Graph, Node
+from axsim.graph.operator import OPERATORS
+
+Mode = Literal["EndToEnd", "PerLayer"]
+
+
+@dataclass(frozen=True, slots=True)
+class Precision:
+    """One tensor compared with float32. ``sqnr_db``: signal to noise, infinite when equal."""
+
+    node: str
+    op: str
+    tensor: str
+    shape: tuple[int, ...]
+    dtype: str
+    cosine: float
+    sqnr_db: float
+    max_error: float
+
+
+def cosine(reference: Array, found: Array) -> float:
+    """Cosine similarity of two tensors of one size; 1 when both are all zero."""
+    a, b = _flat(reference), _flat(found)
+    norms = float(np.sqrt(_dot(a, a)) * np.sqrt(_dot(b, b)))
+    if not norms:
+        return 1.0 if not a.any() and not b.any() else 0.0
+    return _dot(a, b) / norms
+
+
+def sqnr_db(reference: Array, found: Array) -> float:
+    """Signal to quantisation noise ratio, 10 log10(sum reference^2 / sum error^2), in dB."""
+    a, b = _flat(reference), _flat(found)
+    signal, noise = _dot(a, a), _dot(a - b, a - b)
+    if not noise:
+        return inf
+    return float(10 * np.log10(signal / noise)) if signal else -inf
+
+
+def max_error(reference: Array, found: Array) -> float:
+    """Largest absolute difference."""
+    a, b = _flat(reference), _flat(found)
+    return float(np.abs(a - b).max()) if a.size else 0.0
+
+
+def compare(
+    graph: Graph,
+    weights: Weights,
+    arithmetic: Arithmetic,
+    inputs: Mapping[str, Array],
+    *,
+    stored: Weights | None = None,
+    mode: Mode = "EndToEnd",
+    progress: Callable[[str], None] | None = None,
+) -> list[Precision]:
+    """Every operator's floating output under ``arithmetic`` beside float32, in graph order.
+
+    ``weights`` gives float32 weights, ``stored`` those for ``arithmetic`` (default: the same).
+    Attention is not merged, so scores and probabilities are compared too. ``progress`` is called
+    with each node's name. Layout operators are left out: they have no error of their own.
+    """
+    floating = {n for n, t in graph.tensors.items() if t.kind in ("activation", "output")}
+    steps = arithmetic.steps(graph, floating)
+    values: dict[str, Any] = {}
+    for name in graph.inputs:
+        values[name] = arithmetic.feed(graph.tensors[name], inputs[name])
+    rows = []
+    for node, operands, outputs, dead in _reference(graph, weights, inputs):
+        step = steps[node.name]
+        assert step is not None, f"{node.name} is merged although its output is kept"
+        taken = []
+        for name in step.inputs:
+            tensor = graph.tensors[name]
+            if tensor.kind == "weight":
+                taken.append(arithmetic.load(tensor, stored or weights))
+            elif tensor.kind == "constant":
+                taken.append(arithmetic.feed(tensor, graph.values[name]()))
+            elif mode == "PerLayer":
+                taken.append(arithmetic.feed(tensor, operands[name]))
+            else:
+                taken.append(values[name])
+        for name, value in zip(step.outputs, step.run(*taken), strict=True):
+            values[name] = value
+            tensor, expected = graph.tensors[name], outputs[name]
+            if node.op in _LAYOUT or expected.dtype.kind != "f":
+                continue
+            found = arithmetic.fetch(tensor, value)
+            metrics = (f(expected, found) for f in (cosine, sqnr_db, max_error))
+            rows.append(Precision(node.name, node.op, name, tensor.shape, tensor.dtype, *metrics))
+        for name in dead:
+            values.pop(name, None)
+        if progress is not None:
+            progress(node.name)
+    return rows
+
+
+def worst_first(rows: Iterable[Precision]) -> list[Precision]:
+    """Sorted by signal to noise, the noisiest first."""
+    return sorted(rows, key=lambda row: row.sqnr_db)
+
+
+def _reference(
+    graph: Graph, weights: Weights, inputs: Mapping[str, Array]
+) -> Iterator[tuple[Node, dict[str, Array], dict[str, Array], list[str]]]:
+    """Run in float32; per node its operands, its outputs and the tensors now needed no more."""
+    left = Counter(name for node in graph.nodes for name in set(node.inputs))
+    values = {n: a if a.dtype.kind in "iub" else a.astype(np.float32) for n, a in inputs.items()}
+    for node in graph.nodes:
+        operands = {}
+        for name in node.inputs:
+            kind = graph.tensors[name].kind
+            if kind == "weight":
+                operands[name] = weights(name)
+            else:
+                operands[name] = graph.values[name]() if kind == "constant" else values[name]
+        results = OPERATORS[node.op].kernel(*(operands[n] for n in node.inputs), **node.attrs)
+        outputs = dict(zip(node.outputs, results, strict=False))
+        values |= outputs
+        for name in set(node.inputs):
+            left[name] -= 1
+        dead = [n for n in {*node.inputs, *node.outputs} if not left[n]]
+        for name in dead:
+            values.pop(name, None)
+        yield node, operands, outputs, dead
+
+
+def _flat(x: Array) -> Array:
+    return np.asarray(x, np.float32).reshape(-1)
+
+
+def _dot(a: Array, b: Array) -> float:
+    """Sum of products, each block of float32 products added in float64."""
+    total = 0.0
+    for start in range(0, a.size, _BLOCK):
+        part = slice(start, start + _BLOCK)
+        total += float(a[part].astype(np.float64) @ b[part].astype(np.float64))
+    return total
+
+
+_BLOCK = 1 << 20
+_LAYOUT = frozenset({"Reshape", "Transpose", "Slice", "Split"})
