@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from math import prod
 from typing import Any
 
+from axsim.graph.array import Array
 from axsim.graph.operator import Shape, Work
 from axsim.graph.shapes import broadcast
 
@@ -23,3 +24,10 @@ def one_pass(inputs: Sequence[Shape], outputs: Sequence[Shape], attrs: Mapping[s
 def moved(inputs: Sequence[Shape], outputs: Sequence[Shape], attrs: Mapping[str, Any]) -> Work:
     """Each output element is copied once, nothing is computed."""
     return Work(moves=sum(prod(s) for s in outputs))
+
+
+def flat(vector: Array, shape: Shape) -> Array:
+    """``vector`` broadcast to ``shape`` and laid out as one row."""
+    import numpy as np
+
+    return np.broadcast_to(vector, shape).reshape(-1)

@@ -2,19 +2,30 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
+from functools import partial
 
 import numpy as np
 
 import axsim.graph.ops  # noqa: F401  (fills OPERATORS)
 from axsim.graph.array import Array
 from axsim.graph.executor import Step, Weights, single
-from axsim.graph.ir import Graph, Tensor
+from axsim.graph.fusion import Attention, Chains
+from axsim.graph.ir import Graph, Node, Tensor
+from axsim.graph.kernels.attention import attention
+from axsim.graph.kernels.gelu import gelu_erf, gelu_tanh, swish
+from axsim.graph.kernels.linear import Stage, added, finish, mapped, multiplied
 from axsim.graph.operator import OPERATORS
+
+_TAIL = ("Add", "Mul", "Gelu", "Swish")
 
 
 class Float32:
-    """Every floating tensor in float32, whatever its storage dtype; integers stay integers."""
+    """Every floating tensor in float32, whatever its storage dtype; integers stay integers.
+
+    Attention, and what follows a Gemm element by element, run as chains unless something inside
+    them is kept. The operators' own kernels give the same values up to rounding.
+    """
 
     def load(self, tensor: Tensor, weights: Weights) -> Array:
         """The weight itself."""
@@ -29,5 +40,64 @@ class Float32:
         return value
 
     def steps(self, graph: Graph, keep: Collection[str]) -> Mapping[str, Step | None]:
-        """One step for each node."""
-        return {node.name: single(node, OPERATORS[node.op].kernel) for node in graph.nodes}
+        """One step for each chain and each node outside chains."""
+        steps: dict[str, Step | None] = {
+            node.name: single(node, OPERATORS[node.op].kernel) for node in graph.nodes
+        }
+        chains = Chains(graph, keep)
+        for found in chains.attentions():
+            _replace(steps, found.nodes, _attention_step(found))
+        for nodes in chains.tails(_TAIL):
+            _replace(steps, nodes, _gemm_step(nodes))
+        return steps
+
+
+def _replace(steps: dict[str, Step | None], nodes: Sequence[Node], step: Step) -> None:
+    steps.update({node.name: None for node in nodes[:-1]})
+    steps[nodes[-1].name] = step
+
+
+def _attention_step(found: Attention) -> Step:
+    names = [found.q, found.k, found.v, found.scale, found.mask]
+    inputs = tuple(n for n in names if n is not None)
+    present = [n is not None for n in names]
+
+    def run(*values: Array) -> tuple[Array]:
+        supplied = iter(values)
+        q, k, v, scale, mask = (next(supplied) if p else None for p in present)
+        assert q is not None
+        assert k is not None
+        assert v is not None
+        return (attention(q, k, v, scale, mask),)
+
+    return Step(inputs, found.nodes[-1].outputs, run)
+
+
+def _gemm_step(nodes: Sequence[Node]) -> Step:
+    gemm, *tail = nodes
+    inputs = list(gemm.inputs)
+    others: list[int | None] = []
+    for previous, node in zip(nodes, tail, strict=False):
+        other = [n for n in node.inputs if n != previous.outputs[0]]
+        others.append(len(inputs) if other else None)
+        inputs += other
+    bias = gemm.attrs.get("beta", 1.0) == 1.0 and len(gemm.inputs) > 2
+    matrix = OPERATORS["Gemm"].kernel
+
+    def run(*values: Array) -> tuple[Array]:
+        operands = values[: 2 if bias else len(gemm.inputs)]
+        stages = [added(values[2])] if bias else []
+        for node, other in zip(tail, others, strict=True):
+            stages.append(_stage(node, None if other is None else values[other]))
+        return (finish(matrix(*operands, **gemm.attrs)[0], stages),)
+
+    return Step(tuple(inputs), nodes[-1].outputs, run)
+
+
+def _stage(node: Node, other: Array | None) -> Stage:
+    if node.op == "Gelu":
+        return mapped(gelu_tanh if node.attrs.get("approximate") == "tanh" else gelu_erf)
+    if node.op == "Swish":
+        return mapped(partial(swish, alpha=node.attrs.get("alpha", 1.0)))
+    assert other is not None
+    return added(other) if node.op == "Add" else multiplied(other)

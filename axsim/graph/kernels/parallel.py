@@ -13,6 +13,9 @@ from functools import lru_cache
 
 from axsim.graph.array import Array
 
+BLOCK = 1 << 15
+"""Elements of a block: 128 KB of float32, so that a few such arrays stay in a core's L2 cache."""
+
 
 def threads() -> int:
     """Threads to use: the environment variable AXSIM_THREADS, or the cores this process may use."""
@@ -32,7 +35,7 @@ def _pool(workers: int) -> ThreadPoolExecutor:
 def parallel(count: int, task: Callable[[int], None]) -> None:
     """Call ``task(0)`` to ``task(count - 1)``, on several threads when there are several tasks.
 
-    ``task`` must write to disjoint memory. The first exception is raised again here.
+    ``task`` must write to disjoint memory and must not call this function itself. The first exception is raised again here.
     """
     workers = min(threads(), count)
     if workers < 2:
@@ -50,20 +53,29 @@ def parallel(count: int, task: Callable[[int], None]) -> None:
         other.result()
 
 
-def in_blocks(
-    function: Callable[..., None], out: Array, *inputs: Array, block: int = 1 << 15
-) -> Array:
+def in_row_blocks(task: Callable[[slice], None], rows: int, width: int) -> None:
+    """Call ``task(rows)`` for slices of about :data:`BLOCK` elements that cover ``rows`` rows."""
+    step = max(1, BLOCK // max(width, 1))
+
+    def one(i: int) -> None:
+        task(slice(i * step, (i + 1) * step))
+
+    parallel(-(-rows // step), one)
+
+
+def in_blocks(function: Callable[..., object], out: Array, *inputs: Array) -> Array:
     """Call ``function(out_block, *input_blocks)`` over the flat elements of contiguous arrays.
 
-    The blocks (``block`` elements) keep the intermediate results of a long elementwise expression
-    in the core's cache. All arrays must be C-contiguous and of one shape. Returns ``out``.
+    The blocks (:data:`BLOCK` elements) keep the intermediate results of a long elementwise
+    expression in the core's cache. All arrays must be C-contiguous and of one shape.
+    Returns ``out``.
     """
     flat = [a.reshape(-1) for a in (out, *inputs)]
     size = flat[0].size
 
     def task(i: int) -> None:
-        part = slice(i * block, (i + 1) * block)
+        part = slice(i * BLOCK, (i + 1) * BLOCK)
         function(*(a[part] for a in flat))
 
-    parallel(-(-size // block), task)
+    parallel(-(-size // BLOCK), task)
     return out

@@ -23,9 +23,14 @@ def _work(inputs: Sequence[Shape], outputs: Sequence[Shape], attrs: Mapping[str,
 
 
 def _kernel(x: Array, *, approximate: str = "none") -> tuple[Array]:
-    from axsim.graph.kernels.gelu import gelu_erf, gelu_tanh
+    import numpy as np
 
-    return (gelu_tanh(x) if approximate == "tanh" else gelu_erf(x),)
+    from axsim.graph.kernels.gelu import gelu_erf, gelu_tanh
+    from axsim.graph.kernels.parallel import in_blocks
+
+    x = np.ascontiguousarray(x)
+    function = gelu_tanh if approximate == "tanh" else gelu_erf
+    return (in_blocks(lambda out, part: function(part, out=out), np.empty_like(x), x),)
 
 
 GELU = register(Operator("Gelu", shape, _work, _kernel))

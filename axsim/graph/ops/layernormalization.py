@@ -11,6 +11,7 @@ from math import prod
 from typing import Any
 
 from axsim.graph.array import Array
+from axsim.graph.elementwise import flat
 from axsim.graph.operator import Operator, Shape, Work, register
 from axsim.graph.shapes import broadcast, positive_axis
 
@@ -39,17 +40,18 @@ def _kernel(
     epsilon: float = 1e-5,
     stash_type: int = 1,
 ) -> tuple[Array, Array, Array]:
+    from axsim.graph.kernels.norm import layer_norm
+
     axis %= x.ndim
-    axes = tuple(range(axis, x.ndim))
-    mean = x.mean(axis=axes, keepdims=True)
-    centred = x - mean
-    variance = (centred * centred).mean(axis=axes, keepdims=True)
-    inverse = 1 / (variance + variance.dtype.type(epsilon)) ** 0.5
-    centred *= inverse
-    centred *= scale
-    if bias is not None:
-        centred += bias
-    return centred, mean, inverse
+    width = prod(x.shape[axis:])
+    reduced = x.shape[:axis] + (1,) * (x.ndim - axis)
+    y, mean, inverse = layer_norm(
+        x.reshape(-1, width),
+        flat(scale, x.shape[axis:]),
+        None if bias is None else flat(bias, x.shape[axis:]),
+        epsilon,
+    )
+    return y.reshape(x.shape), mean.reshape(reduced), inverse.reshape(reduced)
 
 
 LAYER_NORMALIZATION = register(Operator("LayerNormalization", _shape, _work, _kernel))

@@ -11,6 +11,7 @@ from math import prod
 from typing import Any
 
 from axsim.graph.array import Array
+from axsim.graph.elementwise import flat
 from axsim.graph.operator import Operator, Shape, Work, register
 from axsim.graph.shapes import broadcast, positive_axis
 
@@ -32,11 +33,11 @@ def _work(inputs: Sequence[Shape], outputs: Sequence[Shape], attrs: Mapping[str,
 def _kernel(
     x: Array, scale: Array, *, axis: int = -1, epsilon: float = 1e-5, stash_type: int = 1
 ) -> tuple[Array]:
-    axes = tuple(range(axis % x.ndim, x.ndim))
-    mean_square = (x * x).mean(axis=axes, keepdims=True)
-    y = x * (1 / (mean_square + mean_square.dtype.type(epsilon)) ** 0.5)
-    y *= scale
-    return (y,)
+    from axsim.graph.kernels.norm import rms_norm
+
+    normalised = x.shape[axis % x.ndim :]
+    y = rms_norm(x.reshape(-1, prod(normalised)), flat(scale, normalised), epsilon)
+    return (y.reshape(x.shape),)
 
 
 RMS_NORMALIZATION = register(Operator("RMSNormalization", _shape, _work, _kernel))

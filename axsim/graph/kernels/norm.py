@@ -1,0 +1,49 @@
+"""LayerNormalization and RMSNormalization over the last axis, in blocks of rows."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from axsim.graph.array import Array
+from axsim.graph.kernels.parallel import in_row_blocks
+
+
+def layer_norm(
+    x: Array, scale: Array, bias: Array | None, epsilon: float
+) -> tuple[Array, Array, Array]:
+    """Normalised [rows, width], and each row's mean and inverse deviation [rows, 1]."""
+    y = np.empty_like(x)
+    mean, inverse = np.empty((2, len(x), 1), x.dtype)
+
+    def block(rows: slice) -> None:
+        part = y[rows]
+        mean[rows] = x[rows].mean(axis=1, keepdims=True)
+        np.subtract(x[rows], mean[rows], out=part)
+        _inverse_root(part, epsilon, inverse[rows])
+        part *= inverse[rows]
+        part *= scale
+        if bias is not None:
+            part += bias
+
+    in_row_blocks(block, *x.shape)
+    return y, mean, inverse
+
+
+def rms_norm(x: Array, scale: Array, epsilon: float) -> Array:
+    """Normalised [rows, width]."""
+    y = np.empty_like(x)
+    inverse = np.empty((len(x), 1), x.dtype)
+
+    def block(rows: slice) -> None:
+        _inverse_root(x[rows], epsilon, inverse[rows])
+        np.multiply(x[rows], inverse[rows], out=y[rows])
+        y[rows] *= scale
+
+    in_row_blocks(block, *x.shape)
+    return y
+
+
+def _inverse_root(x: Array, epsilon: float, out: Array) -> None:
+    """1 / sqrt(mean(x^2) + epsilon) of each row."""
+    mean_square = np.einsum("ij,ij->i", x, x)[:, None] / x.dtype.type(x.shape[1])
+    np.divide(1, np.sqrt(mean_square + x.dtype.type(epsilon)), out=out)

@@ -1,0 +1,130 @@
+"""Kernels against float64 references, small and large enough for several threads."""
+
+from math import erf as exact_erf
+
+import numpy as np
+import pytest
+
+from axsim.graph.kernels import gelu, parallel
+from axsim.graph.kernels.attention import attention
+from axsim.graph.kernels.blas import one_blas_thread
+from axsim.graph.kernels.norm import layer_norm, rms_norm
+from axsim.graph.kernels.softmax import softmax
+
+X = np.linspace(-12, 12, 100_001, dtype=np.float32)
+PHI = np.array([(1 + exact_erf(v / 2**0.5)) / 2 for v in X.astype(float)])
+
+
+def random(seed, *shape):
+    return np.random.default_rng(seed).standard_normal(shape).astype(np.float32)
+
+
+def test_erf():
+    exact = np.array([exact_erf(v) for v in X.astype(float)])
+    assert np.abs(gelu.erf(X) - exact).max() <= 4e-7
+    assert gelu.erf(np.array([-np.inf, 0, np.inf], np.float32)).tolist() == pytest.approx(
+        [-1, 0, 1]
+    )
+
+
+def test_gelu():
+    assert np.abs(gelu.gelu_erf(X) - X * PHI).max() <= 1e-6
+    x = X.astype(float)
+    tanh = x * (1 + np.tanh((2 / np.pi) ** 0.5 * (x + 0.044715 * x**3))) / 2
+    assert np.abs(gelu.gelu_tanh(X) - tanh).max() <= 2e-6
+
+
+def test_swish_is_quiet_and_right_at_the_ends():
+    x = np.array([-1e4, -100, -1, 0, 1, 100], np.float32)
+    expected = x / (1 + np.exp(-x.astype(float).clip(-700)))
+    np.testing.assert_allclose(gelu.swish(x), expected, rtol=1e-6, atol=1e-37)
+
+
+@pytest.mark.parametrize("function", [gelu.erf, gelu.gelu_erf, gelu.gelu_tanh])
+def test_in_place(function):
+    x = X.copy()
+    expected = function(X)
+    assert function(x, out=x) is x
+    np.testing.assert_array_equal(x, expected)
+
+
+@pytest.mark.parametrize("shape", [(3, 5), (40, 2049), (2, 3, 4, 500)])
+def test_softmax(shape):
+    x = 30 * random(0, *shape)
+    for axis in range(-1, len(shape)):
+        e = np.exp(x - x.max(axis=axis, keepdims=True), dtype=np.float64)
+        np.testing.assert_allclose(
+            softmax(x, axis), e / e.sum(axis=axis, keepdims=True), rtol=1e-5, atol=1e-30
+        )
+
+
+def test_softmax_of_masked_scores():
+    x = np.zeros((2, 4), np.float32)
+    x[0, 2:] -= 65536
+    x[1] -= 65536
+    expected = [[0.5, 0.5, 0, 0], [0.25, 0.25, 0.25, 0.25]]
+    np.testing.assert_allclose(softmax(x), expected, atol=1e-30)
+
+
+@pytest.mark.parametrize("rows", [3, 1025])
+def test_norms(rows):
+    x = random(1, rows, 200) * 3 + 1
+    scale, bias = random(2, 200), random(3, 200)
+    y, mean, inverse = layer_norm(x, scale, bias, 1e-6)
+    wide = x.astype(float)
+    deviation = np.sqrt(wide.var(axis=1, keepdims=True) + 1e-6)
+    np.testing.assert_allclose(mean, wide.mean(axis=1, keepdims=True), atol=1e-6)
+    np.testing.assert_allclose(inverse, 1 / deviation, rtol=1e-6)
+    expected = (wide - wide.mean(axis=1, keepdims=True)) / deviation * scale + bias
+    np.testing.assert_allclose(y, expected, atol=5e-6)
+    root = np.sqrt((wide**2).mean(axis=1, keepdims=True) + 1e-6)
+    np.testing.assert_allclose(rms_norm(x, scale, 1e-6), wide / root * scale, atol=5e-6)
+
+
+@pytest.mark.parametrize("group", [1, 3])
+@pytest.mark.parametrize(("rows", "keys"), [(5, 7), (1, 900), (450, 451)])
+@pytest.mark.parametrize("masked", [False, True])
+def test_attention(group, rows, keys, masked):
+    q, k, v = random(4, 2, group, rows, 16), random(5, 2, 1, 16, keys), random(6, 2, 1, keys, 16)
+    mask = np.where(np.tri(rows, keys, keys - rows, dtype=bool), 0, -65536).astype(np.float32)
+    scores = q.astype(float) @ k * 2.0 + (mask if masked else 0)
+    e = np.exp(scores - scores.max(axis=-1, keepdims=True))
+    expected = e / e.sum(axis=-1, keepdims=True) @ v
+    got = attention(q, k, v, np.float32(2), mask[None] if masked else None)
+    assert got.shape == expected.shape
+    np.testing.assert_allclose(got, expected, atol=1e-5)
+
+
+def test_results_do_not_depend_on_the_number_of_threads(monkeypatch):
+    q, k, v = random(4, 4, 300, 16), random(5, 4, 16, 300), random(6, 4, 300, 16)
+    x = random(7, 200, 3000)
+    results = []
+    for threads in ("1", "2", "3"):
+        monkeypatch.setenv("AXSIM_THREADS", threads)
+        assert parallel.threads() == int(threads)
+        results.append([attention(q, k, v, None, None), softmax(x), rms_norm(x, x[0], 1e-6)])
+    for other in results[1:]:
+        for a, b in zip(results[0], other, strict=True):
+            np.testing.assert_array_equal(a, b)
+
+
+def test_a_failure_in_a_thread_is_raised():
+    def task(i):
+        if i == 3:
+            raise ValueError("task 3")
+
+    with pytest.raises(ValueError, match="task 3"):
+        parallel.parallel(8, task)
+
+
+def test_blas_threads_are_restored():
+    from axsim.graph.kernels.blas import _entry_points
+
+    found = _entry_points()
+    if found is None:
+        pytest.skip("numpy's BLAS is not OpenBLAS")
+    before = found[0]()
+    with pytest.raises(RuntimeError), one_blas_thread():
+        assert found[0]() == 1
+        raise RuntimeError
+    assert found[0]() == before
