@@ -35,7 +35,8 @@ def _pool(workers: int) -> ThreadPoolExecutor:
 def parallel(count: int, task: Callable[[int], None]) -> None:
     """Call ``task(0)`` to ``task(count - 1)``, on several threads when there are several tasks.
 
-    ``task`` must write to disjoint memory and must not call this function itself. The first exception is raised again here.
+    ``task`` must write to disjoint memory and must not call this function itself. The
+    first exception is raised again here.
     """
     workers = min(threads(), count)
     if workers < 2:
