@@ -14,9 +14,11 @@ from axsim.graph.fusion import Attention, Chains
 from axsim.graph.ir import Graph, Node, Tensor
 from axsim.graph.kernels.attention import attention
 from axsim.graph.kernels.gelu import gelu_erf, gelu_tanh, swish
-from axsim.graph.kernels.linear import Stage, added, finish, mapped, multiplied
+from axsim.graph.kernels.linear import Stage, added, linear, mapped, multiplied
 from axsim.graph.operator import OPERATORS
 
+_LINEAR = {"transB": 1}
+"""Attributes of the Gemms that the models have: y = x W' + b."""
 _TAIL = ("Add", "Mul", "Gelu", "Swish")
 
 
@@ -47,8 +49,9 @@ class Float32:
         chains = Chains(graph, keep)
         for found in chains.attentions():
             _replace(steps, found.nodes, _attention_step(found))
-        for nodes in chains.tails(_TAIL):
-            _replace(steps, nodes, _gemm_step(nodes))
+        for nodes in chains.gemms(_TAIL):
+            if nodes[0].attrs == _LINEAR:
+                _replace(steps, nodes, _gemm_step(nodes))
         return steps
 
 
@@ -81,15 +84,12 @@ def _gemm_step(nodes: Sequence[Node]) -> Step:
         other = [n for n in node.inputs if n != previous.outputs[0]]
         others.append(len(inputs) if other else None)
         inputs += other
-    bias = gemm.attrs.get("beta", 1.0) == 1.0 and len(gemm.inputs) > 2
-    matrix = OPERATORS["Gemm"].kernel
 
     def run(*values: Array) -> tuple[Array]:
-        operands = values[: 2 if bias else len(gemm.inputs)]
-        stages = [added(values[2])] if bias else []
+        stages = [added(values[2])] if len(gemm.inputs) > 2 else []
         for node, other in zip(tail, others, strict=True):
             stages.append(_stage(node, None if other is None else values[other]))
-        return (finish(matrix(*operands, **gemm.attrs)[0], stages),)
+        return (linear(values[0], values[1], stages),)
 
     return Step(tuple(inputs), nodes[-1].outputs, run)
 

@@ -40,8 +40,8 @@ class Chains:
         found = (self._attention(n) for n in self._graph.nodes if n.op == "MatMul")
         return [a for a in found if a is not None]
 
-    def tails(self, ops: Iterable[str]) -> list[tuple[Node, ...]]:
-        """Every Gemm with the elementwise nodes of types ``ops`` that follow it, if any do.
+    def gemms(self, ops: Iterable[str]) -> list[tuple[Node, ...]]:
+        """Every Gemm with the elementwise nodes of types ``ops`` that follow it.
 
         Only nodes that change no shape belong.
         """
@@ -58,8 +58,7 @@ class Chains:
                     break
                 chain.append(then)
                 taken.add(then.name)
-            if len(chain) > 1:
-                chains.append(tuple(chain))
+            chains.append(tuple(chain))
         return chains
 
     def _attention(self, first: Node) -> Attention | None:

@@ -8,6 +8,7 @@ import pytest
 from axsim.graph.kernels import gelu, parallel
 from axsim.graph.kernels.attention import attention
 from axsim.graph.kernels.blas import one_blas_thread
+from axsim.graph.kernels.linear import added, linear, mapped, multiplied
 from axsim.graph.kernels.norm import layer_norm, rms_norm
 from axsim.graph.kernels.softmax import softmax
 
@@ -95,14 +96,26 @@ def test_attention(group, rows, keys, masked):
     np.testing.assert_allclose(got, expected, atol=1e-5)
 
 
+@pytest.mark.parametrize(("rows", "width", "inner"), [(1, 70, 30), (40, 900, 500), (300, 1000, 64)])
+def test_linear_with_stages(rows, width, inner):
+    x, w, b = random(1, rows, inner), random(2, width, inner), random(3, width)
+    scale, residual = random(4, width), random(5, rows, width)
+    stages = [added(b), mapped(gelu.swish), multiplied(scale), added(residual)]
+    stages += [multiplied(np.float32(2)), added(random(6, rows, 1))]
+    y = x.astype(float) @ w.T.astype(float) + b
+    expected = 2 * (y / (1 + np.exp(-y)) * scale + residual) + random(6, rows, 1)
+    np.testing.assert_allclose(linear(x, w, stages), expected, atol=1e-3, rtol=1e-4)
+
+
 def test_results_do_not_depend_on_the_number_of_threads(monkeypatch):
     q, k, v = random(4, 4, 300, 16), random(5, 4, 16, 300), random(6, 4, 300, 16)
-    x = random(7, 200, 3000)
+    x, w = random(7, 200, 3000), random(8, 400, 3000)
     results = []
     for threads in ("1", "2", "3"):
         monkeypatch.setenv("AXSIM_THREADS", threads)
         assert parallel.threads() == int(threads)
         results.append([attention(q, k, v, None, None), softmax(x), rms_norm(x, x[0], 1e-6)])
+        results[-1].append(linear(x, w, [mapped(gelu.gelu_erf)]))
     for other in results[1:]:
         for a, b in zip(results[0], other, strict=True):
             np.testing.assert_array_equal(a, b)

@@ -7,30 +7,53 @@ from collections.abc import Callable, Sequence
 import numpy as np
 
 from axsim.graph.array import Array
-from axsim.graph.kernels.parallel import in_row_blocks
+from axsim.graph.kernels.blas import one_blas_thread
+from axsim.graph.kernels.parallel import BLOCK, parallel, threads
 
-Stage = Callable[[Array, slice], None]
-"""Changes a block of rows in place; the slice says which rows of the whole they are."""
+Stage = Callable[[Array, slice, slice], None]
+"""Changes a block of the product in place; the slices are its rows and columns in the whole."""
+
+_SMALL = 1 << 24
+"""With fewer multiply-accumulates than this, threads of our own cost more than they save."""
+_FEW_ROWS = 16
+"""Products of fewer rows read every weight for little arithmetic; BLAS spreads those itself."""
+_ALIGN = 64
+"""Columns of a thread's share are a multiple of this, so that BLAS tiles them as in the whole and
+results do not depend on the number of threads."""
 
 
-def finish(y: Array, stages: Sequence[Stage]) -> Array:
-    """Apply ``stages`` one after the other to each block of rows of ``y`` [rows, width]."""
+def linear(x: Array, w: Array, stages: Sequence[Stage] = ()) -> Array:
+    """``x @ w.T`` with ``stages`` applied in order: [rows, K] and [width, K] to [rows, width].
 
-    def block(rows: slice) -> None:
-        part = y[rows]
-        for stage in stages:
-            stage(part, rows)
+    Every thread takes some of the columns, with BLAS on that thread only: BLAS's own threads go on
+    spinning after a product and would take the cores from the stages.
+    """
+    rows, width = len(x), len(w)
+    if rows < _FEW_ROWS or rows * width * x.shape[1] < _SMALL:
+        y: Array = x @ w.T
+        _apply(stages, y, slice(0, width))
+        return y
+    out = np.empty((rows, width), np.result_type(x, w))
+    shares = threads()
+    share = -(-width // (shares * _ALIGN)) * _ALIGN
 
-    if stages:
-        in_row_blocks(block, *y.shape)
-    return y
+    def task(i: int) -> None:
+        columns = slice(i * share, min((i + 1) * share, width))
+        if columns.start < width:
+            part = out[:, columns]
+            np.matmul(x, w[columns].T, out=part)
+            _apply(stages, part, columns)
+
+    with one_blas_thread():
+        parallel(shares, task)
+    return out
 
 
 def added(other: Array) -> Stage:
     """Adds ``other``: [rows, width], or one row or scalar for all."""
 
-    def stage(part: Array, rows: slice) -> None:
-        part += _rows(other, rows)
+    def stage(part: Array, rows: slice, columns: slice) -> None:
+        part += _block(other, rows, columns)
 
     return stage
 
@@ -38,8 +61,8 @@ def added(other: Array) -> Stage:
 def multiplied(other: Array) -> Stage:
     """Multiplies by ``other``: [rows, width], or one row or scalar for all."""
 
-    def stage(part: Array, rows: slice) -> None:
-        part *= _rows(other, rows)
+    def stage(part: Array, rows: slice, columns: slice) -> None:
+        part *= _block(other, rows, columns)
 
     return stage
 
@@ -47,13 +70,27 @@ def multiplied(other: Array) -> Stage:
 def mapped(function: Callable[..., Array]) -> Stage:
     """Applies ``function(x, out=...)``."""
 
-    def stage(part: Array, rows: slice) -> None:
+    def stage(part: Array, rows: slice, columns: slice) -> None:
         function(part, out=part)
 
     return stage
 
 
-def _rows(other: Array, rows: slice) -> Array:
-    several = np.ndim(other) == 2 and len(other) > 1
-    block: Array = other[rows] if several else other
-    return block
+def _apply(stages: Sequence[Stage], y: Array, columns: slice) -> None:
+    """Run ``stages`` on blocks of rows that stay in the core's cache."""
+    if not stages:
+        return
+    step = max(1, BLOCK // y.shape[1])
+    for start in range(0, len(y), step):
+        rows = slice(start, min(start + step, len(y)))
+        for stage in stages:
+            stage(y[rows], rows, columns)
+
+
+def _block(other: Array, rows: slice, columns: slice) -> Array:
+    """The part of ``other`` that meets a block, whichever of its dimensions broadcast."""
+    if other.size == 1:
+        return other.reshape(())
+    if other.ndim > 1:
+        other = other.reshape(other.shape[-2:])[rows if other.shape[-2] > 1 else slice(None)]
+    return other[..., columns] if other.shape[-1] > 1 else other
