@@ -7,6 +7,7 @@ threads.
 from __future__ import annotations
 
 import os
+import threading
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from functools import lru_cache
@@ -15,6 +16,10 @@ from axsim.graph.array import Array
 
 BLOCK = 1 << 15
 """Elements of a block: 128 KB of float32, so that a few such arrays stay in a core's L2 cache."""
+
+_inside = threading.local()
+"""``task`` is true on a thread that is working on one: its nested work must not wait for a pool
+whose threads may be waiting likewise."""
 
 
 def threads() -> int:
@@ -35,18 +40,22 @@ def _pool(workers: int) -> ThreadPoolExecutor:
 def parallel(count: int, task: Callable[[int], None]) -> None:
     """Call ``task(0)`` to ``task(count - 1)``, on several threads when there are several tasks.
 
-    ``task`` must write to disjoint memory and must not call this function itself. The
-    first exception is raised again here.
+    ``task`` must write to disjoint memory. Called from within a task, it runs on that task's thread
+    alone. The first exception is raised again here.
     """
     workers = min(threads(), count)
-    if workers < 2:
+    if workers < 2 or getattr(_inside, "task", False):
         for i in range(count):
             task(i)
         return
 
     def share(first: int) -> None:
-        for i in range(first, count, workers):
-            task(i)
+        _inside.task = True
+        try:
+            for i in range(first, count, workers):
+                task(i)
+        finally:
+            _inside.task = False
 
     others = [_pool(workers - 1).submit(share, first) for first in range(1, workers)]
     share(0)
