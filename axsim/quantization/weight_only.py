@@ -15,6 +15,8 @@ import axsim.graph.ops  # noqa: F401  (fills OPERATORS)
 from axsim.graph.array import Array
 from axsim.graph.executor import Step, Weights
 from axsim.graph.ir import Graph, Node, Tensor
+from axsim.graph.kernels.blas import one_blas_thread
+from axsim.graph.kernels.parallel import parallel, threads
 from axsim.graph.operator import OPERATORS
 from axsim.quantization.arithmetic import round_bf16
 from axsim.quantization.chains import AttentionChain, attention_chains
@@ -33,13 +35,11 @@ class WeightOnly:
     Weights may come as :class:`Matrix` (from :class:`~axsim.quantization.matrix.StoredWeights`,
     which quantises each once) or as float32, quantised anew at every use. ``exact`` names graph
     inputs that already hold numbers of their storage dtype, so that they need no rounding: the
-    caches, which are outputs of earlier runs. One object serves any number of executors of one
-    thread; it keeps scratch memory between products.
+    caches, which are outputs of earlier runs. One object serves any number of executors.
     """
 
     def __init__(self, exact: Collection[str] = ("K_cache", "V_cache")) -> None:
         self._exact = frozenset(exact)
-        self._scratch = np.empty(0, np.float32)
 
     def load(self, tensor: Tensor, weights: Weights) -> Any:
         """A :class:`Matrix`, or float32 values."""
@@ -86,7 +86,7 @@ class WeightOnly:
                 return Step(
                     node.inputs,
                     node.outputs,
-                    lambda x, w, bias=None: [self.project(x, w, bias, rounding)],
+                    lambda x, w, bias=None: [project(x, w, bias, rounding)],
                 )
             if node.op in ("Gemm", "Conv", "MatMul"):
                 shape = graph.tensors[node.inputs[1]].shape
@@ -113,45 +113,33 @@ class WeightOnly:
 
         return Step(node.inputs, node.outputs, whole)
 
-    def project(self, x: Array, w: Matrix, bias: Array | None, rounding: Round) -> Array:
-        """``x @ w.T + bias`` [T, out] for ``x`` [T, in], rounded by ``rounding`` in place.
 
-        Few rows: slices of the matrix become float32 within the cache, so that only the stored
-        codes are read from memory. Many rows: the whole matrix does, and BLAS gets it at once.
-        """
-        rows, inner = w.shape
-        y = np.empty((x.shape[0], rows), np.float32)
-        slices = _FEW_ROWS_SLICE if x.shape[0] <= _FEW_ROWS else _MANY_ROWS_SLICE
-        step = max(1, slices // inner)
-        scratch = self._buffer(min(step, rows) * inner)
-        for start in range(0, rows, step):
-            stop = min(start + step, rows)
-            part = scratch[: (stop - start) * inner].reshape(-1, inner)
-            if part.size > _FEW_ROWS_SLICE:
-                for_rows(lambda r: _convert(w, start, r, part), stop - start, 256)  # noqa: B023
-            else:
-                w.rows(start, stop, out=part)
-            np.matmul(x, part.T, out=y[:, start:stop])
-        scale = w.row_scale
+def project(x: Array, w: Matrix, bias: Array | None, rounding: Round) -> Array:
+    """``x @ w.T + bias`` [T, out] for ``x`` [T, in]; ``rounding`` rounds blocks in place.
 
-        def finish(part: slice) -> None:
-            if scale is not None:
-                y[part] *= scale
-            if bias is not None:
-                y[part] += bias
-            rounding(y[part])
+    Slices of the matrix become float32 within a core's cache, so that only the stored codes are
+    read from memory; every thread takes slices of its own, with BLAS on that thread alone.
+    """
+    rows, inner = w.shape
+    scale = w.row_scale
+    y = np.empty((x.shape[0], rows), np.float32)
+    x = np.ascontiguousarray(x)
+    step = max(16, _SLICE // inner)
+    if rows * inner * x.shape[0] >= _LARGE:
+        step = min(step, -(-rows // threads()))
 
-        for_rows(finish, y.shape[0], max(1, _LARGE // rows))
-        return y
+    def task(i: int) -> None:
+        part = slice(i * step, min((i + 1) * step, rows))
+        block = x @ w.rows(part.start, part.stop).T
+        if scale is not None:
+            block *= scale[part]
+        if bias is not None:
+            block += bias[part]
+        y[:, part] = rounding(block)
 
-    def _buffer(self, size: int) -> Array:
-        if self._scratch.size < size:
-            self._scratch = np.empty(size, np.float32)
-        return self._scratch
-
-
-def _convert(w: Matrix, start: int, rows: slice, part: Array) -> None:
-    w.rows(start + rows.start, start + rows.stop, out=part[rows])
+    with one_blas_thread():
+        parallel(-(-rows // step), task)
+    return y
 
 
 def _attention(graph: Graph, chain: AttentionChain) -> Step:
@@ -178,8 +166,7 @@ def _attention(graph: Graph, chain: AttentionChain) -> Step:
             return [attend(q, k, v, *operands)]
         out = np.empty(shape, np.float32)
         # Blocks of query rows, so that their scores stay in cache; masks are cut alike.
-        width = scores.elements // shape[-2]
-        step = max(1, (1 << 18) // width)
+        step = max(1, _SLICE * shape[-2] // scores.elements)
 
         def task(i: int) -> None:
             rows = slice(i * step, (i + 1) * step)
@@ -188,8 +175,8 @@ def _attention(graph: Graph, chain: AttentionChain) -> Step:
             ]
             out[..., rows, :] = attend(np.ascontiguousarray(q[..., rows, :]), k, v, *cut)
 
-        for i in range(-(-shape[-2] // step)):
-            task(i)
+        with one_blas_thread():
+            parallel(-(-shape[-2] // step), task)
         return [out]
 
     inputs = (*chain.inputs, *extra)
@@ -237,6 +224,4 @@ _BY_ROW = frozenset({"Add", "Sub", "Mul", "Div", "Gelu", "Swish"}) | {
     "RMSNormalization",
 }
 _LARGE = 1 << 16  # elements from which rows are spread over threads
-_FEW_ROWS = 8
-_FEW_ROWS_SLICE = 1 << 17  # elements: half a MiB of float32, within a core's cache
-_MANY_ROWS_SLICE = 1 << 23  # elements: 32 MiB of scratch
+_SLICE = 1 << 17  # elements: half a MiB of float32, within a core's cache

@@ -32,7 +32,7 @@ def run(calibration, dtype, *, backend=None, overrides=None, keep=()):
 def test_calibration_is_the_float32_run(calibrated):
     graph, weights, image = vision()
     expected = Executor(graph, weights).run_all({"input": image})["output"]
-    assert np.array_equal(calibrated[1], expected)
+    assert np.allclose(calibrated[1], expected, rtol=1e-4, atol=1e-5)
 
 
 def test_u16_is_nearer_to_float32_than_u8(calibrated):

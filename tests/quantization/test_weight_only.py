@@ -9,7 +9,7 @@ from axsim.models.weights import post_weights
 from axsim.quantization.arithmetic import round_bf16
 from axsim.quantization.matrix import Matrix, StoredWeights, quantise_matrix
 from axsim.quantization.schemes import assign_decoder
-from axsim.quantization.weight_only import WeightOnly
+from axsim.quantization.weight_only import WeightOnly, project
 from tests.quantization.models import DECODER, cosine, decoder
 
 MODEL = ModelConfig(vision=None, projector=None, decoder=DECODER)
@@ -63,7 +63,7 @@ def test_projection_is_the_float64_product_rounded(tokens, dtype):
     w = quantise_matrix(rng.standard_normal((700, 384)).astype(np.float32), dtype)
     x = round_bf16(rng.standard_normal((tokens, 384)).astype(np.float32))
     bias = rng.standard_normal(700).astype(np.float32)
-    y = WeightOnly().project(x, w, bias, lambda a: round_bf16(a, inplace=True))
+    y = project(x, w, bias, lambda a: round_bf16(a, inplace=True))
     exact = x.astype(np.float64) @ w.dequantise().astype(np.float64).T + bias
     # float32 accumulation may move a value across a rounding boundary: one bf16 step at most
     assert np.all(np.abs(y - exact) <= np.abs(exact) * 2.0**-8 + 1e-4)
