@@ -8,11 +8,14 @@ import numpy as np
 
 from axsim.graph.array import Array
 from axsim.graph.kernels.blas import one_blas_thread
+from axsim.graph.kernels.matmul import matmul
 from axsim.graph.kernels.parallel import parallel
 from axsim.graph.kernels.softmax import exponentials
 
 _ROWS = 208
 """Query rows of a block: 208 rows of 1025 float32 scores are 0.85 MB, inside a core's L2 cache."""
+_SAFE = 80.0
+"""Scores within ±80 need no subtraction of their maximum: exp and sums of it stay in range."""
 _SMALL = 1 << 16
 """With fewer scores than this in total, threads cost more than they save."""
 
@@ -28,6 +31,8 @@ def attention(q: Array, k: Array, v: Array, scale: Array | None, mask: Array | N
     keys, width = v.shape[-2:]
     if scale is not None:
         q = q * scale
+    if prod(heads) * rows * keys < _SMALL:
+        return _unblocked(q, k, v, mask)
     k = np.broadcast_to(k, (*heads, *k.shape[-2:]))
     v = np.broadcast_to(v, (*heads, *v.shape[-2:]))
     if mask is not None:
@@ -40,7 +45,8 @@ def attention(q: Array, k: Array, v: Array, scale: Array | None, mask: Array | N
 
     def task(i: int) -> None:
         index = tuple(int(j) for j in np.unravel_index(i, heads))
-        q_head, k_head, v_head = q[index], k[index], v[index]
+        q_head, k_head, v_head = (np.ascontiguousarray(t[index]) for t in (q, k, v))
+        bounded = mask is None and _bound(q_head, k_head) <= _SAFE
         out_head = np.moveaxis(out, 0, -2)[index]
         buffer = np.empty((min(step, rows), keys), np.float32)
         for start in range(0, rows, step):
@@ -48,15 +54,31 @@ def attention(q: Array, k: Array, v: Array, scale: Array | None, mask: Array | N
             scores = np.matmul(q_head[part], k_head, out=buffer[: part.stop - start])
             if mask is not None:
                 scores += mask[index][part]
-            exponentials(scores)
+            if bounded:
+                np.exp(scores, out=scores)
+            else:
+                exponentials(scores)
             context = scores @ v_head
             context /= (scores @ ones)[:, None]
             out_head[part] = context
 
-    if prod(heads) * rows * keys < _SMALL:
-        for i in range(prod(heads)):
-            task(i)
-    else:
-        with one_blas_thread():
-            parallel(prod(heads), task)
+    with one_blas_thread():
+        parallel(prod(heads), task)
     return np.moveaxis(out, 0, -2)
+
+
+def _bound(q: Array, k: Array) -> float:
+    """No product of a row of q and a column of k is greater (Cauchy and Schwarz)."""
+    longest_q = np.einsum("td,td->t", q, q).max()
+    longest_k = np.einsum("ds,ds->s", k, k).max()
+    return float((longest_q * longest_k) ** 0.5)
+
+
+def _unblocked(q: Array, k: Array, v: Array, mask: Array | None) -> Array:
+    scores = matmul(q, k)
+    if mask is not None:
+        scores += mask
+    exponentials(scores.reshape(-1, scores.shape[-1]))
+    context = matmul(scores, v)
+    context /= scores.sum(axis=-1, keepdims=True)
+    return context

@@ -28,12 +28,9 @@ def _work(inputs: Sequence[Shape], outputs: Sequence[Shape], attrs: Mapping[str,
 
 
 def _kernel(a: Array, b: Array) -> tuple[Array]:
-    if a.ndim == b.ndim == 4 and b.shape[1] == 1 and a.shape[0] == b.shape[0]:
-        # Grouped-query attention: the group's heads share one K or V, so stack their rows.
-        heads, group, rows, inner = a.shape
-        y = a.reshape(heads, group * rows, inner) @ b[:, 0]
-        return (y.reshape(heads, group, rows, b.shape[3]),)
-    return (a @ b,)
+    from axsim.graph.kernels.matmul import matmul
+
+    return (matmul(a, b),)
 
 
 MATMUL = register(Operator("MatMul", _shape, _work, _kernel))
