@@ -6,6 +6,7 @@ threads.
 
 from __future__ import annotations
 
+import itertools
 import os
 import threading
 from collections.abc import Callable
@@ -49,16 +50,18 @@ def parallel(count: int, task: Callable[[int], None]) -> None:
             task(i)
         return
 
-    def share(first: int) -> None:
+    numbers = itertools.count()  # next() is atomic: each thread takes the next task left
+
+    def work() -> None:
         _inside.task = True
         try:
-            for i in range(first, count, workers):
+            while (i := next(numbers)) < count:
                 task(i)
         finally:
             _inside.task = False
 
-    others = [_pool(workers - 1).submit(share, first) for first in range(1, workers)]
-    share(0)
+    others = [_pool(workers - 1).submit(work) for _ in range(1, workers)]
+    work()
     for other in others:
         other.result()
 
