@@ -7,7 +7,7 @@ from typing import Annotated, Any
 import typer
 from typer.core import TyperGroup
 
-from axsim.cli import chips, show, workloads
+from axsim.cli import chips, run, show, workloads
 
 
 class Group(TyperGroup):
@@ -64,6 +64,13 @@ def _command(function: Any, name: str, *examples: str) -> None:
     app.command(name, epilog=epilog)(function)
 
 
+_command(
+    run.run,
+    "run",
+    "axsim run internvl2_1b --chip ax630c",
+    "axsim run internvl2_1b --chip ax650n --variant 448-u16 --trace trace.json.gz",
+    "axsim run mine.yaml --chip ax630c --timing-only --json - --set build.prefill_chunk=256",
+)
 _command(chips.chips, "chips", "axsim chips")
 _command(workloads.workloads, "workloads", "axsim workloads")
 _command(

@@ -1,0 +1,1 @@
+"""The host loop: requests on a deployment, what they take and what the kernels compute."""

@@ -1,0 +1,102 @@
+"""Output files that appear whole or not at all."""
+
+from __future__ import annotations
+
+import csv
+import gzip
+import io
+import json
+import os
+import sys
+import tempfile
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import IO, Any
+
+from axsim.errors import InputError, Problem
+
+STDOUT = "-"
+"""Path that stands for standard output."""
+
+
+@contextmanager
+def whole_file(path: str | Path) -> Iterator[IO[bytes]]:
+    """A new file that takes the place of ``path`` when the block ends without an exception.
+
+    Raises:
+        InputError: the folder does not exist or cannot be written to.
+    """
+    path = Path(path)
+    try:
+        if path.is_dir():
+            raise IsADirectoryError(21, "it is a folder")
+        handle, name = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
+    except OSError as error:
+        raise InputError(Problem("", "", f"cannot write {path}: {error.strerror}")) from None
+    try:
+        with os.fdopen(handle, "wb") as file:
+            yield file
+        os.chmod(name, 0o666 & ~_umask())
+        os.replace(name, path)
+    except BaseException:
+        with suppress(OSError):
+            os.unlink(name)
+        raise
+
+
+@contextmanager
+def whole_text(path: str | Path) -> Iterator[IO[str]]:
+    """The same for UTF-8 text; ``-`` is standard output; a name in ``.gz`` is compressed."""
+    if str(path) == STDOUT:
+        yield sys.stdout
+        sys.stdout.flush()
+        return
+    with whole_file(path) as raw:
+        packed = str(path).endswith(".gz")
+        # No time stamp and no name inside: equal results are equal files.
+        out = gzip.GzipFile("", "wb", 6, raw, mtime=0) if packed else raw
+        text = io.TextIOWrapper(out, encoding="utf-8", newline="")
+        yield text
+        text.flush()
+        text.detach()
+        if packed:
+            out.close()
+
+
+def check_writable(path: str | Path | None) -> None:
+    """Find out before a long run that a file can't be written.
+
+    Raises:
+        InputError: as :func:`whole_file`.
+    """
+    if path is None or str(path) == STDOUT:
+        return
+    path = Path(path)
+    if path.is_dir():
+        raise InputError(Problem("", "", f"cannot write {path}: it is a folder"))
+    if not path.parent.is_dir():
+        raise InputError(Problem("", "", f"cannot write {path}: no folder {path.parent}"))
+    if not os.access(path.parent, os.W_OK):
+        raise InputError(Problem("", "", f"cannot write {path}: no permission"))
+
+
+def write_json(document: Mapping[str, Any], path: str | Path) -> None:
+    """Write a JSON object, indented."""
+    with whole_text(path) as file:
+        json.dump(document, file, indent=1, ensure_ascii=False, allow_nan=False)
+        file.write("\n")
+
+
+def write_csv(rows: Sequence[Mapping[str, Any]], path: str | Path) -> None:
+    """Write rows that have the same keys; None is an empty cell, floats are exact."""
+    with whole_text(path) as file:
+        writer = csv.DictWriter(file, list(rows[0]), lineterminator="\n")
+        writer.writeheader()
+        writer.writerows(rows)
+
+
+def _umask() -> int:
+    mask = os.umask(0)
+    os.umask(mask)
+    return mask

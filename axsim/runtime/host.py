@@ -1,0 +1,152 @@
+"""The host loop: what the vendor's runtime does around the subgraphs of one request.
+
+Prompt rows are embedded, image rows take their place, prefill runs chunk by chunk with the rows so
+far as history, K and V rows go into the caches, and decode steps follow until the end-of-sequence
+token or the budget (INTERNVL2.md 2.3 and 2.4).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from typing import Protocol
+
+import numpy as np
+
+from axsim.compiler.partition import Deployment, Subgraph
+from axsim.graph.array import Array
+
+MASKED = np.float32(-65536)
+"""Added to scores that must not count; finite, so that rows without any key stay finite too."""
+
+
+class Device(Protocol):
+    """Runs subgraphs: the simulated NPU with the deployed arithmetic, or the float32 reference."""
+
+    def vision(self, subgraph: Subgraph, image: Array) -> Array:
+        """One image [1, S, S, 3] u8 to image tokens [1, tokens, hidden]."""
+
+    def layer(
+        self, subgraph: Subgraph, layer: int, inputs: Mapping[str, Array]
+    ) -> Mapping[str, Array]:
+        """One decoder layer on one group's inputs; its K_cache_out, V_cache_out and output."""
+
+    def post(self, subgraph: Subgraph, hidden: Array) -> Array:
+        """Logits [vocab] of one hidden state [1, 1, hidden]."""
+
+    def embed(self, tokens: list[int]) -> Array:
+        """Rows [tokens, hidden] of the embedding table."""
+
+
+class HostLoop:
+    """One request on one device. ``position`` counts the tokens whose K and V are in the caches."""
+
+    def __init__(self, deployment: Deployment, device: Device) -> None:
+        decoder = deployment.model.decoder
+        assert decoder is not None
+        self._deployment = deployment
+        self._device = device
+        self._layers = decoder.num_hidden_layers
+        self._capacity = deployment.workload.build.kv_cache_len
+        # Zero-filled: masked columns are added, not skipped, and 0 · NaN would poison the rest.
+        shape = (self._layers, 1, self._capacity, decoder.kv_dim)
+        self._k, self._v = np.zeros(shape, np.float32), np.zeros(shape, np.float32)
+        self.position = 0
+
+    def prefill(self, rows: Array) -> Array:
+        """The whole prompt [tokens, hidden], padded to whole chunks; the logits after its last
+        token, [vocab].
+
+        Raises ValueError when it needs more chunks than are deployed.
+        """
+        groups = self._deployment.prefill
+        chunk = self._deployment.workload.build.prefill_chunk
+        if len(rows) > len(groups) * chunk:
+            raise ValueError(f"{len(rows)} tokens do not fit {len(groups)} chunks of {chunk}")
+        hidden = rows[:0]
+        for index in range(-(-len(rows) // chunk)):
+            start = index * chunk
+            real = rows[start : start + chunk]
+            padded = np.zeros((1, chunk, rows.shape[1]), np.float32)
+            padded[0, : len(real)] = real
+            mask = prefill_mask(chunk, start, len(real))
+            hidden = self._through_layers(groups[index], padded, start, len(real), mask)
+            hidden = hidden[:, len(real) - 1 : len(real)]
+        return self._device.post(self._deployment.post, hidden)
+
+    def decode(self, token: int) -> Array:
+        """One token through all layers against the whole compiled cache; the next logits [vocab].
+
+        Raises ValueError when the cache is full.
+        """
+        if self.position >= self._capacity:
+            raise ValueError(f"the KV cache holds {self._capacity} tokens")
+        mask = np.full((1, 1, self._capacity + 1), MASKED)
+        mask[..., : self.position] = mask[..., -1] = 0
+        row = self._device.embed([token])[None]
+        hidden = self._through_layers(
+            self._deployment.decode, row, self._capacity, 1, mask, position=self.position
+        )
+        return self._device.post(self._deployment.post, hidden)
+
+    def _through_layers(
+        self,
+        subgraph: Subgraph,
+        rows: Array,
+        cached: int,
+        real: int,
+        mask: Array,
+        position: int | None = None,
+    ) -> Array:
+        """``rows`` [1, new, hidden], of which the first ``real`` count, through all layers."""
+        start = cached if position is None else position
+        new, hidden_size = rows.shape[1:]
+        indices = np.arange(start, start + new, dtype=np.uint32)[None]
+        dummy = np.zeros((1, 1, hidden_size), np.float32)
+        hidden = rows
+        for layer in range(self._layers):
+            k, v = self._k[layer], self._v[layer]
+            out = self._device.layer(
+                subgraph,
+                layer,
+                {
+                    "K_cache": k[:, :cached] if cached else dummy,
+                    "V_cache": v[:, :cached] if cached else dummy,
+                    "indices": indices,
+                    "input": hidden,
+                    "mask": mask,
+                },
+            )
+            written = slice(start, start + real)
+            k[0, written] = out["K_cache_out"][0, :real]
+            v[0, written] = out["V_cache_out"][0, :real]
+            hidden = out["output"]
+        self.position = start + real
+        return hidden
+
+
+def prefill_mask(chunk: int, history: int, real: int) -> Array:
+    """[1, chunk, history + chunk]: 0 where a row may look, MASKED elsewhere; rows from ``real`` on
+    are padding and see nothing."""
+    mask = np.full((1, chunk, history + chunk), MASKED)
+    allowed = np.arange(history + chunk) <= np.arange(chunk)[:, None] + history
+    allowed[real:] = False
+    mask[0, allowed] = 0
+    return mask
+
+
+def generate(
+    loop: HostLoop,
+    first: Array,
+    budget: int,
+    sample: Callable[[Array], int],
+    stop: int | None,
+) -> Iterator[int]:
+    """Tokens from the logits ``first`` of prefill on: at most ``budget``; ``stop`` ends them and is
+    the last one."""
+    logits = first
+    for count in range(budget):
+        token = sample(logits)
+        yield token
+        if token == stop or count + 1 == budget:
+            return
+        logits = loop.decode(token)

@@ -1,0 +1,299 @@
+"""The numeric part of a run: kernels of every variant, and what they are compared with.
+
+Variants share what is equal: weights as stored, the float32 reference of the same inputs, the
+calibration of the same image size, and whole results where nothing that numbers depend on differs.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from axsim.compiler.partition import Deployment, Subgraph
+from axsim.graph.array import Array
+from axsim.graph.executor import Arithmetic
+from axsim.models.weights import Weights, post_tensor
+from axsim.quantization.calibration import Calibration
+from axsim.quantization.integer_graph import Integer, IntegerWeights
+from axsim.quantization.matrix import StoredWeights
+from axsim.quantization.weight_only import WeightOnly
+from axsim.runtime.devices import Float32Device, SimulatedNpu, cosine
+from axsim.runtime.host import Device, HostLoop, generate
+from axsim.runtime.prompt import image_span, seeded_image, seeded_tokens
+from axsim.runtime.results import Numerics
+from axsim.runtime.sampling import Sampler, end_of_sequence
+
+CALIBRATION_IMAGES = 1
+"""Seeded pictures that the activations' ranges are taken from; none of them is in the request."""
+
+_WORK = {"float32": 1.0, "u8": 0.4, "u16": 0.8, "bf16": 1.1, "prefill": 1.1, "decode": 12.0}
+"""Rough cost of a multiply-accumulate by arithmetic, for the progress bar; decode steps are bound
+by memory."""
+
+
+@dataclass(frozen=True)
+class Progress:
+    """How far the kernels are: ``done`` of ``total`` units of work, now at ``label``."""
+
+    done: float
+    total: float
+    label: str
+
+
+OnProgress = Callable[[Progress], None]
+
+
+class Kernels:
+    """Runs the kernels of deployments of one workload.
+
+    Raises:
+        InputError: the checkpoint is broken or of another architecture.
+    """
+
+    def __init__(
+        self,
+        deployments: Sequence[Deployment],
+        checkpoint: str | Path | None = None,
+        on_progress: OnProgress | None = None,
+    ) -> None:
+        self._synthetic = checkpoint is None
+        self._checkpoint = _open(checkpoint, deployments) if checkpoint is not None else None
+        self._on_progress = on_progress
+        self._known: dict[tuple[object, ...], Any] = {}
+        self._label = ""
+        self._done = 0.0
+        self._total = _total([self._work(each) for each in deployments])
+
+    def run(self, deployment: Deployment) -> Numerics:
+        """The numeric results of one deployment."""
+        key = ("all", *_numbers(deployment))
+        found: Numerics = self._once(key, lambda: self._run(deployment))
+        return found
+
+    def _run(self, deployment: Deployment) -> Numerics:
+        workload = deployment.workload
+        name = workload.label
+        weights = self._weights(deployment)
+        vision_cosine = None
+        images = expected = None
+        if deployment.vision is not None and workload.images:
+            self._label = f"{name}: float32 reference, vision"
+            expected = self._once(
+                ("vision reference", *_request(deployment)),
+                lambda: self._reference_images(deployment, weights),
+            )
+            images = self._deployed_images(deployment, weights)
+            vision_cosine = cosine(images, expected)
+        if deployment.model.decoder is None:
+            return Numerics(self._synthetic, vision_cosine, None, (), None, False)
+        self._label = f"{name}: float32 reference, prefill"
+        reference = self._once(
+            ("logits reference", *_request(deployment)),
+            lambda: self._reference_logits(deployment, weights, expected),
+        )
+        self._label = f"{name}: prefill"
+        device = self._npu(deployment, weights, None)
+        loop = HostLoop(deployment, device)
+        logits = loop.prefill(self._prompt(deployment, device, images))
+        cfg, request = deployment.model.decoder, workload.request
+        stop = end_of_sequence(cfg) if request.stop_at_eos else None
+        tokens = []
+        sampler = Sampler(request)
+        for token in generate(loop, logits, workload.new_tokens, sampler, stop):
+            tokens.append(token)
+            self._label = f"{name}: token {len(tokens)} of {workload.new_tokens}"
+        return Numerics(
+            self._synthetic,
+            vision_cosine,
+            cosine(logits, reference),
+            tuple(tokens),
+            int(reference.argmax()),
+            bool(tokens) and tokens[-1] == stop,
+        )
+
+    def _reference_images(self, deployment: Deployment, weights: Weights) -> Array:
+        device = Float32Device(deployment, weights, self._tick)
+        return np.concatenate(
+            [device.vision(_part(deployment), image) for image in _images(deployment)]
+        )
+
+    def _deployed_images(self, deployment: Deployment, weights: Weights) -> Array:
+        dtype = deployment.workload.build.vision_dtype
+        if dtype == "bf16":
+            arithmetic: Arithmetic = WeightOnly()
+        else:
+            calibration = self._calibration(deployment, weights)
+            qparams = calibration.qparams(_part(deployment).graph)
+            arithmetic = Integer(qparams, self._packed(deployment))
+        self._label = f"{deployment.workload.label}: vision"
+        device = self._npu(deployment, weights, arithmetic)
+        return np.concatenate(
+            [device.vision(_part(deployment), image) for image in _images(deployment)]
+        )
+
+    def _calibration(self, deployment: Deployment, weights: Weights) -> Calibration:
+        workload = deployment.workload
+        self._label = f"{workload.label}: calibration"
+
+        def calibrate() -> Calibration:
+            calibration = Calibration()
+            device = Float32Device(deployment, weights, self._tick)
+            for index in range(CALIBRATION_IMAGES):
+                seed, name = workload.request.seed, f"calibration {index}"
+                image = seeded_image(workload.image_size, seed, name)
+                device.vision(_part(deployment), image, calibration)
+            return calibration
+
+        found: Calibration = self._once(("calibration", *_pixels(deployment)), calibrate)
+        return found
+
+    def _reference_logits(
+        self, deployment: Deployment, weights: Weights, images: Array | None
+    ) -> Array:
+        device = Float32Device(deployment, weights, self._tick)
+        return HostLoop(deployment, device).prefill(self._prompt(deployment, device, images))
+
+    def _prompt(self, deployment: Deployment, device: Device, images: Array | None) -> Array:
+        """Embedded prompt [tokens, hidden], the images' rows in their place."""
+        workload, cfg = deployment.workload, deployment.model.decoder
+        assert cfg is not None
+        special = [token] if (token := end_of_sequence(cfg)) is not None else []
+        count, seed = workload.prompt_tokens, workload.request.seed
+        rows = device.embed(seeded_tokens(count, cfg.vocab_size, seed, special))
+        if images is not None and workload.images:
+            rows[image_span(workload)] = images.reshape(-1, rows.shape[1])
+        return rows
+
+    def _npu(
+        self, deployment: Deployment, weights: Weights, vision: Arithmetic | None
+    ) -> SimulatedNpu:
+        stored = self._stored(deployment, weights) if deployment.model.decoder else weights
+        kind = deployment.workload.build.vision_dtype
+
+        def tick(macs: int, part: str) -> None:
+            self._tick(macs, kind if part == "vision" else part)
+
+        return SimulatedNpu(deployment, weights, stored, vision, WeightOnly(), tick=tick)
+
+    def _weights(self, deployment: Deployment) -> Weights:
+        if self._checkpoint is not None:
+            return self._checkpoint
+        from axsim.models.synthetic import SyntheticWeights
+
+        seed = deployment.workload.request.seed
+        found: Weights = self._once(
+            ("weights", deployment.model, seed),
+            lambda: SyntheticWeights(deployment.model, seed),
+        )
+        return found
+
+    def _stored(self, deployment: Deployment, weights: Weights) -> StoredWeights:
+        """The decoder as the NPU stores it; only the last set of dtypes is kept."""
+        build, cfg = deployment.workload.build, deployment.model.decoder
+        assert cfg is not None
+        key = ("stored", id(weights), build.weight_dtype, build.post_weight_dtype)
+        if key not in self._known:
+            for other in [k for k in self._known if k[0] == "stored"]:
+                del self._known[other]
+            head = post_tensor(cfg, "lm_head.weight")
+            overrides = {head: build.post_weight_dtype}
+            self._known[key] = StoredWeights(weights, build.weight_dtype, overrides)
+        found: StoredWeights = self._known[key]
+        return found
+
+    def _packed(self, deployment: Deployment) -> IntegerWeights:
+        key = ("packed", deployment.model, deployment.workload.request.seed)
+        found: IntegerWeights = self._once(key, IntegerWeights)
+        return found
+
+    def _once(self, key: tuple[object, ...], make: Callable[[], Any]) -> Any:
+        if key not in self._known:
+            self._known[key] = make()
+        return self._known[key]
+
+    def _tick(self, macs: int, kind: str) -> None:
+        if self._on_progress is None:
+            return
+        self._done = min(self._done + macs * _WORK[kind], self._total)
+        self._on_progress(Progress(self._done, self._total, self._label))
+
+    def _work(self, deployment: Deployment) -> dict[tuple[object, ...], float]:
+        """Units of work of each part of a variant's run, by what :meth:`_once` shares it under."""
+        workload = deployment.workload
+        parts: dict[tuple[object, ...], float] = {}
+        deployed = 0.0
+        if deployment.vision is not None and workload.images:
+            macs = _sum_macs(deployment.vision)
+            parts[("vision reference", *_request(deployment))] = workload.images * macs
+            if workload.build.vision_dtype != "bf16":
+                parts[("calibration", *_pixels(deployment))] = CALIBRATION_IMAGES * macs
+            deployed += workload.images * macs * _WORK[workload.build.vision_dtype]
+        cfg = deployment.model.decoder
+        if cfg is not None:
+            prefill = sum(map(_sum_macs, deployment.prefill)) * cfg.num_hidden_layers
+            post = _sum_macs(deployment.post)
+            parts[("logits reference", *_request(deployment))] = prefill + post
+            step = _sum_macs(deployment.decode) * cfg.num_hidden_layers + post
+            steps = (workload.new_tokens - 1) * step + post
+            deployed += prefill * _WORK["prefill"] + steps * _WORK["decode"]
+        parts[("all", *_numbers(deployment))] = deployed
+        return parts
+
+
+def _total(plan: Sequence[dict[tuple[object, ...], float]]) -> float:
+    merged: dict[tuple[object, ...], float] = {}
+    for parts in plan:
+        merged |= parts
+    return max(sum(merged.values()), 1.0)
+
+
+def _sum_macs(subgraph: Subgraph) -> float:
+    return float(sum(step.macs for segment in subgraph.program.segments for step in segment.steps))
+
+
+def _part(deployment: Deployment) -> Subgraph:
+    assert deployment.vision is not None
+    return deployment.vision
+
+
+def _images(deployment: Deployment) -> list[Array]:
+    workload = deployment.workload
+    size, seed = workload.image_size, workload.request.seed
+    return [seeded_image(size, seed, f"image {index}") for index in range(workload.images)]
+
+
+def _pixels(deployment: Deployment) -> tuple[object, ...]:
+    workload = deployment.workload
+    return deployment.model, workload.image_size, workload.request.seed
+
+
+def _request(deployment: Deployment) -> tuple[object, ...]:
+    """What the float32 reference depends on."""
+    workload = deployment.workload
+    return *_pixels(deployment), workload.images, workload.prompt_tokens
+
+
+def _numbers(deployment: Deployment) -> tuple[object, ...]:
+    """What the deployed numbers depend on: chip, NPU mode and tool options change times only."""
+    workload, build = deployment.workload, deployment.workload.build
+    parts = (build.vision_dtype, build.weight_dtype, build.post_weight_dtype, build.prefill_chunk)
+    request = workload.request.model_dump_json()
+    return *_request(deployment), parts, build.kv_cache_len, workload.new_tokens, request
+
+
+def _open(folder: str | Path, deployments: Sequence[Deployment]) -> Weights:
+    from axsim.errors import InputError
+    from axsim.models.checkpoint import Checkpoint
+
+    checkpoint = Checkpoint(folder)
+    for deployment in deployments:
+        if checkpoint.config != deployment.model:
+            raise InputError(
+                f"{folder} holds another architecture than the workload "
+                f"{deployment.workload.name}:\n  {checkpoint.config}\n  {deployment.model}"
+            )
+    return checkpoint
