@@ -4,10 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Mapping
 
+import numpy as np
+
 from axsim.graph.array import Array
 from axsim.graph.executor import Step
 from axsim.graph.float32 import Float32
 from axsim.graph.ir import Graph, Node
+from axsim.graph.kernels.blas import one_blas_thread
+from axsim.graph.kernels.parallel import parallel
+from axsim.graph.kernels.softmax import exponentials
+from axsim.quantization.chains import AttentionChain, attention_chains
 from axsim.quantization.observers import MinMax, Observer
 from axsim.quantization.qparams import QParams, asymmetric
 
@@ -32,7 +38,25 @@ class Calibration(Float32):
         shown = {n for n, t in graph.tensors.items() if t.kind in ("activation", "output")}
         shown -= {n for n in shown if _inherited(graph, _producer(graph).get(n)) is not None}
         steps = super().steps(graph, {*keep, *shown})
-        return {n: None if s is None else self._observed(s, shown) for n, s in steps.items()}
+        result = {n: None if s is None else self._observed(s, shown) for n, s in steps.items()}
+        if self._make is MinMax:
+            for chain in attention_chains(graph, keep):
+                if not chain.middle and len(graph.tensors[chain.scores].shape) == 3:
+                    result |= dict.fromkeys(chain.nodes[:-1])
+                    result[chain.nodes[-1]] = self._attention(chain, shown)
+        return result
+
+    def _attention(self, chain: AttentionChain, shown: Collection[str]) -> Step:
+        """Attention whose scores stay in cache: only their extremes are needed."""
+        ranges = chain.scores, chain.softmax
+
+        def run(q: Array, k: Array, v: Array) -> list[Array]:
+            context, extremes = ranged_attention(q, k, v)
+            for name, values in zip(ranges, extremes, strict=True):
+                self.observers.setdefault(name, self._make()).update(values)
+            return [context]
+
+        return self._observed(Step(chain.inputs, chain.tensors[-1:], run), shown)
 
     def _observed(self, step: Step, shown: Collection[str]) -> Step:
         def run(*values: Array) -> list[Array]:
@@ -75,6 +99,32 @@ class Calibration(Float32):
             names = ", ".join(missing[:5])
             raise ValueError(f"{len(missing)} activations were never observed: {names}, …")
         return result
+
+
+def ranged_attention(q: Array, k: Array, v: Array) -> tuple[Array, tuple[Array, Array]]:
+    """``softmax(q @ k) @ v`` in float32, [heads, T, d], with arrays that hold the extremes of the
+    scores and of the probabilities (whose lower bound is given as 0)."""
+    heads, tokens, _ = q.shape
+    out = np.empty((heads, tokens, v.shape[2]), np.float32)
+    step = 128
+    blocks = -(-tokens // step)
+    scores = np.empty((heads * blocks, 2), np.float32)
+    largest = np.empty(heads * blocks, np.float32)
+    ones = np.ones((v.shape[1], 1), np.float32)
+
+    def task(i: int) -> None:
+        head, block = divmod(i, blocks)
+        rows = slice(block * step, (block + 1) * step)
+        s = np.ascontiguousarray(q[head, rows]) @ k[head]
+        scores[i] = s.min(), s.max()
+        exponentials(s)  # the largest of each row becomes 1
+        total = s @ ones
+        largest[i] = 1 / total.min()
+        np.divide(s @ v[head], total, out=out[head, rows])
+
+    with one_blas_thread():
+        parallel(heads * blocks, task)
+    return out, (scores, np.append(largest, np.float32(0)))
 
 
 _LAYOUT = frozenset({"Reshape", "Transpose", "Slice", "Split"})

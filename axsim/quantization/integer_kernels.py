@@ -7,16 +7,17 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 
 from axsim.graph.array import Array
+from axsim.graph.kernels.blas import one_blas_thread
 from axsim.graph.kernels.parallel import parallel, threads
 from axsim.quantization.integer import Backend, Packed, gemm_sums, product_codes, requantise
 from axsim.quantization.qparams import QParams
 
-Kernel = Callable[..., Sequence[Any]]
+_ATTENTION_ROWS = 128
+"""Query rows of a block: 128 rows of 1025 float32 scores take half of a core's L2 cache."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,7 +50,8 @@ def gemm(a: Array, matrix: IntegerMatrix, bias: Array | None, x: QParams, y: QPa
         acc = gemm_sums(matrix.packed, a[rows], correction)
         out[rows] = requantise(acc, multiplier, y.zero_point, y.dtype)
 
-    for_rows(task, a.shape[0], 256 if x.dtype == "u8" else 128)
+    with one_blas_thread():  # for the products of the plain backend
+        for_rows(task, a.shape[0], 256 if x.dtype == "u8" else 128)
     return out
 
 
@@ -75,7 +77,8 @@ def matmul(backend: Backend, a: Array, b: Array, qa: QParams, qb: QParams, y: QP
         right = np.ascontiguousarray(b[indices[i]])
         out[indices[i]] = product_codes(backend, left, right, zeros, multiplier, y.dtype)
 
-    parallel(len(indices), task)
+    with one_blas_thread():
+        parallel(len(indices), task)
     return out
 
 
@@ -99,7 +102,7 @@ def attention(backend: Backend, q: Array, k: Array, v: Array, p: AttentionQParam
     """
     heads, tokens, _ = q.shape
     out = np.empty((heads, tokens, v.shape[2]), p.context.numpy)
-    blocks = -(-tokens // 264)
+    blocks = -(-tokens // _ATTENTION_ROWS)
     step = -(-tokens // blocks)
     score = _product_constants(p.q, p.k, p.scores)
     context = _product_constants(p.softmax, p.v, p.context)
@@ -113,7 +116,8 @@ def attention(backend: Backend, q: Array, k: Array, v: Array, p: AttentionQParam
         values = np.ascontiguousarray(v[head])
         out[head, rows] = product_codes(backend, s, values, *context, p.context.dtype)
 
-    parallel(heads * blocks, task)
+    with one_blas_thread():  # for the float64 products of U16 codes
+        parallel(heads * blocks, task)
     return out
 
 
@@ -128,19 +132,20 @@ def softmax(codes: Array, x: QParams, y: QParams) -> Array:
     exp((code - largest code of the row) * scale), times 1 / (sum * output scale), rounded.
     """
     rows = codes.reshape(-1, codes.shape[-1])
-    out = np.empty(rows.shape, y.numpy)
-    below = np.empty(rows.shape, codes.dtype)
-    np.subtract(rows.max(axis=1, keepdims=True), rows, out=below)  # unsigned, never wraps
+    below = np.subtract(rows.max(axis=1, keepdims=True), rows)  # unsigned, never wraps
     e = np.multiply(below, np.float32(-x.scale), dtype=np.float32)
     np.exp(e, out=e)
-    total = e.sum(axis=1, keepdims=True)
-    e *= np.float32(1) / (total * np.float32(y.scale))
-    np.rint(e, out=e)
+    total = e @ np.ones((rows.shape[1], 1), np.float32)
+    factor = np.float32(1) / (total * np.float32(y.scale))
+    e *= factor
+    if factor.max() + y.zero_point > y.high:  # the row's largest exponential is 1
+        np.minimum(e, np.float32(y.high - y.zero_point), out=e)
+    # Adding 1.5 * 2^23 rounds half to even and leaves the integer in the low bits.
+    e += np.float32(12582912)
+    integers = e.view(np.uint32)
     if y.zero_point:
-        e += np.float32(y.zero_point)
-    np.minimum(e, np.float32(y.high), out=e)
-    out[...] = e
-    return out.reshape(codes.shape)
+        integers += np.uint32(y.zero_point)
+    return integers.astype(y.numpy).reshape(codes.shape)
 
 
 def table(kernel: Callable[[Array], Array], x: QParams, y: QParams) -> Array:

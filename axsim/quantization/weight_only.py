@@ -124,9 +124,9 @@ def project(x: Array, w: Matrix, bias: Array | None, rounding: Round) -> Array:
     scale = w.row_scale
     y = np.empty((x.shape[0], rows), np.float32)
     x = np.ascontiguousarray(x)
-    step = max(16, _SLICE // inner)
-    if rows * inner * x.shape[0] >= _LARGE:
-        step = min(step, -(-rows // threads()))
+    step = max(16 if x.shape[0] < _FEW_ROWS else _COLUMNS, _SLICE // inner)
+    workers = threads()
+    step = -(-rows // (max(1, round(rows / (step * workers))) * workers))
 
     def task(i: int) -> None:
         part = slice(i * step, min((i + 1) * step, rows))
@@ -155,7 +155,10 @@ def _attention(graph: Graph, chain: AttentionChain) -> Step:
         s = product(q, k)[0]
         for kernel, operand in zip(middle, operands, strict=True):
             s = kernel(s, operand)[0]
-        p = probabilities(np.ascontiguousarray(softmax(s, **attrs)[0]))
+        p = np.ascontiguousarray(softmax(s, **attrs)[0])
+        # Masked keys leave denormal probabilities, which make products very slow.
+        np.multiply(p, p >= _SMALLEST_PROBABILITY, out=p)
+        p = probabilities(p)
         y: Array = context(np.ascontiguousarray(product(p, v)[0]))
         return y
 
@@ -224,4 +227,7 @@ _BY_ROW = frozenset({"Add", "Sub", "Mul", "Div", "Gelu", "Swish"}) | {
     "RMSNormalization",
 }
 _LARGE = 1 << 16  # elements from which rows are spread over threads
+_FEW_ROWS = 16
+_COLUMNS = 512  # fewer make products of many rows inefficient
+_SMALLEST_PROBABILITY = np.float32(1e-35)
 _SLICE = 1 << 17  # elements: half a MiB of float32, within a core's cache

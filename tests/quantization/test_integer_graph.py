@@ -35,6 +35,19 @@ def test_calibration_is_the_float32_run(calibrated):
     assert np.allclose(calibrated[1], expected, rtol=1e-4, atol=1e-5)
 
 
+def test_extremes_found_in_cached_blocks_are_those_of_the_whole_tensors(calibrated):
+    graph, weights, image = vision()
+    names = [f"layers.{i}.attn.{t}" for i in range(2) for t in ("scores", "softmax")]
+    whole = Calibration()
+    Executor(graph, weights, whole, keep=names).run_all({"input": image})
+    for name in names:
+        low, high = whole.observers[name].range("u8")
+        found = calibrated[0].observers[name].range("u8")
+        if name.endswith("softmax"):
+            low = 0
+        assert found == pytest.approx((low, high), rel=1e-4)
+
+
 def test_u16_is_nearer_to_float32_than_u8(calibrated):
     calibration, reference = calibrated
     u8, u16 = (cosine(run(calibration, d)[0], reference) for d in ("u8", "u16"))
