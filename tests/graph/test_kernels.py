@@ -20,16 +20,10 @@ def random(seed, *shape):
     return np.random.default_rng(seed).standard_normal(shape).astype(np.float32)
 
 
-def test_erf():
-    exact = np.array([exact_erf(v) for v in X.astype(float)])
-    assert np.abs(gelu.erf(X) - exact).max() <= 4e-7
-    assert gelu.erf(np.array([-np.inf, 0, np.inf], np.float32)).tolist() == pytest.approx(
-        [-1, 0, 1]
-    )
-
-
 def test_gelu():
     assert np.abs(gelu.gelu_erf(X) - X * PHI).max() <= 1e-6
+    far = np.array([-3e38, -1e5, -60, 0, 60, 1e5, 3e38], np.float32)
+    np.testing.assert_array_equal(gelu.gelu_erf(far), np.maximum(far, 0))
     x = X.astype(float)
     tanh = x * (1 + np.tanh((2 / np.pi) ** 0.5 * (x + 0.044715 * x**3))) / 2
     assert np.abs(gelu.gelu_tanh(X) - tanh).max() <= 2e-6
@@ -41,7 +35,7 @@ def test_swish_is_quiet_and_right_at_the_ends():
     np.testing.assert_allclose(gelu.swish(x), expected, rtol=1e-6, atol=1e-37)
 
 
-@pytest.mark.parametrize("function", [gelu.erf, gelu.gelu_erf, gelu.gelu_tanh])
+@pytest.mark.parametrize("function", [gelu.gelu_erf, gelu.gelu_tanh])
 def test_in_place(function):
     x = X.copy()
     expected = function(X)
