@@ -46,7 +46,7 @@ class WeightOnly:
         value: Any = weights(tensor.name)
         if isinstance(value, Matrix) or tensor.dtype not in STORED:
             return value
-        if value.ndim < 2:
+        if value.ndim not in (2, 4):  # no matrix and no convolution: a vector, a token, positions
             return _rounding(tensor.dtype)(np.array(value))
         return quantise_matrix(value.reshape(value.shape[0], -1), tensor.dtype)
 

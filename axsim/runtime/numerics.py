@@ -45,6 +45,7 @@ class Progress:
 
 
 OnProgress = Callable[[Progress], None]
+Key = tuple[object, ...]
 
 
 class Kernels:
@@ -63,14 +64,14 @@ class Kernels:
         self._synthetic = checkpoint is None
         self._checkpoint = _open(checkpoint, deployments) if checkpoint is not None else None
         self._on_progress = on_progress
-        self._known: dict[tuple[object, ...], Any] = {}
+        self._known: dict[Key, Any] = {}
         self._label = ""
         self._done = 0.0
         self._total = _total([self._work(each) for each in deployments])
 
     def run(self, deployment: Deployment) -> Numerics:
         """The numeric results of one deployment."""
-        key = ("all", *_numbers(deployment))
+        key = _numbers(deployment, "all")
         found: Numerics = self._once(key, lambda: self._run(deployment))
         return found
 
@@ -83,7 +84,7 @@ class Kernels:
         if deployment.vision is not None and workload.images:
             self._label = f"{name}: float32 reference, vision"
             expected = self._once(
-                ("vision reference", *_request(deployment)),
+                _request(deployment, "vision reference"),
                 lambda: self._reference_images(deployment, weights),
             )
             images = self._deployed_images(deployment, weights)
@@ -92,7 +93,7 @@ class Kernels:
             return Numerics(self._synthetic, vision_cosine, None, (), None, False)
         self._label = f"{name}: float32 reference, prefill"
         reference = self._once(
-            ("logits reference", *_request(deployment)),
+            _request(deployment, "logits reference"),
             lambda: self._reference_logits(deployment, weights, expected),
         )
         self._label = f"{name}: prefill"
@@ -148,7 +149,7 @@ class Kernels:
                 device.vision(_part(deployment), image, calibration)
             return calibration
 
-        found: Calibration = self._once(("calibration", *_pixels(deployment)), calibrate)
+        found: Calibration = self._once(_pixels(deployment, "calibration"), calibrate)
         return found
 
     def _reference_logits(
@@ -210,7 +211,7 @@ class Kernels:
         found: IntegerWeights = self._once(key, IntegerWeights)
         return found
 
-    def _once(self, key: tuple[object, ...], make: Callable[[], Any]) -> Any:
+    def _once(self, key: Key, make: Callable[[], Any]) -> Any:
         if key not in self._known:
             self._known[key] = make()
         return self._known[key]
@@ -221,31 +222,31 @@ class Kernels:
         self._done = min(self._done + macs * _WORK[kind], self._total)
         self._on_progress(Progress(self._done, self._total, self._label))
 
-    def _work(self, deployment: Deployment) -> dict[tuple[object, ...], float]:
+    def _work(self, deployment: Deployment) -> dict[Key, float]:
         """Units of work of each part of a variant's run, by what :meth:`_once` shares it under."""
         workload = deployment.workload
-        parts: dict[tuple[object, ...], float] = {}
+        parts: dict[Key, float] = {}
         deployed = 0.0
         if deployment.vision is not None and workload.images:
             macs = _sum_macs(deployment.vision)
-            parts[("vision reference", *_request(deployment))] = workload.images * macs
+            parts[_request(deployment, "vision reference")] = workload.images * macs
             if workload.build.vision_dtype != "bf16":
-                parts[("calibration", *_pixels(deployment))] = CALIBRATION_IMAGES * macs
+                parts[_pixels(deployment, "calibration")] = CALIBRATION_IMAGES * macs
             deployed += workload.images * macs * _WORK[workload.build.vision_dtype]
         cfg = deployment.model.decoder
         if cfg is not None:
             prefill = sum(map(_sum_macs, deployment.prefill)) * cfg.num_hidden_layers
             post = _sum_macs(deployment.post)
-            parts[("logits reference", *_request(deployment))] = prefill + post
+            parts[_request(deployment, "logits reference")] = prefill + post
             step = _sum_macs(deployment.decode) * cfg.num_hidden_layers + post
             steps = (workload.new_tokens - 1) * step + post
             deployed += prefill * _WORK["prefill"] + steps * _WORK["decode"]
-        parts[("all", *_numbers(deployment))] = deployed
+        parts[_numbers(deployment, "all")] = deployed
         return parts
 
 
-def _total(plan: Sequence[dict[tuple[object, ...], float]]) -> float:
-    merged: dict[tuple[object, ...], float] = {}
+def _total(plan: Sequence[dict[Key, float]]) -> float:
+    merged: dict[Key, float] = {}
     for parts in plan:
         merged |= parts
     return max(sum(merged.values()), 1.0)
@@ -266,23 +267,24 @@ def _images(deployment: Deployment) -> list[Array]:
     return [seeded_image(size, seed, f"image {index}") for index in range(workload.images)]
 
 
-def _pixels(deployment: Deployment) -> tuple[object, ...]:
+def _pixels(deployment: Deployment, what: str) -> Key:
+    """The key of something that depends on the tower and the size and seed of pictures."""
     workload = deployment.workload
-    return deployment.model, workload.image_size, workload.request.seed
+    return what, deployment.model, workload.image_size, workload.request.seed
 
 
-def _request(deployment: Deployment) -> tuple[object, ...]:
-    """What the float32 reference depends on."""
+def _request(deployment: Deployment, what: str) -> Key:
+    """The key of something that float32 makes of the request."""
     workload = deployment.workload
-    return *_pixels(deployment), workload.images, workload.prompt_tokens
+    return *_pixels(deployment, what), workload.images, workload.prompt_tokens
 
 
-def _numbers(deployment: Deployment) -> tuple[object, ...]:
-    """What the deployed numbers depend on: chip, NPU mode and tool options change times only."""
+def _numbers(deployment: Deployment, what: str) -> Key:
+    """The key of deployed numbers: chip, NPU mode and tool options change times only."""
     workload, build = deployment.workload, deployment.workload.build
     parts = (build.vision_dtype, build.weight_dtype, build.post_weight_dtype, build.prefill_chunk)
     request = workload.request.model_dump_json()
-    return *_request(deployment), parts, build.kv_cache_len, workload.new_tokens, request
+    return *_request(deployment, what), parts, build.kv_cache_len, workload.new_tokens, request
 
 
 def _open(folder: str | Path, deployments: Sequence[Deployment]) -> Weights:
