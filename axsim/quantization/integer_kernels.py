@@ -13,9 +13,18 @@ import numpy as np
 from axsim.graph.array import Array
 from axsim.graph.kernels.blas import one_blas_thread
 from axsim.graph.kernels.parallel import parallel, threads
-from axsim.quantization.integer import Backend, Packed, gemm_sums, product_codes, requantise
+from axsim.quantization.integer import (
+    Backend,
+    Packed,
+    gemm_sums,
+    product_codes,
+    requantise,
+    rounded_codes,
+)
 from axsim.quantization.qparams import QParams
 
+_GEMM_ROWS = {"u8": 256, "u16": 128}
+_ELEMENTS = 1 << 16
 _ATTENTION_ROWS = 128
 """Query rows of a block: 128 rows of 1025 float32 scores take half of a core's L2 cache."""
 
@@ -51,7 +60,7 @@ def gemm(a: Array, matrix: IntegerMatrix, bias: Array | None, x: QParams, y: QPa
         out[rows] = requantise(acc, multiplier, y.zero_point, y.dtype)
 
     with one_blas_thread():  # for the products of the plain backend
-        for_rows(task, a.shape[0], 256 if x.dtype == "u8" else 128)
+        for_rows(task, a.shape[0], _GEMM_ROWS[x.dtype])
     return out
 
 
@@ -138,14 +147,7 @@ def softmax(codes: Array, x: QParams, y: QParams) -> Array:
     total = e @ np.ones((rows.shape[1], 1), np.float32)
     factor = np.float32(1) / (total * np.float32(y.scale))
     e *= factor
-    if factor.max() + y.zero_point > y.high:  # the row's largest exponential is 1
-        np.minimum(e, np.float32(y.high - y.zero_point), out=e)
-    # Adding 1.5 * 2^23 rounds half to even and leaves the integer in the low bits.
-    e += np.float32(12582912)
-    integers = e.view(np.uint32)
-    if y.zero_point:
-        integers += np.uint32(y.zero_point)
-    return integers.astype(y.numpy).reshape(codes.shape)
+    return rounded_codes(e, y.zero_point, y.dtype).reshape(codes.shape)
 
 
 def table(kernel: Callable[[Array], Array], x: QParams, y: QParams) -> Array:
@@ -198,7 +200,7 @@ def in_float(
         out[part] = result if y is None else y.quantise(result)
 
     width = max(1, out.size // rows)
-    for_rows(task, rows, max(1, (1 << 16) // width))
+    for_rows(task, rows, max(1, _ELEMENTS // width))
     return out
 
 

@@ -115,6 +115,17 @@ def test_fast_and_plain_backends_agree_to_the_bit(rows, inner, columns, zeros, s
         assert np.array_equal(backend.product_codes(a, b, zeros, 3e-4), expected)
 
 
+@pytest.mark.parametrize("zeros", [(0, 31000, 5), (12345, 0, 0), (40000, 65535, 65535)])
+def test_narrow_u16_products_from_bytes_are_exact(backend, zeros):
+    rng = np.random.default_rng(8)
+    a = rng.choice(np.array([0, 1, 255, 256, 65280, 65535], np.uint16), (7, 4096))
+    b = rng.integers(0, 65536, (4096, 6)).astype(np.uint16)
+    a[0], b[:, 0] = 65535, 65535
+    exact = (a.astype(np.int64) - zeros[0]) @ (b.astype(np.int64) - zeros[1])
+    found = integer._product16(backend, a, b, zeros[0], zeros[1])
+    assert np.array_equal(found.astype(np.int64), exact)
+
+
 def test_requantising_rounds_half_to_even_and_saturates():
     acc = np.array([[1, 3, 5, -1, 1000, -1000]])
     found = integer.requantise(acc, np.float32(0.5), 4, "u8")
