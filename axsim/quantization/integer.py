@@ -289,22 +289,23 @@ def _product16(backend: Backend, a: Array, b: Array, a_zero: int, b_zero: int) -
     """``(a - a_zero) @ (b - b_zero)`` of U16 codes, exact in float64, from products of bytes.
 
     Cheaper than a float64 product where the result is narrow, as context in attention is: one
-    integer product gives all four pairs of bytes, and a column of ones the rows' sums.
+    integer product gives all four pairs of bytes.
     """
     rows, (inner, columns) = a.shape[0], b.shape
     left = np.empty((2 * rows, inner), np.uint8)
     left[:rows], left[rows:] = split16(a)
-    right = np.empty((inner, 2 * columns + 1), np.uint8)
-    right[:, :columns], right[:, columns:-1] = split16(b)
-    right[:, -1] = 1
+    right = np.concatenate(split16(b), axis=1)
     parts = backend.product(left, right).astype(np.float64)
-    parts = 256 * parts[:rows] + parts[rows:]  # a with the bytes of b, and with ones
+    parts = 256 * parts[:rows] + parts[rows:]  # a with the bytes of b
     wide: Array = 256 * parts[:, :columns]
-    wide += parts[:, columns:-1]
-    wide -= b_zero * parts[:, -1:]
+    wide += parts[:, columns:]
+    if b_zero:
+        # An inner size up to MAX_INNER_U8 / 2 keeps sums of U16 codes within 32 bits.
+        sums = a.sum(axis=1, dtype=np.uint32).astype(np.float64)
+        wide -= b_zero * sums[:, None]
     if a_zero:
-        sums = b.sum(axis=0, dtype=np.int64) - inner * b_zero
-        wide -= sums.astype(np.float64) * a_zero
+        columns_sum = b.sum(axis=0, dtype=np.int64) - inner * b_zero
+        wide -= columns_sum.astype(np.float64) * a_zero
     return wide
 
 
