@@ -146,7 +146,7 @@ class _Variant:
                     event["cname"] = COLOURS[task.kind]
                 event["args"] = {
                     "label": label,
-                    **_ends(task, label),
+                    **_ends(task),
                     "dur": round((end - start) * cycles),
                     "starts": round((offset + start) * cycles),
                     "id": first + number,
@@ -172,21 +172,14 @@ class _Variant:
 
     def _counters(self, pid: int, segment: Segment, timing: Timing, base: float) -> Iterator[Event]:
         """DRAM bandwidth between the starts and ends of transfers; on-chip memory step by step."""
-        changes: dict[float, float] = {}
         begins: dict[int, float] = {}
-        spans = zip(segment.tasks, timing.start_us, timing.end_us_of, strict=True)
-        for task, start, end in spans:
-            if task.dram_bytes and end > start:
-                rate = task.dram_bytes / (end - start)
-                changes[start] = changes.get(start, 0.0) + rate
-                changes[end] = changes.get(end, 0.0) - rate
+        for task, start in zip(segment.tasks, timing.start_us, strict=True):
             if task.kind == "compute":
                 begins[task.step] = min(begins.get(task.step, start), start)
-        rate = 0.0
-        for time in sorted(changes):
-            rate += changes[time]
-            value = round(max(0.0, rate) / 1e3, 2)  # bytes per microsecond are 1e-3 GB/s
-            yield _counter(pid, "DRAM bandwidth", "GB/s", base + time, value)
+        bandwidth = self._variant.chip.sustained_gbps * 1e3
+        for time, rate in _dram_rates(segment, timing, bandwidth):
+            # bytes per microsecond are 1e-3 GB/s
+            yield _counter(pid, "DRAM bandwidth", "GB/s", base + time, round(rate / 1e3, 2))
         for step in sorted(begins, key=lambda step: begins[step]):
             value = round(segment.ocm_bytes[step] / 1024, 1)
             yield _counter(pid, "on-chip memory", "KiB", base + begins[step], value)
@@ -221,6 +214,38 @@ _PREFIX = {
 }
 
 
+def _dram_rates(
+    segment: Segment, timing: Timing, bandwidth: float
+) -> Iterator[tuple[float, float]]:
+    """Times and the useful bytes per microsecond from then on: open transfers share ``bandwidth``
+    evenly, of which inefficient ones waste a part (as :class:`axsim.machine.dram.Dram` has it)."""
+    starts = sorted(
+        (start, index)
+        for index, (task, start) in enumerate(zip(segment.tasks, timing.start_us, strict=True))
+        if task.dram_cost_bytes
+    )
+    left: dict[int, float] = {}
+    now, position = 0.0, 0
+    while position < len(starts) or left:
+        following = starts[position][0] if position < len(starts) else float("inf")
+        if left:
+            share = bandwidth / len(left)
+            tasks = [segment.tasks[index] for index in left]
+            yield now, share * sum(t.dram_bytes / t.dram_cost_bytes for t in tasks)
+            until = min(following, now + min(left.values()) / share)
+            moved = (until - now) * share
+            left = {index: size - moved for index, size in left.items() if size - moved > 1e-6}
+            now = until
+        else:
+            now = following
+        while position < len(starts) and starts[position][0] <= now:
+            index = starts[position][1]
+            left[index] = segment.tasks[index].dram_cost_bytes
+            position += 1
+        if not left:
+            yield now, 0.0
+
+
 def _layer(program: Program, index: int) -> str:
     """``layers.3.`` for a segment that is one of the tower's layers."""
     node = next((nodes[0] for nodes in program.nodes[index] if nodes), "")
@@ -228,16 +253,14 @@ def _layer(program: Program, index: int) -> str:
     return f"layers.{parts[1]}." if len(parts) == 3 and parts[0] == "layers" else ""
 
 
-def _ends(task: Task, label: str) -> Event:
-    """What a transfer reads and writes."""
+def _ends(task: Task) -> Event:
+    """What a task reads and writes: on-chip memory, or so many bytes of one kind in DRAM."""
     if task.kind == "compute":
-        return {"inputs": [], "outputs": [f"{label} - ocm"]}
+        return {"inputs": ["ocm"], "outputs": ["ocm"]}
     size = round(task.dram_bytes)
-    outside = f"{label} - {task.kind[3:]}:{size}"
-    inside = f"{label} - ocm"
-    if task.kind.startswith("ld"):
-        return {"inputs": [outside], "outputs": [inside], "bytes": size}
-    return {"inputs": [inside], "outputs": [outside], "bytes": size}
+    ends = [f"{task.kind[3:]}:{size}"], ["ocm"]
+    source, target = ends if task.kind.startswith("ld") else ends[::-1]
+    return {"inputs": source, "outputs": target, "bytes": size}
 
 
 def _counter(pid: int, name: str, unit: str, time: float, value: float) -> Event:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 from dataclasses import replace
 
@@ -202,7 +203,7 @@ def test_progress_ends_where_it_was_to_end() -> None:
     seen = []
     axsim.run(variants(), "ax630c", on_progress=seen.append)
     assert seen[-1].done == pytest.approx(seen[-1].total)
-    assert all(a.done <= b.done for a, b in zip(seen, seen[1:], strict=False))
+    assert all(a.done <= b.done for a, b in itertools.pairwise(seen))
 
 
 def test_finished_variants_come_one_by_one() -> None:
