@@ -31,9 +31,6 @@ class ConvSection(Section):
     int8_macs_per_cycle: PositiveInt | None = Field(
         None, description="INT8 multiply-accumulates per CONV unit and cycle"
     )
-    u16_s8_divisor: PositiveFloat = Field(
-        description="how many times slower U16 activations with S8 weights are than INT8"
-    )
     int16_divisor: PositiveFloat = Field(
         description="how many times slower two 16-bit integer operands are than INT8"
     )
@@ -69,7 +66,13 @@ class NpuSection(Section):
     attention_key_tile: PositiveInt = Field(
         description="keys of one attention tile on TENG: rows are padded to a multiple of it"
     )
-    ocm_bytes: PositiveInt = Field(description="on-chip memory of all groups")
+    attention_row_tile: PositiveInt = Field(
+        description="query rows of one attention tile on TENG, padded likewise"
+    )
+    ocm_bytes: PositiveInt | None = Field(
+        None, description="on-chip memory of all groups; calibrated where it is not published"
+    )
+    step_us: NonNegativeFloat = Field(description="issue of one operator on a unit, microseconds")
     invocation_cycles: NonNegativeFloat = Field(
         description="start and end of one subgraph, in nominal cycles"
     )
@@ -133,6 +136,12 @@ class CalibratedSection(Section):
     dram_efficiency: PositiveFloat = Field(
         le=1, description="sustained over peak DRAM bandwidth when weights are streamed"
     )
+    ocm_bytes: PositiveFloat | None = Field(
+        None, description="on-chip memory of all groups, of a chip that does not publish it"
+    )
+    u16_divisor: PositiveFloat = Field(
+        ge=1, description="how many times slower U16 activations with S8 weights are than INT8"
+    )
     teng_macs_per_cycle: PositiveFloat = Field(
         description="float multiply-accumulates per TENG unit and cycle"
     )
@@ -142,16 +151,12 @@ class CalibratedSection(Section):
     transcendental_passes: PositiveFloat = Field(
         description="element operations that one exp, erf, reciprocal or root costs"
     )
-    requantize_passes: PositiveFloat = Field(
-        description="element operations that bring one integer sum to its storage type"
+    s4_elements_per_cycle: PositiveFloat = Field(
+        description="S4 weights expanded and loaded into the array per CONV unit and cycle"
     )
-    s4_unpack_elements_per_cycle: PositiveFloat = Field(
-        description="S4 weights expanded per TENG unit and cycle"
+    swap_efficiency: PositiveFloat = Field(
+        le=1, description="bandwidth of spilled activations relative to that of weight streams"
     )
-    ocm_usable_fraction: PositiveFloat = Field(
-        le=1, description="share of the on-chip memory that the compiler can give to activations"
-    )
-    step_us: NonNegativeFloat = Field(description="issue and drain of one operator, microseconds")
     host_decode_mcycles: NonNegativeFloat = Field(
         description="host work around one decode invocation of a layer, million CPU cycles"
     )
@@ -184,6 +189,8 @@ class Chip(Section):
 
     REPLACES: ClassVar[dict[str, tuple[str, ...]]] = {
         "npu.resource_groups": ("npu.modes",),
+        "npu.ocm_bytes": ("calibrated.ocm_bytes",),
+        "calibrated.ocm_bytes": ("npu.ocm_bytes",),
         "npu.int8_tops": ("npu.conv.int8_macs_per_cycle",),
         "npu.conv.int8_macs_per_cycle": ("npu.int8_tops",),
         "dram.peak_gbps": ("dram.data_rate_mtps",),
@@ -219,9 +226,7 @@ class Chip(Section):
         clock = self.npu.nominal_clock_mhz
         efficiency = self.dram.compiler_bytes_per_cycle * clock / 1e3 / self.dram.bandwidth_gbps
         changed = {"clock_mhz": clock, "dram_efficiency": efficiency}
-        return self.model_copy(
-            update={"calibrated": self.calibrated.model_copy(update=changed)}
-        )
+        return self.model_copy(update={"calibrated": self.calibrated.model_copy(update=changed)})
 
     @property
     def int8_macs_per_cycle(self) -> float:
@@ -232,6 +237,13 @@ class Chip(Section):
         assert npu.int8_tops is not None  # the validator saw to it
         units = npu.resource_groups * npu.conv_per_group
         return npu.int8_tops * 1e12 / (2 * units * npu.nominal_clock_mhz * 1e6)
+
+    @property
+    def ocm_bytes(self) -> float:
+        """On-chip memory of all resource groups."""
+        found = self.npu.ocm_bytes or self.calibrated.ocm_bytes
+        assert found is not None  # the validator saw to it
+        return found
 
     @property
     def structural_int8_tops(self) -> float:
@@ -262,6 +274,11 @@ class Chip(Section):
                     f"{npu.nominal_clock_mhz:g} MHz give {structural:.2f} TOPS"
                 )
                 yield Fault("npu.int8_tops", what, also=["npu.conv.int8_macs_per_cycle"])
+        if npu.ocm_bytes is None and self.calibrated.ocm_bytes is None:
+            yield Fault("npu.ocm_bytes", "is missing", "this or calibrated.ocm_bytes")
+        elif npu.ocm_bytes is not None and self.calibrated.ocm_bytes is not None:
+            what = f"says {npu.ocm_bytes} bytes; a published size is not calibrated"
+            yield Fault("npu.ocm_bytes", what, also=["calibrated.ocm_bytes"])
         for mode, groups in npu.modes.items():
             if groups > npu.resource_groups:
                 what = f"joins {groups} groups, more than npu.resource_groups"

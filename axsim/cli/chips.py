@@ -29,7 +29,7 @@ def chips() -> None:
             " / ".join(rated),
             f"{chip.dram.bandwidth_gbps:.1f}",
             f"{chip.sustained_gbps:.1f}",
-            f"{chip.npu.ocm_bytes / 1e6:.1f}",
+            f"{chip.ocm_bytes / 1e6:.1f}",
             f"{chip.cpu.cores} × {chip.cpu.model}, {chip.cpu.clock_mhz:g} MHz",
         )
     screen = console()

@@ -14,6 +14,9 @@ from axsim.compiler.tile import Tiler, Traffic, engines, traffic_of
 from axsim.graph.ir import Graph
 from axsim.quantization.schemes import Part, stored_bytes
 
+WEIGHT_SHARE = 0.2
+"""Part of the on-chip memory that activations never take, so that weights can stream through."""
+
 _LAYER = re.compile(r"layers\.(\d+)\.")
 
 
@@ -37,14 +40,12 @@ def compile_lowered(lowered: Lowered, chip: Chip, groups: int, part: Part) -> Pr
     graph = lowered.graph
     operations = lowered.operations
     npu = chip.npu
-    memory = npu.ocm_bytes * groups / npu.resource_groups
-    placement = place(
-        graph, operations, memory * chip.calibrated.ocm_usable_fraction, lowered.outputs
-    )
+    memory = chip.ocm_bytes * groups / npu.resource_groups
+    placement = place(graph, operations, memory * (1 - WEIGHT_SHARE), lowered.outputs)
     weights = [sum(stored_bytes(t, part) for t in op.weights) for op in operations]
-    traffic = _traffic(lowered, placement, weights)
-    reserve = memory * (1 - chip.calibrated.ocm_usable_fraction)
+    reserve = memory * WEIGHT_SHARE
     buffers = [max(memory - resident, reserve) for resident in placement.resident]
+    traffic = _traffic(lowered, placement, weights)
     pieces = _pieces(operations)
     heads = [_head(weights[piece.start : piece.stop], reserve) for piece in pieces]
     known: dict[object, Segment] = {}
@@ -114,9 +115,7 @@ def _head(weights: Sequence[float], reserve: float) -> float:
     return min(sum(weights), reserve / 2)
 
 
-def _traffic(
-    lowered: Lowered, placement: Placement, weights: Sequence[float]
-) -> list[Traffic]:
+def _traffic(lowered: Lowered, placement: Placement, weights: Sequence[float]) -> list[Traffic]:
     tensors = lowered.graph.tensors
     sizes = {name: float(tensors[name].bytes) for name in placement.spilled}
     waiting = {name for name in sizes if tensors[name].kind == "input"}
@@ -139,7 +138,6 @@ def _key(operation: Operation, traffic: Traffic, buffer: float) -> tuple[object,
         operation.unit,
         operation.vector_ops,
         operation.transcendentals,
-        operation.requantized,
         operation.bits,
         names,
         traffic,

@@ -20,17 +20,17 @@ def macs_per_cycle(chip: Chip, matmul: Matmul) -> float:
     if left > 8 and right > 8:
         return full / conv.int16_divisor
     if left > 8:
-        return full / conv.u16_s8_divisor
+        return full / chip.calibrated.u16_divisor
     return full
 
 
 def conv_cycles(chip: Chip, matmul: Matmul, units: int) -> float:
     """Cycles that each of ``units`` CONV units is busy with its share of the product.
 
-    The shares are columns, or products of a batch. A stationary operand that was made at run time
-    is loaded into the array before its rows stream through, at ``fill_bytes_per_cycle`` of the
-    group; 16-bit ones are first split into byte planes. Weights are stored in array order and
-    loaded behind the previous pass.
+    The shares are columns, or products of a batch. The right operand is loaded into the array block
+    by block, at ``fill_bytes_per_cycle`` of the group, before the rows stream through: few rows use
+    the array badly. S4 weights are expanded on the way in, at a rate of their own. A 16-bit operand
+    that was made at run time is first split into byte planes.
     """
     columns = matmul.columns
     if matmul.batch == 1:
@@ -38,35 +38,40 @@ def conv_cycles(chip: Chip, matmul: Matmul, units: int) -> float:
         columns = min(columns, -(-share // ARRAY_COLUMNS) * ARRAY_COLUMNS) * units
     padded = max(matmul.batch * matmul.rows * matmul.inner * columns, matmul.macs)
     cycles = padded / units / macs_per_cycle(chip, matmul)
-    if matmul.right_is_weight:
-        return cycles
+    if matmul.right == "s4":
+        elements = matmul.inner * matmul.columns / units
+        return cycles + elements / chip.calibrated.s4_elements_per_cycle
     groups = units / chip.npu.conv_per_group
-    size = DTYPE_BITS[matmul.right] // 8
-    stationary = matmul.batch * matmul.inner * matmul.columns * size / groups
-    cycles += stationary / chip.npu.conv.fill_bytes_per_cycle
-    if size == 2:
-        cycles = max(cycles, stationary / chip.npu.conv.pack16_bytes_per_cycle)
+    elements = matmul.batch * matmul.inner * matmul.columns / groups
+    size = max(1, DTYPE_BITS[matmul.right] // 8)
+    cycles += elements * size / chip.npu.conv.fill_bytes_per_cycle
+    if size == 2 and not matmul.right_is_weight:
+        cycles = max(cycles, elements * size / chip.npu.conv.pack16_bytes_per_cycle)
     return cycles
 
 
 def teng_matmul_cycles(chip: Chip, matmul: Matmul, units: int) -> float:
-    """Cycles of a float product on ``units`` TENG units. Keys, the columns of the scores and the
-    inner dimension of the context, are padded to whole attention tiles."""
-    tile = chip.npu.attention_key_tile
+    """Cycles of a float product on ``units`` TENG units. Keys (the columns of the scores, the inner
+    dimension of the context) and the rows of each head are padded to whole attention tiles; a
+    single row, in decode, is not."""
+    npu = chip.npu
     keys = max(matmul.inner, matmul.columns)
-    padded = matmul.macs / keys * (-(-keys // tile) * tile)
+    padded = matmul.macs / keys * _whole(keys, npu.attention_key_tile)
+    if matmul.rows_per_head > 1:
+        rows = matmul.rows_per_head
+        padded *= _whole(rows, npu.attention_row_tile) / rows
     return padded / units / chip.calibrated.teng_macs_per_cycle
 
 
 def vector_cycles(chip: Chip, operation: Operation, units: int) -> float:
-    """Cycles of vector work on ``units`` TENG units; wider elements take proportionally longer."""
-    ops = operation.vector_ops
-    ops += operation.transcendentals * chip.calibrated.transcendental_passes
-    ops += operation.requantized * chip.calibrated.requantize_passes
-    return ops * operation.bits / 8 / units / chip.calibrated.teng_bytes_per_cycle
+    """Cycles of vector work on ``units`` TENG units; wider elements take proportionally longer.
+    On 8-bit operands a transcendental function is one table look-up."""
+    calibrated = chip.calibrated
+    function = 1.0 if operation.bits == 8 else calibrated.transcendental_passes
+    ops = operation.vector_ops + operation.transcendentals * function
+    return ops * operation.bits / 8 / units / calibrated.teng_bytes_per_cycle
 
 
-def unpack_cycles(chip: Chip, operation: Operation, units: int) -> float:
-    """Cycles in which ``units`` SDMA channels expand the S4 weights of one operation."""
-    elements = sum(t.elements for t in operation.weights if t.dtype == "s4")
-    return elements / units / chip.calibrated.s4_unpack_elements_per_cycle
+def _whole(size: int, tile: int) -> int:
+    """``size`` padded to whole tiles."""
+    return -(-size // tile) * tile

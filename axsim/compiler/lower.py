@@ -16,22 +16,22 @@ from collections import Counter
 from dataclasses import dataclass, field
 from typing import Literal
 
-from axsim.graph.builder import OPERATORS
+import axsim.graph.ops  # noqa: F401  (fills OPERATORS)
 from axsim.graph.ir import DTYPE_BITS, Graph, Node, Tensor
-from axsim.graph.operator import Work
+from axsim.graph.operator import OPERATORS, Work
 
 Unit = Literal["conv", "teng"]
 
 VIEWS = frozenset({"Reshape", "Split", "Slice", "Concat", "Cast", "Transpose", "SpaceToDepth"})
+NORMS = frozenset({"LayerNormalization", "RMSNormalization"})
 MATRIX = frozenset({"Gemm", "Conv", "MatMul"})
-import os
-FUSE = int(os.environ.get("FUSE", "1"))
 FLOATS = frozenset({"bf16", "f16", "f32"})
 
 
 @dataclass(frozen=True)
 class Matmul:
-    """``batch`` products [rows, inner] x [inner, columns]; ``left`` and ``right`` are dtypes."""
+    """``batch`` products [rows, inner] x [inner, columns]; ``left`` and ``right`` are dtypes.
+    Heads that share keys are joined along the rows, ``rows_per_head`` each."""
 
     batch: int
     rows: int
@@ -40,9 +40,11 @@ class Matmul:
     left: str
     right: str
     right_is_weight: bool
+    rows_per_head: int = 0
 
     @property
     def macs(self) -> int:
+        """Multiply-accumulates, padding not counted."""
         return self.batch * self.rows * self.inner * self.columns
 
 
@@ -59,13 +61,14 @@ class Operation:
     vector_ops: int = 0
     transcendentals: int = 0
     bits: int = 0
-    requantized: int = 0
     reads: list[str] = field(default_factory=list)
+    vector_reads: set[str] = field(default_factory=set)
     writes: list[str] = field(default_factory=list)
     weights: list[Tensor] = field(default_factory=list)
 
     @property
     def macs(self) -> int:
+        """Multiply-accumulates of the product, if there is one."""
         return self.matmul.macs if self.matmul else 0
 
 
@@ -129,10 +132,7 @@ class _Lowering:
         graph = self._graph
         inputs = [name for name in node.inputs if name]
         work = OPERATORS[node.op].work(graph.shapes(inputs), graph.shapes(node.outputs), node.attrs)
-        if node.op in MATRIX:
-            operation = self._matrix(node)
-        else:
-            operation = self._vector(node, work)
+        operation = self._matrix(node) if node.op in MATRIX else self._vector(node, work)
         for name in inputs:
             tensor = graph.tensors[name]
             if tensor.kind == "weight":
@@ -142,6 +142,8 @@ class _Lowering:
                     inside = self._maker.get(root) is operation
                     if not inside and root not in operation.reads:
                         operation.reads.append(root)
+                        if node.op not in MATRIX:
+                            operation.vector_reads.add(root)
         main = node.outputs[0]
         for output in node.outputs:
             self._maker[output] = operation
@@ -155,7 +157,9 @@ class _Lowering:
         is_weight = right.kind in ("weight", "constant")
         if node.op == "Conv":
             rows, columns = out.elements // out.shape[1], out.shape[1]
-            matmul = Matmul(1, rows, right.elements // columns, columns, left.dtype, right.dtype, True)
+            matmul = Matmul(
+                1, rows, right.elements // columns, columns, left.dtype, right.dtype, True
+            )
         elif node.op == "Gemm":
             rows, columns = out.shape
             matmul = Matmul(
@@ -174,8 +178,6 @@ class _Lowering:
         operation = self._new(node, operator, unit)
         operation.matmul = matmul
         operation.bits = _compute_bits(out.dtype)
-        if left.dtype not in FLOATS and out.dtype not in FLOATS:
-            operation.requantized = out.elements
         return operation
 
     def _vector(self, node: Node, work: Work) -> Operation:
@@ -188,14 +190,18 @@ class _Lowering:
         operation.vector_ops += work.passes + work.moves
         operation.transcendentals += work.transcendentals
         names = [*(name for name in node.inputs if name), node.outputs[0]]
-        widths = [_compute_bits(graph.tensors[n].dtype) for n in names if _streamed(graph.tensors[n])]
+        widths = [
+            _compute_bits(graph.tensors[n].dtype) for n in names if _streamed(graph.tensors[n])
+        ]
+        if node.op in NORMS:
+            widths.append(32)  # statistics are float32 whatever the storage (ln_scale_data_type)
         operation.bits = max([operation.bits, *widths])
         return operation
 
     def _chain(self, node: Node) -> Operation | None:
         """The step that ``node`` can join: it alone reads that step's result."""
         last = self._operations[-1] if self._operations else None
-        if last is None or (last.matmul is not None and not FUSE):
+        if last is None:
             return None
         result = last.writes[0]
         if result not in node.inputs or self._readers[result] != 1:
@@ -214,7 +220,14 @@ def _join_shared(matmul: Matmul, right: Tensor) -> Matmul:
     batches = right.elements // (matmul.inner * matmul.columns)
     share = matmul.batch // batches
     return Matmul(
-        batches, matmul.rows * share, matmul.inner, matmul.columns, matmul.left, matmul.right, False
+        batches,
+        matmul.rows * share,
+        matmul.inner,
+        matmul.columns,
+        matmul.left,
+        matmul.right,
+        False,
+        matmul.rows,
     )
 
 

@@ -6,6 +6,7 @@ on chip and spills the rest: written once by its producer, read once by each rea
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
@@ -24,7 +25,10 @@ class Placement:
 
 
 def place(
-    graph: Graph, operations: Sequence[Operation], capacity_bytes: float, alive_after: frozenset[str]
+    graph: Graph,
+    operations: Sequence[Operation],
+    capacity_bytes: float,
+    alive_after: frozenset[str],
 ) -> Placement:
     """Place what ``operations`` write and read. ``alive_after`` names tensors needed later on."""
     last_use = {
@@ -34,6 +38,7 @@ def place(
     }
     for name in alive_after:
         last_use[name] = len(operations)
+    streamed = _streamed(operations, last_use)
     spilled: dict[str, float] = {}
     on_chip: dict[str, float] = {}
     in_dram: dict[str, float] = {}
@@ -45,7 +50,7 @@ def place(
         for name in (*operation.reads, *operation.writes):
             if name in spilled:
                 continue
-            size = graph.tensors[name].bytes
+            size = 0 if name in streamed else graph.tensors[name].bytes
             kept = min(size, max(0.0, capacity_bytes - sum(on_chip.values())))
             spilled[name] = 1 - kept / size if size else 0.0
             on_chip[name], in_dram[name] = kept, size - kept
@@ -53,6 +58,19 @@ def place(
         dram_peak = max(dram_peak, sum(in_dram.values()))
         _release(on_chip, in_dram, tuple(on_chip), last_use, index)
     return Placement(spilled, tuple(resident), dram_peak)
+
+
+def _streamed(operations: Sequence[Operation], last_use: Mapping[str, int]) -> frozenset[str]:
+    """Results of a product that only the next product's vector work reads (the gate of an MLP):
+    the two are tiled together, so that no more than a tile of them exists at a time."""
+    found = set()
+    for index, (operation, following) in enumerate(itertools.pairwise(operations)):
+        if operation.matmul is None or following.matmul is None:
+            continue
+        for name in operation.writes:
+            if name in following.vector_reads and last_use[name] == index + 1:
+                found.add(name)
+    return frozenset(found)
 
 
 def _release(

@@ -13,7 +13,7 @@ from typing import Literal, NamedTuple
 
 EngineKind = Literal["conv", "teng", "sdma"]
 TaskKind = Literal["compute", "ld:param", "ld:input", "ld:ddr_swap", "st:ddr_swap", "st:output"]
-"""The task kinds of the vendor's traces: weights in, inputs in, spilled tiles in and out, outputs."""
+"""Task kinds of the vendor's traces: weights in, inputs in, spilled tiles in and out, outputs."""
 
 
 class Engine(NamedTuple):

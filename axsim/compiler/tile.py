@@ -13,7 +13,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 from axsim.chip import Chip
-from axsim.compiler.cost import conv_cycles, teng_matmul_cycles, unpack_cycles, vector_cycles
+from axsim.compiler.cost import conv_cycles, teng_matmul_cycles, vector_cycles
 from axsim.compiler.lower import Operation
 from axsim.compiler.program import Engine, Task, TaskKind
 
@@ -122,13 +122,11 @@ class Tiler:
         producers = [self._made[name] for name in operation.reads if name in self._made]
         ready = tuple(task for made in producers for task in made.computed)
         in_dram = tuple(task for made in producers for task in made.stored)
-        tiles = _tile_count(traffic, groups)
+        tiles = _tile_count(traffic, groups, self._buffers[step])
         if operation.matmul is not None and operation.vector_ops:
             tiles = max(tiles, FUSED_TILES)
         vector_units = groups * chip.npu.teng_per_group
         vector = vector_cycles(chip, operation, vector_units) / self._clock / tiles
-        channels = groups * chip.npu.sdma_per_group
-        unpack = unpack_cycles(chip, operation, channels) / self._clock / tiles
         matrix = self._matrix_us(operation) / tiles
         row_tiles = _splits_rows(operation)
         made = Emitted()
@@ -138,10 +136,10 @@ class Tiler:
             stored = -1
             last: dict[int, int] = {}
             for tile in range(tiles):
-                issue = chip.calibrated.step_us if tile == 0 else 0.0
+                issue = chip.npu.step_us if tile == 0 else 0.0
                 loads = self._loads(group, step, traffic, tiles, row_tiles, in_dram, history)
                 weight = traffic.weights / groups / tiles
-                weight_loads = self._load_weights(group, step, weight, unpack) if weight else ()
+                weight_loads = self._load_weights(group, step, weight) if weight else ()
                 waits = (*loads, *weight_loads, *(ready if tile == 0 else ()))
                 consumers: tuple[int, ...] = ()
                 if matrix:
@@ -205,6 +203,7 @@ class Tiler:
     ) -> tuple[int, ...]:
         """Load one tile of inputs and spilled operands once the tile two before is used up."""
         row_efficiency = self._chip.dram.row_tile_efficiency
+        swap_efficiency = self._chip.calibrated.swap_efficiency
         share = self._groups * tiles
         engine = self._units[group]["rd"][0]
         buffer_free = history[-2] if len(history) > 1 else ()
@@ -212,13 +211,11 @@ class Tiler:
         if traffic.inputs:
             efficiency = row_efficiency if row_tiles else 1.0
             size = traffic.inputs / share
-            found.append(
-                self._add(engine, "ld:input", step, 0.0, size, efficiency, buffer_free)
-            )
+            found.append(self._add(engine, "ld:input", step, 0.0, size, efficiency, buffer_free))
         if traffic.swap_in:
             size = traffic.swap_in / share
             deps = (*buffer_free, *in_dram)
-            found.append(self._add(engine, "ld:ddr_swap", step, 0.0, size, row_efficiency, deps))
+            found.append(self._add(engine, "ld:ddr_swap", step, 0.0, size, swap_efficiency, deps))
         return tuple(found)
 
     def _stores(
@@ -233,26 +230,26 @@ class Tiler:
     ) -> int:
         """Store one tile of outputs and spilled results; the index of the last store so far."""
         row_efficiency = self._chip.dram.row_tile_efficiency
+        swap_efficiency = self._chip.calibrated.swap_efficiency
         share = self._groups * tiles
         engine = self._units[group]["wr"][0]
         if traffic.swap_out:
             size = traffic.swap_out / share
-            before = self._add(engine, "st:ddr_swap", step, 0.0, size, row_efficiency, deps)
+            before = self._add(engine, "st:ddr_swap", step, 0.0, size, swap_efficiency, deps)
         if traffic.outputs:
             efficiency = row_efficiency if row_tiles else 1.0
             size = traffic.outputs / share
             before = self._add(engine, "st:output", step, 0.0, size, efficiency, deps)
         return before
 
-    def _load_weights(
-        self, group: int, step: int, size: float, unpack_us: float = 0.0
-    ) -> tuple[int, ...]:
-        """Load the next ``size`` bytes of the stream; waits until the buffer has room for them.
-        Expanding S4 weights on the way keeps the channel busy for ``unpack_us`` at least."""
+    def _load_weights(self, group: int, step: int, size: float) -> tuple[int, ...]:
+        """Load the next ``size`` bytes of the stream; waits until the buffer has room for them."""
         stream = self._stream[group]
         deps: tuple[int, ...] = ()
         self._held[group] += size
-        while self._held[group] > self._buffers[step] and self._freed[group] < len(stream):
+        # Coarse tiles stand for several of the hardware's: the buffer always holds two and a bit.
+        room = max(self._buffers[step], 2.5 * size)
+        while self._held[group] > room and self._freed[group] < len(stream):
             oldest = stream[self._freed[group]]
             self._held[group] -= oldest.bytes
             self._freed[group] += 1
@@ -264,13 +261,15 @@ class Tiler:
             if size <= 1e-6:
                 return ()
         engine = self._units[group]["rd"][0]
-        return (self._add(engine, "ld:param", step, unpack_us, size, 1.0, deps),)
+        return (self._add(engine, "ld:param", step, 0.0, size, 1.0, deps),)
 
 
-def _tile_count(traffic: Traffic, groups: int) -> int:
-    """Tiles per group: so many that each moves about TILE_BYTES, at most MAX_TILES."""
+def _tile_count(traffic: Traffic, groups: int, buffer: float) -> int:
+    """Tiles per group: so many that each moves about TILE_BYTES and that four of them fit the
+    group's ``buffer``; at most MAX_TILES."""
     streams = (traffic.weights, traffic.inputs, traffic.swap_in, traffic.swap_out, traffic.outputs)
-    return max(1, min(MAX_TILES, -int(-max(streams) // (groups * TILE_BYTES))))
+    size = min(TILE_BYTES, buffer / 4)
+    return max(1, min(MAX_TILES, -int(-max(streams) // (groups * size))))
 
 
 def _splits_rows(operation: Operation) -> bool:

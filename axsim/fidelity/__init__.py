@@ -1,0 +1,1 @@
+"""The ledger of published measurements: predict its rows, validate, calibrate."""

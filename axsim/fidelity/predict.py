@@ -133,7 +133,7 @@ def _compiler_cycles(row: Measurement, chip: Chip) -> float:
     if matmul is None:
         allowed = "matmul DTYPE ROWSxKxCOLUMNS"
         raise InputError(Problem("", "model", f"found {row.model!r}", allowed))
-    modes: Mapping[str, int] = dict(chip.modes)
+    modes = {str(name): groups for name, groups in chip.modes.items()}
     mode = row.npu_mode or chip.default_mode
     if mode not in modes:
         what = f"{chip.name} has no NPU mode {mode!r}"

@@ -1,0 +1,1 @@
+"""Engines and DRAM as SimPy processes: executes programs, knows no model."""
