@@ -111,22 +111,21 @@ def attention(backend: Backend, q: Array, k: Array, v: Array, p: AttentionQParam
     """
     heads, tokens, _ = q.shape
     out = np.empty((heads, tokens, v.shape[2]), p.context.numpy)
-    blocks = -(-tokens // _ATTENTION_ROWS)
-    step = -(-tokens // blocks)
+    step = -(-tokens // -(-tokens // _ATTENTION_ROWS))
     score = _product_constants(p.q, p.k, p.scores)
     context = _product_constants(p.softmax, p.v, p.context)
 
-    def task(i: int) -> None:
-        head, block = divmod(i, blocks)
-        rows = slice(block * step, (block + 1) * step)
-        left, keys = np.ascontiguousarray(q[head, rows]), np.ascontiguousarray(k[head])
-        s = product_codes(backend, left, keys, *score, p.scores.dtype)
-        s = softmax(s, p.scores, p.softmax)
-        values = np.ascontiguousarray(v[head])
-        out[head, rows] = product_codes(backend, s, values, *context, p.context.dtype)
+    def task(head: int) -> None:
+        # Heads are views with strides; copied here once, not in every product.
+        queries, keys, values = (np.ascontiguousarray(t[head]) for t in (q, k, v))
+        for start in range(0, tokens, step):
+            rows = slice(start, start + step)
+            s = product_codes(backend, queries[rows], keys, *score, p.scores.dtype)
+            s = softmax(s, p.scores, p.softmax)
+            out[head, rows] = product_codes(backend, s, values, *context, p.context.dtype)
 
     with one_blas_thread():  # for the float64 products of U16 codes
-        parallel(heads * blocks, task)
+        parallel(heads, task)
     return out
 
 
@@ -142,6 +141,11 @@ def softmax(codes: Array, x: QParams, y: QParams) -> Array:
     """
     rows = codes.reshape(-1, codes.shape[-1])
     below = np.subtract(rows.max(axis=1, keepdims=True), rows)  # unsigned, never wraps
+    # exp(-40) = 4e-18 is lost in any float32 sum above 1 and far below half a code; exp of much
+    # less underflows, which takes a CPU many times as long.
+    deepest = 40 / x.scale
+    if deepest < x.high:
+        np.minimum(below, below.dtype.type(int(deepest) + 1), out=below)
     e = np.multiply(below, np.float32(-x.scale), dtype=np.float32)
     np.exp(e, out=e)
     total = e @ np.ones((rows.shape[1], 1), np.float32)

@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 
 from axsim.graph.array import Array
+from axsim.graph.kernels.parallel import parallel
 from axsim.quantization.arithmetic import to_bf16_bits
 from axsim.quantization.qparams import CODE_RANGE, SMALLEST_SCALE
 from axsim.quantization.schemes import S4_GROUP
@@ -89,10 +90,13 @@ def quantise_matrix(weight: Array, dtype: str = "s8", group: int = S4_GROUP) -> 
         codes = np.empty(weight.shape, np.int8)
         scale = np.empty(weight.shape[0], np.float32)
         step = max(1, _BLOCK // max(weight.shape[1], 1))
-        for start in range(0, weight.shape[0], step):
-            block = weight[start : start + step]
-            scale[start : start + step] = _scale(np.abs(block).max(axis=1), 127)
-            codes[start : start + step] = _codes(block, scale[start : start + step, None], dtype)
+
+        def task(i: int) -> None:
+            rows = slice(i * step, (i + 1) * step)
+            scale[rows] = _scale(np.abs(weight[rows]).max(axis=1), 127)
+            codes[rows] = _codes(weight[rows], scale[rows, None], dtype)
+
+        parallel(-(-weight.shape[0] // step), task)
         return Matrix(codes, scale, dtype)
     if dtype == "s4":
         rows, inputs = weight.shape

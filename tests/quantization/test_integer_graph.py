@@ -138,6 +138,15 @@ def test_softmax_is_within_one_code_of_exact(dtype):
     assert np.abs(found - exact).max() <= 0.51 + 1e-6 * y.high
 
 
+def test_far_scores_have_no_probability_and_no_influence():
+    x, y = asymmetric(-2000, 0, "u8"), asymmetric(0, 1, "u8")
+    codes = np.array([[255, 254, 0, 0], [9, 9, 0, 3]], np.uint8)
+    near = np.exp(-np.float64(x.scale))
+    first = np.rint(np.array([1, near, 0, 0]) / (1 + near) / y.scale)
+    second = np.rint(np.array([0.5, 0.5, 0, 0]) / y.scale)
+    assert kernels.softmax(codes, x, y).tolist() == [first.tolist(), second.tolist()]
+
+
 def test_patches_are_the_windows_of_a_convolution():
     image = np.arange(2 * 4 * 6).reshape(1, 2, 4, 6)
     rows = patches(image, 2, 3)
