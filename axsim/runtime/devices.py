@@ -53,7 +53,7 @@ class SimulatedNpu:
         self._executors: dict[tuple[int, int], Executor] = {}
 
     def vision(self, subgraph: Subgraph, image: Array) -> Array:
-        """See :class:`axsim.runtime.host.Device`."""
+        """One image [1, S, S, 3] u8 to image tokens [1, tokens, hidden]."""
         config = _vision(self._deployment)
         get = vision_weights(self._weights, config, self._deployment.workload.image_size)
         executor = Executor(subgraph.graph, get, self._arithmetic["vision"])
@@ -88,7 +88,7 @@ class SimulatedNpu:
         self, subgraph: Subgraph, executor: Executor, inputs: Mapping[str, Array], kind: str
     ) -> dict[str, Array]:
         executor.feed(inputs)
-        macs = _macs(subgraph)
+        macs = macs_by_node(subgraph)
 
         def retire(node: str) -> None:
             executor.execute(node)
@@ -100,21 +100,12 @@ class SimulatedNpu:
 
 
 class Float32Device:
-    """The reference: the same subgraphs, float32 everywhere, nothing timed."""
+    """The decoder's reference: the same subgraphs, float32 everywhere, nothing timed."""
 
     def __init__(self, deployment: Deployment, weights: Weights, tick: Tick = no_tick) -> None:
         self._deployment = deployment
         self._weights = weights
         self._tick = tick
-
-    def vision(
-        self, subgraph: Subgraph, image: Array, arithmetic: Arithmetic | None = None
-    ) -> Array:
-        """See :class:`axsim.runtime.host.Device`; ``arithmetic`` may observe the activations."""
-        config = _vision(self._deployment)
-        get = vision_weights(self._weights, config, self._deployment.workload.image_size)
-        out = self._execute(subgraph, get, {"input": image}, arithmetic)
-        return out["output"]
 
     def layer(
         self, subgraph: Subgraph, layer: int, inputs: Mapping[str, Array]
@@ -136,11 +127,10 @@ class Float32Device:
         subgraph: Subgraph,
         weights: Callable[[str], Array],
         inputs: Mapping[str, Array],
-        arithmetic: Arithmetic | None = None,
     ) -> dict[str, Array]:
-        executor = Executor(subgraph.graph, weights, arithmetic)
+        executor = Executor(subgraph.graph, weights)
         executor.feed(inputs)
-        macs = _macs(subgraph)
+        macs = macs_by_node(subgraph)
         for node in subgraph.graph.nodes:
             executor.execute(node.name)
             if macs[node.name]:
@@ -155,7 +145,7 @@ def cosine(a: Array, b: Array) -> float:
     return float(x @ y) / length if length else 0.0
 
 
-def _macs(subgraph: Subgraph) -> dict[str, int]:
+def macs_by_node(subgraph: Subgraph) -> dict[str, int]:
     """Multiply-accumulates that are done when a node has retired (the whole step's, at its end)."""
     found = {node.name: 0 for node in subgraph.graph.nodes}
     program = subgraph.program

@@ -1,8 +1,9 @@
 """The host loop: what the vendor's runtime does around the subgraphs of one request.
 
-Prompt rows are embedded, image rows take their place, prefill runs chunk by chunk with the rows so
-far as history, K and V rows go into the caches, and decode steps follow until the end-of-sequence
-token or the budget (INTERNVL2.md 2.3 and 2.4).
+Prompt rows are embedded, image rows take their place, prefill takes each layer through all chunks,
+with the rows so far as history (layers outermost, as in the vendor's C++ runtime; the numbers do
+not depend on the order), K and V rows go into the caches, and decode steps follow until the
+end-of-sequence token or the budget (INTERNVL2.md 2.3 and 2.4).
 """
 
 from __future__ import annotations
@@ -20,10 +21,7 @@ MASKED = np.float32(-65536)
 
 
 class Device(Protocol):
-    """Runs subgraphs: the simulated NPU with the deployed arithmetic, or the float32 reference."""
-
-    def vision(self, subgraph: Subgraph, image: Array) -> Array:
-        """One image [1, S, S, 3] u8 to image tokens [1, tokens, hidden]."""
+    """Runs the decoder's subgraphs: the simulated NPU, or the float32 reference."""
 
     def layer(
         self, subgraph: Subgraph, layer: int, inputs: Mapping[str, Array]
@@ -50,6 +48,7 @@ class HostLoop:
         # Zero-filled: masked columns are added, not skipped, and 0 · NaN would poison the rest.
         shape = (self._layers, 1, self._capacity, decoder.kv_dim)
         self._k, self._v = np.zeros(shape, np.float32), np.zeros(shape, np.float32)
+        self._last = np.zeros((1, 0, decoder.hidden_size), np.float32)
         self.position = 0
 
     def prefill(self, rows: Array) -> Array:
@@ -58,20 +57,39 @@ class HostLoop:
 
         Raises ValueError when it needs more chunks than are deployed.
         """
+        for _ in self.prefill_by_layer(rows):
+            pass
+        return self.first_logits()
+
+    def prefill_by_layer(self, rows: Array) -> Iterator[int]:
+        """:meth:`prefill` without post, one layer at a time: yields the layer that all chunks have
+        gone through."""
         groups = self._deployment.prefill
         chunk = self._deployment.workload.build.prefill_chunk
         if len(rows) > len(groups) * chunk:
             raise ValueError(f"{len(rows)} tokens do not fit {len(groups)} chunks of {chunk}")
-        hidden = rows[:0]
-        for index in range(-(-len(rows) // chunk)):
-            start = index * chunk
-            real = rows[start : start + chunk]
+        starts = range(0, len(rows), chunk)
+        hidden = []
+        for start in starts:
             padded = np.zeros((1, chunk, rows.shape[1]), np.float32)
+            real = rows[start : start + chunk]
             padded[0, : len(real)] = real
-            mask = prefill_mask(chunk, start, len(real))
-            hidden = self._through_layers(groups[index], padded, start, len(real), mask)
-            hidden = hidden[:, len(real) - 1 : len(real)]
-        return self._device.post(self._deployment.post, hidden)
+            hidden.append(padded)
+        for layer in range(self._layers):
+            for index, start in enumerate(starts):
+                real_rows = min(chunk, len(rows) - start)
+                mask = prefill_mask(chunk, start, real_rows)
+                hidden[index] = self._layer(
+                    groups[index], layer, hidden[index], start, start, real_rows, mask
+                )
+            yield layer
+        last = len(rows) - starts[-1]
+        self._last = hidden[-1][:, last - 1 : last]
+        self.position = len(rows)
+
+    def first_logits(self) -> Array:
+        """Logits [vocab] of the prompt's last row, once it is through all layers."""
+        return self._device.post(self._deployment.post, self._last)
 
     def decode(self, token: int) -> Array:
         """One token through all layers against the whole compiled cache; the next logits [vocab].
@@ -82,46 +100,43 @@ class HostLoop:
             raise ValueError(f"the KV cache holds {self._capacity} tokens")
         mask = np.full((1, 1, self._capacity + 1), MASKED)
         mask[..., : self.position] = mask[..., -1] = 0
-        row = self._device.embed([token])[None]
-        hidden = self._through_layers(
-            self._deployment.decode, row, self._capacity, 1, mask, position=self.position
-        )
+        hidden = self._device.embed([token])[None]
+        for layer in range(self._layers):
+            hidden = self._layer(
+                self._deployment.decode, layer, hidden, self._capacity, self.position, 1, mask
+            )
+        self.position += 1
         return self._device.post(self._deployment.post, hidden)
 
-    def _through_layers(
+    def _layer(
         self,
         subgraph: Subgraph,
+        layer: int,
         rows: Array,
         cached: int,
+        start: int,
         real: int,
         mask: Array,
-        position: int | None = None,
     ) -> Array:
-        """``rows`` [1, new, hidden], of which the first ``real`` count, through all layers."""
-        start = cached if position is None else position
+        """One layer on ``rows`` [1, new, hidden], which are the tokens from ``start`` on; the first
+        ``real`` of them go into the caches, of which the layer sees ``cached`` rows."""
         new, hidden_size = rows.shape[1:]
-        indices = np.arange(start, start + new, dtype=np.uint32)[None]
+        k, v = self._k[layer], self._v[layer]
         dummy = np.zeros((1, 1, hidden_size), np.float32)
-        hidden = rows
-        for layer in range(self._layers):
-            k, v = self._k[layer], self._v[layer]
-            out = self._device.layer(
-                subgraph,
-                layer,
-                {
-                    "K_cache": k[:, :cached] if cached else dummy,
-                    "V_cache": v[:, :cached] if cached else dummy,
-                    "indices": indices,
-                    "input": hidden,
-                    "mask": mask,
-                },
-            )
-            written = slice(start, start + real)
-            k[0, written] = out["K_cache_out"][0, :real]
-            v[0, written] = out["V_cache_out"][0, :real]
-            hidden = out["output"]
-        self.position = start + real
-        return hidden
+        out = self._device.layer(
+            subgraph,
+            layer,
+            {
+                "K_cache": k[:, :cached] if cached else dummy,
+                "V_cache": v[:, :cached] if cached else dummy,
+                "indices": np.arange(start, start + new, dtype=np.uint32)[None],
+                "input": rows,
+                "mask": mask,
+            },
+        )
+        k[0, start : start + real] = out["K_cache_out"][0, :real]
+        v[0, start : start + real] = out["V_cache_out"][0, :real]
+        return out["output"]
 
 
 def prefill_mask(chunk: int, history: int, real: int) -> Array:

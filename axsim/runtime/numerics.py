@@ -24,6 +24,7 @@ from axsim.quantization.weight_only import WeightOnly
 from axsim.runtime.devices import Float32Device, SimulatedNpu, cosine
 from axsim.runtime.host import Device, HostLoop, generate
 from axsim.runtime.prompt import image_span, seeded_image, seeded_tokens
+from axsim.runtime.reference import Picture, Recent, read, see
 from axsim.runtime.results import Numerics
 from axsim.runtime.sampling import Sampler, end_of_sequence
 
@@ -61,6 +62,7 @@ class Kernels:
         checkpoint: str | Path | None = None,
         on_progress: OnProgress | None = None,
     ) -> None:
+        self._deployments = tuple(deployments)
         self._synthetic = checkpoint is None
         self._checkpoint = _open(checkpoint, deployments) if checkpoint is not None else None
         self._on_progress = on_progress
@@ -77,36 +79,29 @@ class Kernels:
 
     def _run(self, deployment: Deployment) -> Numerics:
         workload = deployment.workload
-        name = workload.label
         weights = self._weights(deployment)
+        self._once(("references", deployment.model, workload.request.seed), self._references)
         vision_cosine = None
-        images = expected = None
-        if deployment.vision is not None and workload.images:
-            self._label = f"{name}: float32 reference, vision"
-            expected = self._once(
-                _request(deployment, "vision reference"),
-                lambda: self._reference_images(deployment, weights),
-            )
-            images = self._deployed_images(deployment, weights)
-            vision_cosine = cosine(images, expected)
-        if deployment.model.decoder is None:
+        images = None
+        if _sees(deployment):
+            key = (*_request(deployment, "vision"), workload.build.vision_dtype)
+            images = self._once(key, lambda: self._deployed_images(deployment, weights))
+            vision_cosine = cosine(images, self._known[_request(deployment, "vision reference")])
+        cfg = deployment.model.decoder
+        if cfg is None:
             return Numerics(self._synthetic, vision_cosine, None, (), None, False)
-        self._label = f"{name}: float32 reference, prefill"
-        reference = self._once(
-            _request(deployment, "logits reference"),
-            lambda: self._reference_logits(deployment, weights, expected),
-        )
+        name = workload.label
         self._label = f"{name}: prefill"
         device = self._npu(deployment, weights, None)
         loop = HostLoop(deployment, device)
         logits = loop.prefill(self._prompt(deployment, device, images))
-        cfg, request = deployment.model.decoder, workload.request
+        request = workload.request
         stop = end_of_sequence(cfg) if request.stop_at_eos else None
-        tokens = []
-        sampler = Sampler(request)
-        for token in generate(loop, logits, workload.new_tokens, sampler, stop):
+        tokens: list[int] = []
+        for token in generate(loop, logits, workload.new_tokens, Sampler(request), stop):
             tokens.append(token)
             self._label = f"{name}: token {len(tokens)} of {workload.new_tokens}"
+        reference = self._known[_request(deployment, "logits reference")]
         return Numerics(
             self._synthetic,
             vision_cosine,
@@ -116,18 +111,68 @@ class Kernels:
             bool(tokens) and tokens[-1] == stop,
         )
 
-    def _reference_images(self, deployment: Deployment, weights: Weights) -> Array:
-        device = Float32Device(deployment, weights, self._tick)
-        return np.concatenate(
-            [device.vision(_part(deployment), image) for image in _images(deployment)]
-        )
+    def _references(self) -> bool:
+        """Every float32 run of the deployments, those of one architecture and seed in step."""
+        groups: dict[Key, list[Deployment]] = {}
+        for deployment in self._deployments:
+            key = (deployment.model, deployment.workload.request.seed)
+            groups.setdefault(key, []).append(deployment)
+        for group in groups.values():
+            weights = self._weights(group[0])
+            self._label = "float32 reference and calibration: vision"
+            self._see([each for each in group if _sees(each)], weights)
+            self._label = "float32 reference: prefill"
+            self._read([each for each in group if each.model.decoder], weights)
+            weights.forget()
+        return True
+
+    def _see(self, deployments: Sequence[Deployment], weights: Weights) -> None:
+        """Float32 image tokens of each request, and the ranges of activations."""
+        pictures: dict[Key, list[Picture]] = {}
+        for each in deployments:
+            key = _request(each, "vision reference")
+            pictures[key] = [Picture(each, image) for image in _images(each)]
+            if each.workload.build.vision_dtype != "bf16":
+                calibration = self._once(_pixels(each, "calibration"), Calibration)
+                seed, size = each.workload.request.seed, each.workload.image_size
+                pictures[_pixels(each, "calibration pictures")] = [
+                    Picture(each, seeded_image(size, seed, f"calibration {index}"), calibration)
+                    for index in range(CALIBRATION_IMAGES)
+                ]
+        quantised = [e for e in deployments if e.workload.build.vision_dtype != "bf16"]
+        prepare = None
+        if quantised:
+            packed = self._packed(quantised[0])
+
+            def prepare(name: str) -> object:
+                return packed.matrix(name, weights)
+
+        flat = [picture for several in pictures.values() for picture in several]
+        seen = iter(see(flat, weights, self._tick, prepare))
+        for key, several in pictures.items():
+            self._known[key] = np.concatenate([next(seen) for _ in several])
+
+    def _read(self, deployments: Sequence[Deployment], weights: Weights) -> None:
+        """Float32 logits after each prompt."""
+        loops: dict[Key, tuple[HostLoop, Array]] = {}
+        for each in deployments:
+            device = Float32Device(each, weights, self._tick)
+            images = self._known.get(_request(each, "vision reference"))
+            rows = self._prompt(each, device, images)
+            loops[_request(each, "logits reference")] = (HostLoop(each, device), rows)
+        if not deployments:
+            return
+        cfg = deployments[0].model.decoder
+        assert cfg is not None
+        logits = read(loops.values(), cfg, self._stored(deployments[0], weights))
+        self._known.update(zip(loops, logits, strict=True))
 
     def _deployed_images(self, deployment: Deployment, weights: Weights) -> Array:
         dtype = deployment.workload.build.vision_dtype
         if dtype == "bf16":
             arithmetic: Arithmetic = WeightOnly()
         else:
-            calibration = self._calibration(deployment, weights)
+            calibration: Calibration = self._known[_pixels(deployment, "calibration")]
             qparams = calibration.qparams(_part(deployment).graph)
             arithmetic = Integer(qparams, self._packed(deployment))
         self._label = f"{deployment.workload.label}: vision"
@@ -135,28 +180,6 @@ class Kernels:
         return np.concatenate(
             [device.vision(_part(deployment), image) for image in _images(deployment)]
         )
-
-    def _calibration(self, deployment: Deployment, weights: Weights) -> Calibration:
-        workload = deployment.workload
-        self._label = f"{workload.label}: calibration"
-
-        def calibrate() -> Calibration:
-            calibration = Calibration()
-            device = Float32Device(deployment, weights, self._tick)
-            for index in range(CALIBRATION_IMAGES):
-                seed, name = workload.request.seed, f"calibration {index}"
-                image = seeded_image(workload.image_size, seed, name)
-                device.vision(_part(deployment), image, calibration)
-            return calibration
-
-        found: Calibration = self._once(_pixels(deployment, "calibration"), calibrate)
-        return found
-
-    def _reference_logits(
-        self, deployment: Deployment, weights: Weights, images: Array | None
-    ) -> Array:
-        device = Float32Device(deployment, weights, self._tick)
-        return HostLoop(deployment, device).prefill(self._prompt(deployment, device, images))
 
     def _prompt(self, deployment: Deployment, device: Device, images: Array | None) -> Array:
         """Embedded prompt [tokens, hidden], the images' rows in their place."""
@@ -180,16 +203,17 @@ class Kernels:
 
         return SimulatedNpu(deployment, weights, stored, vision, WeightOnly(), tick=tick)
 
-    def _weights(self, deployment: Deployment) -> Weights:
-        if self._checkpoint is not None:
-            return self._checkpoint
-        from axsim.models.synthetic import SyntheticWeights
-
+    def _weights(self, deployment: Deployment) -> Recent:
         seed = deployment.workload.request.seed
-        found: Weights = self._once(
-            ("weights", deployment.model, seed),
-            lambda: SyntheticWeights(deployment.model, seed),
-        )
+
+        def make() -> Recent:
+            if self._checkpoint is not None:
+                return Recent(self._checkpoint)
+            from axsim.models.synthetic import SyntheticWeights
+
+            return Recent(SyntheticWeights(deployment.model, seed))
+
+        found: Recent = self._once(("weights", deployment.model, seed), make)
         return found
 
     def _stored(self, deployment: Deployment, weights: Weights) -> StoredWeights:
@@ -254,6 +278,10 @@ def _total(plan: Sequence[dict[Key, float]]) -> float:
 
 def _sum_macs(subgraph: Subgraph) -> float:
     return float(sum(step.macs for segment in subgraph.program.segments for step in segment.steps))
+
+
+def _sees(deployment: Deployment) -> bool:
+    return deployment.vision is not None and deployment.workload.images > 0
 
 
 def _part(deployment: Deployment) -> Subgraph:
