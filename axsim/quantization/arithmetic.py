@@ -30,7 +30,8 @@ backend or on the order of summation.
   product), plus the float32 bias; the result is rounded to bf16.
 * Every other operator computes in float32 on bf16 operands and its result is rounded to bf16,
   except within attention: scores, their scale and mask, and the softmax stay in float32 until the
-  probabilities are rounded to bf16 for the product with V; those below 1e-35 become zero.
+  probabilities are rounded to bf16 for the product with V; exponentials below 1e-35 count as
+  zero.
 * Rounding to bf16 is round-half-to-even.
 
 The order of float32 accumulation is not defined (the vendor does not document it, INTERNVL2.md 8):

@@ -17,6 +17,7 @@ from axsim.graph.executor import Step, Weights
 from axsim.graph.ir import Graph, Node, Tensor
 from axsim.graph.kernels.blas import one_blas_thread
 from axsim.graph.kernels.parallel import parallel, threads
+from axsim.graph.kernels.softmax import exponentials
 from axsim.graph.operator import OPERATORS
 from axsim.quantization.arithmetic import round_bf16
 from axsim.quantization.chains import AttentionChain, attention_chains
@@ -66,6 +67,8 @@ class WeightOnly:
         """Attention is one step where nothing inside is kept; every other node is its own."""
         steps: dict[str, Step | None] = {}
         for chain in attention_chains(graph, keep):
+            if {n.op for n in chain.middle} - {"Mul", "Add"} or not _over_keys(graph, chain):
+                continue
             steps |= dict.fromkeys(chain.nodes[:-1])
             steps[chain.nodes[-1]] = _attention(graph, chain)
         for node in graph.nodes:
@@ -124,18 +127,22 @@ def project(x: Array, w: Matrix, bias: Array | None, rounding: Round) -> Array:
     scale = w.row_scale
     y = np.empty((x.shape[0], rows), np.float32)
     x = np.ascontiguousarray(x)
-    step = max(16 if x.shape[0] < _FEW_ROWS else _COLUMNS, _SLICE // inner)
     workers = threads()
+    step = max(16, _SLICE // inner) if x.shape[0] < _FEW_ROWS else _WIDE_SLICE // inner
     step = -(-rows // (max(1, round(rows / (step * workers))) * workers))
+    lines = max(1, _SLICE // (2 * step))
 
     def task(i: int) -> None:
         part = slice(i * step, min((i + 1) * step, rows))
-        block = x @ w.rows(part.start, part.stop).T
-        if scale is not None:
-            block *= scale[part]
-        if bias is not None:
-            block += bias[part]
-        y[:, part] = rounding(block)
+        factors = w.rows(part.start, part.stop).T
+        block = x @ factors
+        for start in range(0, len(block), lines):
+            warm = block[start : start + lines]
+            if scale is not None:
+                warm *= scale[part]
+            if bias is not None:
+                warm += bias[part]
+            y[start : start + lines, part] = rounding(warm)
 
     with one_blas_thread():
         parallel(-(-rows // step), task)
@@ -145,45 +152,50 @@ def project(x: Array, w: Matrix, bias: Array | None, rounding: Round) -> Array:
 def _attention(graph: Graph, chain: AttentionChain) -> Step:
     """Scores, scale, mask and softmax in float32; probabilities and context rounded."""
     extra = [node.inputs[1] for node in chain.middle]
-    middle = [OPERATORS[node.op].kernel for node in chain.middle]
-    product, softmax = OPERATORS["MatMul"].kernel, OPERATORS["Softmax"].kernel
-    attrs = dict(chain.normalise.attrs)
+    middle = [{"Mul": np.multiply, "Add": np.add}[node.op] for node in chain.middle]
+    shape = graph.tensors[chain.tensors[-1]].shape
+    keys = graph.tensors[chain.scores].shape[-1]
     probabilities = _rounding(graph.tensors[chain.softmax].dtype)
     context = _rounding(graph.tensors[chain.tensors[-1]].dtype)
+    product = OPERATORS["MatMul"].kernel
+    step = max(1, _SLICE * shape[-2] // graph.tensors[chain.scores].elements)
 
-    def attend(q: Array, k: Array, v: Array, *operands: Array) -> Array:
-        s = product(q, k)[0]
-        for kernel, operand in zip(middle, operands, strict=True):
-            s = kernel(s, operand)[0]
-        p = np.ascontiguousarray(softmax(s, **attrs)[0])
-        # Masked keys leave denormal probabilities, which make products very slow.
-        np.multiply(p, p >= _SMALLEST_PROBABILITY, out=p)
-        p = probabilities(p)
-        y: Array = context(np.ascontiguousarray(product(p, v)[0]))
+    def attend(q: Array, k: Array, v: Array, operands: Sequence[Array]) -> Array:
+        s: Array = product(q, k)[0]
+        for function, operand in zip(middle, operands, strict=True):
+            function(s, operand, out=s)
+        rows = s.reshape(-1, keys)
+        exponentials(rows)
+        # Masked keys leave numbers at the edge of float32, which make products very slow.
+        np.multiply(rows, rows >= _SMALLEST, out=rows)
+        rows *= 1 / (rows @ np.ones((keys, 1), np.float32))
+        probabilities(rows)
+        y: Array = context(np.ascontiguousarray(product(s, v)[0]))
         return y
 
     def run(q: Array, k: Array, v: Array, *operands: Array) -> list[Array]:
-        shape = graph.tensors[chain.tensors[-1]].shape
-        scores = graph.tensors[chain.scores]
-        if scores.elements < _LARGE or len(shape) < 3 or shape[-2] < 2:
-            return [attend(q, k, v, *operands)]
+        if step >= shape[-2]:
+            return [attend(q, k, v, operands)]
         out = np.empty(shape, np.float32)
-        # Blocks of query rows, so that their scores stay in cache; masks are cut alike.
-        step = max(1, _SLICE * shape[-2] // scores.elements)
+        k, v = np.ascontiguousarray(k), np.ascontiguousarray(v)
 
         def task(i: int) -> None:
-            rows = slice(i * step, (i + 1) * step)
+            part = slice(i * step, (i + 1) * step)
             cut = [
-                o[..., rows, :] if o.ndim > 1 and o.shape[-2] == shape[-2] else o for o in operands
+                o[..., part, :] if o.ndim > 1 and o.shape[-2] == shape[-2] else o for o in operands
             ]
-            out[..., rows, :] = attend(np.ascontiguousarray(q[..., rows, :]), k, v, *cut)
+            out[..., part, :] = attend(np.ascontiguousarray(q[..., part, :]), k, v, cut)
 
         with one_blas_thread():
             parallel(-(-shape[-2] // step), task)
         return [out]
 
-    inputs = (*chain.inputs, *extra)
-    return Step(inputs, (chain.tensors[-1],), run)
+    return Step((*chain.inputs, *extra), (chain.tensors[-1],), run)
+
+
+def _over_keys(graph: Graph, chain: AttentionChain) -> bool:
+    axis = int(chain.normalise.attrs.get("axis", -1))
+    return axis in (-1, len(graph.tensors[chain.scores].shape) - 1)
 
 
 def _by_row(
@@ -228,6 +240,6 @@ _BY_ROW = frozenset({"Add", "Sub", "Mul", "Div", "Gelu", "Swish"}) | {
 }
 _LARGE = 1 << 16  # elements from which rows are spread over threads
 _FEW_ROWS = 16
-_COLUMNS = 512  # fewer make products of many rows inefficient
-_SMALLEST_PROBABILITY = np.float32(1e-35)
+_SMALLEST = np.float32(1e-35)
+_WIDE_SLICE = 1 << 21  # elements: with many rows BLAS wants the matrix in few slices
 _SLICE = 1 << 17  # elements: half a MiB of float32, within a core's cache
