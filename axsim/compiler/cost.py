@@ -10,6 +10,10 @@ ARRAY_COLUMNS = 16
 """Output columns that one pass of a CONV unit makes at least: narrower tiles leave it under-filled.
 Inferred: 1024 or 2048 MACs as 64 or 128 inner products wide."""
 
+LOOKUP_PASSES = {8: 1, 16: 4}
+"""Element operations of a function on integers: a table of 256 entries, or for 16 bits two
+neighbouring entries, their difference and its share. Inferred from the U8 and U16 vision rows."""
+
 
 def macs_per_cycle(chip: Chip, matmul: Matmul) -> float:
     """Multiply-accumulates per CONV unit and cycle for the operand types."""
@@ -65,9 +69,9 @@ def teng_matmul_cycles(chip: Chip, matmul: Matmul, units: int) -> float:
 
 def vector_cycles(chip: Chip, operation: Operation, units: int) -> float:
     """Cycles of vector work on ``units`` TENG units; wider elements take proportionally longer.
-    On 8-bit operands a transcendental function is one table look-up."""
+    On integers a transcendental function is a table look-up."""
     calibrated = chip.calibrated
-    function = 1.0 if operation.bits == 8 else calibrated.transcendental_passes
+    function = LOOKUP_PASSES.get(operation.bits, calibrated.transcendental_passes)
     ops = operation.vector_ops + operation.transcendentals * function
     return ops * operation.bits / 8 / units / calibrated.teng_bytes_per_cycle
 

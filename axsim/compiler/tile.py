@@ -273,9 +273,10 @@ def _tile_count(traffic: Traffic, groups: int, buffer: float) -> int:
 
 
 def _splits_rows(operation: Operation) -> bool:
-    """Whether tiles are cut along rows: vector work, and products taller than wide."""
+    """Whether tiles are short rows: vector work, products taller than wide, and those of many heads
+    (a head's keys are a narrow column of the KV cache)."""
     matmul = operation.matmul
-    return matmul is None or matmul.batch * matmul.rows > matmul.columns
+    return matmul is None or matmul.batch > 1 or matmul.rows > matmul.columns
 
 
 def traffic_of(
