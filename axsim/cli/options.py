@@ -12,7 +12,7 @@ Settings: TypeAlias = Annotated[
         "--set",
         metavar="KEY=VALUE",
         show_default=False,
-        help="Override a key, such as build.vision_dtype=u16 or chip.dram.sustained_gbps=20; "
+        help="Override a key, such as build.vision_dtype=u16 or chip.dram.data_rate_mtps=3200; "
         "may be repeated.",
     ),
 ]

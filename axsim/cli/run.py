@@ -73,15 +73,18 @@ def run(
     to_stdout = [str(path) for path in (json_path, csv_path, trace) if str(path) == "-"]
     if len(to_stdout) > 1:
         raise typer.BadParameter("only one of --json, --csv and --trace can be -")
-    result = time_run(
-        workload,
-        chip,
-        variants=variant or None,
-        overrides=parse_overrides(settings),
-        seed=seed,
-    )
     screen = Screen(quiet=quiet or bool(to_stdout))
     interrupted = False
+    try:
+        result = time_run(
+            workload,
+            chip,
+            variants=variant or None,
+            overrides=parse_overrides(settings),
+            seed=seed,
+        )
+    except KeyboardInterrupt:
+        raise typer.Exit(INTERRUPTED) from None
     if timing_only:
         screen.timing(result)
     else:

@@ -149,6 +149,25 @@ def test_an_interrupt_keeps_what_is_finished(folder) -> None:
     assert second["predictions"] == json.loads(json.dumps(second["predictions"]))
 
 
+def test_an_interrupt_inside_a_kernel_ends_the_run_too(folder) -> None:
+    script = (
+        "import os, signal\n"
+        "from axsim.graph.executor import Executor\n"
+        "whole = Executor.execute\n"
+        "def execute(self, node):\n"
+        "    if node == 'mlp.down_proj': os.kill(os.getpid(), signal.SIGINT)\n"
+        "    whole(self, node)\n"
+        "Executor.execute = execute\n"
+        "from axsim.cli import main\n"
+        "main()\n"
+    )
+    command = [sys.executable, "-c", script, "run", "tiny.yaml", "--chip", "ax630c"]
+    found = subprocess.run(command, cwd=folder, capture_output=True, text=True)
+    assert found.returncode == 130, found.stderr
+    assert "Where the time of u8 goes" in found.stdout
+    assert "Traceback" not in found.stderr
+
+
 def test_a_terminal_shows_progress_and_fills_the_table(folder) -> None:
     pty = pytest.importorskip("pty")
     master, slave = pty.openpty()
