@@ -6,6 +6,7 @@ rounded where is defined in :mod:`axsim.quantization.arithmetic`.
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import Any
 
@@ -30,6 +31,20 @@ STORED = frozenset({"s8", "s4", "bf16"})
 """Storage dtypes of weight matrices."""
 
 
+class Scratch(threading.local):
+    """Memory that each thread keeps between products: fresh pages cost as much as a conversion."""
+
+    def __init__(self) -> None:
+        self._arrays: dict[str, Array] = {}
+
+    def array(self, use: str, rows: int, columns: int) -> Array:
+        """An uninitialised float32 array [rows, columns]; the same memory for the same ``use``."""
+        size = rows * columns
+        if use not in self._arrays or self._arrays[use].size < size:
+            self._arrays[use] = np.empty(size, np.float32)
+        return self._arrays[use][:size].reshape(rows, columns)
+
+
 class WeightOnly:
     """Arithmetic of a graph whose dtypes :func:`~axsim.quantization.schemes.assign_decoder` gave.
 
@@ -41,6 +56,7 @@ class WeightOnly:
 
     def __init__(self, exact: Collection[str] = ("K_cache", "V_cache")) -> None:
         self._exact = frozenset(exact)
+        self._scratch = Scratch()
 
     def load(self, tensor: Tensor, weights: Weights) -> Any:
         """A :class:`Matrix`, or float32 values."""
@@ -89,7 +105,7 @@ class WeightOnly:
                 return Step(
                     node.inputs,
                     node.outputs,
-                    lambda x, w, bias=None: [project(x, w, bias, rounding)],
+                    lambda x, w, bias=None: [project(x, w, bias, rounding, self._scratch)],
                 )
             if node.op in ("Gemm", "Conv", "MatMul"):
                 shape = graph.tensors[node.inputs[1]].shape
@@ -117,7 +133,7 @@ class WeightOnly:
         return Step(node.inputs, node.outputs, whole)
 
 
-def project(x: Array, w: Matrix, bias: Array | None, rounding: Round) -> Array:
+def project(x: Array, w: Matrix, bias: Array | None, rounding: Round, scratch: Scratch) -> Array:
     """``x @ w.T + bias`` [T, out] for ``x`` [T, in]; ``rounding`` rounds blocks in place.
 
     Slices of the matrix become float32 within a core's cache, so that only the stored codes are
@@ -134,8 +150,10 @@ def project(x: Array, w: Matrix, bias: Array | None, rounding: Round) -> Array:
 
     def task(i: int) -> None:
         part = slice(i * step, min((i + 1) * step, rows))
-        factors = w.rows(part.start, part.stop).T
-        block = x @ factors
+        factors = scratch.array("factors", part.stop - part.start, inner)
+        w.rows(part.start, part.stop, out=factors)
+        block = scratch.array("block", x.shape[0], part.stop - part.start)
+        np.matmul(x, factors.T, out=block)
         for start in range(0, len(block), lines):
             warm = block[start : start + lines]
             if scale is not None:
@@ -164,11 +182,11 @@ def _attention(graph: Graph, chain: AttentionChain) -> Step:
         s: Array = product(q, k)[0]
         for function, operand in zip(middle, operands, strict=True):
             function(s, operand, out=s)
-        rows = s.reshape(-1, keys)
+        rows = s.reshape(-1, s.shape[-1])
         exponentials(rows)
         # Masked keys leave numbers at the edge of float32, which make products very slow.
         np.multiply(rows, rows >= _SMALLEST, out=rows)
-        rows *= 1 / (rows @ np.ones((keys, 1), np.float32))
+        rows *= 1 / (rows @ np.ones((rows.shape[1], 1), np.float32))
         probabilities(rows)
         y: Array = context(np.ascontiguousarray(product(s, v)[0]))
         return y
@@ -184,13 +202,29 @@ def _attention(graph: Graph, chain: AttentionChain) -> Step:
             cut = [
                 o[..., part, :] if o.ndim > 1 and o.shape[-2] == shape[-2] else o for o in operands
             ]
-            out[..., part, :] = attend(np.ascontiguousarray(q[..., part, :]), k, v, cut)
+            reach = _reach(cut, keys)
+            cut = [o[..., :reach] if o.ndim and o.shape[-1] == keys else o for o in cut]
+            queries = np.ascontiguousarray(q[..., part, :])
+            out[..., part, :] = attend(queries, k[..., :reach], v[..., :reach, :], cut)
 
         with one_blas_thread():
             parallel(-(-shape[-2] // step), task)
         return [out]
 
     return Step((*chain.inputs, *extra), (chain.tensors[-1],), run)
+
+
+def _reach(operands: Sequence[Array], keys: int) -> int:
+    """Keys up to the last that any query of a block may see; all, when some query sees none.
+
+    The probabilities of the others are exactly zero.
+    """
+    for operand in operands:
+        if operand.ndim > 1 and operand.shape[-1] == keys:
+            seen = operand > _MASKED
+            if seen.any(axis=-1).all():
+                return int(np.flatnonzero(seen.any(axis=tuple(range(seen.ndim - 1))))[-1]) + 1
+    return keys
 
 
 def _over_keys(graph: Graph, chain: AttentionChain) -> bool:
@@ -240,6 +274,7 @@ _BY_ROW = frozenset({"Add", "Sub", "Mul", "Div", "Gelu", "Swish"}) | {
 }
 _LARGE = 1 << 16  # elements from which rows are spread over threads
 _FEW_ROWS = 16
+_MASKED = -60000.0  # the runtime masks with -65536; no score outweighs that
 _SMALLEST = np.float32(1e-35)
 _WIDE_SLICE = 1 << 21  # elements: with many rows BLAS wants the matrix in few slices
 _SLICE = 1 << 17  # elements: half a MiB of float32, within a core's cache

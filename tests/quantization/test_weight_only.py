@@ -9,7 +9,7 @@ from axsim.models.weights import post_weights
 from axsim.quantization.arithmetic import round_bf16
 from axsim.quantization.matrix import Matrix, StoredWeights, quantise_matrix
 from axsim.quantization.schemes import assign_decoder
-from axsim.quantization.weight_only import WeightOnly, project
+from axsim.quantization.weight_only import Scratch, WeightOnly, project
 from tests.quantization.models import DECODER, cosine, decoder
 
 MODEL = ModelConfig(vision=None, projector=None, decoder=DECODER)
@@ -63,11 +63,29 @@ def test_projection_is_the_float64_product_rounded(tokens, dtype):
     w = quantise_matrix(rng.standard_normal((700, 384)).astype(np.float32), dtype)
     x = round_bf16(rng.standard_normal((tokens, 384)).astype(np.float32))
     bias = rng.standard_normal(700).astype(np.float32)
-    y = project(x, w, bias, lambda a: round_bf16(a, inplace=True))
+    y = project(x, w, bias, lambda a: round_bf16(a, inplace=True), Scratch())
     exact = x.astype(np.float64) @ w.dequantise().astype(np.float64).T + bias
     # float32 accumulation may move a value across a rounding boundary: one bf16 step at most
     assert np.all(np.abs(y - exact) <= np.abs(exact) * 2.0**-8 + 1e-4)
     assert np.mean(y == round_bf16(exact.astype(np.float32))) > 0.99
+
+
+@pytest.mark.parametrize("mask", ["causal", "one query sees nothing"])
+def test_attention_in_blocks_is_attention_at_once(monkeypatch, mask):
+    from axsim.quantization import weight_only
+
+    graph, weights, inputs = decoder(40, 24)
+    if mask != "causal":
+        inputs["mask"][0, 30] = -65536
+    graph = assign_decoder(graph)
+    whole = Executor(graph, weights, WeightOnly(), keep=["attn.context"])
+    whole.run_all(inputs)
+    monkeypatch.setattr(weight_only, "_SLICE", 4 * 64 * 7)  # seven queries at once
+    blocks = Executor(graph, weights, WeightOnly(), keep=["attn.context"])
+    blocks.run_all(inputs)
+    a, b = (e.fetch("attn.context") for e in (whole, blocks))
+    assert np.all(np.abs(a - b) <= np.abs(a) * 2.0**-7 + 1e-6)
+    assert np.mean(a == b) > 0.99
 
 
 def test_the_head_gives_logits():
