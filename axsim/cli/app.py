@@ -7,7 +7,7 @@ from typing import Annotated, Any
 import typer
 from typer.core import TyperGroup
 
-from axsim.cli import chips, run, show, workloads
+from axsim.cli import chips, run, show, validate, workloads
 
 
 class Group(TyperGroup):
@@ -78,4 +78,10 @@ _command(
     "show",
     "axsim show ax630c",
     "axsim show internvl2_1b --set build.vision_dtype=u16",
+)
+_command(
+    validate.validate,
+    "validate",
+    "axsim validate --plot accuracy.png",
+    "axsim validate --ledger mine.csv --models mine.yaml --max-mape 6",
 )

@@ -7,6 +7,7 @@ Face field names. Users append rows of their own boards, or keep files of the sa
 from __future__ import annotations
 
 import csv
+import math
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, fields
@@ -71,7 +72,7 @@ class Matmul:
     @classmethod
     def parse(cls, name: str) -> Matmul | None:
         """From ``matmul s8 16x512x100000``; None when the name is no matmul's."""
-        found = re.fullmatch(r"matmul (s8|s16|u8|u16|bf16) (\d+)x(\d+)x(\d+)", name)
+        found = re.fullmatch(r"matmul (s8|s16|u8|u16|bf16) ([1-9]\d*)x([1-9]\d*)x([1-9]\d*)", name)
         if found is None:
             return None
         return cls(found[1], int(found[2]), int(found[3]), int(found[4]))
@@ -159,7 +160,7 @@ def _value(column: str, text: str) -> Any:
         return text
     if column == "value":
         number = _number(float, text, "a positive number")
-        if not 0 < number < float("inf"):
+        if not 0 < number < math.inf:
             raise ValueError("a positive number")
         return number
     if column in ("id", "chip", "model"):
@@ -171,10 +172,10 @@ def _value(column: str, text: str) -> Any:
     if not text:
         return None
     if column in _NUMBERS:
-        number = _number(int, text, "a whole number, or nothing")
-        if number < (0 if column == "cached_tokens" else 1):
+        number = _number(float, text, "a whole number, or nothing")
+        if not number.is_integer() or number < (0 if column == "cached_tokens" else 1):
             raise ValueError("a whole number, or nothing")
-        return number
+        return int(number)  # spreadsheets write 224.0 once a column has gaps
     if column == "float_matmul_on_conv":
         if text.lower() not in ("true", "false"):
             raise ValueError("True, False, or nothing")
@@ -217,10 +218,31 @@ class Architectures(Mapping[str, ModelConfig]):
             raise InputError(Problem(self._name, name, str(error))) from None
         raise KeyError(name)
 
+    def __contains__(self, name: object) -> bool:
+        return any(name in part for part in self._document.values())
+
+    def extended(self, other: Architectures) -> Architectures:
+        """These architectures and ``other``'s, which win where both define a name."""
+        merged = {
+            part: {name: entry for name, entry in own.items() if name not in other}
+            | other._document[part]
+            for part, own in self._document.items()
+        }
+        return Architectures(merged, other._name)
+
+    def _part(self, key: str, entry: Mapping[str, Any]) -> Mapping[str, Any]:
+        """The decoder or the tower that a VLM names; ValueError when there is none."""
+        known = self._document["decoders" if key == "decoder" else "vision"]
+        if key not in entry:
+            raise ValueError(f"{key} is missing")
+        if entry[key] not in known:
+            raise ValueError(f"{key}: {entry[key]!r} is none of {', '.join(known)}")
+        return dict(known[entry[key]])
+
     def _joined(self, entry: Mapping[str, Any]) -> ModelConfig:
         changes = {key: value for key, value in entry.items() if key not in ("vision", "decoder")}
-        decoder = DecoderConfig(**{**self._document["decoders"][entry["decoder"]], **changes})
-        vision = VisionConfig(**self._document["vision"][entry["vision"]])
+        decoder = DecoderConfig(**{**self._part("decoder", entry), **changes})
+        vision = VisionConfig(**self._part("vision", entry))
         grid = vision.grid(vision.image_size)
         projector = None if grid % 2 else ProjectorConfig(decoder.hidden_size)
         return ModelConfig(decoder, vision, projector)

@@ -21,6 +21,13 @@ from axsim.models.config import ModelConfig
 from axsim.runtime.stages import time_stages
 from axsim.workload import Workload
 
+DEFAULT_CHUNK = 128
+"""Prompt tokens of a prefill call where a row does not say: the vendor's default build."""
+DEFAULT_KV_CACHE = 1023
+"""Compiled KV cache length where a row does not say, likewise."""
+OTHER_NAMES = {"fp16": "bf16", "f16": "bf16", "int8": "s8", "int4": "s4"}
+"""Names of dtypes in other documents; 16-bit float weights are stored alike."""
+
 
 @dataclass(frozen=True)
 class Compared:
@@ -77,10 +84,7 @@ def predict(
         raise InputError(Problem("", "chip", f"unknown chip {row.chip!r}", ", ".join(chips), hint))
     if row.metric == "compiler_cycles":
         return _compiler_cycles(row, chip)
-    if row.model not in models:
-        hint = nearest(row.model, models)
-        raise InputError(Problem("", "model", f"unknown model {row.model!r}", "", hint))
-    deployment = Deployment(_workload(row, models[row.model]), chip)
+    deployment = Deployment(_workload(row, _model(row, models)), chip)
     if row.metric == "vision_encode_ms":
         assert deployment.vision is not None
         return Npu().run(deployment.vision.program).duration_ms
@@ -95,30 +99,46 @@ def predict(
     return stages.ttft_ms if row.metric == "ttft_ms" else stages.decode_tokens_per_s
 
 
-def _workload(row: Measurement, model: ModelConfig) -> Workload:
-    build: dict[str, Any] = {
-        name: getattr(row, name)
-        for name in ("vision_dtype", "weight_dtype", "prefill_chunk", "kv_cache_len", "npu_mode")
-        if getattr(row, name) is not None
-    }
-    if row.float_matmul_on_conv is not None:
-        build["float_matmul_on_conv"] = row.float_matmul_on_conv
-    request: dict[str, Any] = {"new_tokens": 1}
+def _model(row: Measurement, models: Mapping[str, ModelConfig]) -> ModelConfig:
+    """The part of the model that the row measures."""
+    if row.model not in models:
+        hint = nearest(row.model, models)
+        raise InputError(Problem("", "model", f"unknown model {row.model!r}", "", hint))
+    model = models[row.model]
     if row.metric == "vision_encode_ms":
         if model.vision is None:
             raise InputError(Problem("", "model", f"{row.model} has no vision tower"))
-        model = ModelConfig(None, model.vision, model.projector)
+        return ModelConfig(None, model.vision, model.projector)
+    if model.decoder is None:
+        raise InputError(Problem("", "model", f"{row.model} has no decoder"))
+    return ModelConfig(model.decoder)
+
+
+def _workload(row: Measurement, model: ModelConfig) -> Workload:
+    build: dict[str, Any] = {}
+    if row.npu_mode is not None:
+        build["npu_mode"] = row.npu_mode.upper()
+    request: dict[str, Any] = {}
+    if row.metric == "vision_encode_ms":
+        build["vision_dtype"] = _dtype(row.vision_dtype) or "u8"
         request["image_size"] = _need(row, "image_size")
-        build.pop("prefill_chunk", None)
-    else:
-        if model.decoder is None:
-            raise InputError(Problem("", "model", f"{row.model} has no decoder"))
-        model = ModelConfig(model.decoder)
-        chunk = row.prefill_chunk or 128
-        needed = (row.cached_tokens or 0) + chunk
-        build["kv_cache_len"] = max(row.kv_cache_len or 1023, needed)
-        request["prompt_tokens"] = chunk * (row.prompt_chunks or 1)
+        return Workload.of(row.model, model, build=build, request=request)
+    build["weight_dtype"] = _dtype(row.weight_dtype) or "s8"
+    build["float_matmul_on_conv"] = bool(row.float_matmul_on_conv)
+    # Decode and post do not depend on the prompt; chunks do not depend on the compiled cache,
+    # whose length a README often leaves out. So neither is held against the other.
+    whole_prompt = row.metric in ("prefill_layer_ms", "ttft_ms")
+    chunk = (row.prefill_chunk or DEFAULT_CHUNK) if whole_prompt else 1
+    prompt = chunk * (row.prompt_chunks or 1)
+    build["prefill_chunk"] = chunk
+    build["kv_cache_len"] = max(row.kv_cache_len or DEFAULT_KV_CACHE, prompt)
+    request |= {"prompt_tokens": prompt, "new_tokens": 1}
     return Workload.of(row.model, model, build=build, request=request)
+
+
+def _dtype(name: str | None) -> str | None:
+    """The name that builds use: any case, and fp16, which the NPU stores as it does bf16."""
+    return None if name is None else OTHER_NAMES.get(name.lower(), name.lower())
 
 
 def _need(row: Measurement, column: str) -> int:
@@ -134,7 +154,7 @@ def _compiler_cycles(row: Measurement, chip: Chip) -> float:
         allowed = "matmul DTYPE ROWSxKxCOLUMNS"
         raise InputError(Problem("", "model", f"found {row.model!r}", allowed))
     modes = {str(name): groups for name, groups in chip.modes.items()}
-    mode = row.npu_mode or chip.default_mode
+    mode = (row.npu_mode or chip.default_mode).upper()
     if mode not in modes:
         what = f"{chip.name} has no NPU mode {mode!r}"
         raise InputError(Problem("", "npu_mode", what, ", ".join(modes)))

@@ -1,0 +1,164 @@
+"""How well predictions match a ledger: errors by metric and chip, and orderings."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from itertools import combinations
+from pathlib import Path
+from statistics import fmean, median
+from typing import Any
+
+from axsim.chip import Chip, load_chip
+from axsim.errors import InputError, Problem
+from axsim.fidelity.ledger import (
+    METRICS,
+    Measurement,
+    Metric,
+    load_ledger,
+    load_models,
+    shipped_ledger,
+    shipped_models,
+)
+from axsim.fidelity.predict import Compared, compare, shipped_chips
+from axsim.models.config import ModelConfig
+
+DISTINCT = 0.10
+"""Measurements that differ by more than this fraction have an order that noise between sources
+(2 to 8 %) does not turn round."""
+
+
+@dataclass(frozen=True)
+class Accuracy:
+    """Errors of the predicted rows of one ``metric`` on one ``chip``, or of any set of rows."""
+
+    metric: str
+    chip: str
+    rows: tuple[Compared, ...]
+
+    @cached_property
+    def errors(self) -> tuple[float, ...]:
+        """|predicted / measured − 1| of each row that has a prediction."""
+        return tuple(abs(row.error) for row in self.rows if row.error is not None)
+
+    @property
+    def mape(self) -> float:
+        """Mean absolute error as a fraction; 0 when nothing could be predicted."""
+        return fmean(self.errors) if self.errors else 0.0
+
+    @property
+    def median(self) -> float:
+        """Median absolute error as a fraction."""
+        return median(self.errors) if self.errors else 0.0
+
+    @property
+    def worst(self) -> Compared | None:
+        """The row with the largest error."""
+        predicted = [row for row in self.rows if row.error is not None]
+        return max(predicted, key=lambda row: abs(row.error or 0.0), default=None)
+
+
+@dataclass(frozen=True)
+class Validation:
+    """A ledger's rows beside their predictions, in the ledger's order."""
+
+    compared: tuple[Compared, ...]
+
+    @cached_property
+    def groups(self) -> tuple[Accuracy, ...]:
+        """By metric and chip: metrics in the order of :data:`METRICS`, chips by name."""
+        found: dict[tuple[Metric, str], list[Compared]] = {}
+        for each in self.compared:
+            found.setdefault((each.row.metric, each.row.chip.lower()), []).append(each)
+        order = sorted(found, key=lambda key: (METRICS.index(key[0]), key[1]))
+        return tuple(Accuracy(*key, tuple(found[key])) for key in order)
+
+    @property
+    def overall(self) -> Accuracy:
+        """All rows together."""
+        return Accuracy("all", "", self.compared)
+
+    @property
+    def boards(self) -> Accuracy:
+        """Rows measured on silicon: all but the compiler's own cycle counts."""
+        rows = (each for each in self.compared if each.row.metric != "compiler_cycles")
+        return Accuracy("measured on boards", "", tuple(rows))
+
+    @property
+    def failures(self) -> tuple[Compared, ...]:
+        """Rows without a prediction."""
+        return tuple(each for each in self.compared if each.predicted is None)
+
+    @cached_property
+    def orderings(self) -> tuple[int, int]:
+        """Pairs of rows of the same metric and chip whose measurements differ by more than
+        ``DISTINCT``: how many are predicted in the right order, and how many there are."""
+        right = pairs = 0
+        for group in self.groups:
+            known = [each for each in group.rows if each.predicted is not None]
+            for a, b in combinations(known, 2):
+                low, high = (a, b) if a.row.value < b.row.value else (b, a)
+                if high.row.value > low.row.value * (1 + DISTINCT):
+                    pairs += 1
+                    assert low.predicted is not None
+                    assert high.predicted is not None
+                    right += high.predicted > low.predicted
+        return right, pairs
+
+    def to_list(self) -> list[dict[str, Any]]:
+        """One object per row, as ``--json`` writes them: ``id, chip, model, metric, measured,
+        predicted, error``; ``reason`` where ``predicted`` and ``error`` are None."""
+        return [_to_dict(each) for each in self.compared]
+
+
+def _to_dict(each: Compared) -> dict[str, Any]:
+    row = each.row
+    found: dict[str, Any] = {name: getattr(row, name) for name in ("id", "chip", "model", "metric")}
+    found |= {"measured": row.value, "predicted": each.predicted, "error": each.error}
+    return found | ({} if each.predicted is not None else {"reason": each.reason})
+
+
+def validate(
+    ledger: str | Path | Iterable[Measurement] | None = None,
+    models: str | Path | None = None,
+    chip: str | Path | Chip | None = None,
+) -> Validation:
+    """Predict every row of a ledger: what ``axsim validate`` shows, as objects.
+
+    ``ledger`` is a CSV file or its rows, the shipped one by default. ``models`` is a file of
+    architectures beside the shipped ones; its definitions win. ``chip`` (a shipped name, a file or
+    a :class:`Chip`) keeps only the rows of the chip of that name and predicts them with it.
+
+    >>> axsim.fidelity.validate.validate(chip="ax630c").overall.mape
+
+    Raises:
+        InputError: a file is wrong, or there are no rows of the chip.
+    """
+    rows = _rows(ledger)
+    chips: Mapping[str, Chip] = shipped_chips()
+    if chip is not None:
+        chosen = chip if isinstance(chip, Chip) else load_chip(chip)
+        chips = {chosen.name.lower(): chosen}
+        there = sorted({row.chip for row in rows})
+        rows = [row for row in rows if row.chip.lower() in chips]
+        if not rows:
+            what = f"the ledger has no rows of {chosen.name}"
+            raise InputError(Problem("", "chip", what, ", ".join(there)))
+    return Validation(tuple(compare(tuple(rows), architectures(models), chips)))
+
+
+def architectures(models: str | Path | None = None) -> Mapping[str, ModelConfig]:
+    """The shipped architectures, extended by a file's.
+
+    Raises:
+        InputError: as :func:`axsim.fidelity.ledger.load_models`.
+    """
+    known = load_models(shipped_models())
+    return known if models is None else known.extended(load_models(Path(models)))
+
+
+def _rows(ledger: str | Path | Iterable[Measurement] | None) -> Sequence[Measurement]:
+    if ledger is None:
+        return load_ledger(shipped_ledger())
+    return load_ledger(Path(ledger)) if isinstance(ledger, str | Path) else tuple(ledger)

@@ -1,0 +1,84 @@
+"""``axsim validate`` from the outside."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from axsim.fidelity.ledger import COLUMNS
+from tests.fidelity.rows import DECODE, VISION, write
+
+COMMAND = [sys.executable, "-c", "from axsim.cli import main; main()", "validate"]
+
+
+def run(*arguments: str | Path, code: int = 0) -> subprocess.CompletedProcess[str]:
+    found = subprocess.run(
+        [*COMMAND, *map(str, arguments)], capture_output=True, text=True, check=False
+    )
+    assert found.returncode == code, found.stdout + found.stderr
+    return found
+
+
+@pytest.fixture
+def ledger(tmp_path) -> Path:
+    return write(tmp_path / "mine.csv", [VISION, {**DECODE, "value": "31"}])
+
+
+def test_tables_fit_eighty_columns(ledger) -> None:
+    out = run("--ledger", ledger).stdout
+    assert max(map(len, out.splitlines())) <= 80
+    for text in ("V1", "224 px u8", "MAPE", "median", "worst"):
+        assert text in out
+
+
+def test_json(ledger, tmp_path) -> None:
+    target = tmp_path / "out.json"
+    run("--ledger", ledger, "--json", target, "--quiet")
+    rows = json.loads(target.read_text())
+    assert [row["id"] for row in rows] == ["V1", "D1"]
+    found = run("--ledger", ledger, "--json", "-")
+    assert json.loads(found.stdout) == rows
+
+
+def test_limits(ledger) -> None:
+    run("--ledger", ledger, "-q", "--max-mape", "1000", "--max-error", "1000")
+    found = run("--ledger", ledger, "-q", "--max-mape", "0", code=1)
+    assert "MAPE of all rows" in found.stderr
+    found = run("--ledger", ledger, "-q", "--max-error", "0", code=1)
+    assert "2 of 2 rows" in found.stderr
+
+
+def test_a_row_without_prediction_fails_after_all_rows(tmp_path) -> None:
+    path = write(tmp_path / "l.csv", [{**VISION, "image_size": "225"}, DECODE])
+    found = run("--ledger", path, "--json", tmp_path / "out.json", code=1)
+    assert "error: V1 (line 2): cannot be predicted" in found.stderr
+    assert "multiple of 16" in found.stderr
+    first, second = json.loads((tmp_path / "out.json").read_text())
+    assert first["predicted"] is None
+    assert "multiple of 16" in first["reason"]
+    assert second["predicted"] > 0
+
+
+def test_input_errors(tmp_path, ledger) -> None:
+    broken = write(tmp_path / "b.csv", [DECODE], COLUMNS[:-1][1:])
+    found = run("--ledger", broken, code=2)
+    assert "id: column is missing" in found.stderr
+    assert "Traceback" not in found.stderr
+    assert "no such" in run("--ledger", ledger, "--chip", "ax000.yaml", code=2).stderr
+    assert "cannot draw" in run("--ledger", ledger, "--plot", "x.bmp", code=2).stderr
+    assert "no folder" in run("--ledger", ledger, "--json", "/nowhere/x.json", code=2).stderr
+    assert "can't be read" in run("--ledger", ledger, "--models", "none.yaml", code=2).stderr
+
+
+def test_plot(ledger, tmp_path) -> None:
+    pytest.importorskip("matplotlib")
+    for name, start in (("p.png", b"\x89PNG"), ("p.svg", b"<?xml")):
+        first, second = tmp_path / name, tmp_path / f"again-{name}"
+        run("--ledger", ledger, "-q", "--plot", first)
+        run("--ledger", ledger, "-q", "--plot", second)
+        assert first.read_bytes().startswith(start)
+        assert first.read_bytes() == second.read_bytes()

@@ -1,0 +1,133 @@
+"""Rows that nobody tuned for: each of a wide grid has a finite, positive prediction."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import replace
+
+import pytest
+
+from axsim.fidelity.ledger import Measurement
+from axsim.fidelity.predict import compare, shipped_chips
+from axsim.fidelity.validate import architectures
+
+CHIPS = shipped_chips()
+MODELS = architectures()
+DECODERS = [name for name in MODELS if MODELS[name].decoder]
+TOWERS = [name for name in MODELS if MODELS[name].vision]
+
+
+def row(chip: str, model: str, metric: str, **conditions: object) -> Measurement:
+    return Measurement("X", chip, model, metric, 1.0, **conditions)  # type: ignore[arg-type]
+
+
+def decoder_rows(model: str) -> list[Measurement]:
+    found = []
+    for chip, weights in (("ax650n", "s4"), ("ax630c", "s8"), ("ax650n", "bf16")):
+        base = row(chip, model, "decode_layer_ms", weight_dtype=weights)
+        found += [
+            base,
+            replace(base, metric="decode_tokens_per_s", kv_cache_len=2559),
+            replace(base, metric="post_ms", toolchain="pulsar2-9.9"),
+            replace(base, metric="ttft_ms", prompt_chunks=2, kv_cache_len=127),
+            replace(base, metric="prefill_layer_ms", prefill_chunk=96, cached_tokens=96),
+        ]
+    for mode in ("NPU1", "NPU2", "npu3"):
+        found.append(row("AX650N", model, "decode_layer_ms", npu_mode=mode, weight_dtype="fp16"))
+    base = row("ax650n", model, "prefill_layer_ms", prefill_chunk=128, cached_tokens=1024)
+    return [*found, replace(base, float_matmul_on_conv=True)]
+
+
+def vision_rows(model: str) -> list[Measurement]:
+    config = MODELS[model].vision
+    step = config.patch_size * (2 if MODELS[model].projector else 1)
+    sizes = {config.image_size, step * 8, step * 20}
+    found = []
+    for chip in CHIPS:
+        for dtype in ("u8", "u16", "bf16"):
+            found += [
+                row(chip, model, "vision_encode_ms", image_size=size, vision_dtype=dtype)
+                for size in sorted(sizes)
+            ]
+    base = row("AX650N", model, "vision_encode_ms", image_size=step * 8, vision_dtype="U8")
+    return [*found, *(replace(base, npu_mode=mode) for mode in ("NPU1", "NPU2", "npu3"))]
+
+
+def check(rows: list[Measurement]) -> None:
+    for each in compare(tuple(rows), MODELS, CHIPS):
+        assert each.predicted is not None, (each.row, each.reason)
+        assert math.isfinite(each.predicted)
+        assert each.predicted > 0
+
+
+@pytest.mark.parametrize("model", DECODERS)
+def test_decoders(model: str) -> None:
+    check(decoder_rows(model))
+
+
+@pytest.mark.parametrize("model", TOWERS)
+def test_towers(model: str) -> None:
+    check(vision_rows(model))
+
+
+def test_matmuls() -> None:
+    rows = []
+    for chip in CHIPS.values():
+        for mode in chip.modes:
+            for dtype in ("s8", "u8", "s16", "u16", "bf16"):
+                for shape in ("1x1x1", "16x512x10000", "100000x512x16", "7x1000x333"):
+                    name = f"matmul {dtype} {shape}"
+                    rows.append(row(chip.name, name, "compiler_cycles", npu_mode=mode))
+        rows.append(row(chip.name.upper(), "matmul s8 64x512x1000", "compiler_cycles"))
+    check(rows)
+
+
+@pytest.mark.parametrize(
+    ("given", "says"),
+    [
+        (row("ax999", "Qwen3-0.6B", "post_ms"), "unknown chip 'ax999'"),
+        (row("ax65n", "Qwen3-0.6B", "post_ms"), "did you mean 'ax650n'"),
+        (row("ax650n", "Qwen3-0.6b", "post_ms"), "did you mean 'Qwen3-0.6B'"),
+        (row("ax650n", "InternViT-300M", "post_ms"), "has no decoder"),
+        (row("ax650n", "Qwen3-0.6B", "vision_encode_ms", image_size=224), "no vision tower"),
+        (row("ax650n", "InternViT-300M", "vision_encode_ms"), "image_size: is empty"),
+        (row("ax650n", "InternViT-300M", "vision_encode_ms", image_size=225), "multiple of 14"),
+        (row("ax650n", "InternVL2-1B", "vision_encode_ms", image_size=210), "multiple of 28"),
+        (row("ax650n", "Qwen3-0.6B", "prefill_layer_ms"), "prefill_chunk: is empty"),
+        (row("ax650n", "Qwen3-0.6B", "post_ms", weight_dtype="s2"), "weight_dtype"),
+        (row("ax630c", "Qwen3-0.6B", "post_ms", npu_mode="NPU3"), "NPU3"),
+        (row("ax650n", "Qwen3-0.6B", "post_ms", npu_mode="NPU9"), "NPU9"),
+        (row("ax650n", "matmul s8 12x13", "compiler_cycles"), "matmul DTYPE"),
+        (row("ax650n", "matmul s8 0x1x1", "compiler_cycles"), "matmul DTYPE"),
+        (row("ax630c", "matmul s8 1x1x1", "compiler_cycles", npu_mode="NPU3"), "NPU3"),
+    ],
+)
+def test_a_row_that_cannot_be_predicted_has_its_reason(given: Measurement, says: str) -> None:
+    (found,) = compare((given,), MODELS, CHIPS)
+    assert found.predicted is None
+    assert found.error is None
+    assert says in found.reason
+
+
+def test_what_a_row_leaves_out_is_the_default_build() -> None:
+    bare = row("ax650n", "Qwen2.5-0.5B", "ttft_ms")
+    full = replace(
+        bare, weight_dtype="s8", prefill_chunk=128, prompt_chunks=1, kv_cache_len=1023,
+        npu_mode="NPU3", float_matmul_on_conv=False, toolchain="pulsar2-3.2",
+    )  # fmt: skip
+    a, b = compare((bare, full), MODELS, CHIPS)
+    assert a.predicted == b.predicted
+
+
+def test_more_work_takes_longer() -> None:
+    def predicted(**conditions: object) -> float:
+        base = {"weight_dtype": "s8", "prefill_chunk": 128, "cached_tokens": 0}
+        given = row("ax650n", "Qwen3-1.7B", "prefill_layer_ms", **{**base, **conditions})
+        (found,) = compare((given,), MODELS, CHIPS)
+        assert found.predicted is not None
+        return found.predicted
+
+    assert predicted(cached_tokens=128) < predicted(cached_tokens=256)
+    assert predicted() < predicted(prefill_chunk=256)
+    assert predicted(npu_mode="NPU3") < predicted(npu_mode="NPU2") < predicted(npu_mode="NPU1")
+    assert predicted(cached_tokens=512, float_matmul_on_conv=True) < predicted(cached_tokens=512)
