@@ -11,13 +11,14 @@ Rates of execution units are per unit and cycle; the number of units follows fro
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
 from typing import ClassVar, Literal
 
 from pydantic import Field, NonNegativeFloat, PositiveFloat, PositiveInt, model_validator
 
 from axsim.descriptor import NO_OVERRIDES, Overrides, Section, find, load
-from axsim.errors import Fault, checked
+from axsim.errors import Fault, InputError, Problem, checked
 
 NpuMode = Literal["NPU1", "NPU2", "NPU3"]
 
@@ -52,6 +53,9 @@ class NpuSection(Section):
     resource_groups: PositiveInt = Field(description="groups that the largest NPU mode joins")
     modes: dict[NpuMode, PositiveInt] = Field(
         {}, description="resource groups of each NPU mode; 1, 2, … when not given"
+    )
+    mode_ocm: dict[NpuMode, PositiveFloat] = Field(
+        {}, description="share of its groups' on-chip memory that an NPU mode has; 1 when not given"
     )
     conv_per_group: PositiveInt = Field(description="CONV units of a resource group")
     teng_per_group: PositiveInt = Field(description="TENG units of a resource group")
@@ -184,6 +188,15 @@ class Rating(Section):
     source: str = Field(description="who says so")
 
 
+@dataclass(frozen=True)
+class Mode:
+    """An NPU mode: how many resource groups work together and their on-chip memory, bytes."""
+
+    name: str
+    groups: int
+    ocm_bytes: float
+
+
 class Chip(Section):
     """A chip descriptor; see the module's text."""
 
@@ -219,7 +232,21 @@ class Chip(Section):
     @property
     def default_mode(self) -> NpuMode:
         """The NPU mode that joins most resource groups."""
-        return max(self.modes, key=lambda mode: self.modes[mode])
+        return max(self.modes, key=lambda mode: (self.modes[mode], mode))
+
+    def mode(self, name: str) -> Mode:
+        """The resources of an NPU mode.
+
+        Raises:
+            InputError: the chip has no such mode.
+        """
+        modes = {str(mode): groups for mode, groups in self.modes.items()}
+        if name not in modes:
+            what = f"{self.name} has no NPU mode {name!r}"
+            raise InputError(Problem("", "build.npu_mode", what, ", ".join(modes)))
+        shares = {str(mode): share for mode, share in self.npu.mode_ocm.items()}
+        ocm = self.ocm_bytes * modes[name] / self.npu.resource_groups * shares.get(name, 1.0)
+        return Mode(name, modes[name], ocm)
 
     def nominal(self) -> Chip:
         """The chip as the vendor's compiler counts: nominal clock and its own DRAM rate."""

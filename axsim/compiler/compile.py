@@ -6,7 +6,7 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from axsim.chip import Chip
+from axsim.chip import Chip, Mode
 from axsim.compiler.lower import Lowered, Operation, lower
 from axsim.compiler.memory import Placement, place
 from axsim.compiler.program import Program, Segment, Step
@@ -23,24 +23,24 @@ _LAYER = re.compile(r"layers\.(\d+)\.")
 def compile_graph(
     graph: Graph,
     chip: Chip,
-    groups: int,
+    mode: Mode,
     *,
     part: Part,
     float_matmul_on_conv: bool = False,
 ) -> Program:
-    """Compile ``graph``, which has storage dtypes, for ``groups`` resource groups of ``chip``.
+    """Compile ``graph``, which has storage dtypes, for an NPU mode of ``chip``.
 
     ``part`` says how weights are stored. Repeated layers become one segment that repeats.
     """
-    return compile_lowered(lower(graph, float_matmul_on_conv), chip, groups, part)
+    return compile_lowered(lower(graph, float_matmul_on_conv), chip, mode, part)
 
 
-def compile_lowered(lowered: Lowered, chip: Chip, groups: int, part: Part) -> Program:
+def compile_lowered(lowered: Lowered, chip: Chip, mode: Mode, part: Part) -> Program:
     """:func:`compile_graph` for a graph that was lowered before, which no chip has a part in."""
     graph = lowered.graph
     operations = lowered.operations
     npu = chip.npu
-    memory = chip.ocm_bytes * groups / npu.resource_groups
+    groups, memory = mode.groups, mode.ocm_bytes
     placement = place(graph, operations, memory * (1 - WEIGHT_SHARE), lowered.outputs)
     weights = [sum(stored_bytes(t, part) for t in op.weights) for op in operations]
     reserve = memory * WEIGHT_SHARE

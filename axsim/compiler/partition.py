@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property, lru_cache
 
-from axsim.chip import Chip
+from axsim.chip import Chip, Mode
 from axsim.compiler.compile import compile_lowered
 from axsim.compiler.lower import Lowered, lower
 from axsim.compiler.program import Program
@@ -20,7 +20,7 @@ from axsim.models.config import DecoderConfig, ModelConfig, ProjectorConfig, Vis
 from axsim.models.decoder import decoder_layer_graph, post_graph
 from axsim.models.internvit import vision_graph
 from axsim.quantization.schemes import DecoderScheme, Part, VisionDtype, VisionScheme, assign
-from axsim.workload import BuildSection, Workload
+from axsim.workload import Workload
 
 
 @dataclass(frozen=True)
@@ -31,9 +31,9 @@ class Deployment:
     chip: Chip
 
     @property
-    def groups(self) -> int:
-        """Resource groups in use."""
-        return groups_of(self.chip, self.workload.build)
+    def mode(self) -> Mode:
+        """The NPU mode in use."""
+        return self.chip.mode(self.workload.build.npu_mode or self.chip.default_mode)
 
     @cached_property
     def model(self) -> ModelConfig:
@@ -82,7 +82,7 @@ class Deployment:
         return self._compile(lowered, "decoder")
 
     def _compile(self, lowered: Lowered, part: Part) -> Subgraph:
-        program = compile_lowered(lowered, self.chip, self.groups, part)
+        program = compile_lowered(lowered, self.chip, self.mode, part)
         return Subgraph(lowered.graph, program)
 
     @cached_property
@@ -161,18 +161,3 @@ def _lower_layer(
 @lru_cache(maxsize=64)
 def _lower_post(decoder: DecoderConfig, scheme: DecoderScheme) -> Lowered:
     return lower(assign(post_graph(decoder), scheme))
-
-
-def groups_of(chip: Chip, build: BuildSection) -> int:
-    """Resource groups that the build uses on ``chip``.
-
-    Raises:
-        InputError: the chip has no such NPU mode.
-    """
-    from axsim.errors import InputError, Problem
-
-    mode = build.npu_mode or chip.default_mode
-    if mode not in chip.modes:
-        what = f"{chip.name} has no NPU mode {mode!r}"
-        raise InputError(Problem("", "build.npu_mode", what, ", ".join(chip.modes)))
-    return chip.modes[mode]

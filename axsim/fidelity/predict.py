@@ -153,13 +153,9 @@ def _compiler_cycles(row: Measurement, chip: Chip) -> float:
     if matmul is None:
         allowed = "matmul DTYPE ROWSxKxCOLUMNS"
         raise InputError(Problem("", "model", f"found {row.model!r}", allowed))
-    modes = {str(name): groups for name, groups in chip.modes.items()}
-    mode = (row.npu_mode or chip.default_mode).upper()
-    if mode not in modes:
-        what = f"{chip.name} has no NPU mode {mode!r}"
-        raise InputError(Problem("", "npu_mode", what, ", ".join(modes)))
+    mode = chip.mode((row.npu_mode or chip.default_mode).upper())
     nominal = chip.nominal()
-    program = compile_lowered(_lower_matmul(matmul), nominal, modes[mode], "decoder")
+    program = compile_lowered(_lower_matmul(matmul), nominal, mode, "decoder")
     return Npu().run(program).duration_us * nominal.calibrated.clock_mhz
 
 
