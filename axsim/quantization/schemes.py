@@ -142,8 +142,9 @@ def stored_bytes(tensor: Tensor, part: Part = "decoder", place: Place = "dram") 
     Sources: public measurements of real files: 17,360,392 bytes for the 15,728,640 S8 weights of a
     Qwen3-0.6B layer, 1.1037 each, and 1.0844 in a head; the vision file 1.104, inferred from its
     listed size. (A figure of 1.164 for layers in DRAM is that same file over another model's
-    parameters.) S4 0.57 to 0.60, bf16 and f16 as 32-bit words in DRAM: inferred from decode times. A factor below one row scale (4 bytes per output row)
-    plus the codes is impossible for rows shorter than 25 weights; the larger is used.
+    parameters.) S4 0.57 to 0.60, bf16 and f16 as 32-bit words in DRAM: inferred from decode times.
+    A factor below one row scale (4 bytes per output row) plus the codes is impossible for rows
+    shorter than 25 weights; the larger is used.
     """
     if tensor.kind not in ("weight", "constant") or tensor.dtype not in ("s8", "s4", "bf16", "f16"):
         return tensor.bytes
