@@ -75,7 +75,15 @@ def install(folder: Path) -> Measure:
     shutil.copytree(ROOT, source, ignore=ignored)
     start = time.perf_counter()
     subprocess.run([sys.executable, "-m", "venv", environment], check=True)
-    pip = [environment / "bin" / "python", "-m", "pip", "install", "-q", str(source)]
+    pip = [
+        environment / "bin" / "python",
+        "-m",
+        "pip",
+        "install",
+        "-q",
+        "--no-compile",
+        str(source),
+    ]
     subprocess.run(pip, check=True)
     wall = time.perf_counter() - start
     files = (path for path in (environment / "lib").rglob("*") if path.is_file())
