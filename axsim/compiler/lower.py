@@ -50,9 +50,14 @@ class Matmul:
 
 @dataclass
 class Operation:
-    """A step being built. ``reads`` and ``writes`` are tensors that live in on-chip memory or DRAM
-    (views resolved); ``weights`` come from DRAM as parameters."""
+    """A step being built; ``index`` is its place in program order.
 
+    ``reads`` and ``writes`` are tensors that live in on-chip memory or DRAM (views resolved);
+    ``vector_reads`` are those that only vector work reads; ``weights`` come from DRAM as
+    parameters; ``bits`` is the width of the vector work.
+    """
+
+    index: int
     label: str
     operator: str
     unit: Unit
@@ -122,7 +127,7 @@ class _Lowering:
             self._roots[output] = roots
         makers = [self._maker[root] for root in roots if root in self._maker]
         if makers:
-            max(makers, key=self._operations.index).nodes.append(node.name)
+            max(makers, key=lambda maker: maker.index).nodes.append(node.name)
         elif self._operations:
             self._operations[-1].nodes.append(node.name)
         else:
@@ -209,7 +214,7 @@ class _Lowering:
         return None if self._graph.tensors[result].kind == "output" else last
 
     def _new(self, node: Node, operator: str, unit: Unit) -> Operation:
-        operation = Operation(node.name, operator, unit, self._waiting)
+        operation = Operation(len(self._operations), node.name, operator, unit, self._waiting)
         self._waiting = []
         self._operations.append(operation)
         return operation

@@ -87,7 +87,7 @@ class Tiler:
         self._groups = groups
         self._clock = chip.calibrated.clock_mhz
         self._buffers = [size / groups for size in weight_buffers]
-        self._preloaded = preloaded / groups
+        self._preloaded = [preloaded / groups] * groups
         self._tasks: list[Task] = []
         self._stream: list[list[_WeightTile]] = [[] for _ in range(groups)]
         self._freed = [0] * groups
@@ -254,10 +254,11 @@ class Tiler:
             self._held[group] -= oldest.bytes
             self._freed[group] += 1
             deps = oldest.last_use
-        if self._preloaded > 0:
+        if self._preloaded[group] > 0:
             # Every group starts with the same share; it is used up in the order of the stream.
-            used = sum(tile.bytes for tile in stream)
-            size = max(0.0, min(size, used + size - self._preloaded))
+            have = min(size, self._preloaded[group])
+            self._preloaded[group] -= have
+            size -= have
             if size <= 1e-6:
                 return ()
         engine = self._units[group]["rd"][0]

@@ -62,7 +62,8 @@ def simulate(
     for index, task in enumerate(segment.tasks):
         queues[task.engine].append(index)
     tasks = segment.tasks
-    ended = [env.event() for _ in tasks]
+    ended = [False] * len(tasks)
+    awaited: dict[int, simpy.Event] = {}  # only tasks that somebody waits for need an event
     start, end = [0.0] * len(tasks), [0.0] * len(tasks)
     open_tasks = [0] * len(segment.steps)
     for task in tasks:
@@ -83,8 +84,10 @@ def simulate(
         for index in queue:
             task = tasks[index]
             for dependency in task.deps:
-                if not ended[dependency].processed:
-                    yield ended[dependency]
+                if not ended[dependency]:
+                    if dependency not in awaited:
+                        awaited[dependency] = env.event()
+                    yield awaited[dependency]
             start[index] = env.now
             if task.dram_cost_bytes:
                 yield dram.transfer(task.dram_cost_bytes)
@@ -94,7 +97,9 @@ def simulate(
             elif task.duration_us:
                 yield env.timeout(task.duration_us)
             end[index] = env.now
-            ended[index].succeed()
+            ended[index] = True
+            if index in awaited:
+                awaited[index].succeed()
             open_tasks[task.step] -= 1
             if not open_tasks[task.step]:
                 done[task.step] = True
