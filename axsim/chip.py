@@ -13,7 +13,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import ClassVar, Literal
+from typing import Annotated, ClassVar, Literal
 
 from pydantic import Field, NonNegativeFloat, PositiveFloat, PositiveInt, model_validator
 
@@ -21,6 +21,8 @@ from axsim.descriptor import NO_OVERRIDES, Overrides, Section, find, load
 from axsim.errors import Fault, InputError, Problem, checked
 
 NpuMode = Literal["NPU1", "NPU2", "NPU3"]
+
+MemoryShare = Annotated[float, Field(gt=0, le=1)]
 
 TOLERANCE = 0.01
 """Two ways of saying the same number may differ by this fraction (rounded data sheets)."""
@@ -52,9 +54,9 @@ class NpuSection(Section):
     generation: str = Field(description="name of the NPU generation")
     resource_groups: PositiveInt = Field(description="groups that the largest NPU mode joins")
     modes: dict[NpuMode, PositiveInt] = Field(
-        {}, description="resource groups of each NPU mode; 1, 2, … when not given"
+        {}, description="resource groups of each NPU mode; 1, 2, all when not given"
     )
-    mode_ocm: dict[NpuMode, PositiveFloat] = Field(
+    mode_ocm: dict[NpuMode, MemoryShare] = Field(
         {}, description="share of its groups' on-chip memory that an NPU mode has; 1 when not given"
     )
     conv_per_group: PositiveInt = Field(description="CONV units of a resource group")
@@ -201,7 +203,7 @@ class Chip(Section):
     """A chip descriptor; see the module's text."""
 
     REPLACES: ClassVar[dict[str, tuple[str, ...]]] = {
-        "npu.resource_groups": ("npu.modes",),
+        "npu.resource_groups": ("npu.modes", "npu.mode_ocm"),
         "npu.ocm_bytes": ("calibrated.ocm_bytes",),
         "calibrated.ocm_bytes": ("npu.ocm_bytes",),
         "npu.int8_tops": ("npu.conv.int8_macs_per_cycle",),
@@ -226,8 +228,12 @@ class Chip(Section):
         if self.npu.modes:
             return dict(self.npu.modes)
         groups = self.npu.resource_groups
-        counts: dict[NpuMode, int] = {"NPU1": 1, "NPU2": min(2, groups), "NPU3": groups}
-        return {mode: n for mode, n in counts.items() if n == 1 or n > counts["NPU1"]}
+        counts: dict[NpuMode, int] = {"NPU1": 1}
+        if groups > 1:
+            counts["NPU2"] = 2
+        if groups > 2:
+            counts["NPU3"] = groups
+        return counts
 
     @property
     def default_mode(self) -> NpuMode:
@@ -306,6 +312,10 @@ class Chip(Section):
         elif npu.ocm_bytes is not None and self.calibrated.ocm_bytes is not None:
             what = f"says {npu.ocm_bytes} bytes; a published size is not calibrated"
             yield Fault("npu.ocm_bytes", what, also=["calibrated.ocm_bytes"])
+        for mode in npu.mode_ocm:
+            if mode not in self.modes:
+                allowed = ", ".join(self.modes)
+                yield Fault(f"npu.mode_ocm.{mode}", "belongs to no mode", allowed)
         for mode, groups in npu.modes.items():
             if groups > npu.resource_groups:
                 what = f"joins {groups} groups, more than npu.resource_groups"
