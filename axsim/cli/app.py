@@ -7,7 +7,7 @@ from typing import Annotated, Any
 import typer
 from typer.core import TyperGroup
 
-from axsim.cli import chips, run, show, validate, workloads
+from axsim.cli import chips, import_, run, show, validate, workloads
 
 
 class Group(TyperGroup):
@@ -70,6 +70,11 @@ _command(
     "axsim run internvl2_1b --chip ax630c",
     "axsim run internvl2_1b --chip ax650n --variant 448-u16 --trace trace.json.gz",
     "axsim run mine.yaml --chip ax630c --timing-only --json - --set build.prefill_chunk=256",
+)
+_command(
+    import_.import_,
+    "import",
+    "axsim import InternVL2-1B -o mine.yaml",
 )
 _command(chips.chips, "chips", "axsim chips")
 _command(workloads.workloads, "workloads", "axsim workloads")

@@ -83,6 +83,28 @@ class Checkpoint:
             )
 
 
+def architecture(folder: str | Path) -> ModelConfig:
+    """The architecture in ``folder``/config.json; tensors are not looked at, except for whether a
+    head is stored apart from the embedding table.
+
+    Raises InputError when config.json is missing, broken, or describes an unknown architecture.
+    """
+    folder = Path(folder)
+    description = read_config(folder)
+    config = model_config(description, str(folder / "config.json"))
+    if (folder / _SINGLE).exists() or (folder / _INDEX).exists():
+        return _tying(config, description, _stored_in(folder))
+    if description.get("model_type") == "internvl_chat" and config.decoder is not None:
+        # OpenGVLab stores a head apart, whatever the inner configuration says.
+        return replace(config, decoder=replace(config.decoder, tie_word_embeddings=False))
+    return config
+
+
+def read_config(folder: str | Path) -> dict[str, Any]:
+    """``folder``/config.json as it stands; InputError when it cannot be read."""
+    return _json(Path(folder) / "config.json")
+
+
 def _json(path: Path) -> dict[str, Any]:
     try:
         value = json.loads(path.read_text(encoding="utf-8"))

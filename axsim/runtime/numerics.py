@@ -7,15 +7,17 @@ calibration of the same image size, and whole results where nothing that numbers
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from axsim.compiler.partition import Deployment, Subgraph
+from axsim.errors import InputError, Problem
 from axsim.graph.array import Array
 from axsim.graph.executor import Arithmetic
+from axsim.models.config import ModelConfig
 from axsim.models.weights import Weights, post_tensor
 from axsim.quantization.calibration import Calibration
 from axsim.quantization.integer_graph import Integer, IntegerWeights
@@ -316,14 +318,37 @@ def _numbers(deployment: Deployment, what: str) -> Key:
 
 
 def _open(folder: str | Path, deployments: Sequence[Deployment]) -> Weights:
-    from axsim.errors import InputError
     from axsim.models.checkpoint import Checkpoint
 
     checkpoint = Checkpoint(folder)
     for deployment in deployments:
-        if checkpoint.config != deployment.model:
-            raise InputError(
-                f"{folder} holds another architecture than the workload "
-                f"{deployment.workload.name}:\n  {checkpoint.config}\n  {deployment.model}"
-            )
+        check_architecture(folder, checkpoint.config, deployment)
     return checkpoint
+
+
+def check_architecture(folder: str | Path, found: ModelConfig, deployment: Deployment) -> None:
+    """InputError naming every field in which a checkpoint is not the deployed model."""
+    wanted = flat(deployment.model)
+    held = flat(found)
+    differing = [
+        Problem("", key, f"{folder} has {held.get(key)}, the workload {wanted.get(key)}")
+        for key in dict.fromkeys([*wanted, *held])
+        if held.get(key) != wanted.get(key)
+    ]
+    if differing:
+        name = deployment.workload.name
+        hint = Problem(
+            "", "", f"{folder} holds another model than {name}", f"axsim import {folder}"
+        )
+        raise InputError([*differing, hint])
+
+
+def flat(model: ModelConfig) -> dict[str, object]:
+    """The fields of an architecture by dotted key; a part that is missing is one None."""
+    found: dict[str, object] = {}
+    for part, fields in asdict(model).items():
+        if fields is None:
+            found[part] = None
+        else:
+            found |= {f"{part}.{key}": value for key, value in fields.items()}
+    return found

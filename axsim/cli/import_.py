@@ -1,0 +1,31 @@
+"""``axsim import``: a checkpoint's config.json as a workload file."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+
+def import_(
+    folder: Annotated[
+        Path, typer.Argument(metavar="DIR", help="A checkpoint folder with its config.json.")
+    ],
+    output: Annotated[
+        Path,
+        typer.Option("--output", "-o", metavar="FILE", help="The workload file; - is stdout."),
+    ] = Path("-"),
+) -> None:
+    """Write the workload of a checkpoint: its architecture, with a build and a request to edit.
+
+    Reads config.json of InternVL (as OpenGVLab and as Hugging Face publish it), Qwen2, Qwen3,
+    Llama and Phi. Weights are not needed.
+    """
+    from axsim.analysis.files import check_writable, whole_text
+    from axsim.importing import workload_text
+
+    check_writable(output)
+    text = workload_text(folder)
+    with whole_text(output) as file:
+        file.write(text)

@@ -1,0 +1,193 @@
+"""A checkpoint folder's config.json as a workload file, with comments that tell the source."""
+
+from __future__ import annotations
+
+from dataclasses import MISSING, asdict, fields
+from pathlib import Path
+from typing import Any
+
+from axsim.models.checkpoint import architecture, read_config
+from axsim.models.config import DecoderConfig, ModelConfig, ProjectorConfig, VisionConfig
+
+SMALL_IMAGE = 224
+"""Pixels along a side of the smaller package that the vendor builds beside the model's own size."""
+
+TEXT_TOKENS = 54
+KV_CACHE_LEN = 1023
+CHUNK_STEP = 64
+"""The vendor's packages take one prompt in one prefill call: 118 tokens in 128, 223 in 256, 310 in
+320. A multiple of 64 that holds the prompt gives all three."""
+
+
+def workload_text(folder: str | Path) -> str:
+    """YAML text of a workload for the model in ``folder``.
+
+    The architecture is that of config.json, every field that differs from the default written out;
+    build and request are those of the vendor's demonstrations, with a variant for each image size
+    and vision dtype, or for each weight dtype of a decoder alone.
+
+    Raises:
+        InputError: config.json is missing or broken, or describes an unknown architecture.
+    """
+    folder = Path(folder)
+    description = read_config(folder)
+    model = architecture(folder)
+    name = folder.resolve().name
+    kind = description.get("model_type")
+    sizes = _image_sizes(model, description)
+    lines = [
+        f"# Made by `axsim import` from config.json of {name} (model_type {kind}).",
+        f"name: {_text(name)}",
+        f"description: {_text(_what(model))}",
+        "",
+        "model:",
+    ]
+    for key, part in (
+        ("vision", model.vision),
+        ("projector", model.projector),
+        ("decoder", model.decoder),
+    ):
+        if part is not None:
+            lines += _section(key, part, _source(key, kind))
+    lines += ["", *_build(model, description), "", *_request(model, sizes), "", "variants:"]
+    lines += [f"  - {{name: {n}, set: {{{s}}}}}" for n, s in _variants(model, sizes, description)]
+    return "\n".join(lines) + "\n"
+
+
+def _what(model: ModelConfig) -> str:
+    if model.vision is None:
+        return "a text prompt"
+    return "one image and a question" if model.decoder else "one image"
+
+
+def _source(part: str, kind: object) -> str:
+    chat = kind == "internvl_chat"
+    if part == "vision":
+        return "vision_config of config.json"
+    if part == "projector":
+        return "config.json: pixel shuffle by downsample_ratio, LayerNorm, Linear, GELU, Linear"
+    inner = "llm_config" if chat else "text_config"
+    return f"{inner} of config.json" if kind in ("internvl_chat", "internvl") else "config.json"
+
+
+def _section(
+    key: str, part: VisionConfig | ProjectorConfig | DecoderConfig, source: str
+) -> list[str]:
+    lines = [f"{f'  {key}:':<32}# {source}"]
+    for field in fields(part):
+        value = getattr(part, field.name)
+        default = None if field.default is MISSING else field.default
+        always = field.default is MISSING or field.name in _ALWAYS
+        if value is None or (value == default and not always):
+            continue
+        if field.name == "rope_scaling":
+            inner = ", ".join(f"{k}: {_text(v)}" for k, v in asdict(value).items())
+            lines.append(f"    rope_scaling: {{{inner}}}")
+            continue
+        lines.append(_commented(f"    {field.name}: {_text(value)}", _MEANING.get(field.name, "")))
+    return lines
+
+
+def _image_sizes(model: ModelConfig, description: dict[str, Any]) -> list[int]:
+    """The model's own image size, and the vendor's smaller one where patches fit it."""
+    if model.vision is None:
+        return []
+    own = int(description.get("force_image_size") or model.vision.image_size)
+    block = model.projector.block if model.projector else 1
+    step = model.vision.patch_size * block
+    small = [SMALL_IMAGE] if own > SMALL_IMAGE and SMALL_IMAGE % step == 0 else []
+    return [*small, own]
+
+
+def _prompt(model: ModelConfig, size: int) -> int:
+    """Tokens of the default request with one image of ``size`` pixels."""
+    vision, projector = model.vision, model.projector
+    if vision is None or projector is None:
+        return 128
+    return TEXT_TOKENS + (vision.grid(size) // projector.block) ** 2
+
+
+def _chunk(model: ModelConfig, size: int) -> int:
+    return -(-_prompt(model, size) // CHUNK_STEP) * CHUNK_STEP
+
+
+def _kv(model: ModelConfig, description: dict[str, Any]) -> int:
+    inner = description.get("llm_config") or description.get("text_config") or description
+    longest = int(inner.get("max_position_embeddings") or KV_CACHE_LEN + 1)
+    return max(min(KV_CACHE_LEN, longest - 1), 1)
+
+
+def _build(model: ModelConfig, description: dict[str, Any]) -> list[str]:
+    lines = [_commented("build:", "as the vendor's demonstrations are built; edit freely")]
+    if model.vision is not None:
+        lines.append("  vision_dtype: u8")
+    if model.decoder is not None:
+        size = _image_sizes(model, description)[-1] if model.vision else 0
+        kv = _kv(model, description)
+        lines.append(f"  weight_dtype: {_weights(description)}")
+        lines.append(_commented(f"  prefill_chunk: {min(_chunk(model, size), kv)}", "whole prompt"))
+        lines.append(_commented(f"  kv_cache_len: {kv}", "tokens of prompt and answer"))
+    return lines
+
+
+def _weights(description: dict[str, Any]) -> str:
+    quantised = description.get("quantization_config") or {}
+    return "s4" if quantised.get("bits") == 4 else "s8"
+
+
+def _request(model: ModelConfig, sizes: list[int]) -> list[str]:
+    lines = ["request:"]
+    if sizes:
+        lines += ["  images: 1", f"  image_size: {sizes[-1]}"]
+    if model.decoder is not None:
+        if sizes:
+            comment = "chat template and a short question around the image"
+            lines.append(_commented(f"  text_tokens: {TEXT_TOKENS}", comment))
+        else:
+            lines.append(f"  prompt_tokens: {_prompt(model, 0)}")
+        lines.append("  new_tokens: 16")
+    return lines
+
+
+def _variants(
+    model: ModelConfig, sizes: list[int], description: dict[str, Any]
+) -> list[tuple[str, str]]:
+    if not sizes:
+        own = _weights(description)
+        return [(d, f"build.weight_dtype: {d}") for d in dict.fromkeys(["s8", own, "s4"])]
+    found = []
+    for size in sizes:
+        for dtype in ("u8", "u16"):
+            keys = f"request.image_size: {size}, build.vision_dtype: {dtype}"
+            if model.decoder is not None:
+                chunk = min(_chunk(model, size), _kv(model, description))
+                keys += f", build.prefill_chunk: {chunk}"
+            found.append((f"{size}-{dtype}", keys))
+    return found
+
+
+def _commented(line: str, comment: str) -> str:
+    return f"{line:<32}# {comment}" if comment else line
+
+
+def _text(value: object) -> str:
+    """A scalar as YAML reads it back."""
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    if isinstance(value, float):
+        text = repr(value)
+        return text if "." in text or "e" in text else f"{text}.0"
+    if isinstance(value, str):
+        plain = value[:1].isalpha() and all(c.isalnum() or c in "-_. " for c in value)
+        reserved = value.lower() in ("true", "false", "null")
+        return value if plain and not reserved else '"' + value.replace('"', '\\"') + '"'
+    return str(value)
+
+
+_ALWAYS = frozenset(
+    {"head_dim", "tie_word_embeddings", "rms_norm_eps", "rope_theta", "qkv_bias", "layer_norm_eps"}
+)
+_MEANING = {
+    "image_size": "position embeddings are interpolated for other sizes",
+    "tie_word_embeddings": "whether the head is the embedding table",
+}
