@@ -7,7 +7,7 @@ from typing import Annotated, Any
 import typer
 from typer.core import TyperGroup
 
-from axsim.cli import chips, import_, run, show, validate, workloads
+from axsim.cli import calibrate, chips, import_, run, show, validate, workloads
 
 
 class Group(TyperGroup):
@@ -89,4 +89,10 @@ _command(
     "validate",
     "axsim validate --plot accuracy.png",
     "axsim validate --ledger mine.csv --models mine.yaml --max-mape 6",
+)
+_command(
+    calibrate.calibrate,
+    "calibrate",
+    "axsim calibrate ax650n -o ax650n.yaml",
+    "axsim calibrate my_board.yaml --ledger mine.csv --cross-validate -o my_board.yaml",
 )

@@ -1,0 +1,173 @@
+"""``axsim calibrate``: fit a chip to measurements."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Optional
+
+import typer
+
+if TYPE_CHECKING:
+    from concurrent.futures import Executor
+
+    from axsim.fidelity.calibrate import Calibration, OnProgress
+
+MOST_WORKERS = 4
+"""Processes beyond this many would mostly import and wait: a dozen derivatives are shared out."""
+
+
+def calibrate(
+    chip: Annotated[str, typer.Argument(metavar="CHIP", help="A chip, by name or by file.")],
+    ledger: Annotated[
+        Optional[Path],  # noqa: UP045  (typer evaluates annotations on Python 3.10 as well)
+        typer.Option(metavar="FILE.csv", help="Measurements; the shipped ones by default."),
+    ] = None,
+    models: Annotated[
+        Optional[Path],  # noqa: UP045
+        typer.Option(metavar="FILE.yaml", help="Architectures beside the shipped ones."),
+    ] = None,
+    output: Annotated[
+        Optional[Path],  # noqa: UP045
+        typer.Option(
+            "--output",
+            "-o",
+            metavar="FILE.yaml",
+            help="Write the chip's file with the fitted values; - is stdout.",
+        ),
+    ] = None,
+    keep: Annotated[
+        list[str],
+        typer.Option(
+            metavar="NAME",
+            show_default=False,
+            help="Leave this calibrated parameter as it is; may be repeated.",
+        ),
+    ] = [],  # noqa: B006
+    cross_validate: Annotated[
+        bool,
+        typer.Option("--cross-validate", help="Also refit with one model left out at a time."),
+    ] = False,
+    json_path: Annotated[
+        Optional[Path],  # noqa: UP045
+        typer.Option("--json", metavar="FILE", help="Write the report as JSON; - is stdout."),
+    ] = None,
+    quiet: Annotated[
+        bool, typer.Option("--quiet", "-q", help="No tables and no progress bar.")
+    ] = False,
+) -> None:
+    """Fit a chip's calibrated block to the rows of a ledger, by weighted least squares.
+
+    Reports each parameter with its standard error, its plausible range and the rows that determine
+    it, and says which ones the rows leave open. Only the calibrated values of the chip's file are
+    replaced. The same rows give the same values.
+    """
+    from axsim.analysis.files import check_writable, whole_text, write_json
+    from axsim.chip import load_chip
+    from axsim.descriptor import find
+    from axsim.fidelity.calibrate import calibrate as fit
+    from axsim.fidelity.ledger import load_ledger, shipped_ledger
+    from axsim.fidelity.validate import architectures
+
+    for path in (output, json_path):
+        check_writable(path)
+    if str(output) == str(json_path) == "-":
+        raise typer.BadParameter("only one of --output and --json can be -")
+    quiet = quiet or "-" in (str(output), str(json_path))
+    source = find("chip", chip)
+    rows = load_ledger(ledger or shipped_ledger())
+    with _processes() as executor, _progress(quiet) as on_progress:
+        found = fit(
+            load_chip(source),
+            rows,
+            architectures(models),
+            keep=keep,
+            cross_validate=cross_validate,
+            executor=executor,
+            on_progress=on_progress,
+        )
+    if not quiet:
+        _show(found)
+    if output is not None:
+        text = _written(found, source)
+        with whole_text(output) as file:
+            file.write(text)
+    if json_path is not None:
+        write_json(found.to_dict(), json_path)
+
+
+def _written(calibration: Calibration, source: Path) -> str:
+    from axsim.analysis.calibration import error_text
+    from axsim.fidelity.chip_file import with_calibrated
+
+    parameters = calibration.parameters
+    values = {each.name: each.value for each in parameters}
+    notes = {each.name: error_text(each) for each in parameters}
+    return with_calibrated(source, values, notes)
+
+
+def _show(calibration: Calibration) -> None:
+    from axsim.analysis.calibration import (
+        accuracy_table,
+        kept_lines,
+        left_out_line,
+        left_out_table,
+        parameter_lines,
+        parameters_table,
+    )
+    from axsim.cli.console import console
+
+    out = console()
+    rows = len(calibration.validation.compared)
+    out.print(f"{calibration.chip.name}, fitted to {rows} rows\n")
+    out.print(parameters_table(calibration.parameters))
+    out.print("\nDetermined by (share of the squared sensitivities, by series of rows)")
+    for line in parameter_lines(calibration.parameters):
+        out.print(line)
+    out.print("\nNot fitted")
+    for line in kept_lines(calibration):
+        out.print(f"  {line}")
+    out.print("\nErrors of the fitted rows")
+    out.print(accuracy_table(calibration))
+    if calibration.left_out:
+        out.print("\nLeave one model out")
+        out.print(left_out_table(calibration.left_out))
+        out.print(left_out_line(calibration))
+
+
+@contextmanager
+def _processes() -> Iterator[Executor | None]:
+    """A pool of processes, or None on a single core."""
+    from concurrent.futures import ProcessPoolExecutor
+    from multiprocessing import get_context
+
+    workers = min(MOST_WORKERS, os.cpu_count() or 1)
+    if workers == 1:
+        yield None
+        return
+    with ProcessPoolExecutor(workers, get_context("spawn")) as executor:
+        yield executor
+
+
+@contextmanager
+def _progress(quiet: bool) -> Iterator[OnProgress]:
+    """A line that counts simulated ledgers, on a terminal."""
+    from rich.console import Console
+    from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
+
+    err = Console(stderr=True)
+    if quiet or not err.is_terminal:
+        yield lambda stage, count: None
+        return
+    columns = (SpinnerColumn(), TextColumn("{task.description}"), TimeElapsedColumn())
+    with Progress(*columns, console=err, transient=True) as bar:
+        task = bar.add_task("starting", total=None)
+
+        def advance(stage: str, count: int) -> None:
+            bar.update(task, advance=count)
+            done = int(bar.tasks[0].completed)
+            bar.update(task, description=f"{stage}: {done} simulations of the ledger")
+
+        yield advance

@@ -1,0 +1,50 @@
+"""Writing calibrated values into a chip's file; every other character of it stays."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from pathlib import Path
+
+from axsim.chip import Chip
+from axsim.descriptor import document
+from axsim.errors import InputError, Problem
+
+MARK = "calibrated:"
+
+
+def with_calibrated(source: Path, values: Mapping[str, float], notes: Mapping[str, str]) -> str:
+    """The text of the chip file ``source`` with the ``calibrated`` block's ``values`` replaced.
+
+    ``notes`` (``± 2 %``) stand behind the values as ``# calibrated: ± 2 %``, before a comment of
+    the author's own, where a value has its own line.
+
+    Raises:
+        InputError: ``source`` is no chip file, or a value is not written there as a plain number.
+    """
+    block = document(Chip, source).child("calibrated")
+    lines = source.read_text(encoding="utf-8").splitlines(keepends=True)
+    for name, value in values.items():
+        found = None if block is None else block.child(name)
+        number = 0 if found is None else int(found.origin.rpartition(":")[2])
+        pattern = rf"(?P<before>(?:^\s*|[{{,]\s*){name}\s*:\s+)(?P<value>[-+.0-9eE_]+)"
+        match = re.search(pattern, lines[number - 1]) if number else None
+        if match is None:
+            what = "is not written as a plain number, so that it cannot be replaced"
+            raise InputError(Problem(str(source), f"calibrated.{name}", what))
+        lines[number - 1] = _replaced(lines[number - 1], match, value, notes.get(name, ""))
+    return "".join(lines)
+
+
+def _replaced(line: str, match: re.Match[str], value: float, note: str) -> str:
+    rest = line[match.end() :]
+    text = f"{line[: match.start()]}{match['before']}{value:.6g}"
+    alone = re.fullmatch(r"[ \t]*(?:#[ \t]*(?P<comment>.*?))?[ \t]*(?P<end>\r?\n?)", rest)
+    if alone is None:
+        return text + rest
+    own = [part for part in re.split(r";\s*", alone["comment"] or "") if part]
+    comments = [part for part in own if not part.startswith(MARK)]
+    if note:
+        comments.insert(0, f"{MARK} {note}")
+    tail = f"  # {'; '.join(comments)}" if comments else ""
+    return text + tail + alone["end"]

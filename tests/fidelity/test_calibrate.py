@@ -1,0 +1,220 @@
+"""Calibration on ledgers whose answer is known: predictions of a chip with other values."""
+
+from __future__ import annotations
+
+import json
+import math
+import subprocess
+import sys
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+pytest.importorskip("scipy")
+
+from axsim.chip import load_chip
+from axsim.descriptor import find
+from axsim.errors import InputError
+from axsim.fidelity.calibrate import Calibration, calibrate
+from axsim.fidelity.chip_file import with_calibrated
+from axsim.fidelity.fit import NOISE, covariance, series, weights, with_parameters
+from axsim.fidelity.ledger import COLUMNS, Measurement, load_ledger, shipped_ledger
+from axsim.fidelity.plausible import PLAUSIBLE, plausible
+from axsim.fidelity.predict import compare, shipped_chips
+from axsim.fidelity.validate import architectures
+from tests.fidelity.rows import write
+
+CHIP = load_chip("ax630c")
+MODELS = architectures()
+BASE = Measurement("", "ax630c", "", "post_ms", 1.0, weight_dtype="s8")
+ROWS = tuple(
+    replace(BASE, id=str(index), **changes)  # type: ignore[arg-type]
+    for index, changes in enumerate(
+        [
+            {"model": "SmolLM2-135M", "metric": "post_ms"},
+            {"model": "SmolLM2-135M", "metric": "decode_layer_ms"},
+            {"model": "ERNIE-4.5-0.3B", "metric": "decode_layer_ms"},
+            {"model": "SmolLM2-360M", "metric": "ttft_ms"},
+            {"model": "DeiT-tiny-224", "metric": "vision_encode_ms", "image_size": 224},
+        ]
+    )
+)
+FREE = ("clock_mhz", "dram_efficiency")
+KEEP = tuple(
+    name
+    for name in type(CHIP.calibrated).model_fields
+    if getattr(CHIP.calibrated, name) and name not in FREE
+)
+TRUTH = with_parameters(CHIP, FREE, (760.0, 0.7))
+
+
+def measured(rows: tuple[Measurement, ...] = ROWS) -> tuple[Measurement, ...]:
+    """Rows with what the true chip takes."""
+    compared = compare(rows, MODELS, {"ax630c": TRUTH})
+    return tuple(replace(each.row, value=each.predicted) for each in compared)
+
+
+@pytest.fixture(scope="module")
+def found() -> Calibration:
+    return calibrate(CHIP, measured(), MODELS, keep=KEEP, cross_validate=True)
+
+
+def test_the_values_are_found(found) -> None:
+    assert [each.name for each in found.parameters] == list(FREE)
+    assert found.chip.calibrated.clock_mhz == pytest.approx(760, rel=0.01)
+    assert found.chip.calibrated.dram_efficiency == pytest.approx(0.7, rel=0.01)
+    assert found.validation.overall.mape < 0.005
+    for parameter in found.parameters:
+        assert parameter.error < 0.1
+        assert not parameter.flags
+        assert parameter.range.low < parameter.value < parameter.range.high
+    assert dict(found.kept) == dict.fromkeys(KEEP, "kept as it is")
+
+
+def test_what_determines_a_parameter(found) -> None:
+    clock, dram = found.parameters
+    assert "post_ms" in dram.determined_by[0][0] or "decode" in dram.determined_by[0][0]
+    assert "vision" in clock.determined_by[0][0] or "ttft" in clock.determined_by[0][0]
+    for parameter in found.parameters:
+        shares = [share for _, share in parameter.determined_by]
+        assert shares == sorted(shares, reverse=True)
+        assert sum(shares) <= 1 + 1e-9
+
+
+def test_each_model_is_left_out_once(found) -> None:
+    models = [fold.models for fold in found.left_out]
+    assert sorted(models) == sorted({row.model for row in ROWS})
+    assert found.cross_validation.mape < 0.03
+    assert len(found.cross_validation.rows) == len(ROWS)
+
+
+def test_models_of_one_architecture_are_left_out_together() -> None:
+    rows = (*ROWS[:2], replace(ROWS[1], id="a", model="Qwen2.5-0.5B"),
+            replace(ROWS[1], id="b", model="InternVL2-1B"))  # fmt: skip
+    result = calibrate(CHIP, measured(rows), MODELS, keep=KEEP, cross_validate=True)
+    assert [fold.models for fold in result.left_out] == [
+        "SmolLM2-135M",
+        "Qwen2.5-0.5B, InternVL2-1B",
+    ]
+
+
+def test_the_same_rows_give_the_same_values(found) -> None:
+    again = calibrate(CHIP, measured(), MODELS, keep=KEEP, cross_validate=True)
+    assert again == found
+    moved = with_parameters(CHIP, FREE, (800.0, 0.6))
+    other = calibrate(moved, measured(), MODELS, keep=KEEP)
+    assert other.chip.calibrated.clock_mhz == pytest.approx(
+        found.chip.calibrated.clock_mhz, rel=5e-3
+    )
+
+
+def test_a_parameter_that_no_row_depends_on_is_not_fitted() -> None:
+    keep = tuple(name for name in KEEP if name != "s4_elements_per_cycle")
+    result = calibrate(CHIP, measured(), MODELS, keep=keep)
+    assert ("s4_elements_per_cycle", "no row depends on it") in result.kept
+    assert result.chip.calibrated.s4_elements_per_cycle == CHIP.calibrated.s4_elements_per_cycle
+
+
+def test_what_the_rows_leave_open_is_flagged() -> None:
+    """Only heads: streams of weights, of which the clock is a small part."""
+    rows = tuple(replace(ROWS[0], id=name, model=name) for name in ("SmolLM2-135M", "Qwen3-0.6B"))
+    clock, dram = calibrate(CHIP, measured(rows), MODELS, keep=KEEP).parameters
+    assert "the rows do not determine it" in clock.flags
+    assert "the rows do not determine it" not in dram.flags
+
+
+def test_bad_requests() -> None:
+    with pytest.raises(InputError, match=r"no rows of ax630c.*ax650n"):
+        calibrate(CHIP, [replace(BASE, chip="ax650n")], MODELS)
+    with pytest.raises(InputError, match=r"no calibrated parameter 'clock'.*clock_mhz"):
+        calibrate(CHIP, ROWS, MODELS, keep=["clock"])
+    with pytest.raises(InputError, match="cannot determine"):
+        calibrate(CHIP, measured(ROWS[:1]), MODELS, keep=KEEP)
+    with pytest.raises(InputError, match="unknown model 'Nothing'"):
+        calibrate(CHIP, [replace(BASE, model="Nothing")], MODELS)
+
+
+def test_a_series_weighs_as_much_as_a_single_row() -> None:
+    rows = load_ledger(shipped_ledger())
+    squares: dict[object, float] = {}
+    for row, weight in zip(rows, weights(rows), strict=True):
+        squares[series(row)] = squares.get(series(row), 0) + weight**2
+    for key, total in squares.items():
+        assert total == pytest.approx(0.25 if key[0] == "compiler_cycles" else 1.0)
+
+
+def test_covariance_of_a_known_problem() -> None:
+    slopes = np.array([[1.0, 0.0], [1.0, 0.0], [0.0, 2.0], [0.0, 2.0]])
+    residuals = np.array([0.1, -0.1, 0.1, -0.1])
+    found = covariance(slopes, residuals, np.ones(4))
+    variance = 0.04 / 2
+    assert variance > NOISE**2
+    assert found == pytest.approx(np.diag([variance / 2, variance / 8]))
+    assert np.isinf(covariance(np.array([[1.0, 1.0], [2.0, 2.0]]), np.ones(2), np.ones(2))).all()
+
+
+@pytest.mark.parametrize("chip", shipped_chips().values(), ids=lambda chip: chip.name)
+def test_every_calibrated_parameter_has_a_range_that_holds_it(chip) -> None:
+    for name in type(chip.calibrated).model_fields:
+        value = getattr(chip.calibrated, name)
+        if value is not None:
+            assert name in PLAUSIBLE or name == "clock_mhz"
+            bounds = plausible(chip, name)
+            assert 0 < bounds.low < bounds.high
+            assert math.isfinite(bounds.high)
+
+
+def test_writing_keeps_everything_but_the_values(tmp_path) -> None:
+    source = find("chip", "ax630c")
+    text = with_calibrated(source, {"clock_mhz": 777.5}, {"clock_mhz": "± 2 %"})
+    assert "  clock_mhz: 777.5  # calibrated: ± 2 %" in text
+    before, after = source.read_text().splitlines(), text.splitlines()
+    assert sum(a != b for a, b in zip(before, after, strict=True)) == 1
+    path = tmp_path / "mine.yaml"
+    path.write_text(text)
+    assert load_chip(path).calibrated.clock_mhz == 777.5
+    again = with_calibrated(path, {"clock_mhz": 778.0}, {"clock_mhz": "± 3 %"})
+    assert again == text.replace("777.5", "778").replace("± 2 %", "± 3 %")
+
+
+def test_writing_keeps_an_authors_comment_and_other_styles(tmp_path) -> None:
+    lines = find("chip", "ax630c").read_text().split("calibrated:\n")
+    values = CHIP.calibrated.model_dump(exclude_none=True)
+    rest = ", ".join(f"{k}: {v}" for k, v in values.items() if k != "clock_mhz")
+    path = tmp_path / "flow.yaml"
+    path.write_text(f"{lines[0]}calibrated: {{clock_mhz: 700, {rest}}}  # by hand\n")
+    text = with_calibrated(path, {"clock_mhz": 710.0}, {"clock_mhz": "± 1 %"})
+    assert "{clock_mhz: 710, dram" in text
+    assert text.endswith("}  # by hand\n")
+    block = "".join(f"  {k}: {v}  # mine\n" for k, v in values.items())
+    path.write_text(f"{lines[0]}calibrated:\n{block}")
+    text = with_calibrated(path, {"clock_mhz": 710.0}, {"clock_mhz": "± 1 %"})
+    assert "  clock_mhz: 710  # calibrated: ± 1 %; mine\n" in text
+
+
+def test_command(tmp_path) -> None:
+    def cell(value: object) -> str:
+        return "" if value is None else str(value)
+
+    rows = [{name: cell(getattr(row, name)) for name in COLUMNS} for row in measured()]
+    ledger = write(tmp_path / "l.csv", rows)
+    command = [sys.executable, "-c", "from axsim.cli import main; main()", "calibrate", "ax630c"]
+    command += ["--ledger", str(ledger), "-o", "out.yaml", "--json", "out.json"]
+    for name in KEEP:
+        command += ["--keep", name]
+    done = subprocess.run(command, capture_output=True, text=True, cwd=tmp_path, check=False)
+    assert done.returncode == 0, done.stderr
+    assert max(map(len, done.stdout.splitlines())) <= 80
+    for text in ("clock_mhz", "standard", "Not fitted", "MAPE"):
+        assert text in done.stdout
+    chip = load_chip(tmp_path / "out.yaml")
+    assert chip.calibrated.clock_mhz == pytest.approx(760, rel=0.01)
+    report = json.loads((tmp_path / "out.json").read_text())
+    assert report["parameters"][0]["value"] == chip.calibrated.clock_mhz
+    missing = subprocess.run(
+        [*command[:4], "ax1", "-o", str(Path("/nowhere/x.yaml"))],
+        capture_output=True, text=True, cwd=tmp_path, check=False,
+    )  # fmt: skip
+    assert missing.returncode == 2
