@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from axsim.chip import Chip, Mode
@@ -57,7 +57,7 @@ def compile_lowered(lowered: Lowered, chip: Chip, mode: Mode, part: Part) -> Pro
         key = (
             preloaded,
             following,
-            *(_key(operations[i], traffic[i], buffers[i]) for i in chosen),
+            *_key(operations[piece.start : piece.stop], traffic, buffers, piece.start),
         )
         segment = known.get(key)
         if segment is None:
@@ -129,27 +129,35 @@ def _traffic(lowered: Lowered, placement: Placement, weights: Sequence[float]) -
     return result
 
 
-def _key(operation: Operation, traffic: Traffic, buffer: float) -> tuple[object, ...]:
-    """Everything about an operation that its tasks depend on."""
-    names = tuple(_LAYER.sub("", name) for name in (*operation.reads, "", *operation.writes))
-    return (
-        _LAYER.sub("", operation.label),
-        operation.matmul,
-        operation.unit,
-        operation.vector_ops,
-        operation.transcendentals,
-        operation.bits,
-        names,
-        traffic,
-        buffer,
-    )
+def _key(
+    operations: Sequence[Operation],
+    traffic: Sequence[Traffic],
+    buffers: Sequence[float],
+    start: int,
+) -> Iterator[tuple[object, ...]]:
+    """Everything about a segment's operations, the first of which is number ``start``, that its
+    tasks depend on. What is read from earlier segments is there from the beginning."""
+    made: dict[str, int] = {}
+    for index, operation in enumerate(operations):
+        yield (
+            _LAYER.sub("", operation.label),
+            operation.operator,
+            operation.matmul,
+            operation.unit,
+            operation.vector_ops,
+            operation.transcendentals,
+            operation.bits,
+            tuple(made[name] for name in operation.reads if name in made),
+            traffic[start + index],
+            buffers[start + index],
+        )
+        made.update(dict.fromkeys(operation.writes, index))
 
 
 def _step(operation: Operation) -> Step:
     return Step(
         _LAYER.sub("", operation.label),
         operation.operator,
-        len(operation.nodes),
         operation.macs,
         operation.vector_ops + operation.transcendentals,
     )

@@ -129,7 +129,8 @@ class _Lowering:
         if makers:
             max(makers, key=lambda maker: maker.index).nodes.append(node.name)
         elif self._operations:
-            self._operations[-1].nodes.append(node.name)
+            # It needs no result, and whatever reads it may be part of any operation.
+            self._operations[0].nodes.append(node.name)
         else:
             self._waiting.append(node.name)
 

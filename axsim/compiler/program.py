@@ -8,7 +8,6 @@ Durations are microseconds, sizes are bytes.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from functools import cached_property
 from typing import Literal, NamedTuple
 
 EngineKind = Literal["conv", "teng", "sdma"]
@@ -47,13 +46,12 @@ class Task(NamedTuple):
 class Step:
     """One fused operator of a segment.
 
-    ``operator`` is its class for reports (``matmul``, ``attention``, ``softmax``, …); ``label`` is
-    the first node's name without the layer; ``nodes`` counts the graph nodes that it executes.
+    ``operator`` is its class for reports (``projection``, ``attention matmul``, ``softmax``, …);
+    ``label`` is the first computing node's name without the layer.
     """
 
     label: str
     operator: str
-    nodes: int
     macs: int
     vector_ops: int
 
@@ -70,15 +68,6 @@ class Segment:
     steps: tuple[Step, ...]
     tasks: tuple[Task, ...]
     ocm_bytes: tuple[float, ...]
-
-    @cached_property
-    def last_task(self) -> tuple[int, ...]:
-        """For each step, the index of the last compute task in program order."""
-        last = [-1] * len(self.steps)
-        for index, task in enumerate(self.tasks):
-            if task.kind == "compute":
-                last[task.step] = index
-        return tuple(last)
 
 
 @dataclass(frozen=True, eq=False)
