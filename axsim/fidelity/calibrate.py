@@ -14,8 +14,8 @@ import numpy as np
 from axsim.chip import Chip
 from axsim.diagnosis import nearest
 from axsim.errors import InputError, Problem
-from axsim.fidelity.fit import Floats, LedgerFit, covariance, series, weights, with_parameters
-from axsim.fidelity.ledger import Measurement
+from axsim.fidelity.fit import Floats, LedgerFit, covariance, weights, with_parameters
+from axsim.fidelity.ledger import Measurement, series
 from axsim.fidelity.plausible import Plausible, plausible
 from axsim.fidelity.predict import Compared, compare
 from axsim.fidelity.validate import Accuracy, Validation
@@ -215,6 +215,9 @@ def _start(chip: Chip, problem: LedgerFit) -> Floats:
 
 
 def _rounded(problem: LedgerFit, x: Floats) -> Chip:
+    """The chip with ``x`` in few digits, and on a bound where ``x`` all but lies there."""
+    x = np.where(x - problem.low < AT_BOUND, problem.low, x)
+    x = np.where(problem.high - x < AT_BOUND, problem.high, x)
     values = [float(f"{value:.{DIGITS}g}") for value in np.exp(x)]
     return with_parameters(problem.chip_at(x), problem.names, values)
 
@@ -223,7 +226,7 @@ def _parameters(
     chip: Chip, fitted: Chip, problem: LedgerFit, x: Floats, weight: Floats
 ) -> tuple[Parameter, ...]:
     slopes, ratios = problem.slopes(x), problem.ratios(x)
-    bound = (x - problem.low < AT_BOUND) | (problem.high - x < AT_BOUND)
+    bound = np.minimum(x - problem.low, problem.high - x) < AT_BOUND
     # A parameter that its bound holds is not free: the others' errors are those without it.
     free = np.flatnonzero(~bound)
     spread = covariance(slopes[:, free], ratios, weight)

@@ -16,7 +16,7 @@ import numpy.typing as npt
 
 from axsim.chip import Chip
 from axsim.errors import InputError, Problem
-from axsim.fidelity.ledger import Matmul, Measurement
+from axsim.fidelity.ledger import Measurement, series
 from axsim.fidelity.predict import compare
 from axsim.models.config import ModelConfig
 
@@ -32,18 +32,6 @@ NOISE = 0.03
 sources are 2 to 7 % apart. It sets what a parameter's plausible range weighs beside the rows."""
 MARGIN = 1e-3
 """Relative distance that a start value keeps from the bounds."""
-
-
-def series(row: Measurement) -> tuple[object, ...]:
-    """Rows of equal series differ in lengths only: they repeat one configuration's errors."""
-    matmul = Matmul.parse(row.model) if row.metric == "compiler_cycles" else None
-    if matmul is not None:
-        longer = "x" if matmul.rows > matmul.columns else "y"
-        return (row.metric, f"matmul {matmul.dtype}", row.npu_mode, f"long {longer}")
-    size = f"{row.image_size} px" if row.image_size else None
-    dtype = row.vision_dtype if row.metric == "vision_encode_ms" else row.weight_dtype
-    flag = "conv" if row.float_matmul_on_conv else None
-    return (row.metric, row.model, size, dtype, row.npu_mode, flag)
 
 
 def weights(rows: Sequence[Measurement]) -> Floats:

@@ -78,6 +78,18 @@ class Matmul:
         return cls(found[1], int(found[2]), int(found[3]), int(found[4]))
 
 
+def series(row: Measurement) -> tuple[object, ...]:
+    """Rows of equal series differ in lengths only: they repeat one configuration's errors."""
+    matmul = Matmul.parse(row.model) if row.metric == "compiler_cycles" else None
+    if matmul is not None:
+        longer = "x" if matmul.rows > matmul.columns else "y"
+        return (row.metric, f"matmul {matmul.dtype}", row.npu_mode, f"long {longer}")
+    size = f"{row.image_size} px" if row.image_size else None
+    dtype = row.vision_dtype if row.metric == "vision_encode_ms" else row.weight_dtype
+    flag = "conv" if row.float_matmul_on_conv else None
+    return (row.metric, row.model, size, dtype, row.npu_mode, flag)
+
+
 def shipped_ledger() -> Path:
     """The ledger that comes with axsim."""
     return data_folder("measurements") / "published.csv"

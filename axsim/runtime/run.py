@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from axsim.chip import Chip, load_chip
 from axsim.compiler.partition import Deployment
 from axsim.descriptor import NO_OVERRIDES, Overrides, override, split_overrides
+from axsim.fidelity.intervals import shipped_intervals
 from axsim.machine.npu import Npu
 from axsim.runtime.published import Published, shipped_ledger_of
 from axsim.runtime.results import (
@@ -29,11 +30,6 @@ Intervals = Callable[[Chip, MetricName], "Interval | None"]
 """The interval of a metric's predictions on a chip, or None when nothing is known about it."""
 
 
-def no_intervals(chip: Chip, metric: MetricName) -> Interval | None:
-    """Predictions without intervals."""
-    return None
-
-
 def run(
     workload: Workload | str | Path,
     chip: Chip | str | Path,
@@ -43,7 +39,7 @@ def run(
     timing_only: bool = False,
     seed: int | None = None,
     checkpoint: str | Path | None = None,
-    intervals: Intervals = no_intervals,
+    intervals: Intervals = shipped_intervals,
     on_progress: OnProgress | None = None,
 ) -> RunResult:
     """Simulate a workload on a chip: what ``axsim run`` shows, as objects.
@@ -52,7 +48,9 @@ def run(
     ``variants`` chooses among the workload's; all by default. ``overrides`` replace dotted keys,
     those of the chip with the prefix ``chip.``. ``timing_only`` leaves the kernels out: the same
     timeline without numeric results. ``seed`` replaces ``request.seed``. Weights come from the
-    folder ``checkpoint``, else they are synthetic. ``on_progress`` is told how far the kernels are.
+    folder ``checkpoint``, else they are synthetic. ``intervals`` gives the predictions' intervals;
+    by default they follow from how well the ledger's rows are predicted. ``on_progress`` is told
+    how far the kernels are.
 
     >>> result = axsim.run("internvl2_1b", chip="ax630c", timing_only=True)
     >>> result["448-u8"].ttft_ms.value
@@ -76,7 +74,7 @@ def time_run(
     variants: Sequence[str] | None = None,
     overrides: Overrides = NO_OVERRIDES,
     seed: int | None = None,
-    intervals: Intervals = no_intervals,
+    intervals: Intervals = shipped_intervals,
 ) -> RunResult:
     """:func:`run` without the kernels."""
     chip_keys, keys = split_overrides(overrides, "chip")

@@ -19,8 +19,8 @@ from axsim.descriptor import find
 from axsim.errors import InputError
 from axsim.fidelity.calibrate import Calibration, calibrate
 from axsim.fidelity.chip_file import with_calibrated
-from axsim.fidelity.fit import NOISE, covariance, series, weights, with_parameters
-from axsim.fidelity.ledger import COLUMNS, Measurement, load_ledger, shipped_ledger
+from axsim.fidelity.fit import NOISE, covariance, weights, with_parameters
+from axsim.fidelity.ledger import COLUMNS, Measurement, load_ledger, series, shipped_ledger
 from axsim.fidelity.plausible import PLAUSIBLE, plausible
 from axsim.fidelity.predict import compare, shipped_chips
 from axsim.fidelity.validate import architectures
