@@ -82,12 +82,22 @@ def notes(result: RunResult) -> list[str]:
     lines = []
     if any(each.ttft_ms for each in result):
         lines.append("¹ the vendor's convention: all prefill chunks and the first post, no vision")
+    others = _other_models(result)
+    if others:
+        lines.append(f"measured TTFT and decode speed: {', '.join(others)}, the same decoder")
     if not result.timing_only:
         lines.append("² cosine similarity of the deployed arithmetic to float32")
         if any(each.numerics is None or each.numerics.synthetic for each in result):
             lines[-1] += " on synthetic weights:"
             lines.append("  it shows what the arithmetic loses, not a trained model's accuracy")
     return lines
+
+
+def _other_models(result: RunResult) -> list[str]:
+    """Models whose measured decoder stands in for the workload's own."""
+    found = [each.measured for v in result for each in (v.ttft_ms, v.decode_tokens_per_s) if each]
+    names = [name for measured in found if measured for name in measured.models]
+    return [name for name in dict.fromkeys(names) if name != result.workload]
 
 
 def tokens_lines(result: RunResult) -> list[str]:
