@@ -7,7 +7,7 @@ from typing import Annotated, Any
 import typer
 from typer.core import TyperGroup
 
-from axsim.cli import calibrate, chips, import_, run, show, validate, workloads
+from axsim.cli import calibrate, chips, explain, import_, run, show, validate, workloads
 
 
 class Group(TyperGroup):
@@ -95,4 +95,10 @@ _command(
     "calibrate",
     "axsim calibrate ax650n -o ax650n.yaml",
     "axsim calibrate my_board.yaml --ledger mine.csv --cross-validate -o my_board.yaml",
+)
+_command(
+    explain.explain,
+    "explain",
+    "axsim explain internvl2_1b --chip ax650n --variant 448-u16",
+    "axsim explain qwen3_0_6b --chip ax630c",
 )

@@ -1,0 +1,58 @@
+"""``axsim explain``: why it takes so long, and what would help."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Optional
+
+import typer
+
+from axsim.cli.options import ChipName, Settings
+
+
+def explain(
+    workload: Annotated[
+        str, typer.Argument(metavar="WORKLOAD", help="A workload, by name or by file.")
+    ],
+    chip: ChipName,
+    variant: Annotated[
+        list[str],
+        typer.Option(
+            metavar="NAME",
+            show_default=False,
+            help="Explain this variant in place of the first one; may be repeated.",
+        ),
+    ] = [],  # noqa: B006
+    settings: Settings = [],  # noqa: B006
+    json_path: Annotated[
+        Optional[Path],  # noqa: UP045  (typer evaluates annotations on Python 3.10 as well)
+        typer.Option("--json", metavar="FILE", help="Write the explanations as JSON; - is stdout."),
+    ] = None,
+) -> None:
+    """Tell the critical path to the first token and of a decode step, and what would shorten them.
+
+    The path says which engine, DRAM or the host each stage waits for. Each change of the build or
+    of the chip is simulated by itself, and the three with the largest gains are told.
+    """
+    from axsim.analysis.explanation import explain as explained
+    from axsim.analysis.files import check_writable, write_json
+    from axsim.analysis.words import lines
+    from axsim.descriptor import parse_overrides
+    from axsim.runtime.run import time_run
+
+    check_writable(json_path)
+    overrides = parse_overrides(settings)
+    result = time_run(workload, chip, variants=variant or None, overrides=overrides)
+    chosen = list(result) if variant else [result[0]]
+    found = [explained(each) for each in chosen]
+    if str(json_path) != "-":
+        for index, explanation in enumerate(found):
+            if index:
+                typer.echo()
+            for line in lines(explanation):
+                typer.echo(line)
+        others = [each.name for each in result if each not in chosen]
+        if others:
+            typer.echo(f"\nOther variants (--variant): {', '.join(others)}")
+    if json_path is not None:
+        write_json({"explanations": [each.to_dict() for each in found]}, json_path)
