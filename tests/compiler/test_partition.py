@@ -1,0 +1,66 @@
+"""Deployed subgraphs and what they occupy, against the published package of InternVL2-1B."""
+
+from __future__ import annotations
+
+import pytest
+
+from axsim.chip import load_chip
+from axsim.compiler.partition import Deployment
+from axsim.workload import load_workload
+from tests.runtime.tiny import DECODER, VLM, workload
+from tests.runtime.tiny import VISION as TOWER
+
+AX650N = load_chip("ax650n")
+MIB = 1 << 20
+
+
+def test_sizes_of_the_published_files() -> None:
+    """INTERNVL2.md 2.6: vision 325, embeddings 259, a decoder layer 16, post 141 (MiB)."""
+    memory = Deployment(load_workload("internvl2_1b", variant="224-u8"), AX650N).memory
+    assert memory.weights["vision"] == pytest.approx(325 * MIB, rel=0.05)
+    assert memory.embedding == pytest.approx(259 * MIB, rel=0.05)
+    assert memory.weights["layers"] / 24 == pytest.approx(16 * MIB, rel=0.05)
+    assert memory.weights["post"] == pytest.approx(141 * MIB, rel=0.05)
+    assert memory.kv_cache == 24 * 2 * 1023 * 128 * 2
+    assert memory.total == (
+        sum(memory.weights.values()) + memory.kv_cache + memory.activations + memory.embedding
+    )
+    assert memory.fits
+
+
+def test_a_model_larger_than_the_memory_does_not_fit() -> None:
+    small = load_chip("ax650n", {"dram.capacity_bytes": 700 * MIB})
+    assert not Deployment(load_workload("internvl2_1b", variant="224-u8"), small).memory.fits
+
+
+def test_the_groups_of_a_decoder_layer() -> None:
+    deployment = Deployment(workload(), AX650N)  # 20 tokens in chunks of 8, a cache of 40
+    assert [each.graph.name for each in deployment.prefill] == [
+        "prefill_n8_h0",
+        "prefill_n8_h8",
+        "prefill_n8_h16",
+    ]
+    assert deployment.decode.graph.name == "decode_n1_h40"
+    assert deployment.post.graph.name == "post"
+    assert deployment.vision is not None
+    assert deployment.vision.graph.tensors["input"].shape == (1, 56, 56, 3)
+    assert deployment.decode is deployment.decode  # compiled once
+
+
+def test_parts_that_a_model_lacks() -> None:
+    from axsim.models.config import ModelConfig
+
+    text = Deployment(workload(ModelConfig(DECODER), prompt_tokens=8), AX650N)
+    assert text.vision is None
+    assert text.memory.weights["vision"] == 0
+    tower = Deployment(workload(ModelConfig(None, TOWER, VLM.projector)), AX650N)
+    assert tower.prefill == ()
+    assert (tower.memory.kv_cache, tower.memory.embedding) == (0, 0)
+    assert set(tower.memory.weights) == {"vision"}
+
+
+def test_the_mode_of_the_build_or_the_largest() -> None:
+    assert Deployment(workload(), AX650N).mode.groups == 3
+    one = Deployment(workload(build={"npu_mode": "NPU1"}), AX650N)
+    assert one.mode.groups == 1
+    assert len(one.decode.program.engines) == 5

@@ -1,0 +1,238 @@
+"""Tiling: engines, bytes conserved over tiles and groups, double buffering, prefetch."""
+
+from __future__ import annotations
+
+from collections import Counter
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from axsim.chip import Chip, load_chip
+from axsim.compiler.program import Task
+from axsim.compiler.tile import FUSED_TILES, MAX_TILES, TILE_BYTES, Tiler, Traffic, engines
+from tests.compiler.small import by_label, chips, layer
+
+AX650N = load_chip("ax650n")
+OPERATIONS = by_label(layer(cached=16))
+PLAIN = OPERATIONS["attn.q_proj"]  # a projection without vector work
+FUSED = OPERATIONS["mlp.gate_proj"]  # one whose results go through SiLU
+VECTOR = OPERATIONS["post_attention_layernorm"]
+MIB = 1 << 20
+
+
+def tiled(
+    traffic: Traffic,
+    operation=PLAIN,  # type: ignore[no-untyped-def]
+    groups: int = 1,
+    buffer: float = 8 * MIB,
+    chip: Chip = AX650N,
+) -> tuple[Task, ...]:
+    tiler = Tiler(chip, groups, [buffer])
+    tiler.emit(0, operation, traffic)
+    return tiler.finish(0)
+
+
+def moved(tasks: tuple[Task, ...]) -> dict[str, float]:
+    total: Counter[str] = Counter()
+    for task in tasks:
+        total[task.kind] += task.dram_bytes
+    return {kind: size for kind, size in total.items() if size}
+
+
+def of(tasks: tuple[Task, ...], *kinds: str) -> list[Task]:
+    return [task for task in tasks if task.kind in kinds]
+
+
+def test_engines_are_named_as_in_the_vendors_traces() -> None:
+    # conv0, conv1, teng2, cv3, sdma4; a channel has a queue for reads and one for writes
+    one = ["conv0", "conv1", "teng2", "sdma4.rd", "sdma4.wr"]
+    assert [each.name for each in engines(AX650N, 1)] == one
+    assert [each.name for each in engines(load_chip("ax630c"), 1)] == [
+        "conv0", "teng1", "sdma3.rd", "sdma3.wr",
+    ]  # fmt: skip
+    three = engines(AX650N, 3)
+    assert [each.name for each in three[5:10]] == [
+        "conv5",
+        "conv6",
+        "teng7",
+        "sdma9.rd",
+        "sdma9.wr",
+    ]
+    assert len({each.name for each in three}) == len(three) == 15
+    assert Counter(each.kind for each in three) == {"conv": 6, "teng": 3, "sdma": 6}
+    assert Counter(each.group for each in three) == {0: 5, 1: 5, 2: 5}
+
+
+@pytest.mark.parametrize("groups", [1, 2, 3])
+def test_work_is_shared_evenly_by_groups_and_units(groups: int) -> None:
+    tasks = tiled(Traffic(weights=6 * MIB), groups=groups)
+    busy: Counter[str] = Counter()
+    read: Counter[str] = Counter()
+    names = [each.name for each in engines(AX650N, groups)]
+    for task in tasks:
+        busy[names[task.engine]] += task.duration_us
+        read[names[task.engine]] += task.dram_bytes
+    conv = [busy[name] for name in names if name.startswith("conv")]
+    assert len(conv) == 2 * groups
+    assert conv == pytest.approx([conv[0]] * len(conv))
+    loads = [read[name] for name in names if name.endswith(".rd")]
+    assert loads == pytest.approx([6 * MIB / groups] * groups)
+
+
+def test_weights_come_in_tiles_of_half_a_mebibyte() -> None:
+    loads = of(tiled(Traffic(weights=4 * MIB)), "ld:param")
+    assert [task.dram_bytes for task in loads] == [TILE_BYTES] * 8
+    shared = of(tiled(Traffic(weights=4 * MIB), groups=2), "ld:param")
+    assert [task.dram_bytes for task in shared] == [TILE_BYTES] * 8
+    assert Counter(task.engine for task in shared) == {3: 4, 8: 4}
+
+
+def test_a_small_buffer_makes_small_tiles_but_not_endlessly_many() -> None:
+    loads = of(tiled(Traffic(weights=4 * MIB), buffer=MIB), "ld:param")
+    assert [task.dram_bytes for task in loads] == [MIB / 4] * 16
+    assert len(of(tiled(Traffic(weights=4 * MIB), buffer=1000), "ld:param")) == MAX_TILES
+
+
+def test_tiles_compute_as_long_together_as_the_whole() -> None:
+    few = of(tiled(Traffic(weights=MIB)), "compute")
+    many = of(tiled(Traffic(weights=8 * MIB)), "compute")
+    assert len(few) == 2 * 2
+    assert len(many) == 2 * 16
+    total = [sum(task.duration_us for task in tasks) for tasks in (few, many)]
+    assert total[0] == pytest.approx(total[1])
+
+
+def test_an_operator_is_issued_once_on_each_unit() -> None:
+    slow = load_chip("ax650n", {"npu.step_us": 100})
+    tasks = of(tiled(Traffic(weights=4 * MIB), chip=slow), "compute")
+    assert [task.duration_us > 100 for task in tasks] == [True, True] + [False] * 14
+
+
+def test_inputs_are_loaded_two_tiles_ahead() -> None:
+    tasks = tiled(Traffic(inputs=4 * MIB), operation=VECTOR)
+    loads = [index for index, task in enumerate(tasks) if task.kind == "ld:input"]
+    computes = [index for index, task in enumerate(tasks) if task.kind == "compute"]
+    assert len(loads) == len(computes) == 8
+    assert [tasks[index].deps for index in loads[:2]] == [(), ()]
+    assert [tasks[index].deps for index in loads[2:]] == [(each,) for each in computes[:-2]]
+    assert [tasks[index].deps for index in computes] == [(each,) for each in loads]
+
+
+def test_weights_wait_until_the_buffer_has_room() -> None:
+    tasks = tiled(Traffic(weights=8 * MIB), buffer=2 * MIB)  # four tiles of half a mebibyte
+    loads = of(tasks, "ld:param")
+    computes = [index for index, task in enumerate(tasks) if task.kind == "compute"]
+    tiles = [tuple(computes[i : i + 2]) for i in range(0, len(computes), 2)]
+    assert [task.deps for task in loads] == [()] * 4 + tiles[: len(loads) - 4]
+
+
+def test_vector_work_takes_over_tile_by_tile() -> None:
+    tasks = tiled(Traffic(), operation=FUSED)
+    assert [task.engine for task in tasks] == [0, 1, 2] * FUSED_TILES
+    assert [task.deps for task in tasks if task.engine == 2] == [(0, 1), (3, 4), (6, 7), (9, 10)]
+
+
+def test_float_attention_and_its_softmax_share_the_vector_unit() -> None:
+    tasks = tiled(Traffic(), operation=OPERATIONS["attn.scores"])
+    assert {task.engine for task in tasks} == {2}
+    assert len(tasks) == 2 * FUSED_TILES
+
+
+def test_results_are_stored_after_their_tile_and_outputs_are_not_swaps() -> None:
+    tasks = tiled(Traffic(swap_in=MIB, swap_out=MIB, outputs=MIB), operation=VECTOR)
+    assert moved(tasks) == {"ld:ddr_swap": MIB, "st:ddr_swap": MIB, "st:output": MIB}
+    names = [each.name for each in engines(AX650N, 1)]
+    for index, task in enumerate(tasks):
+        if task.kind.startswith("st:"):
+            assert names[task.engine] == "sdma4.wr"
+            assert [tasks[each].kind for each in task.deps] == ["compute"]
+            assert max(task.deps) < index
+        elif task.kind.startswith("ld:"):
+            assert names[task.engine] == "sdma4.rd"
+
+
+def test_spills_and_rows_take_more_than_their_share_of_the_bandwidth() -> None:
+    tasks = tiled(Traffic(weights=MIB, inputs=MIB, swap_in=MIB), operation=VECTOR)
+    cost = {task.kind: task.dram_cost_bytes / task.dram_bytes for task in tasks if task.dram_bytes}
+    assert cost == {
+        "ld:param": 1,
+        "ld:input": pytest.approx(1 / AX650N.dram.row_tile_efficiency),
+        "ld:ddr_swap": pytest.approx(1 / AX650N.calibrated.swap_efficiency),
+    }
+
+
+def test_an_operation_waits_for_what_it_reads_on_every_engine() -> None:
+    tiler = Tiler(AX650N, 2, [MIB] * 2)
+    tiler.emit(0, OPERATIONS["mlp.gate_proj"], Traffic())
+    tiler.emit(1, OPERATIONS["mlp.up_proj"], Traffic())
+    tasks = tiler.finish(0)
+    last = {
+        task.engine: i for i, task in enumerate(tasks) if task.step == 0 and task.engine in (2, 7)
+    }
+    firsts = [task for task in tasks if task.step == 1][:1]
+    assert set(last.values()) <= set(firsts[0].deps)
+
+
+def test_spilled_results_are_read_back_after_they_were_stored() -> None:
+    tiler = Tiler(AX650N, 2, [MIB] * 2)
+    tiler.emit(0, OPERATIONS["mlp.up_proj"], Traffic(swap_out=MIB))
+    tiler.emit(1, OPERATIONS["mlp.down_proj"], Traffic(swap_in=MIB))
+    tasks = tiler.finish(0)
+    stores = [i for i, task in enumerate(tasks) if task.kind == "st:ddr_swap"]
+    last = {tasks[i].engine: i for i in stores}
+    for task in of(tasks, "ld:ddr_swap"):
+        assert set(last.values()) <= set(task.deps)
+
+
+def test_the_head_of_the_next_segment_is_loaded_behind_this_ones_weights() -> None:
+    tiler = Tiler(AX650N, 2, [4 * MIB])
+    tiler.emit(0, PLAIN, Traffic(weights=2 * MIB))
+    tasks = tiler.finish(1.5 * MIB)
+    loads = of(tasks, "ld:param")
+    assert moved(tasks)["ld:param"] == 3.5 * MIB
+    assert [task.dram_bytes for task in loads[-4:]] == [MIB / 2, MIB / 4] * 2
+    assert tasks[-4:] == tuple(loads[-4:])
+
+
+def test_what_was_preloaded_is_not_loaded_again() -> None:
+    tiler = Tiler(AX650N, 2, [4 * MIB], preloaded=1.5 * MIB)
+    tiler.emit(0, PLAIN, Traffic(weights=2 * MIB))
+    loads = of(tiler.finish(0), "ld:param")
+    assert [task.dram_bytes for task in loads] == [MIB / 4] * 2
+
+
+@settings(max_examples=60, deadline=None)
+@given(
+    chips(),
+    st.lists(
+        st.tuples(st.sampled_from([PLAIN, FUSED, VECTOR]), *[st.integers(0, 20_000_000)] * 5),
+        min_size=1,
+        max_size=4,
+    ),
+    st.floats(1_000, 10_000_000),
+    st.floats(0, 1),
+    st.integers(0, 3_000_000),
+)
+def test_every_byte_moves_once(chip, steps, buffer, share, following) -> None:  # type: ignore[no-untyped-def]
+    weights = sum(each[1] for each in steps)
+    preloaded = share * weights
+    groups = chip.npu.resource_groups
+    tiler = Tiler(chip, groups, [buffer] * len(steps), preloaded)
+    for index, (operation, *sizes) in enumerate(steps):
+        tiler.emit(index, operation, Traffic(*sizes))
+    tasks = tiler.finish(following)
+    expected = dict(
+        zip(
+            ("ld:input", "ld:ddr_swap", "st:ddr_swap", "st:output"),
+            (sum(each[i] for each in steps) for i in range(2, 6)),
+            strict=True,
+        )
+    )
+    expected["ld:param"] = weights - preloaded + following
+    found = moved(tasks)
+    for kind, size in expected.items():
+        assert found.get(kind, 0) == pytest.approx(size, rel=1e-9, abs=1e-3), kind
+    for index, task in enumerate(tasks):
+        assert all(0 <= each < index for each in task.deps)
+        assert task.dram_cost_bytes >= task.dram_bytes >= 0

@@ -1,0 +1,96 @@
+"""The shared DRAM interface, against closed forms."""
+
+from __future__ import annotations
+
+from collections.abc import Generator, Sequence
+
+import pytest
+import simpy
+from hypothesis import given
+from hypothesis import strategies as st
+
+from axsim.machine.dram import Dram
+
+
+def ends(transfers: Sequence[tuple[float, float]], rate: float = 100.0) -> list[float]:
+    """When each (start, size) has crossed an interface of ``rate`` bytes per microsecond."""
+    env = simpy.Environment()
+    dram = Dram(env, rate)
+    found = [0.0] * len(transfers)
+
+    def one(index: int, start: float, size: float) -> Generator[simpy.Event, None, None]:
+        yield env.timeout(start)
+        yield dram.transfer(size)
+        found[index] = env.now
+
+    for index, (start, size) in enumerate(transfers):
+        env.process(one(index, start, size))
+    env.run()
+    return found
+
+
+def fluid(transfers: Sequence[tuple[float, float]], rate: float) -> list[float]:
+    """The same by stepping from event to event, without SimPy."""
+    left = {index: size for index, (_, size) in enumerate(transfers)}
+    found = [0.0] * len(transfers)
+    now = 0.0
+    while left:
+        active = [index for index in left if transfers[index][0] <= now]
+        coming = [transfers[index][0] for index in left if transfers[index][0] > now]
+        if not active:
+            now = min(coming)
+            continue
+        first = min(active, key=lambda index: left[index])
+        done = now + left[first] * len(active) / rate
+        then = min([done, *coming])
+        for index in active:
+            left[index] -= (then - now) * rate / len(active)
+        if then == done:
+            found[first] = then
+            del left[first]
+        now = then
+    return found
+
+
+@pytest.mark.parametrize(
+    ("transfers", "expected"),
+    [
+        ([(0, 500)], [5]),
+        ([(2, 500)], [7]),
+        ([(0, 100), (0, 100)], [2, 2]),  # evenly shared
+        ([(0, 100), (0, 300)], [2, 4]),  # the longer one has it all at the end
+        ([(0, 100), (0.5, 100)], [1.5, 2]),  # half alone, half shared
+        ([(0, 300), (1, 100), (1, 100)], [5, 4, 4]),
+        ([(0, 100), (10, 100)], [1, 11]),  # one after the other
+        ([(0, 100), (1, 100)], [1, 2]),
+        ([(0, 100)] * 10, [10] * 10),
+        ([(0, 0)], [0]),
+    ],
+)
+def test_closed_forms(transfers: list[tuple[float, float]], expected: list[float]) -> None:
+    assert ends(transfers) == pytest.approx(expected)
+
+
+def test_twice_the_rate_takes_half() -> None:
+    transfers = [(0.0, 100.0), (0.0, 250.0), (0.0, 700.0)]
+    slow, fast = ends(transfers, 50), ends(transfers, 100)
+    assert slow == pytest.approx([2 * each for each in fast])
+
+
+SIZES = st.floats(1, 1e6)
+
+
+@given(st.lists(st.tuples(st.floats(0, 1e4), SIZES), min_size=1, max_size=8), st.floats(1, 1e5))
+def test_any_transfers_as_a_fluid(transfers: list[tuple[float, float]], rate: float) -> None:
+    found = ends(transfers, rate)
+    assert found == pytest.approx(fluid(transfers, rate), rel=1e-6, abs=1e-6 + 1e-5 / rate)
+    for (start, size), end in zip(transfers, found, strict=True):
+        assert end - start >= size / rate * (1 - 1e-9) - 1e-9
+
+
+@given(st.lists(SIZES, min_size=1, max_size=8))
+def test_no_bandwidth_is_wasted_or_made(sizes: list[float]) -> None:
+    found = ends([(0.0, size) for size in sizes])
+    assert max(found) == pytest.approx(sum(sizes) / 100)
+    order = sorted(range(len(sizes)), key=lambda index: sizes[index])
+    assert [found[index] for index in order] == sorted(found)

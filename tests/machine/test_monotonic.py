@@ -1,0 +1,77 @@
+"""A better chip is never slower on the shipped workloads.
+
+In-order queues that share a memory may in theory have anomalies, where a faster part delays the
+whole; the shipped workloads must not.
+"""
+
+from __future__ import annotations
+
+from functools import cache
+
+import pytest
+
+from axsim.chip import load_chip
+from axsim.compiler.partition import Deployment
+from axsim.descriptor import shipped
+from axsim.machine.npu import Npu
+from axsim.workload import load_workload
+
+KNOBS = ("dram.data_rate_mtps", "calibrated.clock_mhz", "npu.int8_tops")
+CASES = [
+    (workload, variant)
+    for workload in shipped("workload")
+    for variant in load_workload(workload).variant_names
+]
+
+
+@cache
+def times(chip: str, workload: str, variant: str, knob: str, factor: float) -> dict[str, float]:
+    """Microseconds of every subgraph with a knob turned up."""
+    base = load_chip(chip)
+    now = {
+        "dram.data_rate_mtps": base.dram.data_rate_mtps or 0,
+        "calibrated.clock_mhz": base.calibrated.clock_mhz,
+        "npu.int8_tops": base.structural_int8_tops,
+    }
+    overrides = {knob: now[knob] * factor} if knob else {}
+    deployment = Deployment(load_workload(workload, variant=variant), load_chip(chip, overrides))
+    found = {}
+    if deployment.vision:
+        found["vision"] = deployment.vision
+    if deployment.model.decoder:
+        found |= {f"prefill {i}": each for i, each in enumerate(deployment.prefill)}
+        found |= {"decode": deployment.decode, "post": deployment.post}
+    return {name: Npu().run(each.program).duration_us for name, each in found.items()}
+
+
+def slower(chip: str, workload: str, variant: str, knob: str, factors: list[float]) -> list[str]:
+    """Where a step up of the knob costs time."""
+    found = []
+    before = times(chip, workload, variant, "", 1.0)
+    for factor in factors:
+        after = times(chip, workload, variant, knob, factor)
+        found += [
+            f"{knob} x {factor}: {name} {before[name]:.3f} -> {us:.3f} us"
+            for name, us in after.items()
+            if us > before[name] * (1 + 1e-9)
+        ]
+        before = after
+    return found
+
+
+@pytest.mark.parametrize("chip", sorted(shipped("chip")))
+@pytest.mark.parametrize(("workload", "variant"), CASES)
+@pytest.mark.parametrize("knob", KNOBS)
+def test_more_is_never_slower(chip: str, workload: str, variant: str, knob: str) -> None:
+    assert slower(chip, workload, variant, knob, [1.3]) == []
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("chip", sorted(shipped("chip")))
+@pytest.mark.parametrize(("workload", "variant"), CASES)
+@pytest.mark.parametrize("knob", KNOBS)
+def test_more_is_never_slower_in_small_steps(
+    chip: str, workload: str, variant: str, knob: str
+) -> None:
+    factors = [1.001, 1.01, 1.02, 1.05, 1.1, 1.15, 1.2, 1.5, 1.7, 2, 2.5, 3, 4, 8]
+    assert slower(chip, workload, variant, knob, factors) == []
