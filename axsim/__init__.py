@@ -27,6 +27,7 @@ if TYPE_CHECKING:
         VariantResult,
     )
     from axsim.runtime.run import run
+    from axsim.sweeps.sweep import sweep
     from axsim.workload import Workload, load_workload
 
 __all__ = [
@@ -45,6 +46,7 @@ __all__ = [
     "load_chip",
     "load_workload",
     "run",
+    "sweep",
 ]
 
 _HOMES = {
@@ -61,6 +63,7 @@ _HOMES = {
     "RunResult": "axsim.runtime.results",
     "VariantResult": "axsim.runtime.results",
     "run": "axsim.runtime.run",
+    "sweep": "axsim.sweeps.sweep",
     "Workload": "axsim.workload",
     "load_workload": "axsim.workload",
 }

@@ -7,7 +7,7 @@ from typing import Annotated, Any
 import typer
 from typer.core import TyperGroup
 
-from axsim.cli import calibrate, chips, explain, import_, run, show, validate, workloads
+from axsim.cli import calibrate, chips, explain, import_, run, show, sweep, validate, workloads
 
 
 class Group(TyperGroup):
@@ -83,6 +83,12 @@ _command(
     "show",
     "axsim show ax630c",
     "axsim show internvl2_1b --set build.vision_dtype=u16",
+)
+_command(
+    sweep.sweep,
+    "sweep",
+    "axsim sweep internvl2_1b --chip ax650n,ax630c --vary build.prefill_chunk=64,128 --timing-only",
+    "axsim sweep mine.yaml --chip ax630c --vary chip.dram.data_rate_mtps=2133..4267:5 -o out.csv",
 )
 _command(
     validate.validate,

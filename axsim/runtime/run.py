@@ -88,11 +88,23 @@ def time_run(
     results = []
     for name, (settings, variant) in chosen.items():
         deployment = Deployment(variant, chip)
-        stages = time_stages(deployment, npu)
-        predictions = _predict(deployment, stages, published, intervals)
-        results.append(VariantResult(name, settings, deployment, stages, predictions))
+        results.append(time_variant(name, settings, deployment, npu, published, intervals))
     title = next(iter(chosen.values()))[1].name
     return RunResult(title, chip.name, tuple(results), timing_only=True)
+
+
+def time_variant(
+    name: str,
+    settings: Mapping[str, object],
+    deployment: Deployment,
+    npu: Npu,
+    published: Published | None = None,
+    intervals: Intervals = shipped_intervals,
+) -> VariantResult:
+    """Time one variant: every subgraph of ``deployment`` on ``npu``, without kernels."""
+    stages = time_stages(deployment, npu)
+    predictions = _predict(deployment, stages, published, intervals)
+    return VariantResult(name, settings, deployment, stages, predictions)
 
 
 def run_kernels(

@@ -1,0 +1,70 @@
+"""The journal of a sweep: finished points, one JSON line each, safe from whatever ends the process.
+
+Lines are only appended, and are on the disk before a point counts as finished. A line that was cut
+short by a crash is dropped when the journal is opened again.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import IO, Any
+
+from axsim.errors import InputError, Problem
+
+Rows = list[dict[str, Any]]
+
+
+class Journal:
+    """``finished`` maps the keys of points to their rows. Use as a context manager.
+
+    Raises InputError when the file cannot be opened.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self.finished: dict[str, Rows] = {}
+        try:
+            self._file: IO[bytes] = open(path, "a+b")  # noqa: SIM115  (closed by __exit__)
+        except OSError as error:
+            raise InputError(Problem("", "", f"cannot write {path}: {error.strerror}")) from None
+        self._read()
+
+    @staticmethod
+    def beside(output: Path) -> Path:
+        """Where the journal of an output file is."""
+        return output.with_name(f"{output.name}.journal")
+
+    def add(self, entries: Iterable[tuple[str, Rows]]) -> None:
+        """Append finished points; returns when they are on the disk."""
+        for key, rows in entries:
+            self.finished[key] = rows
+            line = json.dumps({"point": key, "rows": rows}, ensure_ascii=False)
+            self._file.write(line.encode() + b"\n")
+        self._file.flush()
+        os.fsync(self._file.fileno())
+
+    def remove(self) -> None:
+        """Delete the file: its points are in the output."""
+        self.path.unlink(missing_ok=True)
+
+    def _read(self) -> None:
+        self._file.seek(0)
+        content = self._file.read()
+        whole = content.rfind(b"\n") + 1
+        self._file.truncate(whole)
+        for line in content[:whole].splitlines():
+            try:
+                entry = json.loads(line)
+            except ValueError:  # a hole left by a power failure: that point is computed again
+                continue
+            if isinstance(entry, Mapping) and {"point", "rows"} <= entry.keys():
+                self.finished[entry["point"]] = entry["rows"]
+
+    def __enter__(self) -> Journal:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._file.close()

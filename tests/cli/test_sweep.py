@@ -1,0 +1,138 @@
+"""``axsim sweep`` from the outside."""
+
+from __future__ import annotations
+
+import csv
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+import yaml
+
+from tests.runtime.tiny import variants
+
+AXSIM = [sys.executable, "-c", "from axsim.cli import main; main()", "sweep"]
+TINY = ["tiny.yaml", "--chip", "ax630c", "--timing-only"]
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    """A folder with a workload of toy size."""
+    document = json.loads(variants().model_dump_json(exclude_unset=True))
+    (tmp_path / "tiny.yaml").write_text(yaml.safe_dump(document))
+    return tmp_path
+
+
+def sweep(*arguments: str, folder: Path, code: int = 0) -> subprocess.CompletedProcess[str]:
+    found = subprocess.run([*AXSIM, *arguments], cwd=folder, capture_output=True, text=True)
+    assert found.returncode == code, found.stdout + found.stderr
+    return found
+
+
+def test_csv_file_and_standard_output_hold_the_same(folder) -> None:
+    grid = [*TINY, "--vary", "request.new_tokens=2,3", "--vary", "request.image_size=28,30"]
+    found = sweep(*grid, "-o", "out.csv", "-j", "2", folder=folder)
+    assert found.stdout == ""
+    assert "6 rows in out.csv, 2 with an error" in found.stderr
+    text = (folder / "out.csv").read_text()
+    assert sweep(*grid, "-j", "1", folder=folder).stdout == text
+    rows = list(csv.DictReader(text.splitlines()))
+    assert [row["request.image_size"] for row in rows] == ["28", "28", "30"] * 2
+    assert "a multiple of 28" in rows[2]["error"]
+    assert float(rows[0]["ttft_ms"]) > 0
+    assert sorted(path.name for path in folder.iterdir()) == ["out.csv", "tiny.yaml"]
+
+
+def test_parquet(folder) -> None:
+    pandas = pytest.importorskip("pandas")
+    pytest.importorskip("pyarrow")
+    grid = [*TINY, "--chip", "ax650n", "--vary", "chip.dram.data_rate_mtps=1000..2000:3"]
+    sweep(*grid, "-o", "out.parquet", "-j", "1", folder=folder)
+    frame = pandas.read_parquet(folder / "out.parquet")
+    assert list(frame["chip"]) == ["ax630c"] * 6 + ["ax650n"] * 6
+    assert list(frame["chip.dram.data_rate_mtps"][:6]) == [1000, 1000, 1500, 1500, 2000, 2000]
+    assert (frame["ttft_ms"] > 0).all()
+
+
+def test_killed_and_resumed_is_the_same_file(folder) -> None:
+    grid = [*TINY, "--vary", "chip.dram.data_rate_mtps=1600..3200:100", "-j", "2"]
+    sweep(*grid, "-o", "whole.csv", folder=folder)
+    journal = folder / "out.csv.journal"
+    process = subprocess.Popen([*AXSIM, *grid, "-o", "out.csv"], cwd=folder)
+    deadline = time.monotonic() + 60
+    while not journal.exists() or journal.read_bytes().count(b"\n") < 20:
+        assert time.monotonic() < deadline
+        time.sleep(0.005)
+    workers = children(process.pid)
+    process.send_signal(signal.SIGKILL)
+    process.wait()
+    assert not (folder / "out.csv").exists()
+    kept = journal.read_bytes().count(b"\n")
+    assert 20 <= kept < 100
+
+    refused = sweep(*grid, "-o", "out.csv", folder=folder, code=2)
+    assert "--resume" in refused.stderr
+    assert journal.read_bytes().count(b"\n") == kept
+
+    sweep(*grid, "-o", "out.csv", "--resume", folder=folder)
+    assert (folder / "out.csv").read_bytes() == (folder / "whole.csv").read_bytes()
+    assert not journal.exists()
+    assert workers
+    assert not any(alive(each) for each in workers)
+
+
+def children(pid: int) -> list[int]:
+    """Processes that ``pid`` has started."""
+    path = Path(f"/proc/{pid}/task/{pid}/children")
+    if not path.exists():
+        pytest.skip("no /proc with children")
+    return [int(each) for each in path.read_text().split()]
+
+
+def alive(pid: int) -> bool:
+    try:
+        return "Z" not in Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0]
+    except OSError:
+        return False
+
+
+def test_wrong_input_is_told_before_anything_runs(folder) -> None:
+    for arguments, what in (
+        (["--vary", "build.vision_dtpye=u8"], "did you mean 'vision_dtype'"),
+        (["--vary", "build.vision_dtype"], "not an assignment"),
+        (["-o", "out.txt"], ".csv or .parquet"),
+        (["-o", "nowhere/out.csv"], "no folder"),
+        (["--resume"], "--resume needs"),
+    ):
+        assert what in " ".join(sweep(*TINY, *arguments, folder=folder, code=2).stderr.split())
+    assert [path.name for path in folder.iterdir()] == ["tiny.yaml"]
+
+
+def test_nothing_but_failures_is_a_failure(folder) -> None:
+    found = sweep(*TINY, "--vary", "request.image_size=30", "-o", "out.csv", folder=folder, code=1)
+    assert "a multiple of 28" in found.stderr
+    assert (folder / "out.csv").exists()
+
+
+def test_a_dask_cluster_that_loses_a_worker(folder) -> None:
+    distributed = pytest.importorskip("distributed")
+    grid = [*TINY, "--vary", "chip.dram.data_rate_mtps=1600..3200:100"]
+    sweep(*grid, "-o", "whole.csv", "-j", "1", folder=folder)
+    options = {"n_workers": 2, "threads_per_worker": 1, "processes": True}
+    with distributed.LocalCluster(**options, dashboard_address=None) as cluster:
+        address = cluster.scheduler_address
+        command = [*AXSIM, *grid, "-o", "out.csv", "--scheduler", address]
+        process = subprocess.Popen(command, cwd=folder)
+        journal = folder / "out.csv.journal"
+        deadline = time.monotonic() + 60
+        while not journal.exists() or journal.read_bytes().count(b"\n") < 10:
+            assert time.monotonic() < deadline
+            time.sleep(0.005)
+        os.kill(next(iter(cluster.workers.values())).pid, signal.SIGKILL)
+        assert process.wait(timeout=60) == 0
+    assert (folder / "out.csv").read_bytes() == (folder / "whole.csv").read_bytes()
