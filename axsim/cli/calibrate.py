@@ -140,6 +140,7 @@ def _show(calibration: Calibration) -> None:
 @contextmanager
 def _processes() -> Iterator[Executor | None]:
     """A pool of processes, or None on a single core."""
+    import signal
     from concurrent.futures import ProcessPoolExecutor
     from multiprocessing import get_context
 
@@ -147,7 +148,12 @@ def _processes() -> Iterator[Executor | None]:
     if workers == 1:
         yield None
         return
-    with ProcessPoolExecutor(workers, get_context("spawn")) as executor:
+    with ProcessPoolExecutor(
+        workers,
+        get_context("spawn"),
+        initializer=signal.signal,  # Ctrl-C ends this process; the others need not tell of it
+        initargs=(signal.SIGINT, signal.SIG_IGN),
+    ) as executor:
         yield executor
 
 

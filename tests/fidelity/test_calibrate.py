@@ -20,7 +20,7 @@ from axsim.errors import InputError
 from axsim.fidelity.calibrate import Calibration, calibrate
 from axsim.fidelity.chip_file import with_calibrated
 from axsim.fidelity.fit import NOISE, covariance, weights, with_parameters
-from axsim.fidelity.ledger import COLUMNS, Measurement, load_ledger, series, shipped_ledger
+from axsim.fidelity.ledger import COLUMNS, Measurement, load_ledger, shipped_ledger
 from axsim.fidelity.plausible import PLAUSIBLE, plausible
 from axsim.fidelity.predict import compare, shipped_chips
 from axsim.fidelity.validate import architectures
@@ -138,11 +138,15 @@ def test_bad_requests() -> None:
 
 def test_a_series_weighs_as_much_as_a_single_row() -> None:
     rows = load_ledger(shipped_ledger())
-    squares: dict[object, float] = {}
-    for row, weight in zip(rows, weights(rows), strict=True):
-        squares[series(row)] = squares.get(series(row), 0) + weight**2
-    for key, total in squares.items():
-        assert total == pytest.approx(0.25 if key[0] == "compiler_cycles" else 1.0)
+    assert len(set(weights(rows))) > 1
+    for row in rows:
+        (alone,) = weights([row])
+        ladder = weights([replace(row, id=str(n)) for n in range(9)])
+        assert 0 < alone <= 1
+        assert ladder @ ladder == pytest.approx(alone**2)
+    (board,), (compiler,) = weights(rows[:1]), weights(rows[-1:])
+    assert rows[-1].metric == "compiler_cycles"
+    assert compiler < board == 1
 
 
 def test_covariance_of_a_known_problem() -> None:

@@ -32,8 +32,9 @@ def decoder_rows(model: str) -> list[Measurement]:
             replace(base, metric="ttft_ms", prompt_chunks=2, kv_cache_len=127),
             replace(base, metric="prefill_layer_ms", prefill_chunk=96, cached_tokens=96),
         ]
-    for mode in ("NPU1", "NPU2", "npu3"):
-        found.append(row("AX650N", model, "decode_layer_ms", npu_mode=mode, weight_dtype="fp16"))
+    for name, modes in CHIPS.items():
+        base = row(name, model, "decode_layer_ms", weight_dtype="fp16")
+        found += [replace(base, npu_mode=mode) for mode in modes.modes]
     base = row("ax650n", model, "prefill_layer_ms", prefill_chunk=128, cached_tokens=1024)
     return [*found, replace(base, float_matmul_on_conv=True)]
 
@@ -49,8 +50,11 @@ def vision_rows(model: str) -> list[Measurement]:
                 row(chip, model, "vision_encode_ms", image_size=size, vision_dtype=dtype)
                 for size in sorted(sizes)
             ]
-    base = row("AX650N", model, "vision_encode_ms", image_size=step * 8, vision_dtype="U8")
-    return [*found, *(replace(base, npu_mode=mode) for mode in ("NPU1", "NPU2", "npu3"))]
+    for chip in CHIPS.values():
+        base = row(chip.name.upper(), model, "vision_encode_ms", image_size=step * 8)
+        for mode in chip.modes:
+            found.append(replace(base, vision_dtype="U8", npu_mode=mode.lower()))
+    return found
 
 
 def check(rows: list[Measurement]) -> None:
