@@ -33,6 +33,11 @@ class BuildSection(Section):
         None, description="resource groups used; the chip's largest mode when not given"
     )
     vision_dtype: VisionDtype = Field("u8", description="activations of the vision tower")
+    precision_overrides: dict[str, Literal["u8", "u16"]] = Field(
+        default_factory=dict,
+        description="activations of the vision part by name pattern (*, ?), stored otherwise; the "
+        "last pattern that matches wins",
+    )
     weight_dtype: WeightDtype = Field("s8", description="weights of the decoder layers")
     post_weight_dtype: WeightDtype = Field("s8", description="weights of the head")
     hidden_dtype: Literal["bf16"] = Field("bf16", description="hidden states, keys and values")
@@ -45,6 +50,14 @@ class BuildSection(Section):
         False, description="attention's matmuls on CONV in place of TENG (vendor build flag)"
     )
     toolchain: Toolchain = Field("pulsar2-3.2", description="generation of the vendor's compiler")
+
+    @model_validator(mode="after")
+    def _consistent(self) -> BuildSection:
+        faults = []
+        if self.precision_overrides and self.vision_dtype == "bf16":
+            what = "has no effect: a bf16 vision part is not quantised"
+            faults.append(Fault("precision_overrides", what, also=["vision_dtype"]))
+        return checked(self, faults)
 
 
 class RequestSection(Section):

@@ -7,7 +7,18 @@ from typing import Annotated, Any
 import typer
 from typer.core import TyperGroup
 
-from axsim.cli import calibrate, chips, explain, import_, run, show, sweep, validate, workloads
+from axsim.cli import (
+    calibrate,
+    chips,
+    explain,
+    import_,
+    precision,
+    run,
+    show,
+    sweep,
+    validate,
+    workloads,
+)
 
 
 class Group(TyperGroup):
@@ -75,6 +86,12 @@ _command(
     import_.import_,
     "import",
     "axsim import InternVL2-1B -o mine.yaml",
+)
+_command(
+    precision.precision,
+    "precision",
+    "axsim precision internvl2_1b --variant 224-u8",
+    "axsim precision mine.yaml --checkpoint DIR --images photos --target 0.99 -o rows.csv",
 )
 _command(chips.chips, "chips", "axsim chips")
 _command(workloads.workloads, "workloads", "axsim workloads")

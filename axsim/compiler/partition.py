@@ -15,17 +15,28 @@ from axsim.chip import Chip, Mode
 from axsim.compiler.compile import compile_lowered
 from axsim.compiler.lower import Lowered, lower
 from axsim.compiler.program import Program
+from axsim.errors import InputError, Problem
 from axsim.graph.ir import DTYPE_BITS, Graph
 from axsim.models.config import DecoderConfig, ModelConfig, ProjectorConfig, VisionConfig
 from axsim.models.decoder import decoder_layer_graph, post_graph
 from axsim.models.internvit import vision_graph
-from axsim.quantization.schemes import DecoderScheme, Part, VisionDtype, VisionScheme, assign
+from axsim.quantization.schemes import (
+    DecoderScheme,
+    Part,
+    UnmatchedPattern,
+    VisionDtype,
+    VisionScheme,
+    assign,
+)
 from axsim.workload import Workload
 
 
 @dataclass(frozen=True)
 class Deployment:
-    """A workload compiled for a chip: graphs and programs, made when they are first asked for."""
+    """A workload compiled for a chip: graphs and programs, made when they are first asked for.
+
+    ``vision`` raises InputError for a precision override that matches no activation.
+    """
 
     workload: Workload
     chip: Chip
@@ -46,8 +57,17 @@ class Deployment:
         vision = self.model.vision
         if vision is None:
             return None
-        dtype = self.workload.build.vision_dtype
-        lowered = _lower_vision(vision, self.model.projector, self.workload.image_size, dtype)
+        build = self.workload.build
+        overrides = tuple(build.precision_overrides.items())
+        size, projector = self.workload.image_size, self.model.projector
+        try:
+            lowered = _lower_vision(vision, projector, size, build.vision_dtype, overrides)
+        except UnmatchedPattern as error:
+            raise InputError(
+                Problem(
+                    "", "build.precision_overrides", str(error), "names that axsim precision shows"
+                )
+            ) from None
         return self._compile(lowered, "vision")
 
     @cached_property
@@ -141,9 +161,14 @@ class Memory:
 
 @lru_cache(maxsize=64)
 def _lower_vision(
-    vision: VisionConfig, projector: ProjectorConfig | None, image_size: int, dtype: VisionDtype
+    vision: VisionConfig,
+    projector: ProjectorConfig | None,
+    image_size: int,
+    dtype: VisionDtype,
+    overrides: tuple[tuple[str, VisionDtype], ...],
 ) -> Lowered:
-    return lower(assign(vision_graph(vision, image_size, projector), VisionScheme(dtype)))
+    scheme = VisionScheme(dtype, dict(overrides))
+    return lower(assign(vision_graph(vision, image_size, projector), scheme))
 
 
 @lru_cache(maxsize=512)

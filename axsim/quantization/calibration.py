@@ -76,6 +76,7 @@ class Calibration(Float32):
         """
         result: dict[str, QParams] = {}
         missing: list[str] = []
+        producer = _producer(graph)
         for node in graph.nodes:
             inherited = _inherited(graph, node)
             for name in node.outputs:
@@ -87,12 +88,14 @@ class Calibration(Float32):
                     factor = inherited[1]
                     result[name] = source if factor == 1.0 else source.scaled(factor)
                     continue
-                observed = name if inherited is None else inherited[0]
+                # The values were seen where they were made, before views and factors.
+                observed, scale = name, 1.0
+                while (above := _inherited(graph, producer.get(observed))) is not None:
+                    observed, scale = above[0], scale * above[1]
                 observer = self.observers.get(observed)
                 if observer is None:
                     missing.append(name)
                     continue
-                scale = 1.0 if inherited is None else inherited[1]
                 low, high = observer.range(tensor.dtype)
                 result[name] = asymmetric(low * scale, high * scale, tensor.dtype)
         if missing:

@@ -36,8 +36,10 @@ def propose(
     ``groups``: patterns, each lifted as a whole (for instance ``layers.3.mlp.*``).
     ``similarity(overrides)`` runs the graph so quantised; ``cost_ms(overrides)`` predicts its time.
     Groups are ranked by what lifting each alone gains per added millisecond; the shortest prefix
-    of that ranking that reaches the target is found by bisection. That makes ``len(groups)`` +
-    log2(``len(groups)``) + 1 runs. When even all groups miss the target, all of them are returned.
+    of that ranking that reaches the target is found by bisection, and what the target can do
+    without is taken out again, the dearest first. That makes ``len(groups)`` +
+    log2(``len(groups)``) + 1 runs and one for each group of the prefix. When even all groups miss
+    the target, all of them are returned.
     """
     base = similarity({})
     idle = cost_ms({})
@@ -58,5 +60,11 @@ def propose(
             high, best = middle, found
         else:
             low = middle
-    patterns = tuple(ranking[:high])
+    chosen = ranking[:high]
+    for group in sorted(chosen, key=lambda g: -cost_ms({g: "u16"})) if met else ():
+        fewer = [g for g in chosen if g != group]
+        found = similarity(dict.fromkeys(fewer, "u16"))
+        if found >= target:
+            chosen, best = fewer, found
+    patterns = tuple(chosen)
     return Proposal(patterns, best, cost_ms(dict.fromkeys(patterns, "u16")) - idle, met)

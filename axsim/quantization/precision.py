@@ -70,12 +70,16 @@ def compare(
     inputs: Mapping[str, Array],
     *,
     stored: Weights | None = None,
+    found: Mapping[str, Array] | None = None,
+    outputs: dict[str, tuple[Array, Array]] | None = None,
     mode: Mode = "EndToEnd",
     progress: Callable[[str], None] | None = None,
 ) -> list[Precision]:
     """Every operator's floating output under ``arithmetic`` beside float32, in graph order.
 
     ``weights`` gives float32 weights, ``stored`` those for ``arithmetic`` (default: the same).
+    ``found`` gives the inputs of the run under ``arithmetic`` where they are others than those of
+    float32; ``outputs`` is filled with the graph's outputs, (float32, found), by name.
     Attention is not merged, so scores and probabilities are compared too. ``progress`` is called
     with each node's name. Layout operators are left out: they have no error of their own.
     """
@@ -83,9 +87,9 @@ def compare(
     steps = arithmetic.steps(graph, floating)
     values: dict[str, Any] = {}
     for name in graph.inputs:
-        values[name] = arithmetic.feed(graph.tensors[name], inputs[name])
+        values[name] = arithmetic.feed(graph.tensors[name], (found or inputs)[name])
     rows = []
-    for node, operands, outputs, dead in _reference(graph, weights, inputs):
+    for node, operands, results, dead in _reference(graph, weights, inputs):
         step = steps[node.name]
         assert step is not None, f"{node.name} is merged although its output is kept"
         taken = []
@@ -101,11 +105,13 @@ def compare(
                 taken.append(values[name])
         for name, value in zip(step.outputs, step.run(*taken), strict=True):
             values[name] = value
-            tensor, expected = graph.tensors[name], outputs[name]
+            tensor, expected = graph.tensors[name], results[name]
+            if outputs is not None and name in graph.outputs:
+                outputs[name] = expected, arithmetic.fetch(tensor, value)
             if node.op in _LAYOUT or expected.dtype.kind != "f":
                 continue
-            found = arithmetic.fetch(tensor, value)
-            metrics = (f(expected, found) for f in (cosine, sqnr_db, max_error))
+            real = arithmetic.fetch(tensor, value)
+            metrics = (f(expected, real) for f in (cosine, sqnr_db, max_error))
             rows.append(Precision(node.name, node.op, name, tensor.shape, tensor.dtype, *metrics))
         for name in dead:
             values.pop(name, None)

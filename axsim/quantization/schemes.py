@@ -56,10 +56,14 @@ class DecoderScheme:
 Scheme = VisionScheme | DecoderScheme
 
 
+class UnmatchedPattern(ValueError):
+    """An override names no activation."""
+
+
 def assign(graph: Graph, scheme: Scheme) -> Graph:
     """The graph with the storage dtype that ``scheme`` gives to each tensor.
 
-    Raises ``ValueError`` for an override pattern that matches no activation.
+    Raises :class:`UnmatchedPattern` for an override pattern that matches no activation.
     """
     if isinstance(scheme, DecoderScheme):
         return assign_decoder(graph, scheme.weight_dtype, scheme.hidden_dtype)
@@ -92,7 +96,7 @@ def assign_vision(
     for pattern, override in (overrides or {}).items():
         matched = [n for n in activations if fnmatchcase(n, pattern)]
         if not matched:
-            raise ValueError(f"no activation of graph {graph.name!r} matches {pattern!r}")
+            raise UnmatchedPattern(f"no activation of graph {graph.name!r} matches {pattern!r}")
         dtypes.update(dict.fromkeys(matched, override))
     return graph.with_dtypes(dtypes)
 

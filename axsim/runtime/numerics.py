@@ -66,7 +66,9 @@ class Kernels:
     ) -> None:
         self._deployments = tuple(deployments)
         self._synthetic = checkpoint is None
-        self._checkpoint = _open(checkpoint, deployments) if checkpoint is not None else None
+        self._checkpoint: Weights | None = None
+        if checkpoint is not None:
+            self._checkpoint = open_checkpoint(checkpoint, deployments)
         self._on_progress = on_progress
         self._known: dict[Key, Any] = {}
         self._label = ""
@@ -86,7 +88,7 @@ class Kernels:
         vision_cosine = None
         images = None
         if _sees(deployment):
-            key = (*_request(deployment, "vision"), workload.build.vision_dtype)
+            key = (*_request(deployment, "vision"), *_vision_numbers(deployment))
             images = self._once(key, lambda: self._deployed_images(deployment, weights))
             vision_cosine = cosine(images, self._known[_request(deployment, "vision reference")])
         cfg = deployment.model.decoder
@@ -312,12 +314,19 @@ def _request(deployment: Deployment, what: str) -> Key:
 def _numbers(deployment: Deployment, what: str) -> Key:
     """The key of deployed numbers: chip, NPU mode and tool options change times only."""
     workload, build = deployment.workload, deployment.workload.build
-    parts = (build.vision_dtype, build.weight_dtype, build.post_weight_dtype, build.prefill_chunk)
+    decoder = (build.weight_dtype, build.post_weight_dtype, build.prefill_chunk)
+    parts = (*decoder, *_vision_numbers(deployment))
     request = workload.request.model_dump_json()
     return *_request(deployment, what), parts, build.kv_cache_len, workload.new_tokens, request
 
 
-def _open(folder: str | Path, deployments: Sequence[Deployment]) -> Weights:
+def _vision_numbers(deployment: Deployment) -> tuple[object, ...]:
+    build = deployment.workload.build
+    return build.vision_dtype, *build.precision_overrides.items()
+
+
+def open_checkpoint(folder: str | Path, deployments: Sequence[Deployment]) -> Weights:
+    """The weights of a folder; InputError when it is broken or of another architecture."""
     from axsim.models.checkpoint import Checkpoint
 
     checkpoint = Checkpoint(folder)
@@ -338,7 +347,7 @@ def check_architecture(folder: str | Path, found: ModelConfig, deployment: Deplo
     if differing:
         name = deployment.workload.name
         hint = Problem(
-            "", "", f"{folder} holds another model than {name}", f"axsim import {folder}"
+            "", "", f"{folder} holds another architecture than {name}", f"axsim import {folder}"
         )
         raise InputError([*differing, hint])
 

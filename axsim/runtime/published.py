@@ -60,7 +60,7 @@ class Published:
         conditions: dict[str, object] = {"npu_mode": build.npu_mode or deployment.chip.default_mode}
         other = self._models[row.model]
         if row.metric == "vision_encode_ms":
-            if model.vision is None or other.vision != model.vision:
+            if model.vision is None or other.vision != model.vision or build.precision_overrides:
                 return False
             conditions |= {
                 "image_size": workload.image_size,

@@ -1,0 +1,236 @@
+"""``axsim precision``: operators beside float32, worst first, and what to lift to U16."""
+
+from __future__ import annotations
+
+import json
+from enum import Enum
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, Optional
+
+import typer
+
+from axsim.cli.options import Settings
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from axsim.compiler.partition import Deployment
+    from axsim.quantization.precision import Precision
+    from axsim.runtime.precision import Lift, Pixels
+
+
+class ObserverName(str, Enum):
+    """How ranges of activations are found."""
+
+    minmax = "minmax"
+    percentile = "percentile"
+    mse = "mse"
+    kl = "kl"
+
+
+_OBSERVERS = {"minmax": "MinMax", "percentile": "Percentile", "mse": "MSE", "kl": "KL"}
+
+
+def precision(
+    workload: Annotated[
+        str, typer.Argument(metavar="WORKLOAD", help="A workload, by name or by file.")
+    ],
+    variant: Annotated[
+        Optional[str],  # noqa: UP045  (typer evaluates annotations on Python 3.10 as well)
+        typer.Option(metavar="NAME", help="The variant to analyse; the first one by default."),
+    ] = None,
+    settings: Settings = [],  # noqa: B006
+    checkpoint: Annotated[
+        Optional[Path],  # noqa: UP045
+        typer.Option(metavar="DIR", help="Weights from a checkpoint in place of synthetic ones."),
+    ] = None,
+    images: Annotated[
+        Optional[Path],  # noqa: UP045
+        typer.Option(
+            metavar="FOLDER",
+            help="Pictures: the first is compared, the others calibrate. Seeded ones by default.",
+        ),
+    ] = None,
+    observer: Annotated[
+        ObserverName, typer.Option(help="How the ranges of activations are found.")
+    ] = ObserverName.minmax,
+    smooth_quant: Annotated[
+        bool, typer.Option("--smooth-quant", help="Move outlier channels into the weights first.")
+    ] = False,
+    target: Annotated[
+        Optional[float],  # noqa: UP045
+        typer.Option(
+            min=0, max=1, help="Propose what to lift to U16 for this cosine of the vision output."
+        ),
+    ] = None,
+    chip: Annotated[
+        str, typer.Option(metavar="CHIP", help="The chip whose milliseconds the lift is to save.")
+    ] = "ax650n",
+    output: Annotated[
+        Optional[Path],  # noqa: UP045
+        typer.Option("--output", "-o", metavar="FILE", help="Write every row (.csv or .json)."),
+    ] = None,
+    rows: Annotated[
+        int, typer.Option(min=0, metavar="N", help="Operators to show; 0 shows all.")
+    ] = 20,
+) -> None:
+    """Compare every operator with float32, worst first, and propose what to lift to U16.
+
+    Errors build up from the pixels to the logits, as on the chip. With --target, the activations
+    of a U8 vision part that reach it in U16 at the least predicted milliseconds.
+    """
+    from axsim.analysis.files import check_writable
+    from axsim.cli.console import console
+    from axsim.descriptor import parse_overrides
+    from axsim.errors import InputError
+    from axsim.models.weights import Weights
+    from axsim.runtime.precision import Analysis
+
+    check_writable(output)
+    if output is not None and output.suffix not in (".csv", ".json"):
+        raise InputError(f"{output} has no known format; allowed: .csv, .json")
+    deployment = _deployment(workload, variant, parse_overrides(settings), chip)
+    build = deployment.workload.build
+    if target is not None and (deployment.vision is None or build.vision_dtype != "u8"):
+        raise InputError("--target proposes what to lift from U8: the workload has no U8 vision")
+    pixels = None if images is None else _pixels(images, deployment)
+    weights: Weights
+    if checkpoint is None:
+        from axsim.models.synthetic import SyntheticWeights
+
+        weights = SyntheticWeights(deployment.model, deployment.workload.request.seed)
+    else:
+        from axsim.runtime.numerics import open_checkpoint
+
+        weights = open_checkpoint(checkpoint, [deployment])
+    screen = console()
+    with screen.status("reading weights") as status:
+        analysis = Analysis(
+            deployment, weights, pixels, _OBSERVERS[observer.value], smooth_quant, status.update
+        )
+        found, ends = analysis.operators(), analysis.ends()
+        lift = None if target is None else analysis.lift(target)
+    _show(found, ends, rows, synthetic=checkpoint is None)
+    if lift is not None:
+        _show_lift(lift, deployment)
+    if output is not None:
+        _write(output, found, ends, lift)
+
+
+def _deployment(
+    workload: str, variant: str | None, overrides: dict[str, object], chip: str
+) -> Deployment:
+    from axsim.chip import load_chip
+    from axsim.compiler.partition import Deployment
+    from axsim.descriptor import split_overrides
+    from axsim.workload import load_workload
+
+    chip_keys, keys = split_overrides(overrides, "chip")
+    if variant is None:
+        chosen = next(iter(load_workload(workload, keys).expand().values()))
+    else:
+        chosen = load_workload(workload, keys, variant)
+    return Deployment(chosen, load_chip(chip, chip_keys))
+
+
+def _pixels(folder: Path, deployment: Deployment) -> Pixels:
+    from axsim.runtime.pictures import folder_pictures, one_tile, open_picture
+    from axsim.runtime.precision import Pixels
+
+    workload = deployment.workload
+    files = folder_pictures(folder)
+    return Pixels.split(
+        [one_tile(open_picture(f), workload.image_size) for f in files], workload.images
+    )
+
+
+def _show(
+    found: Sequence[Precision], ends: Sequence[Precision], count: int, synthetic: bool
+) -> None:
+    from rich.table import Table
+
+    from axsim.cli.console import console
+    from axsim.quantization.precision import worst_first
+
+    screen = console()
+    worst = worst_first(found)
+    shown = worst[:count] if count else worst
+    table = Table(box=None, pad_edge=False)
+    for heading in ("operator", "type", "shape", "dtype"):
+        table.add_column(heading, no_wrap=heading == "operator")
+    for heading in ("cosine", "SQNR dB", "max error"):
+        table.add_column(heading, justify="right", no_wrap=True)
+    for row in [*shown, *ends]:
+        if row is ends[0]:
+            table.add_row("")
+        shape = "×".join(map(str, row.shape))
+        figures = f"{row.cosine:.6f}", f"{row.sqnr_db:.1f}", f"{row.max_error:.3g}"
+        table.add_row(row.node, row.op, shape, row.dtype, *figures)
+    screen.print(table)
+    hidden = len(worst) - len(shown)
+    if hidden:
+        screen.print(f"… and {hidden} operators with a better signal to noise; --rows 0 shows all")
+    if synthetic:
+        screen.print("on synthetic weights: what the arithmetic loses, not a trained model's loss")
+
+
+def _show_lift(lift: Lift, deployment: Deployment) -> None:
+    from axsim.cli.console import console
+
+    screen = console()
+    screen.print()
+    proposal, chip = lift.proposal, deployment.chip.name
+    if not proposal.patterns:
+        screen.print(f"nothing to lift: cosine {proposal.similarity:.6f} reaches {lift.target:g}")
+        return
+    if proposal.met:
+        screen.print(f"For a cosine of {lift.target:g} of the vision output, lift to U16:")
+    else:
+        screen.print(f"U16 alone does not reach a cosine of {lift.target:g}; the most it gives:")
+    patterns = ", ".join(f'"{p}": u16' for p in proposal.patterns)
+    screen.print(f"  build.precision_overrides: {{{patterns}}}", soft_wrap=True)
+    screen.print(
+        f"cosine {proposal.similarity:.6f}; vision encode on {chip}, predicted: "
+        f"{lift.before_ms:.4g} ms as built, {lift.after_ms:.4g} ms so lifted, "
+        f"{lift.u16_ms:.4g} ms all in U16"
+    )
+
+
+def _write(
+    path: Path, found: Sequence[Precision], ends: Sequence[Precision], lift: Lift | None
+) -> None:
+    from axsim.analysis.files import write_csv, write_json
+    from axsim.quantization.precision import worst_first
+
+    operators = [_plain(row) for row in worst_first(found)]
+    if path.suffix == ".csv":
+        write_csv([*operators, *map(_plain, ends)], path)
+        return
+    document: dict[str, Any] = {"operators": operators, "ends": [_plain(row) for row in ends]}
+    if lift is not None:
+        document["proposal"] = {
+            "target": lift.target,
+            "met": lift.proposal.met,
+            "precision_overrides": lift.proposal.overrides,
+            "cosine": lift.proposal.similarity,
+            "vision_encode_ms": lift.before_ms,
+            "lifted_vision_encode_ms": lift.after_ms,
+            "u16_vision_encode_ms": lift.u16_ms,
+        }
+    write_json(document, path)
+
+
+def _plain(row: Precision) -> dict[str, Any]:
+    """A row for files; an infinite signal to noise (equal to float32) is None."""
+    from math import isfinite
+
+    return {
+        "operator": row.node,
+        "type": row.op,
+        "tensor": row.tensor,
+        "shape": json.dumps(row.shape),
+        "dtype": row.dtype,
+        "cosine": row.cosine,
+        "sqnr_db": row.sqnr_db if isfinite(row.sqnr_db) else None,
+        "max_error": row.max_error,
+    }

@@ -1,0 +1,345 @@
+"""Precision of a deployment: every operator and the ends beside float32, and what lifting costs.
+
+The vision part is calibrated on some pictures and compared on another one. The decoder is compared
+on the prompt of the request, whose image rows come from the deployed vision part; so errors build
+up from the pixels to the logits, as they do on the chip.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from functools import cached_property
+
+import numpy as np
+
+from axsim.compiler.partition import Deployment
+from axsim.descriptor import override
+from axsim.graph.array import Array
+from axsim.graph.executor import Arithmetic, Executor
+from axsim.graph.ir import Graph
+from axsim.machine.npu import Npu
+from axsim.models.config import DecoderConfig, VisionConfig
+from axsim.models.decoder import decoder_layer_graph, post_graph
+from axsim.models.internvit import vision_graph
+from axsim.models.weights import (
+    EMBED_TOKENS,
+    Weights,
+    layer_weights,
+    post_weights,
+    vision_weights,
+)
+from axsim.quantization import precision
+from axsim.quantization.calibration import Calibration
+from axsim.quantization.integer_graph import Integer, IntegerWeights
+from axsim.quantization.mixed import Overrides, Proposal, propose
+from axsim.quantization.observers import OBSERVERS
+from axsim.quantization.precision import Precision
+from axsim.quantization.schemes import DecoderScheme, VisionDtype, VisionScheme, assign
+from axsim.quantization.smooth import ChannelMaxima, SmoothedWeights
+from axsim.quantization.weight_only import WeightOnly
+from axsim.runtime.host import prefill_mask
+from axsim.runtime.prompt import image_span, seeded_image, seeded_tokens
+from axsim.runtime.reference import Recent
+from axsim.runtime.sampling import end_of_sequence
+
+PLAIN: Overrides = {}
+"""The build as it is."""
+
+OnStep = Callable[[str], None]
+"""Told what is being done now."""
+
+
+@dataclass(frozen=True)
+class Pixels:
+    """``calibration``: pictures [1, S, S, 3] u8 that ranges are taken from; ``request``: those that
+    are compared."""
+
+    calibration: Sequence[Array]
+    request: Sequence[Array]
+
+    @classmethod
+    def seeded(cls, deployment: Deployment) -> Pixels:
+        """The pictures of ``axsim run`` without a file."""
+        workload = deployment.workload
+        size, seed = workload.image_size, workload.request.seed
+        request = [seeded_image(size, seed, f"image {i}") for i in range(max(workload.images, 1))]
+        return cls([seeded_image(size, seed, "calibration 0")], request)
+
+    @classmethod
+    def split(cls, pictures: Sequence[Array], images: int) -> Pixels:
+        """The first ``images`` pictures are compared, the ranges taken from the others; when there
+        are no others, from the same."""
+        count = max(images, 1)
+        request = [pictures[i % len(pictures)] for i in range(count)]
+        return cls(pictures[count:] or pictures, request)
+
+
+@dataclass(frozen=True)
+class Lift:
+    """A proposal with the vision encode time in ms without it, with it, and all in U16."""
+
+    proposal: Proposal
+    target: float
+    before_ms: float
+    after_ms: float
+    u16_ms: float
+
+
+class Analysis:
+    """Compares one deployment with float32. ``observer`` is a name of OBSERVERS."""
+
+    def __init__(
+        self,
+        deployment: Deployment,
+        weights: Weights,
+        pixels: Pixels | None = None,
+        observer: str = "MinMax",
+        smooth_quant: bool = False,
+        on_step: OnStep = lambda step: None,
+    ) -> None:
+        self._deployment = deployment
+        self._weights = Recent(weights)
+        self._pixels = pixels
+        self._observer = OBSERVERS[observer]
+        self._smooth = smooth_quant
+        self._on_step = on_step
+        self._packed = IntegerWeights()
+        self._rows_in: dict[bool, Array] = {}
+
+    def operators(self) -> list[Precision]:
+        """Every operator of vision part, decoder layers and head, in order of execution."""
+        rows = []
+        if self._seen is not None:
+            rows += self._seen[0]
+        if self._read is not None:
+            rows += self._read[0]
+        return rows
+
+    def ends(self) -> list[Precision]:
+        """End to end: the vision part's output, and the logits after the prompt."""
+        return [found[1] for found in (self._seen, self._read) if found is not None]
+
+    def lift(self, target: float) -> Lift:
+        """Which activations of a U8 vision part to lift to U16 for a cosine of ``target``."""
+        graph = self._graph({})
+        similarity = _once(self._similarity)
+        cost = _once(self._encode_ms)
+        found = propose(lift_groups(graph), similarity, cost, target)
+        before, whole = cost({}), cost({"*": "u16"})
+        if found.patterns and found.cost_ms >= whole - before:
+            reached = similarity({"*": "u16"})
+            found = Proposal(("*",), reached, whole - before, reached >= target)
+        return Lift(found, target, before, before + found.cost_ms, whole)
+
+    @cached_property
+    def _seen(self) -> tuple[list[Precision], Precision] | None:
+        """Rows of the vision part on the first picture, and its output's."""
+        if self._deployment.model.vision is None:
+            return None
+        self._on_step("vision: comparing with float32")
+        outputs: dict[str, tuple[Array, Array]] = {}
+        rows = precision.compare(
+            self._graph({}),
+            self._vision_weights,
+            self._arithmetic({}),
+            {"input": self._all_pixels.request[0]},
+            outputs=outputs,
+        )
+        return rows, _end("vision output", "vision", *outputs["output"])
+
+    @cached_property
+    def _read(self) -> tuple[list[Precision], Precision] | None:
+        """Rows of every decoder layer and of post, and the logits'."""
+        cfg = self._deployment.model.decoder
+        if cfg is None:
+            return None
+        build, count = self._deployment.workload.build, self._deployment.workload.prompt_tokens
+        reference, found = self._prompt(cfg, False), self._prompt(cfg, True)
+        scheme = DecoderScheme(build.weight_dtype, build.hidden_dtype)
+        graph = assign(decoder_layer_graph(cfg, count, 0), scheme)
+        dummy = np.zeros((1, 1, cfg.hidden_size), np.float32)
+        fixed = {
+            "K_cache": dummy,
+            "V_cache": dummy,
+            "indices": np.arange(count, dtype=np.uint32)[None],
+            "mask": prefill_mask(count, 0, count),
+        }
+        arithmetic = WeightOnly()
+        rows: list[Precision] = []
+        for layer in range(cfg.num_hidden_layers):
+            self._on_step(f"decoder: layer {layer + 1} of {cfg.num_hidden_layers}")
+            outputs: dict[str, tuple[Array, Array]] = {}
+            compared = precision.compare(
+                graph,
+                layer_weights(self._weights, layer),
+                arithmetic,
+                {**fixed, "input": reference},
+                found={**fixed, "input": found},
+                outputs=outputs,
+            )
+            rows += [_within(f"decoder.{layer}.", row) for row in compared]
+            reference, found = outputs["output"]
+        scheme = DecoderScheme(build.post_weight_dtype, build.hidden_dtype)
+        outputs = {}
+        compared = precision.compare(
+            assign(post_graph(cfg), scheme),
+            post_weights(self._weights, cfg),
+            arithmetic,
+            {"input": reference[:, -1:]},
+            found={"input": found[:, -1:]},
+            outputs=outputs,
+        )
+        rows += [_within("post.", row) for row in compared]
+        return rows, _end("first logits", "decoder", *outputs["output"])
+
+    def _prompt(self, cfg: DecoderConfig, deployed: bool) -> Array:
+        """Embedded prompt [1, tokens, hidden] of the request."""
+        workload = self._deployment.workload
+        avoid = [token] if (token := end_of_sequence(cfg)) is not None else []
+        tokens = seeded_tokens(workload.prompt_tokens, cfg.vocab_size, workload.request.seed, avoid)
+        rows = self._weights.rows(EMBED_TOKENS, tokens)
+        if self._deployment.model.vision is not None and workload.images:
+            arithmetic = self._arithmetic({}) if deployed else None
+            seen = [self._run(arithmetic, image) for image in self._all_pixels.request]
+            rows[image_span(workload)] = np.concatenate(seen).reshape(-1, rows.shape[1])
+        return rows[None]
+
+    def _run(
+        self, arithmetic: Arithmetic | None, image: Array, overrides: Overrides = PLAIN
+    ) -> Array:
+        executor = Executor(self._graph(overrides), self._vision_weights, arithmetic)
+        return executor.run_all({"input": image})["output"]
+
+    def _similarity(self, overrides: Overrides) -> float:
+        self._on_step("trying U16 for " + (", ".join(overrides) or "nothing"))
+        found = self._run(self._arithmetic(overrides), self._all_pixels.request[0], overrides)
+        return precision.cosine(self._expected, found)
+
+    def _encode_ms(self, overrides: Overrides) -> float:
+        """Predicted vision encode time of a mixed build."""
+        own = self._deployment.workload.build.precision_overrides
+        keys = {"build.precision_overrides": {**own, **overrides}}
+        mixed = replace(self._deployment, workload=override(self._deployment.workload, keys))
+        assert mixed.vision is not None
+        return Npu().run(mixed.vision.program).duration_ms
+
+    @cached_property
+    def _expected(self) -> Array:
+        return self._run(None, self._all_pixels.request[0])
+
+    @cached_property
+    def _all_pixels(self) -> Pixels:
+        return self._pixels or Pixels.seeded(self._deployment)
+
+    def _graph(self, overrides: Overrides) -> Graph:
+        build, part = self._deployment.workload.build, self._deployment.vision
+        assert part is not None
+        if not overrides:
+            return part.graph
+        merged: dict[str, VisionDtype] = dict(build.precision_overrides)
+        merged |= dict.fromkeys(overrides, "u16")
+        return assign(self._bare, VisionScheme(build.vision_dtype, merged))
+
+    @cached_property
+    def _bare(self) -> Graph:
+        """The vision part without storage dtypes."""
+        model = self._deployment.model
+        assert model.vision is not None
+        return vision_graph(model.vision, self._deployment.workload.image_size, model.projector)
+
+    @cached_property
+    def _vision_weights(self) -> Callable[[str], Array]:
+        vision = self._deployment.model.vision
+        assert vision is not None
+        get = _Kept(self._plain(vision))
+        if not self._smooth:
+            return get
+        self._on_step("SmoothQuant: channels of the norms' outputs")
+        maxima = ChannelMaxima()
+        executor = Executor(self._graph({}), get, maxima)
+        for image in self._all_pixels.calibration:
+            executor.run_all({"input": image})
+        return _Kept(SmoothedWeights(self._graph({}), get, maxima.maxima))
+
+    def _plain(self, vision: VisionConfig) -> Callable[[str], Array]:
+        return vision_weights(self._weights, vision, self._deployment.workload.image_size)
+
+    @cached_property
+    def _calibration(self) -> Calibration:
+        calibration = Calibration(self._observer)
+        executor = Executor(self._graph({}), self._vision_weights, calibration)
+        for index, image in enumerate(self._all_pixels.calibration):
+            self._on_step(f"calibration: picture {index + 1}")
+            executor.run_all({"input": image})
+        return calibration
+
+    def _arithmetic(self, overrides: Overrides) -> Arithmetic:
+        if self._deployment.workload.build.vision_dtype == "bf16":
+            return WeightOnly()
+        return Integer(self._calibration.qparams(self._graph(overrides)), self._packed)
+
+
+def lift_groups(graph: Graph) -> list[str]:
+    """Patterns to try: each kind of operator in all layers, each layer, and what is around them.
+
+    Layout operators hand codes on, so that a group holds them together with what made the codes.
+    """
+    layers = {n.name.split(".")[1] for n in graph.nodes if n.name.startswith("layers.")}
+    kinds = [
+        "layers.*.residual",
+        "layers.*.ls?",
+        "layers.*.norm?",
+        "layers.*.attn.[!r]*",
+        "layers.*.mlp.[!r]*",
+    ]
+    around = ["normalize.*", "*_embedding.*", "*_embedding", "pixel_shuffle*", "mlp1.*"]
+    patterns = [*kinds, *(f"layers.{i}.*" for i in sorted(layers, key=int)), *around]
+    return [p for p in patterns if _matches(graph, p)]
+
+
+def _matches(graph: Graph, pattern: str) -> bool:
+    from fnmatch import fnmatchcase
+
+    return any(
+        tensor.dtype == "u8" and tensor.kind == "activation" and fnmatchcase(name, pattern)
+        for name, tensor in graph.tensors.items()
+    )
+
+
+class _Kept:
+    """``weights``, of which small tensors are kept: matrices are packed once anyway."""
+
+    def __init__(self, weights: Callable[[str], Array]) -> None:
+        self._weights = weights
+        self._small: dict[str, Array] = {}
+
+    def __call__(self, name: str) -> Array:
+        if name in self._small:
+            return self._small[name]
+        value = self._weights(name)
+        if value.ndim != 2:
+            self._small[name] = value
+        return value
+
+
+def _once(function: Callable[[Overrides], float]) -> Callable[[Overrides], float]:
+    known: dict[tuple[tuple[str, str], ...], float] = {}
+
+    def call(overrides: Mapping[str, str]) -> float:
+        key = tuple(overrides.items())
+        if key not in known:
+            known[key] = function(overrides)
+        return known[key]
+
+    return call
+
+
+def _within(part: str, row: Precision) -> Precision:
+    return replace(row, node=part + row.node, tensor=part + row.tensor)
+
+
+def _end(name: str, part: str, reference: Array, found: Array) -> Precision:
+    functions = precision.cosine, precision.sqnr_db, precision.max_error
+    metrics = (function(reference, found) for function in functions)
+    return Precision(name, part, "output", reference.shape, "f32", *metrics)

@@ -1,0 +1,78 @@
+"""``axsim precision`` from the outside."""
+
+from __future__ import annotations
+
+import csv
+import json
+
+import pytest
+import yaml
+from typer.testing import CliRunner
+
+from axsim.cli.app import app
+from tests.runtime.tiny import variants
+
+
+def axsim(*arguments, code=0):
+    result = CliRunner().invoke(app, [str(each) for each in arguments])
+    assert result.exit_code == code, result.output
+    return result
+
+
+@pytest.fixture(scope="module")
+def tiny(tmp_path_factory):
+    path = tmp_path_factory.mktemp("precision") / "tiny.yaml"
+    document = json.loads(variants().model_dump_json(exclude_unset=True))
+    path.write_text(yaml.safe_dump(document))
+    return path
+
+
+def test_worst_first_on_screen_and_in_files(tiny, tmp_path):
+    out = axsim("precision", tiny, "--rows", 3, "-o", tmp_path / "rows.csv").stdout
+    with (tmp_path / "rows.csv").open() as file:
+        rows = list(csv.DictReader(file))
+    ratios = [float(row["sqnr_db"]) for row in rows[:-2] if row["sqnr_db"]]
+    assert ratios == sorted(ratios)
+    assert [row["operator"] for row in rows[-2:]] == ["vision output", "first logits"]
+    shown = [line.split()[0] for line in out.splitlines()[1:4]]
+    assert shown == [row["operator"] for row in rows[:3]]
+    assert "synthetic weights" in out
+
+
+def test_a_proposal_can_be_pasted(tiny, tmp_path):
+    report = tmp_path / "p.json"
+    options = ["--variant", "u8", "--target", "0.99609", "--chip", "ax630c", "-o", report]
+    out = axsim("precision", tiny, *options).stdout
+    line = next(each for each in out.splitlines() if "build.precision_overrides" in each)
+    pasted = yaml.safe_load(line)["build.precision_overrides"]
+    proposal = json.loads(report.read_text())["proposal"]
+    assert pasted == proposal["precision_overrides"]
+    setting = f"build.precision_overrides={json.dumps(pasted)}"
+    again = axsim("precision", tiny, "--variant", "u8", "--set", setting, "-o", report)
+    assert again.exit_code == 0
+    ends = json.loads(report.read_text())["ends"]
+    assert ends[0]["cosine"] == pytest.approx(proposal["cosine"], abs=1e-7)
+    assert "nothing to lift" in axsim("precision", tiny, "--target", "0.5").stdout
+
+
+def test_pictures_of_a_folder(tiny, tmp_path):
+    image = pytest.importorskip("PIL.Image")
+    for name in ("a.png", "b.jpg"):
+        image.new("RGB", (80, 60), (200, len(name), 9)).save(tmp_path / name)
+    own = axsim("precision", tiny, "--images", tmp_path, "--observer", "percentile").stdout
+    assert own != axsim("precision", tiny, "--observer", "percentile").stdout
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        (["--images", "nowhere"], "nowhere is no folder"),
+        (["--observer", "median"], "median"),
+        (["--variant", "u16", "--target", "0.99"], "no U8 vision"),
+        (["-o", "x.txt"], "allowed: .csv, .json"),
+        (["--set", "build.precision_overrides={nix: u16}"], "matches 'nix'"),
+        (["--checkpoint", "nowhere"], "config.json cannot be read"),
+    ],
+)
+def test_wrong_input(tiny, options, message):
+    assert message in axsim("precision", tiny, *options, code=2).stderr

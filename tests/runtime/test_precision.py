@@ -1,0 +1,106 @@
+"""Precision of a deployment: agreement with the run, observers, SmoothQuant, and what to lift."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+import axsim
+from axsim.chip import load_chip
+from axsim.compiler.partition import Deployment
+from axsim.descriptor import override
+from axsim.errors import InputError
+from axsim.models.config import ModelConfig
+from axsim.models.synthetic import SyntheticWeights
+from axsim.quantization.observers import OBSERVERS
+from axsim.runtime.precision import Analysis, Pixels, lift_groups
+from tests.runtime.tiny import DECODER, workload
+
+CHIP = load_chip("ax630c")
+
+
+def analysis(source, **options):
+    deployment = Deployment(source, CHIP)
+    return Analysis(deployment, SyntheticWeights(deployment.model, 0), **options)
+
+
+def test_the_ends_are_those_of_the_run():
+    source = workload()
+    vision, logits = analysis(source).ends()
+    numerics = axsim.run(source, CHIP)[0].numerics
+    assert vision.cosine == pytest.approx(numerics.vision_cosine, abs=1e-7)
+    assert logits.cosine == pytest.approx(numerics.logits_cosine, abs=1e-4)
+
+
+def test_every_part_has_rows_and_decoder_errors_build_up():
+    rows = {row.node: row for row in analysis(workload()).operators()}
+    wanted = {"layers.0.attn.softmax", "mlp1.3", "decoder.1.mlp.down_proj", "post.lm_head"}
+    assert wanted <= rows.keys()
+    alone = ModelConfig(DECODER)
+    text = analysis(workload(alone, prompt_tokens=20))
+    assert not any(row.node.startswith("layers") for row in text.operators())
+    assert len(text.ends()) == 1
+    assert rows["decoder.0.attn.residual"].sqnr_db < 60
+
+
+@pytest.mark.parametrize("observer", OBSERVERS)
+def test_observers_lead_to_different_ranges(observer):
+    cosine = analysis(workload(), observer=observer).ends()[0].cosine
+    assert 0.9 < cosine < 1
+    if observer != "MinMax":
+        assert cosine != analysis(workload()).ends()[0].cosine
+
+
+def test_smooth_quant_is_compared_with_the_same_function():
+    plain, smooth = (analysis(workload(), smooth_quant=s).ends()[0] for s in (False, True))
+    assert smooth.sqnr_db > plain.sqnr_db
+
+
+def test_given_pictures_are_compared_and_calibrate():
+    rng = np.random.default_rng(0)
+    pictures = [rng.integers(0, 256, (1, 56, 56, 3)).astype(np.uint8) for _ in range(3)]
+    pixels = Pixels.split(pictures, 1)
+    assert len(pixels.calibration) == 2
+    assert Pixels.split(pictures[:1], 2).calibration == pictures[:1]
+    assert len(Pixels.split(pictures[:1], 2).request) == 2
+    found = analysis(workload(), pixels=pixels).ends()[0].cosine
+    assert found != analysis(workload()).ends()[0].cosine
+
+
+def test_the_cheapest_lift_is_a_build_that_gives_what_it_promises():
+    source = workload()
+    lift = analysis(source).lift(0.99609)
+    assert lift.proposal.met
+    assert lift.proposal.patterns
+    assert lift.before_ms <= lift.after_ms <= lift.u16_ms
+    lifted = override(source, {"build.precision_overrides": lift.proposal.overrides})
+    result = axsim.run(lifted, CHIP)[0]
+    assert result.numerics.vision_cosine == pytest.approx(lift.proposal.similarity, abs=1e-7)
+    assert result.vision_encode_ms.value == pytest.approx(lift.after_ms)
+    assert analysis(source).lift(0.5).proposal.patterns == ()
+    assert not analysis(source).lift(1.0).proposal.met
+
+
+def test_every_group_can_be_lifted_alone():
+    source = workload()
+    graph = Deployment(source, CHIP).vision.graph
+    base = axsim.run(source, CHIP, timing_only=True)[0].vision_encode_ms.value
+    for group in lift_groups(graph):
+        lifted = override(source, {"build.precision_overrides": {group: "u16"}})
+        dtypes = {t.dtype for t in Deployment(lifted, CHIP).vision.graph.tensors.values()}
+        assert "u16" in dtypes, group
+        result = axsim.run(lifted, CHIP)[0]
+        assert result.numerics.vision_cosine > 0.9, group
+        assert result.vision_encode_ms.value >= base * 0.999, group
+
+
+def test_overrides_are_checked():
+    wrong = override(workload(), {"build.precision_overrides": {"layer.*": "u16"}})
+    with pytest.raises(
+        InputError, match=r"build\.precision_overrides: no activation .*'layer\.\*'"
+    ):
+        axsim.run(wrong, CHIP, timing_only=True)
+    with pytest.raises(InputError, match="has no effect"):
+        override(wrong, {"build.vision_dtype": "bf16"})
+    with pytest.raises(InputError, match="allowed: u8, u16"):
+        override(workload(), {"build.precision_overrides": {"*": "u32"}})
