@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import pytest
+import simpy
 
 from axsim.compiler.program import Engine, Program, Segment, Step, Task
 from axsim.machine.npu import Npu, simulate
@@ -111,15 +112,26 @@ def test_steps_retire_in_program_order() -> None:
     assert found.retired == (0, 1, 2)
 
 
-def test_a_step_retires_with_its_last_task() -> None:
-    seen: list[tuple[str, int]] = []
+def test_a_step_retires_with_its_last_task(monkeypatch: pytest.MonkeyPatch) -> None:
+    clocks: list[simpy.Environment] = []
+
+    class Watched(simpy.Environment):
+        def __init__(self) -> None:
+            super().__init__()
+            clocks.append(self)
+
+    monkeypatch.setattr("axsim.machine.npu.simpy.Environment", Watched)
+    seen: list[tuple[str, float]] = []
     made = segment(
-        compute(CONV, 1), compute(CONV, 1), compute(CONV, 1, step=1), compute(TENG, 9, step=1)
-    )
-    simulate(
-        made, len(ENGINES), RATE, lambda name: seen.append((name, len(seen))), (("a",), ("b",))
-    )
-    assert seen == [("a", 0), ("b", 1)]
+        compute(CONV, 1), compute(CONV, 1),
+        compute(CONV, 1, step=1), compute(TENG, 9, step=1),
+        compute(CONV, 1, step=2), load(200, 2, step=2),
+        *(compute(CONV, 10, step=step) for step in (3, 4, 5)),
+    )  # fmt: skip
+    nodes = tuple((name,) for name in "abcdef")
+    simulate(made, len(ENGINES), RATE, lambda name: seen.append((name, clocks[-1].now)), nodes)
+    # c is done at 5, but b is not before 9
+    assert seen == [("a", 2), ("b", 9), ("c", 9), ("d", 14), ("e", 24), ("f", 34)]
 
 
 def test_a_program_drains_between_segments() -> None:
