@@ -220,6 +220,9 @@ class Chip(Section):
     cpu: CpuSection = Field(description="host processor")
     host: HostSection = Field(description="host costs that follow from sizes")
     calibrated: CalibratedSection = Field(description="fitted to measurements")
+    borrowed: dict[str, str] = Field(
+        {}, description="calibrated values that are not fitted, and the chip they were fitted on"
+    )
     rated: dict[str, Rating] = Field({}, description="advertised figures, for comparison only")
 
     @property
@@ -316,6 +319,10 @@ class Chip(Section):
             if mode not in self.modes:
                 allowed = ", ".join(self.modes)
                 yield Fault(f"npu.mode_ocm.{mode}", "belongs to no mode", allowed)
+        for name in self.borrowed:
+            if name not in CalibratedSection.model_fields:
+                allowed = ", ".join(CalibratedSection.model_fields)
+                yield Fault(f"borrowed.{name}", "is no calibrated parameter", allowed)
         for mode, groups in npu.modes.items():
             if groups > npu.resource_groups:
                 what = f"joins {groups} groups, more than npu.resource_groups"

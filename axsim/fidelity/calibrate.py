@@ -139,7 +139,7 @@ def calibrate(
 ) -> Calibration:
     """Fit the calibrated block of ``chip`` to the rows of ``ledger`` that name it.
 
-    Starts from the chip's own values; those of ``keep`` stay as they are. With
+    Starts from the chip's own values; those of ``keep`` and the borrowed ones stay. With
     ``cross_validate``, the fit is repeated with one architecture left out at a time. The result
     does not depend on ``executor``, which evaluates derivatives at the same time.
 
@@ -155,7 +155,12 @@ def calibrate(
         what = f"{chip.name} has no calibrated parameter {unknown[0]!r}"
         raise InputError(Problem("", "", what, ", ".join(fields), hint))
     kept = [(name, "kept as it is") for name in fields if name in keep]
-    names = [name for name in fields if name not in keep]
+    kept += [
+        (name, f"as fitted on {source}")
+        for name, source in chip.borrowed.items()
+        if name not in keep
+    ]
+    names = [name for name in fields if name not in dict(kept)]
     problem = _problem(chip, names, rows, models, executor, on_progress)
     weight = weights(rows)
     start = _start(chip, problem)

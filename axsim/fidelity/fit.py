@@ -27,6 +27,9 @@ STEP = 0.01
 which smaller steps would take for slopes."""
 COMPILER_WEIGHT = 0.5
 """Of the compiler's own cycle counts beside times measured on boards."""
+OLD_TOOLCHAIN_WEIGHT = 0.4
+"""Of builds by Pulsar2 2.x: the mechanisms are those of 3.x and later, and a toolchain generation
+makes 10 % and more of difference."""
 NOISE = 0.03
 """Relative error of a series that says nothing: measurements of one configuration by different
 sources are 2 to 7 % apart. It sets what a parameter's plausible range weighs beside the rows."""
@@ -35,11 +38,16 @@ MARGIN = 1e-3
 
 
 def weights(rows: Sequence[Measurement]) -> Floats:
-    """The weight of each row; the squares of a series sum to 1."""
+    """The weight of each row; the squares of a trusted series sum to 1."""
     count = Counter(series(row) for row in rows)
-    return np.array(
-        [count[series(row)] ** -0.5 * (COMPILER_WEIGHT if _compiled(row) else 1.0) for row in rows]
-    )
+    return np.array([count[series(row)] ** -0.5 * _trust(row) for row in rows])
+
+
+def _trust(row: Measurement) -> float:
+    if _compiled(row):
+        return COMPILER_WEIGHT
+    old = (row.toolchain or "").startswith("pulsar2-2.")
+    return OLD_TOOLCHAIN_WEIGHT if old else 1.0
 
 
 def _compiled(row: Measurement) -> bool:

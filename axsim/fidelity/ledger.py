@@ -7,6 +7,7 @@ Face field names. Users append rows of their own boards, or keep files of the sa
 from __future__ import annotations
 
 import csv
+import io
 import math
 import re
 from collections.abc import Iterator, Mapping
@@ -112,8 +113,14 @@ def load_ledger(path: Path) -> tuple[Measurement, ...]:
     except (OSError, UnicodeDecodeError) as error:
         reason = error.strerror if isinstance(error, OSError) else "it is no UTF-8 text"
         raise InputError(Problem("", "", f"cannot read ledger {path}: {reason}")) from None
-    reader = csv.DictReader(text.splitlines())
-    header = reader.fieldnames or []
+    try:
+        return _rows(csv.DictReader(io.StringIO(text, newline="")), path)
+    except csv.Error as error:
+        raise InputError(Problem(str(path), "", f"is no CSV: {error}")) from None
+
+
+def _rows(reader: csv.DictReader[str], path: Path) -> tuple[Measurement, ...]:
+    header = list(reader.fieldnames or [])
     required = ("id", "chip", "model", "metric", "value")
     faults = [
         Problem(f"{path}:1", name, "column is missing", ", ".join(COLUMNS))
@@ -124,6 +131,11 @@ def load_ledger(path: Path) -> tuple[Measurement, ...]:
         Problem(f"{path}:1", name, "unknown column", ", ".join(COLUMNS), nearest(name, COLUMNS))
         for name in header
         if name not in COLUMNS
+    ]
+    faults += [
+        Problem(f"{path}:1", name, "column is given twice")
+        for name in COLUMNS
+        if header.count(name) > 1
     ]
     if faults:
         raise InputError(faults)
