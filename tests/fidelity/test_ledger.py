@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from axsim.errors import InputError
 from axsim.fidelity.ledger import (
@@ -95,6 +99,10 @@ def test_broken_files(tmp_path) -> None:
     assert "no rows" in faults(path)[0]
     path.write_text("")
     assert len(faults(path)) == 5
+    path.write_text("id,chip,model,metric,value,value\na,b,c,post_ms,1,2\n")
+    assert "column is given twice" in faults(path)[0]
+    path.write_text("id,chip,model,metric,value\na,b,c,post_ms," + "9" * 200_000)
+    assert "no CSV" in faults(path)[0]
     path.write_bytes(b"\xff\xfe\x00")
     assert "UTF-8" in faults(path)[0]
     assert "cannot read" in faults(tmp_path / "missing.csv")[0]
@@ -106,6 +114,21 @@ def test_only_the_columns_that_matter_are_needed(tmp_path) -> None:
     path.write_text("id,chip,model,metric,value\r\nx,ax630c,Qwen3-0.6B,post_ms,12.5\r\n")
     (row,) = load_ledger(path)
     assert (row.value, row.kv_cache_len, row.line) == (12.5, None, 2)
+
+
+@given(st.text(alphabet='abc,"\n\r\x00\x0b 1.', max_size=60))
+def test_any_text_is_rows_or_told_faults(text: str) -> None:
+    with TemporaryDirectory() as folder:
+        path = Path(folder) / "l.csv"
+        path.write_text("id,chip,model,metric,value\na,b,c,post_ms,1\n" + text, newline="")
+        with suppress(InputError):  # any other exception is a defect
+            assert load_ledger(path)[0].id == "a"
+
+
+def test_a_note_of_two_lines(tmp_path) -> None:
+    rows = [{**DECODE, "note": "first\nsecond"}, {**VISION, "value": "x"}]
+    (fault,) = faults(write(tmp_path / "l.csv", rows))
+    assert "l.csv:4: value" in fault
 
 
 def test_whole_numbers_as_spreadsheets_write_them(tmp_path) -> None:
