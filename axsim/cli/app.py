@@ -15,6 +15,7 @@ from axsim.cli import (
     precision,
     run,
     show,
+    snapshot,
     sweep,
     validate,
     workloads,
@@ -106,6 +107,16 @@ _command(
     "sweep",
     "axsim sweep internvl2_1b --chip ax650n,ax630c --vary build.prefill_chunk=64,128 --timing-only",
     "axsim sweep mine.yaml --chip ax630c --vary chip.dram.data_rate_mtps=2133..4267:5 -o out.csv",
+)
+_command(
+    snapshot.snapshot,
+    "snapshot",
+    "axsim snapshot mine.yaml --chip ax630c -o baseline.json",
+)
+_command(
+    snapshot.check,
+    "check",
+    "axsim check baseline.json --tolerance 2%",
 )
 _command(
     validate.validate,

@@ -1,0 +1,87 @@
+"""``axsim snapshot`` and ``axsim check``: predicted times, pinned."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from axsim.cli.options import Settings
+
+
+def snapshot(
+    workload: Annotated[
+        str, typer.Argument(metavar="WORKLOAD", help="A workload, by name or by file.")
+    ],
+    chip: Annotated[
+        list[str],
+        typer.Option(
+            "--chip", metavar="CHIP,…", help="Chips by name or by file, with commas or repeated."
+        ),
+    ],
+    output: Annotated[
+        Path, typer.Option("--output", "-o", metavar="FILE.json", help="The baseline to write.")
+    ],
+    variant: Annotated[
+        list[str],
+        typer.Option(
+            metavar="NAME", show_default=False, help="Only this variant; may be repeated."
+        ),
+    ] = [],  # noqa: B006
+    settings: Settings = [],  # noqa: B006
+) -> None:
+    """Write the predicted times of a workload as a baseline for `axsim check`.
+
+    The file also holds every parameter that the times come from. Commit it beside the workload.
+    """
+    from axsim.analysis.files import check_writable, write_json
+    from axsim.descriptor import parse_overrides
+    from axsim.regression import snapshot as take
+
+    check_writable(output)
+    found = take(
+        workload,
+        [name.strip() for text in chip for name in text.split(",")],
+        variants=variant or None,
+        overrides=parse_overrides(settings),
+        folder=output.parent,
+    )
+    write_json(found, output)
+
+
+def check(
+    baseline: Annotated[
+        Path, typer.Argument(metavar="BASELINE.json", help="A file of `axsim snapshot`.")
+    ],
+    tolerance: Annotated[
+        str, typer.Option(metavar="PCT", help="Relative change that is let pass.")
+    ] = "2%",
+) -> None:
+    """Predict a baseline's times again; exit status 1 when any has moved.
+
+    Shows what has moved by more than the tolerance, and which parameter of the chip or workload, or
+    which version of axsim, changed since.
+    """
+    from axsim.analysis.comparison import changes_table
+    from axsim.cli.console import console
+    from axsim.regression import check as check_baseline
+    from axsim.regression import parse_tolerance
+
+    found = check_baseline(baseline, parse_tolerance(tolerance))
+    out = console()
+    if found.moved:
+        out.print(f"Moved by more than {tolerance}")
+        out.print(changes_table(found.moved, "chip, variant", "baseline", "now"))
+        out.print()
+    if found.causes:
+        out.print("Changed since the baseline")
+        out.print(changes_table(found.causes, "of", "baseline", "now", ratio=False))
+        out.print()
+    elif found.moved or found.within:
+        out.print("No parameter and no code has changed since the baseline.\n")
+    out.print(
+        f"{len(found.moved)} times moved by more than {tolerance}, {len(found.within)} by less"
+    )
+    if not found.ok:
+        raise typer.Exit(1)
