@@ -34,7 +34,7 @@ def test_vision_times_of_the_article(found, row: str) -> None:
     ("metrics", "mape", "worst"),
     [
         (("decode_layer_ms", "post_ms", "decode_tokens_per_s"), 0.03, 0.08),
-        (("prefill_layer_ms", "ttft_ms"), 0.05, None),
+        (("prefill_layer_ms", "ttft_ms"), 0.05, 0.12),
         (("compiler_cycles",), 0.10, None),
     ],
 )
