@@ -10,6 +10,7 @@ from typer.core import TyperGroup
 from axsim.cli import (
     calibrate,
     chips,
+    compare,
     explain,
     import_,
     precision,
@@ -117,6 +118,12 @@ _command(
     snapshot.check,
     "check",
     "axsim check baseline.json --tolerance 2%",
+)
+_command(
+    compare.compare,
+    "compare",
+    "axsim compare ax650n ax630c --workload internvl2_1b",
+    "axsim compare before.json after.json",
 )
 _command(
     validate.validate,

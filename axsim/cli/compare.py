@@ -1,0 +1,56 @@
+"""``axsim compare``: two chips, workloads or results, side by side."""
+
+from __future__ import annotations
+
+from typing import Annotated, Optional
+
+import typer
+
+from axsim.cli.options import Settings
+
+
+def compare(
+    first: Annotated[
+        str,
+        typer.Argument(metavar="A", help="A chip, a workload, or a file of `axsim run --json`."),
+    ],
+    second: Annotated[str, typer.Argument(metavar="B", help="Another one of the same kind.")],
+    chip: Annotated[
+        Optional[str],  # noqa: UP045  (typer evaluates annotations on Python 3.10 as well)
+        typer.Option("--chip", metavar="CHIP", help="Where two workloads run."),
+    ] = None,
+    workload: Annotated[
+        Optional[str],  # noqa: UP045
+        typer.Option(metavar="WORKLOAD", help="What two chips run."),
+    ] = None,
+    settings: Settings = [],  # noqa: B006
+) -> None:
+    """Show two chips, workloads or results side by side, the largest differences first.
+
+    Times are predicted without kernels. Without --workload or --chip, only the keys are compared.
+    """
+    from axsim.analysis.comparison import changes_table
+    from axsim.cli.console import console
+    from axsim.comparing import by_group, pair, shared, sides
+    from axsim.comparison import compare_groups, different
+    from axsim.descriptor import parse_overrides
+
+    one, two = sides(first, second, chip, workload, parse_overrides(settings))
+    out = console()
+    a, b = ("A", "B") if one.label == two.label else (one.label, two.label)
+    if (a, b) != (first, second):
+        out.print(f"{a}: {first}\n{b}: {second}\n")
+    keys = different(compare_groups(*shared(*pair(one.keys, two.keys))))
+    times = compare_groups(*pair(one.values, two.values))
+    unequal = different(times)
+    if times:
+        out.print("Results")
+        out.print(changes_table(by_group(times), "variant", a, b))
+        out.print()
+    if keys:
+        what = "Conditions" if one.kind == "result" else f"Keys of the {one.kind}s"
+        out.print(f"{what} that differ")
+        out.print(changes_table(by_group(keys), "", a, b))
+        out.print()
+    equal = len(times) - len(unequal)
+    out.print(f"{len(unequal)} results differ, {equal} are equal; {len(keys)} keys differ")
