@@ -120,7 +120,7 @@ def test_modes_have_their_groups_engines() -> None:
 
 def test_fixed_costs_and_rates_of_a_program() -> None:
     program = compiled(layer(), AX650N)
-    assert program.invocation_us == pytest.approx(25_000 / 955)
+    assert program.invocation_us == pytest.approx(25_000 / AX650N.calibrated.clock_mhz)
     assert program.dram_bytes_per_us == pytest.approx(34_128 * AX650N.calibrated.dram_efficiency)
     graph = layer(cached=100)
     io = sum(graph.tensors[name].bytes for name in (*graph.inputs, *graph.outputs))
