@@ -133,7 +133,7 @@ def test_the_flag_moves_float_attention_to_conv() -> None:
     graph = layer(new=32)
     usage = []
     for flag in (False, True):
-        program = compiled(graph, AX630C, float_matmul_on_conv=flag)
+        program = compiled(graph, AX650N, float_matmul_on_conv=flag)
         busy: Counter[str] = Counter()
         for segment in program.segments:
             for task in segment.tasks:
