@@ -12,6 +12,7 @@ from axsim.cli import (
     chips,
     compare,
     explain,
+    export,
     import_,
     precision,
     run,
@@ -94,6 +95,12 @@ _command(
     "precision",
     "axsim precision internvl2_1b --variant 224-u8",
     "axsim precision mine.yaml --checkpoint DIR --images photos --target 0.99 -o rows.csv",
+)
+_command(
+    export.export,
+    "export",
+    "axsim export internvl2_1b -o models --subgraph vision",
+    "axsim export mine.yaml --checkpoint DIR --quantized --images photos -o models",
 )
 _command(chips.chips, "chips", "axsim chips")
 _command(workloads.workloads, "workloads", "axsim workloads")

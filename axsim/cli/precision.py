@@ -28,7 +28,7 @@ class ObserverName(str, Enum):
     kl = "kl"
 
 
-_OBSERVERS = {"minmax": "MinMax", "percentile": "Percentile", "mse": "MSE", "kl": "KL"}
+OBSERVERS = {"minmax": "MinMax", "percentile": "Percentile", "mse": "MSE", "kl": "KL"}
 
 
 def precision(
@@ -83,30 +83,22 @@ def precision(
     from axsim.cli.console import console
     from axsim.descriptor import parse_overrides
     from axsim.errors import InputError
-    from axsim.models.weights import Weights
+    from axsim.runtime.numerics import weights_of
     from axsim.runtime.precision import Analysis
 
     check_writable(output)
     if output is not None and output.suffix not in (".csv", ".json"):
         raise InputError(f"{output} has no known format; allowed: .csv, .json")
-    deployment = _deployment(workload, variant, parse_overrides(settings), chip)
+    deployment = chosen_deployment(workload, variant, parse_overrides(settings), chip)
     build = deployment.workload.build
     if target is not None and (deployment.vision is None or build.vision_dtype != "u8"):
         raise InputError("--target proposes what to lift from U8: the workload has no U8 vision")
-    pixels = None if images is None else _pixels(images, deployment)
-    weights: Weights
-    if checkpoint is None:
-        from axsim.models.synthetic import SyntheticWeights
-
-        weights = SyntheticWeights(deployment.model, deployment.workload.request.seed)
-    else:
-        from axsim.runtime.numerics import open_checkpoint
-
-        weights = open_checkpoint(checkpoint, [deployment])
+    pixels = None if images is None else pictures_of(images, deployment)
+    weights = weights_of(deployment, checkpoint)
     screen = console()
     with screen.status("reading weights") as status:
         analysis = Analysis(
-            deployment, weights, pixels, _OBSERVERS[observer.value], smooth_quant, status.update
+            deployment, weights, pixels, OBSERVERS[observer.value], smooth_quant, status.update
         )
         found, ends = analysis.operators(), analysis.ends()
         lift = None if target is None else analysis.lift(target)
@@ -117,9 +109,10 @@ def precision(
         _write(output, found, ends, lift)
 
 
-def _deployment(
+def chosen_deployment(
     workload: str, variant: str | None, overrides: dict[str, object], chip: str
 ) -> Deployment:
+    """One variant of a workload on a chip; the first one when none is named."""
     from axsim.chip import load_chip
     from axsim.compiler.partition import Deployment
     from axsim.descriptor import split_overrides
@@ -133,7 +126,8 @@ def _deployment(
     return Deployment(chosen, load_chip(chip, chip_keys))
 
 
-def _pixels(folder: Path, deployment: Deployment) -> Pixels:
+def pictures_of(folder: Path, deployment: Deployment) -> Pixels:
+    """The pictures of a folder as the deployed vision part takes them."""
     from axsim.runtime.pictures import folder_pictures, one_tile, open_picture
     from axsim.runtime.precision import Pixels
 

@@ -335,6 +335,15 @@ def open_checkpoint(folder: str | Path, deployments: Sequence[Deployment]) -> We
     return checkpoint
 
 
+def weights_of(deployment: Deployment, checkpoint: str | Path | None) -> Weights:
+    """The weights of a folder, or synthetic ones of the request's seed."""
+    if checkpoint is not None:
+        return open_checkpoint(checkpoint, [deployment])
+    from axsim.models.synthetic import SyntheticWeights
+
+    return SyntheticWeights(deployment.model, deployment.workload.request.seed)
+
+
 def check_architecture(folder: str | Path, found: ModelConfig, deployment: Deployment) -> None:
     """InputError naming every field in which a checkpoint is not the deployed model."""
     wanted = flat(deployment.model)

@@ -35,6 +35,7 @@ from axsim.quantization.integer_graph import Integer, IntegerWeights
 from axsim.quantization.mixed import Overrides, Proposal, propose
 from axsim.quantization.observers import OBSERVERS
 from axsim.quantization.precision import Precision
+from axsim.quantization.qparams import QParams
 from axsim.quantization.schemes import DecoderScheme, VisionDtype, VisionScheme, assign
 from axsim.quantization.smooth import ChannelMaxima, SmoothedWeights
 from axsim.quantization.weight_only import WeightOnly
@@ -131,6 +132,16 @@ class Analysis:
             reached = similarity({"*": "u16"})
             found = Proposal(("*",), reached, whole - before, reached >= target)
         return Lift(found, target, before, before + found.cost_ms, whole)
+
+    def vision_build(
+        self, quantised: bool
+    ) -> tuple[Graph, Callable[[str], Array], dict[str, QParams] | None]:
+        """The vision part to export: its graph, its weights (smoothed if asked for), and, for an
+        integer build, the parameters of its activations."""
+        graph = self._graph(PLAIN)
+        integers = quantised and self._deployment.workload.build.vision_dtype != "bf16"
+        qparams = self._calibration.qparams(graph) if integers else None
+        return graph, self._vision_weights, qparams
 
     @cached_property
     def _seen(self) -> tuple[list[Precision], Precision] | None:

@@ -1,0 +1,154 @@
+"""``axsim export``: subgraphs as ONNX models."""
+
+from __future__ import annotations
+
+from enum import Enum
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Optional
+
+import typer
+
+from axsim.cli.options import Settings
+from axsim.cli.precision import OBSERVERS, ObserverName
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from axsim.compiler.partition import Deployment
+    from axsim.graph.array import Array
+    from axsim.graph.ir import Graph
+    from axsim.models.weights import Weights
+    from axsim.quantization.qparams import QParams
+    from axsim.runtime.precision import Analysis
+
+    Job = tuple[str, Graph, Callable[[str], Array], dict[str, QParams] | None]
+
+
+class Part(str, Enum):
+    """A deployed subgraph."""
+
+    vision = "vision"
+    decode = "decode"
+    prefill = "prefill"
+    post = "post"
+
+
+def export(
+    workload: Annotated[
+        str, typer.Argument(metavar="WORKLOAD", help="A workload, by name or by file.")
+    ],
+    output: Annotated[
+        Path, typer.Option("--output", "-o", metavar="DIR", help="Folder for the models.")
+    ],
+    subgraph: Annotated[
+        list[Part],
+        typer.Option(show_default=False, help="Only this subgraph; may be repeated."),
+    ] = [],  # noqa: B006
+    layer: Annotated[
+        str, typer.Option(metavar="N", help="The decoder layer whose weights to take, or all.")
+    ] = "0",
+    quantized: Annotated[
+        bool,
+        typer.Option("--quantized", help="As deployed: QuantizeLinear, DequantizeLinear, bf16."),
+    ] = False,
+    variant: Annotated[
+        Optional[str],  # noqa: UP045  (typer evaluates annotations on Python 3.10 as well)
+        typer.Option(metavar="NAME", help="The variant to export; the first one by default."),
+    ] = None,
+    settings: Settings = [],  # noqa: B006
+    checkpoint: Annotated[
+        Optional[Path],  # noqa: UP045
+        typer.Option(metavar="DIR", help="Weights from a checkpoint in place of synthetic ones."),
+    ] = None,
+    images: Annotated[
+        Optional[Path],  # noqa: UP045
+        typer.Option(metavar="FOLDER", help="Pictures to calibrate on. A seeded one by default."),
+    ] = None,
+    observer: Annotated[
+        ObserverName, typer.Option(help="How the ranges of activations are found.")
+    ] = ObserverName.minmax,
+    smooth_quant: Annotated[
+        bool, typer.Option("--smooth-quant", help="Move outlier channels into the weights first.")
+    ] = False,
+) -> None:
+    """Write the deployed subgraphs as ONNX models, in float32 or quantised as they are deployed.
+
+    Every model passes ONNX's checker. Layer files hold one decoder layer each: decode, and prefill
+    for every prompt chunk.
+    """
+    from axsim.descriptor import parse_overrides
+    from axsim.errors import InputError
+
+    try:
+        from axsim.export.models import export as export_graph
+    except ImportError:
+        raise InputError("exporting needs onnx: pip install 'axsim[onnx]'") from None
+    from axsim.cli.precision import chosen_deployment, pictures_of
+    from axsim.runtime.numerics import weights_of
+    from axsim.runtime.precision import Analysis
+
+    deployment = chosen_deployment(workload, variant, parse_overrides(settings), "ax650n")
+    weights = weights_of(deployment, checkpoint)
+    pixels = None if images is None else pictures_of(images, deployment)
+    analysis = Analysis(deployment, weights, pixels, OBSERVERS[observer.value], smooth_quant)
+    parts = _parts(deployment, subgraph)
+    layers = _layers(deployment, layer)
+    try:
+        output.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise InputError(f"cannot write {output}: {error.strerror}") from None
+    for name, graph, get, qparams in _jobs(deployment, analysis, weights, parts, layers, quantized):
+        for path in export_graph(graph, get, output / f"{name}.onnx", qparams, quantized):
+            typer.echo(f"{path}  {path.stat().st_size / 1e6:.1f} MB")
+
+
+def _parts(deployment: Deployment, wanted: list[Part]) -> list[Part]:
+    """The subgraphs to write; InputError for one that the workload does not have."""
+    from axsim.errors import InputError
+
+    present = [Part.vision] if deployment.model.vision else []
+    if deployment.model.decoder:
+        present += [Part.decode, Part.prefill, Part.post]
+    absent = [part.value for part in wanted if part not in present]
+    if absent:
+        raise InputError(f"{deployment.workload.name} has no subgraph {', '.join(absent)}")
+    return wanted or present
+
+
+def _layers(deployment: Deployment, text: str) -> list[int]:
+    from axsim.errors import InputError
+
+    decoder = deployment.model.decoder
+    count = decoder.num_hidden_layers if decoder else 1
+    if text == "all":
+        return list(range(count))
+    if text.isdecimal() and int(text) < count:
+        return [int(text)]
+    raise InputError(f"--layer {text} is no decoder layer; allowed: 0 to {count - 1}, all")
+
+
+def _jobs(
+    deployment: Deployment,
+    analysis: Analysis,
+    weights: Weights,
+    parts: list[Part],
+    layers: list[int],
+    quantized: bool,
+) -> Iterator[Job]:
+    """File name, graph, weights and quantisation parameters of each model."""
+    from axsim.models.weights import layer_weights, post_weights
+
+    suffix = "_quantized" if quantized else ""
+    if Part.vision in parts:
+        graph, get, qparams = analysis.vision_build(quantized)
+        yield f"vision_{deployment.workload.image_size}{suffix}", graph, get, qparams
+    groups = [deployment.decode] if Part.decode in parts else []
+    groups += deployment.prefill if Part.prefill in parts else []
+    for group in groups:
+        for index in layers:
+            name = f"{group.graph.name}_layer{index}{suffix}"
+            yield name, group.graph, layer_weights(weights, index), None
+    if Part.post in parts:
+        assert deployment.model.decoder is not None
+        get = post_weights(weights, deployment.model.decoder)
+        yield f"post{suffix}", deployment.post.graph, get, None

@@ -1,0 +1,1 @@
+"""Subgraphs as ONNX models, in float32 and quantised."""
