@@ -7,7 +7,7 @@ compiled for a chip and the timed segments of these. All of it is a pure functio
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import lru_cache
 from typing import Any
@@ -50,6 +50,11 @@ def evaluate(point: Point) -> list[Row]:
         except Exception as error:
             rows.append(_failed({"variant": name, **given}, error))
     return rows
+
+
+def evaluate_all(points: Sequence[Point]) -> list[list[Row]]:
+    """:func:`evaluate` of some points, in their order."""
+    return [evaluate(point) for point in points]
 
 
 def _row(name: str, workload: Workload, bench: _Bench, point: Point) -> Row:

@@ -6,20 +6,20 @@ There is one path for one process, many processes and a cluster: :func:`compute`
 from __future__ import annotations
 
 import json
+from collections import deque
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import FIRST_COMPLETED, BrokenExecutor, Executor, Future, wait
 from contextlib import ExitStack
-from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from axsim.chip import Chip
-from axsim.descriptor import NO_OVERRIDES, Overrides
+from axsim.descriptor import NO_OVERRIDES, Overrides, split_overrides
 from axsim.errors import InputError
 from axsim.sweeps.executors import cluster, local
 from axsim.sweeps.grid import Point, grid
 from axsim.sweeps.journal import Journal
-from axsim.sweeps.point import Row, evaluate
+from axsim.sweeps.point import Row, evaluate_all
 from axsim.workload import Workload
 
 if TYPE_CHECKING:
@@ -28,8 +28,14 @@ if TYPE_CHECKING:
 OnProgress = Callable[[int, int], None]
 """Told how many points are finished, and of how many."""
 
+Batch = tuple[str, ...]
+"""Keys of points that a worker computes one after the other."""
+
+BATCH = 8
+"""Points of a batch at most: what a kill can cost each worker, some tenths of a second."""
+
 IN_FLIGHT = 64
-"""Points handed to the executor at a time: enough for every worker to find the next one there."""
+"""Batches handed to the executor at a time: enough for every worker to find the next one there."""
 
 
 def sweep(
@@ -110,40 +116,71 @@ def compute(
     found = {key: known[key] for key in keys if key in known}
     missing = {key: p for key, p in zip(keys, points, strict=True) if key not in found}
     total = len(set(keys))
-    waiting = iter(missing.items())
-    running: dict[Future[list[Row]], str] = {}
+    waiting = deque(_batches(missing))
+    running: dict[Future[list[list[Row]]], Batch] = {}
     try:
         while True:
             if on_progress is not None:
                 on_progress(len(found), total)
-            for key, point in islice(waiting, IN_FLIGHT - len(running)):
-                running[executor.submit(evaluate, point)] = key
+            while waiting and len(running) < IN_FLIGHT:
+                batch = waiting.popleft()
+                running[executor.submit(evaluate_all, [missing[key] for key in batch])] = batch
                 if all(future.done() for future in running):
                     break  # an executor that computes at once: its results come first
             if not running:
                 break
-            done = wait(running, return_when=FIRST_COMPLETED).done
-            fresh = [(running.pop(future), future) for future in done]
-            entries = [(key, _rows(missing[key], future)) for key, future in fresh]
-            found.update(entries)
+            fresh: dict[str, list[Row]] = {}
+            for future in wait(running, return_when=FIRST_COMPLETED).done:
+                batch = running.pop(future)
+                if len(batch) > 1 and _lost(future):
+                    waiting.extendleft((key,) for key in reversed(batch))  # which one was it?
+                else:
+                    fresh |= _rows({key: missing[key] for key in batch}, future)
+            found.update(fresh)
             if journal is not None:
-                journal.add(entries)
+                journal.add(fresh.items())
     finally:
         for future in running:
             future.cancel()
     return [found[key] for key in keys]
 
 
-def _rows(point: Point, future: Future[list[Row]]) -> list[Row]:
+def _batches(missing: Mapping[str, Point]) -> list[Batch]:
+    """What goes to a worker at a time: a few points of one chip setting, which share what is made
+    for that; with kernels a single point."""
+    together: dict[object, list[str]] = {}
+    for key, point in missing.items():
+        chip_keys, _ = split_overrides(json.loads(point.settings), "chip")
+        together.setdefault((point.chip, json.dumps(chip_keys)), []).append(key)
+    size = max(1, min(BATCH, len(missing) // IN_FLIGHT))
+    if not all(point.timing_only for point in missing.values()):
+        size = 1
+    return [
+        tuple(keys[start : start + size])
+        for keys in together.values()
+        for start in range(0, len(keys), size)
+    ]
+
+
+def _lost(future: Future[Any]) -> bool:
+    """Whether the worker failed, not its points; the whole executor is :func:`_rows`' affair."""
+    error = future.exception()
+    return error is not None and not isinstance(error, BrokenExecutor)
+
+
+def _rows(batch: Mapping[str, Point], future: Future[list[list[Row]]]) -> dict[str, list[Row]]:
     """What a worker has sent, in JSON's types: a row is the same from the worker or the journal."""
     try:
         rows = future.result()
     except BrokenExecutor:
         raise
     except Exception as error:  # the worker, not the point: dask gives up after a few deaths
-        given = {"chip": point.chip_name, **json.loads(point.settings)}
-        rows = [{**given, "error": f"{type(error).__name__}: {error}"}]
-    return json.loads(json.dumps(rows))  # type: ignore[no-any-return]
+        text = f"{type(error).__name__}: {error}"
+        rows = [
+            [{"chip": point.chip_name, **json.loads(point.settings), "error": text}]
+            for point in batch.values()
+        ]
+    return dict(zip(batch, json.loads(json.dumps(rows)), strict=True))
 
 
 def table(points: Sequence[Sequence[Row]], varied: Sequence[str]) -> list[Row]:

@@ -113,18 +113,35 @@ def test_any_executor_serves() -> None:
         assert rows_of(VARY, threads) == rows_of(VARY)
 
 
-def test_a_lost_worker_is_a_row() -> None:
-    class Lossy(Here):
-        def submit(self, fn, /, *args, **kwargs) -> Future:
-            if json.loads(args[0].settings)["request.new_tokens"] != 3:
-                return super().submit(fn, *args, **kwargs)
-            future: Future = Future()
-            future.set_exception(RuntimeError("worker died 3 times"))
-            return future
+class Lossy(Here):
+    """Loses the worker of every batch with a point of three tokens."""
 
+    def __init__(self) -> None:
+        self.sizes: list[int] = []
+
+    def submit(self, fn, /, *args, **kwargs) -> Future:
+        points = args[0]
+        self.sizes.append(len(points))
+        if all(json.loads(point.settings)["request.new_tokens"] != 3 for point in points):
+            return super().submit(fn, *args, **kwargs)
+        future: Future = Future()
+        future.set_exception(RuntimeError("worker died 3 times"))
+        return future
+
+
+def test_a_lost_worker_is_a_row() -> None:
     rows = rows_of({"request.new_tokens": [2, 3]}, Lossy())
     assert [row["error"] for row in rows] == [None, None, "RuntimeError: worker died 3 times"]
     assert rows[2]["request.new_tokens"] == 3
+
+
+def test_a_lost_batch_is_tried_point_by_point() -> None:
+    vary = {"request.seed": list(range(64)), "request.new_tokens": [2, 3, 4]}
+    executor = Lossy()
+    rows = rows_of(vary, executor, variants=["u8"])
+    assert max(executor.sizes) == 3
+    assert [row["error"] is None for row in rows] == [True, False, True] * 64
+    assert [row["request.seed"] for row in rows] == [n for n in range(64) for _ in range(3)]
 
 
 def test_kernels_run_too() -> None:
