@@ -40,6 +40,9 @@ class ConvSection(Section):
     bf16_divisor: PositiveFloat = Field(
         description="how many times slower bf16 activations are than INT8, whatever the weights"
     )
+    float_matmul: bool = Field(
+        description="whether the build flag float_matmul_on_conv has an effect on this chip"
+    )
     fill_bytes_per_cycle: PositiveFloat = Field(
         description="loading of the stationary operand into the array, per resource group"
     )

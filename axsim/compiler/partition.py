@@ -61,7 +61,9 @@ class Deployment:
         overrides = tuple(build.precision_overrides.items())
         size, projector = self.workload.image_size, self.model.projector
         try:
-            lowered = _lower_vision(vision, projector, size, build.vision_dtype, overrides)
+            lowered = _lower_vision(
+                vision, projector, size, build.vision_dtype, overrides, self._float_on_conv
+            )
         except UnmatchedPattern as error:
             raise InputError(
                 Problem(
@@ -97,9 +99,14 @@ class Deployment:
         build = self.workload.build
         scheme = DecoderScheme(build.weight_dtype, build.hidden_dtype)
         lowered = _lower_layer(
-            self.model.decoder, new_tokens, cached_tokens, scheme, build.float_matmul_on_conv
+            self.model.decoder, new_tokens, cached_tokens, scheme, self._float_on_conv
         )
         return self._compile(lowered, "decoder")
+
+    @property
+    def _float_on_conv(self) -> bool:
+        """Whether floating-point attention runs on CONV: asked for, and possible on the chip."""
+        return self.workload.build.float_matmul_on_conv and self.chip.npu.conv.float_matmul
 
     def _compile(self, lowered: Lowered, part: Part) -> Subgraph:
         program = compile_lowered(lowered, self.chip, self.mode, part)
@@ -166,9 +173,12 @@ def _lower_vision(
     image_size: int,
     dtype: VisionDtype,
     overrides: tuple[tuple[str, VisionDtype], ...],
+    float_matmul_on_conv: bool,
 ) -> Lowered:
-    scheme = VisionScheme(dtype, dict(overrides))
-    return lower(assign(vision_graph(vision, image_size, projector), scheme))
+    graph = assign(
+        vision_graph(vision, image_size, projector), VisionScheme(dtype, dict(overrides))
+    )
+    return lower(graph, float_matmul_on_conv)
 
 
 @lru_cache(maxsize=512)

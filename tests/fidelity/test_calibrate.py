@@ -117,6 +117,25 @@ def test_a_parameter_that_no_row_depends_on_is_not_fitted() -> None:
     assert result.chip.calibrated.s4_elements_per_cycle == CHIP.calibrated.s4_elements_per_cycle
 
 
+def test_what_is_borrowed_is_not_fitted() -> None:
+    assert CHIP.borrowed
+    keep = tuple(name for name in KEEP if name not in CHIP.borrowed)
+    result = calibrate(CHIP, measured(), MODELS, keep=keep)
+    for name, source in CHIP.borrowed.items():
+        assert (name, f"as fitted on {source}") in result.kept
+    assert [each.name for each in result.parameters] == list(FREE)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("chip", shipped_chips().values(), ids=lambda chip: chip.name)
+def test_the_shipped_chips_are_what_calibrate_writes(chip) -> None:
+    found = calibrate(chip, load_ledger(shipped_ledger()), MODELS).chip
+    for name in type(chip.calibrated).model_fields:
+        value = getattr(chip.calibrated, name)
+        if value is not None:
+            assert getattr(found.calibrated, name) == pytest.approx(value, rel=0.02), name
+
+
 def test_what_the_rows_leave_open_is_flagged() -> None:
     """Only heads: streams of weights, of which the clock is a small part."""
     rows = tuple(replace(ROWS[0], id=name, model=name) for name in ("SmolLM2-135M", "Qwen3-0.6B"))
