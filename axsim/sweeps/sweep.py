@@ -31,8 +31,11 @@ OnProgress = Callable[[int, int], None]
 Batch = tuple[str, ...]
 """Keys of points that a worker computes one after the other."""
 
-BATCH = 8
-"""Points of a batch at most: what a kill can cost each worker, some tenths of a second."""
+BATCH = 32
+"""Points of a batch at most: what a kill can cost each worker, up to a second."""
+
+BATCHES = 16
+"""Batches of a sweep at least, so that every worker has its share to the end."""
 
 IN_FLIGHT = 64
 """Batches handed to the executor at a time: enough for every worker to find the next one there."""
@@ -152,7 +155,7 @@ def _batches(missing: Mapping[str, Point]) -> list[Batch]:
     for key, point in missing.items():
         chip_keys, _ = split_overrides(json.loads(point.settings), "chip")
         together.setdefault((point.chip, json.dumps(chip_keys)), []).append(key)
-    size = max(1, min(BATCH, len(missing) // IN_FLIGHT))
+    size = max(1, min(BATCH, len(missing) // BATCHES))
     if not all(point.timing_only for point in missing.values()):
         size = 1
     return [
