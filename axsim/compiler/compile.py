@@ -41,7 +41,7 @@ def compile_lowered(lowered: Lowered, chip: Chip, mode: Mode, part: Part) -> Pro
     operations = lowered.operations
     npu = chip.npu
     groups, memory = mode.groups, mode.ocm_bytes
-    placement = place(graph, operations, memory * (1 - WEIGHT_SHARE), lowered.outputs)
+    placement = place(graph, operations, memory * (1 - WEIGHT_SHARE), frozenset(lowered.outputs))
     weights = [sum(stored_bytes(t, part) for t in op.weights) for op in operations]
     reserve = memory * WEIGHT_SHARE
     buffers = [max(memory - resident, reserve) for resident in placement.resident]
@@ -100,7 +100,7 @@ def _pieces(operations: Sequence[Operation]) -> list[_Piece]:
     for index, operation in enumerate(operations):
         found = _LAYER.match(operation.label)
         name = "layer" if found else ("prologue" if not pieces else "epilogue")
-        layer = found.group(1) if found else name
+        layer = found.group(1) if found else ""
         if layer != current or not pieces:
             pieces.append(_Piece(name, index, index + 1))
             current = layer

@@ -13,6 +13,7 @@ Rules, in the order of application:
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Literal
 
@@ -79,11 +80,12 @@ class Operation:
 
 @dataclass(frozen=True)
 class Lowered:
-    """Operations of a graph in order; ``outputs`` are the tensors that hold the graph's outputs."""
+    """Operations of a graph in order; ``outputs`` maps the tensors that hold the graph's outputs to
+    the bytes in which they leave."""
 
     graph: Graph
     operations: tuple[Operation, ...]
-    outputs: frozenset[str]
+    outputs: Mapping[str, int]
 
 
 def lower(graph: Graph, float_matmul_on_conv: bool = False) -> Lowered:
@@ -98,6 +100,8 @@ class _Lowering:
         self._readers = Counter(name for node in graph.nodes for name in node.inputs)
         self._operations: list[Operation] = []
         self._roots: dict[str, tuple[str, ...]] = {}
+        self._behind: dict[str, list[Tensor]] = {}
+        self._loaded: set[str] = set()
         self._waiting: list[str] = []  # views of graph inputs, before any operation
         self._maker: dict[str, Operation] = {}
 
@@ -107,14 +111,25 @@ class _Lowering:
                 self._view(node)
             else:
                 self._compute(node)
-        outputs = {root for name in self._graph.outputs for root in self._root(name)}
-        return Lowered(self._graph, tuple(self._operations), frozenset(outputs))
+        tensors = self._graph.tensors
+        outputs: dict[str, int] = {}
+        for name in self._graph.outputs:
+            roots = self._root(name)
+            whole = sum(tensors[root].elements for root in roots)
+            for root in roots:
+                outputs[root] = tensors[name].bytes * tensors[root].elements // whole
+        return Lowered(self._graph, tuple(self._operations), outputs)
 
     def _is_pixel_cast(self, node: Node) -> bool:
         return node.op == "Cast" and self._graph.tensors[node.inputs[0]].kind == "input"
 
     def _root(self, name: str) -> tuple[str, ...]:
         return self._roots.get(name, (name,))
+
+    def _weights(self, name: str) -> list[Tensor]:
+        """The weight called ``name``, or those that the view of that name shows."""
+        tensor = self._graph.tensors[name]
+        return [tensor] if tensor.kind == "weight" else self._behind.get(name, [])
 
     def _view(self, node: Node) -> None:
         roots = tuple(
@@ -123,8 +138,10 @@ class _Lowering:
             if name and self._graph.tensors[name].kind not in ("weight", "constant")
             for root in self._root(name)
         )
+        behind = [weight for name in node.inputs if name for weight in self._weights(name)]
         for output in node.outputs:
             self._roots[output] = roots
+            self._behind[output] = behind
         makers = [self._maker[root] for root in roots if root in self._maker]
         if makers:
             max(makers, key=lambda maker: maker.index).nodes.append(node.name)
@@ -140,10 +157,11 @@ class _Lowering:
         work = OPERATORS[node.op].work(graph.shapes(inputs), graph.shapes(node.outputs), node.attrs)
         operation = self._matrix(node) if node.op in MATRIX else self._vector(node, work)
         for name in inputs:
-            tensor = graph.tensors[name]
-            if tensor.kind == "weight":
-                operation.weights.append(tensor)
-            elif tensor.kind != "constant":
+            for weight in self._weights(name):
+                if weight.name not in self._loaded:
+                    self._loaded.add(weight.name)
+                    operation.weights.append(weight)
+            if graph.tensors[name].kind not in ("weight", "constant"):
                 for root in self._root(name):
                     inside = self._maker.get(root) is operation
                     if not inside and root not in operation.reads:

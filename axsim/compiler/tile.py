@@ -285,14 +285,15 @@ def traffic_of(
     sizes: Mapping[str, float],
     spilled: Mapping[str, float],
     fresh_inputs: frozenset[str],
-    outputs: frozenset[str],
+    outputs: Mapping[str, int],
     weight_bytes: float,
 ) -> Traffic:
-    """DRAM bytes of one operation. ``fresh_inputs`` are graph inputs that it reads first."""
+    """DRAM bytes of one operation. ``fresh_inputs`` are graph inputs that it reads first; ``outputs``
+    gives the bytes of graph outputs."""
     inputs = sum(sizes[name] for name in operation.reads if name in fresh_inputs)
     swap_in = sum(
         sizes[name] * spilled[name] for name in operation.reads if name not in fresh_inputs
     )
     swap_out = sum(sizes[name] * spilled[name] for name in operation.writes if name not in outputs)
-    stored = sum(sizes[name] for name in operation.writes if name in outputs)
+    stored = sum(outputs[name] for name in operation.writes if name in outputs)
     return Traffic(weight_bytes, inputs, swap_in, swap_out, stored)
