@@ -84,7 +84,7 @@ def test_dram_moves_weights_inputs_outputs_and_spills(
     expected = {
         "ld:param": sum(stored_bytes(t, part) for op in lowered.operations for t in op.weights),
         "ld:input": sum(size[name] for name in inputs),
-        "st:output": sum(size[name] for name in lowered.outputs),
+        "st:output": sum(lowered.outputs.values()),
         # spilled once, read back by every reader; an input is in DRAM already, and read whole once
         "st:ddr_swap": sum(kept[name] for name in made if name not in lowered.outputs),
         "ld:ddr_swap": sum(

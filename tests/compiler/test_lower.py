@@ -90,7 +90,17 @@ def test_a_view_is_read_as_what_it_views() -> None:
     assert operations["attn.scores"].reads[:3] == ["attn.q_rope", "K_cache", "K_cache_out"]
     assert operations["attn.context"].reads == ["attn.softmax", "V_cache", "attn.v_proj"]
     # outputs are known by the tensors that hold them
-    assert lower(layer()).outputs == {"K_cache_out", "attn.v_proj", "mlp.residual"}
+    assert lower(layer()).outputs.keys() == {"K_cache_out", "attn.v_proj", "mlp.residual"}
+
+
+def test_weights_behind_views_are_loaded_and_outputs_leave_in_their_own_dtype() -> None:
+    graph = tower()
+    lowered = lower(graph)
+    loaded = {weight.name for each in lowered.operations for weight in each.weights}
+    assert loaded == {tensor.name for tensor in graph.weights()}
+    (name,) = graph.outputs
+    assert graph.tensors[name].dtype == "f32"
+    assert sum(lowered.outputs.values()) == graph.tensors[name].bytes
 
 
 def test_pixels_are_converted_by_a_step_but_other_casts_are_views() -> None:
