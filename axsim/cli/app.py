@@ -83,6 +83,7 @@ _command(
     "run",
     "axsim run internvl2_1b --chip ax630c",
     "axsim run internvl2_1b --chip ax650n --variant 448-u16 --trace trace.json.gz",
+    'axsim run mine.yaml --chip ax630c --checkpoint DIR --image dog.jpg --prompt "What is it?"',
     "axsim run mine.yaml --chip ax630c --timing-only --json - --set build.prefill_chunk=256",
 )
 _command(

@@ -10,6 +10,10 @@ import typer
 from axsim.cli.options import ChipName, Settings
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from axsim.cli.answer import Answer
+    from axsim.runtime.chat import Chat
     from axsim.runtime.results import RunResult
 
 INTERRUPTED = 130
@@ -38,6 +42,24 @@ def run(
         Optional[Path],  # noqa: UP045
         typer.Option(metavar="DIR", help="Weights from a checkpoint in place of synthetic ones."),
     ] = None,
+    prompt: Annotated[
+        Optional[str],  # noqa: UP045
+        typer.Option(metavar="TEXT", help="Ask this, and show the answer (needs --checkpoint)."),
+    ] = None,
+    image: Annotated[
+        Optional[Path],  # noqa: UP045
+        typer.Option(metavar="FILE", help="A picture that the prompt is about."),
+    ] = None,
+    dynamic_tiling: Annotated[
+        bool,
+        typer.Option(
+            "--dynamic-tiling",
+            help="Cut the picture into tiles as InternVL was trained; the vendor's hosts use one.",
+        ),
+    ] = False,
+    realtime: Annotated[
+        bool, typer.Option("--realtime", help="Show the answer at the speed of the chip.")
+    ] = False,
     timing_only: Annotated[
         bool, typer.Option("--timing-only", help="Leave the numeric kernels out: same timeline.")
     ] = False,
@@ -64,6 +86,7 @@ def run(
     the (first) variant goes.
     """
     from axsim.analysis.files import check_writable
+    from axsim.cli.answer import Answer, converse
     from axsim.cli.screen import Screen
     from axsim.descriptor import parse_overrides
     from axsim.runtime.run import run_kernels, time_run
@@ -73,6 +96,9 @@ def run(
     to_stdout = [str(path) for path in (json_path, csv_path, trace) if str(path) == "-"]
     if len(to_stdout) > 1:
         raise typer.BadParameter("only one of --json, --csv and --trace can be -")
+    chat = None
+    if prompt is not None or image is not None or realtime or dynamic_tiling:
+        chat = _chat(checkpoint, prompt, image, dynamic_tiling, timing_only)
     screen = Screen(quiet=quiet or bool(to_stdout))
     interrupted = False
     try:
@@ -82,11 +108,19 @@ def run(
             variants=variant or None,
             overrides=parse_overrides(settings),
             seed=seed,
+            chat=chat,
         )
     except KeyboardInterrupt:
         raise typer.Exit(INTERRUPTED) from None
+    answers: list[Answer] = []
     if timing_only:
         screen.timing(result)
+    elif chat is not None:
+        answers = [Answer(each, chat.tokens) for each in result]
+        try:
+            result = converse(result, checkpoint, chat, answers, realtime, screen.shows)
+        except KeyboardInterrupt:
+            interrupted = True
     else:
         try:
             with screen.running(result) as shown:
@@ -96,19 +130,47 @@ def run(
         except KeyboardInterrupt:
             interrupted = True
     screen.details(result)
-    _write(result, json_path, csv_path, trace)
+    _write(result, answers, json_path, csv_path, trace)
     if interrupted:
         typer.echo("interrupted: the variants without cosine were not finished", err=True)
         raise typer.Exit(INTERRUPTED)
 
 
+def _chat(
+    checkpoint: Path | None,
+    prompt: str | None,
+    image: Path | None,
+    dynamic_tiling: bool,
+    timing_only: bool,
+) -> Chat:
+    from axsim.errors import InputError
+    from axsim.runtime.chat import Chat
+
+    if prompt is None:
+        raise InputError("--image, --dynamic-tiling and --realtime need a question: --prompt TEXT")
+    if checkpoint is None:
+        raise InputError("--prompt needs a model that was trained: --checkpoint DIR")
+    if timing_only:
+        raise InputError("--prompt needs the kernels, which --timing-only leaves out")
+    if dynamic_tiling and image is None:
+        raise InputError("--dynamic-tiling cuts a picture: --image FILE")
+    return Chat(checkpoint, prompt, image, dynamic_tiling)
+
+
 def _write(
-    result: RunResult, json_path: Path | None, csv_path: Path | None, trace: Path | None
+    result: RunResult,
+    answers: Sequence[Answer],
+    json_path: Path | None,
+    csv_path: Path | None,
+    trace: Path | None,
 ) -> None:
     from axsim.analysis.files import write_csv, write_json
 
     if json_path is not None:
-        write_json(result.to_dict(), json_path)
+        document = result.to_dict()
+        for variant, answer in zip(document["variants"], answers, strict=False):
+            variant["answer"] = answer.to_dict()
+        write_json(document, json_path)
     if csv_path is not None:
         write_csv(result.to_rows(), csv_path)
     if trace is not None:

@@ -34,6 +34,7 @@ class Screen:
 
     def __init__(self, quiet: bool) -> None:
         self._quiet = quiet
+        self.shows = not quiet
         self._console = console()
 
     def timing(self, result: RunResult) -> None:

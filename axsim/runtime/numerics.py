@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -17,7 +17,7 @@ from axsim.compiler.partition import Deployment, Subgraph
 from axsim.errors import InputError, Problem
 from axsim.graph.array import Array
 from axsim.graph.executor import Arithmetic
-from axsim.models.config import ModelConfig
+from axsim.models.config import DecoderConfig, ModelConfig
 from axsim.models.weights import Weights, post_tensor
 from axsim.quantization.calibration import Calibration
 from axsim.quantization.integer_graph import Integer, IntegerWeights
@@ -29,6 +29,9 @@ from axsim.runtime.prompt import image_span, seeded_image, seeded_tokens
 from axsim.runtime.reference import Picture, Recent, read, see
 from axsim.runtime.results import Numerics
 from axsim.runtime.sampling import Sampler, end_of_sequence
+
+if TYPE_CHECKING:
+    from axsim.runtime.chat import Chat
 
 CALIBRATION_IMAGES = 1
 """Seeded pictures that the activations' ranges are taken from; none of them is in the request."""
@@ -48,6 +51,8 @@ class Progress:
 
 
 OnProgress = Callable[[Progress], None]
+OnToken = Callable[[Deployment, int], None]
+"""Told each token that a deployment has generated."""
 Key = tuple[object, ...]
 
 
@@ -63,7 +68,11 @@ class Kernels:
         deployments: Sequence[Deployment],
         checkpoint: str | Path | None = None,
         on_progress: OnProgress | None = None,
+        chat: Chat | None = None,
+        on_token: OnToken | None = None,
     ) -> None:
+        self._chat = chat
+        self._on_token = on_token
         self._deployments = tuple(deployments)
         self._synthetic = checkpoint is None
         self._checkpoint: Weights | None = None
@@ -100,10 +109,12 @@ class Kernels:
         loop = HostLoop(deployment, device)
         logits = loop.prefill(self._prompt(deployment, device, images))
         request = workload.request
-        stop = end_of_sequence(cfg) if request.stop_at_eos else None
+        stop = self._stop(deployment, cfg) if request.stop_at_eos else None
         tokens: list[int] = []
         for token in generate(loop, logits, workload.new_tokens, Sampler(request), stop):
             tokens.append(token)
+            if self._on_token is not None:
+                self._on_token(deployment, token)
             self._label = f"{name}: token {len(tokens)} of {workload.new_tokens}"
         reference = self._known[_request(deployment, "logits reference")]
         return Numerics(
@@ -135,7 +146,7 @@ class Kernels:
         pictures: dict[Key, list[Picture]] = {}
         for each in deployments:
             key = _request(each, "vision reference")
-            pictures[key] = [Picture(each, image) for image in _images(each)]
+            pictures[key] = [Picture(each, image) for image in self._images(each)]
             if each.workload.build.vision_dtype != "bf16":
                 calibration = self._once(_pixels(each, "calibration"), Calibration)
                 seed, size = each.workload.request.seed, each.workload.image_size
@@ -182,19 +193,39 @@ class Kernels:
         self._label = f"{deployment.workload.label}: vision"
         device = self._npu(deployment, weights, arithmetic)
         return np.concatenate(
-            [device.vision(_part(deployment), image) for image in _images(deployment)]
+            [device.vision(_part(deployment), image) for image in self._images(deployment)]
         )
 
     def _prompt(self, deployment: Deployment, device: Device, images: Array | None) -> Array:
         """Embedded prompt [tokens, hidden], the images' rows in their place."""
         workload, cfg = deployment.workload, deployment.model.decoder
         assert cfg is not None
+        if self._chat is not None:
+            question = self._chat.question(deployment)
+            if max(question.tokens) >= cfg.vocab_size:
+                what = f"the tokenizer has the id {max(question.tokens)}"
+                raise InputError(f"{what}, the model {cfg.vocab_size} rows for embeddings")
+            rows = device.embed(list(question.tokens))
+            if images is not None and workload.images:
+                rows[question.image_rows] = images.reshape(-1, rows.shape[1])
+            return rows
         special = [token] if (token := end_of_sequence(cfg)) is not None else []
         count, seed = workload.prompt_tokens, workload.request.seed
         rows = device.embed(seeded_tokens(count, cfg.vocab_size, seed, special))
         if images is not None and workload.images:
             rows[image_span(workload)] = images.reshape(-1, rows.shape[1])
         return rows
+
+    def _images(self, deployment: Deployment) -> Sequence[Array]:
+        """Pictures of the request: the question's, or seeded ones."""
+        if self._chat is not None:
+            return self._chat.question(deployment).pictures
+        workload = deployment.workload
+        size, seed = workload.image_size, workload.request.seed
+        return [seeded_image(size, seed, f"image {index}") for index in range(workload.images)]
+
+    def _stop(self, deployment: Deployment, cfg: DecoderConfig) -> int | None:
+        return end_of_sequence(cfg) if self._chat is None else self._chat.question(deployment).stop
 
     def _npu(
         self, deployment: Deployment, weights: Weights, vision: Arithmetic | None
@@ -291,12 +322,6 @@ def _sees(deployment: Deployment) -> bool:
 def _part(deployment: Deployment) -> Subgraph:
     assert deployment.vision is not None
     return deployment.vision
-
-
-def _images(deployment: Deployment) -> list[Array]:
-    workload = deployment.workload
-    size, seed = workload.image_size, workload.request.seed
-    return [seeded_image(size, seed, f"image {index}") for index in range(workload.images)]
 
 
 def _pixels(deployment: Deployment, what: str) -> Key:

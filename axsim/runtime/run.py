@@ -24,7 +24,8 @@ from axsim.runtime.stages import Stages, time_stages
 from axsim.workload import Workload, load_workload
 
 if TYPE_CHECKING:
-    from axsim.runtime.numerics import OnProgress
+    from axsim.runtime.chat import Chat
+    from axsim.runtime.numerics import OnProgress, OnToken
 
 Intervals = Callable[[Chip, MetricName], "Interval | None"]
 """The interval of a metric's predictions on a chip, or None when nothing is known about it."""
@@ -75,14 +76,19 @@ def time_run(
     overrides: Overrides = NO_OVERRIDES,
     seed: int | None = None,
     intervals: Intervals = shipped_intervals,
+    chat: Chat | None = None,
 ) -> RunResult:
-    """:func:`run` without the kernels."""
+    """:func:`run` without the kernels. With ``chat``, the request is its question, and without
+    ``variants`` only the first one answers."""
     chip_keys, keys = split_overrides(overrides, "chip")
     if isinstance(chip, Chip):
         chip = override(chip, chip_keys) if chip_keys else chip
     else:
         chip = load_chip(chip, chip_keys)
     chosen = _variants(workload, variants, keys, seed)
+    if chat is not None:
+        wanted = list(chosen.items())[: None if variants else 1]
+        chosen = {name: (settings, chat.adapt(each)) for name, (settings, each) in wanted}
     published = shipped_ledger_of(chip)
     npu = Npu()
     results = []
@@ -111,10 +117,14 @@ def run_kernels(
     timed: RunResult,
     checkpoint: str | Path | None = None,
     on_progress: OnProgress | None = None,
+    chat: Chat | None = None,
+    on_token: OnToken | None = None,
 ) -> Iterator[RunResult]:
     """Run the kernels of variant after variant; each step yields the result so far.
 
     The first is the timed result itself, marked incomplete; the last has every variant's numerics.
+    ``chat`` asks its question in place of seeded pixels and tokens; ``on_token`` is told each token
+    of the answer as it is computed.
 
     Raises:
         InputError: the checkpoint is broken or of another architecture.
@@ -125,7 +135,8 @@ def run_kernels(
 
     result = replace(timed, timing_only=False, complete=False)
     yield result
-    kernels = Kernels([variant.deployment for variant in timed], checkpoint, on_progress)
+    deployments = [variant.deployment for variant in timed]
+    kernels = Kernels(deployments, checkpoint, on_progress, chat, on_token)
     for index, variant in enumerate(timed):
         numerics = kernels.run(variant.deployment)
         result = result.with_numerics(variant.name, numerics)

@@ -1,0 +1,142 @@
+"""``axsim run --prompt``: the answer, token by token."""
+
+from __future__ import annotations
+
+import json
+import time
+
+import numpy as np
+import pytest
+from typer.testing import CliRunner
+
+pytest.importorskip("tokenizers")
+pytest.importorskip("PIL")
+
+from PIL import Image
+
+from axsim.cli.app import app
+from axsim.models.checkpoint import Checkpoint
+from axsim.runtime.tokenizer import Tokens
+from tests.models.running import Loop, run_vision
+from tests.runtime.talking import MODEL, write_model
+
+ASK = ["--chip", "ax630c", "--prompt", "what?", "--set", "request.new_tokens=6"]
+EXACT = ["--set", "build.weight_dtype=bf16", "--set", "build.post_weight_dtype=bf16"]
+
+
+def axsim(*arguments, code=0):
+    result = CliRunner().invoke(app, [str(each) for each in arguments])
+    assert result.exit_code == code, result.output
+    return result
+
+
+@pytest.fixture(scope="module")
+def world(tmp_path_factory):
+    """Workload file, checkpoint folder and picture."""
+    folder = tmp_path_factory.mktemp("answer")
+    model = write_model(folder / "model")
+    workload = folder / "w.yaml"
+    axsim("import", model, "-o", workload)
+    picture = folder / "p.png"
+    rng = np.random.default_rng(3)
+    Image.fromarray(rng.integers(0, 256, (112, 112, 3), np.uint8)).save(picture)
+    return workload, model, picture
+
+
+def test_the_answer_is_that_of_the_model(world, tmp_path):
+    """Against a plain float32 loop over the prompt: the picture reaches the logits."""
+    workload, model, picture = world
+    report = tmp_path / "r.json"
+    options = ["--checkpoint", model, "--image", picture, "--variant", "112-u16", "--json", report]
+    out = axsim("run", workload, *ASK, *EXACT, *options).stdout
+    variant = json.loads(report.read_text())["variants"][0]
+    answer = variant["answer"]
+    assert variant["images"] == 1
+    assert [each["id"] for each in answer["tokens"]] == variant["numerics"]["tokens"]
+    assert [each["arrival_ms"] for each in answer["tokens"]] == variant["arrivals_ms"]
+    assert answer["text"] == "".join(each["text"] for each in answer["tokens"])
+    for each in answer["tokens"]:
+        assert f"{each['arrival_ms']:.1f}  {each['text']!r}" in out
+
+    from axsim.runtime.chat import Chat
+    from axsim.workload import load_workload
+
+    asked = load_workload(workload, variant="112-u16")
+    chat = Chat(model, "what?", picture)
+    question = chat._question(chat.adapt(asked))
+    weights = Checkpoint(model)
+    rows = weights.rows("language_model.model.embed_tokens.weight", question.tokens)
+    rows[question.image_rows] = run_vision(weights, MODEL, np.asarray(Image.open(picture))[None])[0]
+    loop = Loop(weights, MODEL.decoder, 400)
+    logits = loop.logits(loop.prefill(rows)[-1:])[0]
+    assert variant["numerics"]["reference_token"] == int(logits.argmax())
+    assert variant["numerics"]["logits_cosine"] > 0.999
+
+
+def test_only_the_first_variant_answers_unless_told(world, tmp_path):
+    workload, model, _ = world
+    report = tmp_path / "r.json"
+    axsim("run", workload, *ASK, "--checkpoint", model, "--json", report)
+    document = json.loads(report.read_text())
+    assert [each["name"] for each in document["variants"]] == ["112-u8"]
+    assert document["variants"][0]["images"] == 0
+
+
+def test_realtime_takes_as_long_as_the_chip_would(world, tmp_path):
+    workload, model, picture = world
+    report = tmp_path / "r.json"
+    slow = ["--set", "chip.dram.data_rate_mtps=20", "--json", report]
+    options = ["--checkpoint", model, "--image", picture, *slow]
+    start = time.perf_counter()
+    axsim("run", workload, *ASK, *options)
+    between = time.perf_counter()
+    out = axsim("run", workload, *ASK, *options, "--realtime").stdout
+    end = time.perf_counter()
+    answer = json.loads(report.read_text())["variants"][0]["answer"]
+    arrival = answer["tokens"][-1]["arrival_ms"] / 1e3
+    assert end - between > arrival
+    assert "token by token" not in out
+    assert answer["text"].strip() in out or not answer["text"].isprintable()
+    assert between > start
+
+
+def test_tiles(world, tmp_path):
+    workload, model, _ = world
+    wide = tmp_path / "wide.png"
+    Image.new("RGB", (400, 100), (9, 200, 30)).save(wide)
+    report = tmp_path / "r.json"
+    options = ["--checkpoint", model, "--image", wide, "--dynamic-tiling", "--json", report]
+    axsim("run", workload, *ASK, *options)
+    assert json.loads(report.read_text())["variants"][0]["images"] == 5
+
+
+def test_quiet_shows_nothing(world):
+    workload, model, _ = world
+    assert axsim("run", workload, *ASK, "--checkpoint", model, "--quiet").stdout == ""
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        (["--prompt", "x"], "--checkpoint DIR"),
+        (["--image", "p.png", "--checkpoint", "."], "--prompt TEXT"),
+        (["--realtime"], "--prompt TEXT"),
+        (["--prompt", "x", "--checkpoint", ".", "--timing-only"], "--timing-only leaves out"),
+        (["--prompt", "x", "--checkpoint", ".", "--dynamic-tiling"], "--image FILE"),
+        (["--prompt", "x", "--checkpoint", "nowhere"], "nowhere has neither tokenizer.json"),
+    ],
+)
+def test_wrong_input(world, options, message):
+    workload, _, _ = world
+    found = axsim("run", workload, "--chip", "ax630c", *options, code=2)
+    assert message in found.stderr
+
+
+def test_a_picture_that_is_none(world, tmp_path):
+    workload, model, _ = world
+    (tmp_path / "x.jpg").write_text("no picture")
+    found = axsim(
+        "run", workload, *ASK, "--checkpoint", model, "--image", tmp_path / "x.jpg", code=2
+    )
+    assert "x.jpg is no readable picture" in found.stderr
+    assert Tokens(model).id("<img>") == 264
