@@ -154,7 +154,7 @@ def _variants(
 ) -> list[tuple[str, str]]:
     if not sizes:
         own = _weights(description)
-        return [(d, f"build.weight_dtype: {d}") for d in dict.fromkeys(["s8", own, "s4"])]
+        return [(d, f"build.weight_dtype: {d}") for d in dict.fromkeys([own, "s8", "s4"])]
     found = []
     for size in sizes:
         for dtype in ("u8", "u16"):

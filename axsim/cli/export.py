@@ -137,6 +137,7 @@ def _jobs(
 ) -> Iterator[Job]:
     """File name, graph, weights and quantisation parameters of each model."""
     from axsim.models.weights import layer_weights, post_weights
+    from axsim.quantization.matrix import StoredWeights
 
     suffix = "_quantized" if quantized else ""
     if Part.vision in parts:
@@ -147,7 +148,9 @@ def _jobs(
     for group in groups:
         for index in layers:
             name = f"{group.graph.name}_layer{index}{suffix}"
-            yield name, group.graph, layer_weights(weights, index), None
+            build = deployment.workload.build
+            stored = StoredWeights(weights, build.weight_dtype) if quantized else weights
+            yield name, group.graph, layer_weights(stored, index), None  # type: ignore[arg-type]
     if Part.post in parts:
         assert deployment.model.decoder is not None
         get = post_weights(weights, deployment.model.decoder)

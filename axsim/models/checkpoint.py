@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -13,6 +13,7 @@ import numpy as np
 from axsim.errors import InputError
 from axsim.graph.array import Array
 from axsim.models.config import ModelConfig
+from axsim.models.gptq import Gptq
 from axsim.models.hf_config import model_config
 from axsim.models.layout import ignored, layout_of
 from axsim.models.safetensors import SafetensorsFile
@@ -39,14 +40,38 @@ class Checkpoint:
         self.config = _tying(
             model_config(description, str(self.folder / "config.json")), description, self._files
         )
+        self._gptq = Gptq.of(description, str(self.folder / "config.json"))
         layout = layout_of(self._files)
         self._sources = {name: layout(name) for name in tensor_shapes(self.config)}
         self._check()
 
     def __call__(self, name: str) -> Array:
         """The tensor as float32; KeyError when the model has none of that name."""
-        parts = [self._files[s].float32(s) for s in self._sources[name]]
+        parts = [self._float32(s) for s in self._sources[name]]
         return parts[0] if len(parts) == 1 else np.concatenate(parts)
+
+    def packed(self, name: str) -> tuple[Array, Array, int] | None:
+        """A matrix that is stored as 4-bit codes around zero: int8 codes [out, in], float32 scales
+        [out, groups], inputs of a group. None for any other tensor."""
+        stems = [self._stem(source) for source in self._sources[name]]
+        if len(stems) != 1 or stems[0] is None or self._gptq is None:
+            return None
+        return self._gptq.symmetric(self._part_of(stems[0]))
+
+    def _stem(self, source: str) -> str | None:
+        """The name before ``.weight`` when the matrix is stored packed."""
+        stem = source.removesuffix(".weight")
+        packed = self._gptq is not None and source != stem and f"{stem}.qweight" in self._files
+        return stem if packed else None
+
+    def _part_of(self, stem: str) -> Callable[[str], Array]:
+        return lambda part: self._files[f"{stem}.{part}"].stored(f"{stem}.{part}")
+
+    def _float32(self, source: str) -> Array:
+        stem = self._stem(source)
+        if stem is None or self._gptq is None:
+            return self._files[source].float32(source)
+        return self._gptq.dequantise(self._part_of(stem))
 
     def rows(self, name: str, indices: Sequence[int]) -> Array:
         """Rows of a matrix as float32 [len(indices), width]; only they are read."""
@@ -64,13 +89,14 @@ class Checkpoint:
             sources = self._sources[name]
             used.update(sources)
             expected = (shape[0] // len(sources), *shape[1:])
-            for source in sources:
-                if source not in self._files:
-                    missing.append(source)
-                elif (found := self._files[source].shapes[source]) != expected:
-                    wrong.append(f"{source} is {list(found)}, not {list(expected)}")
+            for stored, needed in self._needed(sources, expected):
+                used.add(stored)
+                if stored not in self._files:
+                    missing.append(stored)
+                elif (found := self._files[stored].shapes[stored]) != needed:
+                    wrong.append(f"{stored} is {list(found)}, not {list(needed)}")
         head = {"lm_head.weight", "language_model.lm_head.weight"}  # a copy when tied
-        extra = [n for n in self._files if n not in used | head and not ignored(n)]
+        extra = [n for n in self._files if n not in used | head and not self._idle(n)]
         problems = [
             f"  {len(names)} {what}: " + "; ".join(sorted(names)[:_LISTED])
             + ("; …" if len(names) > _LISTED else "")
@@ -81,6 +107,26 @@ class Checkpoint:
             raise InputError(
                 f"{self.folder}: the tensors do not fit config.json\n" + "\n".join(problems)
             )
+
+    def _needed(
+        self, sources: Sequence[str], shape: tuple[int, ...]
+    ) -> Iterator[tuple[str, tuple[int, ...]]]:
+        """Stored tensors, with their shapes, that make up a tensor from ``sources``."""
+        for source in sources:
+            stem = self._stem(source)
+            if stem is None or self._gptq is None:
+                yield source, shape
+            else:
+                parts = self._gptq.shapes(shape[0], shape[1])
+                yield from ((f"{stem}.{part}", each) for part, each in parts.items())
+
+    def _idle(self, name: str) -> bool:
+        """Whether a stored tensor changes nothing: GPTQ writes zeros where a layer has no bias."""
+        if ignored(name):
+            return True
+        beside = f"{name.removesuffix('bias')}qweight"
+        zero = name.endswith(".bias") and beside in self._files
+        return zero and not self._files[name].stored(name).any()
 
 
 def architecture(folder: str | Path) -> ModelConfig:

@@ -115,6 +115,7 @@ class StoredWeights:
 
     ``weights`` gives float32 tensors by name; ``dtype`` is the storage of matrices ("s8", "s4",
     "bf16", "f32"), ``overrides`` that of some by name (the head may differ from the layers).
+    A matrix that ``weights.packed(name)`` gives as 4-bit codes keeps them when stored as "s4".
     Calling gives a :class:`Matrix` for a matrix and float32 values for anything else.
     """
 
@@ -134,9 +135,18 @@ class StoredWeights:
         if name not in self._kept:
             value: Any = self._weights(name)
             if value.ndim == 2:
-                value = quantise_matrix(value, self._overrides.get(name, self._dtype))
+                value = self._matrix(name, value)
             self._kept[name] = value
         return self._kept[name]
+
+    def _matrix(self, name: str, value: Array) -> Matrix:
+        dtype = self._overrides.get(name, self._dtype)
+        packed = getattr(self._weights, "packed", None)
+        held = packed(name) if dtype == "s4" and packed is not None else None
+        if held is not None:
+            codes, scale, group = held
+            return Matrix(codes, scale, dtype, group)
+        return quantise_matrix(value, dtype)
 
     @property
     def nbytes(self) -> int:

@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
+from typing import Any
 
 import numpy as np
 
@@ -25,6 +26,7 @@ from axsim.models.internvit import vision_graph
 from axsim.models.weights import (
     EMBED_TOKENS,
     Weights,
+    layer_tensor,
     layer_weights,
     post_weights,
     vision_weights,
@@ -32,6 +34,7 @@ from axsim.models.weights import (
 from axsim.quantization import precision
 from axsim.quantization.calibration import Calibration
 from axsim.quantization.integer_graph import Integer, IntegerWeights
+from axsim.quantization.matrix import StoredWeights
 from axsim.quantization.mixed import Overrides, Proposal, propose
 from axsim.quantization.observers import OBSERVERS
 from axsim.quantization.precision import Precision
@@ -186,6 +189,7 @@ class Analysis:
                 layer_weights(self._weights, layer),
                 arithmetic,
                 {**fixed, "input": reference},
+                stored=self._stored(layer_tensor(layer, ""), build.weight_dtype),
                 found={**fixed, "input": found},
                 outputs=outputs,
             )
@@ -203,6 +207,11 @@ class Analysis:
         )
         rows += [_within("post.", row) for row in compared]
         return rows, _end("first logits", "decoder", *outputs["output"])
+
+    def _stored(self, prefix: str, dtype: str) -> Callable[[str], Any]:
+        """A decoder layer's weights as the NPU stores them, 4-bit codes of a checkpoint kept."""
+        stored = StoredWeights(self._weights, dtype)
+        return lambda name: stored(prefix + name)
 
     def _prompt(self, cfg: DecoderConfig, deployed: bool) -> Array:
         """Embedded prompt [1, tokens, hidden] of the request."""

@@ -47,6 +47,12 @@ class Recent:
         """Some rows of a matrix."""
         return self._weights.rows(name, indices)
 
+    def packed(self, name: str) -> tuple[Array, Array, int] | None:
+        """A matrix that comes as 4-bit codes, see :class:`axsim.models.checkpoint.Checkpoint`."""
+        found = getattr(self._weights, "packed", None)
+        held: tuple[Array, Array, int] | None = None if found is None else found(name)
+        return held
+
     def forget(self) -> None:
         """Let go of what is remembered."""
         self._known.clear()
