@@ -163,3 +163,17 @@ def test_what_cannot_be_asked(tmp_path, folder, picture):
 
     with pytest.raises(InputError, match="no vision tower"):
         Chat(folder, "a", picture).adapt(load_workload("qwen3_0_6b"))
+
+
+@pytest.mark.oracle
+def test_older_files_are_read_as_transformers_reads_them(tmp_path):
+    transformers = pytest.importorskip("transformers")
+    write_tokenizer(tmp_path, whole=False)
+    ours = Tokens(tmp_path)
+    theirs = transformers.Qwen2Tokenizer.from_pretrained(str(tmp_path))
+    letters = "he llo the THE 's 're 12 345\n\r\t é日本€ ,.!?  -_ ﬁ e\u0301"
+    rng = np.random.default_rng(0)
+    for _ in range(500):
+        text = "".join(letters[i] for i in rng.integers(0, len(letters), rng.integers(1, 30)))
+        expected = theirs(text, add_special_tokens=False)["input_ids"]
+        assert ours.encode(text) == expected, repr(text)
