@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 import threading
 from collections.abc import Callable, Iterator
 from concurrent.futures import Executor, Future, ProcessPoolExecutor
@@ -35,7 +36,7 @@ def local(jobs: int | None = None) -> Executor:
     jobs = jobs or usable_cores()
     if jobs == 1:
         return Here()
-    return ProcessPoolExecutor(jobs, get_context("spawn"), _die_with_parent)
+    return ProcessPoolExecutor(jobs, get_context("spawn"), _prepare_worker)
 
 
 def usable_cores() -> int:
@@ -64,8 +65,10 @@ def cluster(address: str) -> Iterator[Executor]:
         yield client.get_executor()
 
 
-def _die_with_parent() -> None:
-    """Workers of a killed sweep would otherwise wait for work for ever."""
+def _prepare_worker() -> None:
+    """Ctrl-C, which a terminal sends to workers too, is the sweep's to handle: a worker that it
+    stops between two points would leave the pool waiting. Workers of a killed sweep end with it."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
     parent = parent_process()
     if parent is not None:
         threading.Thread(target=_watch, args=(parent.sentinel,), daemon=True).start()

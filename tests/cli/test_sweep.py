@@ -86,6 +86,32 @@ def test_killed_and_resumed_is_the_same_file(folder) -> None:
     assert not any(alive(each) for each in workers)
 
 
+def test_ctrl_c_ends_it_soon_and_keeps_what_is_finished(folder) -> None:
+    grid = [*TINY, "--vary", "chip.dram.data_rate_mtps=1600..3200:2000", "-j", "2"]
+    journal = folder / "out.csv.journal"
+    process = subprocess.Popen(
+        [*AXSIM, *grid, "-o", "out.csv"],
+        cwd=folder,
+        stderr=subprocess.PIPE,
+        text=True,
+        start_new_session=True,
+    )
+    try:
+        deadline = time.monotonic() + 60
+        while not journal.exists() or journal.read_bytes().count(b"\n") < 20:
+            assert time.monotonic() < deadline
+            time.sleep(0.005)
+        os.killpg(process.pid, signal.SIGINT)  # as a terminal does: the workers get it too
+        _, errors = process.communicate(timeout=30)
+    finally:
+        process.kill()
+    assert process.returncode == 130
+    assert "--resume goes on" in errors
+    assert "Traceback" not in errors
+    assert 20 <= journal.read_bytes().count(b"\n") < 2000
+    assert not (folder / "out.csv").exists()
+
+
 def children(pid: int) -> list[int]:
     """Processes that ``pid`` has started."""
     path = Path(f"/proc/{pid}/task/{pid}/children")
