@@ -144,7 +144,7 @@ def project(x: Array, w: Matrix, bias: Array | None, rounding: Round, scratch: S
     y = np.empty((x.shape[0], rows), np.float32)
     x = np.ascontiguousarray(x)
     workers = threads()
-    step = max(16, _SLICE // inner) if x.shape[0] < _FEW_ROWS else _WIDE_SLICE // inner
+    step = max(16, _FEW_ROWS_SLICE // inner) if x.shape[0] < _FEW_ROWS else _WIDE_SLICE // inner
     step = -(-rows // (max(1, round(rows / (step * workers))) * workers))
     lines = max(1, _SLICE // (2 * step))
 
@@ -276,5 +276,6 @@ _LARGE = 1 << 16  # elements from which rows are spread over threads
 _FEW_ROWS = 16
 _MASKED = -60000.0  # the runtime masks with -65536; no score outweighs that
 _SMALLEST = np.float32(1e-35)
+_FEW_ROWS_SLICE = 1 << 19  # elements: smaller ones are done before the threads can take turns
 _WIDE_SLICE = 1 << 21  # elements: with many rows BLAS wants the matrix in few slices
 _SLICE = 1 << 17  # elements: half a MiB of float32, within a core's cache
