@@ -288,8 +288,8 @@ def traffic_of(
     outputs: Mapping[str, int],
     weight_bytes: float,
 ) -> Traffic:
-    """DRAM bytes of one operation. ``fresh_inputs`` are graph inputs that it reads first; ``outputs``
-    gives the bytes of graph outputs."""
+    """DRAM bytes of one operation. ``fresh_inputs`` are graph inputs that it reads first, and
+    ``outputs`` the bytes of graph outputs."""
     inputs = sum(sizes[name] for name in operation.reads if name in fresh_inputs)
     swap_in = sum(
         sizes[name] * spilled[name] for name in operation.reads if name not in fresh_inputs
