@@ -34,7 +34,7 @@ backend or on the order of summation.
   zero.
 * Rounding to bf16 is round-half-to-even.
 
-The order of float32 accumulation is not defined (the vendor does not document it, INTERNVL2.md 8):
+The order of float32 accumulation is not defined (the vendor does not document it):
 two correct implementations agree to rounding of the last bf16 bit, not to the last bit.
 
 **Reference.** float32 everywhere.

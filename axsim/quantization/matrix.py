@@ -1,7 +1,7 @@
 """Quantised weight matrices: S8 per output row, S4 per group of inputs, bf16.
 
 Codes follow the checkpoint's [out, in] layout. The S8 scale is rowmax / 127, as decoded from the
-vendor's compiled layers (INTERNVL2.md 4.2).
+vendor's compiled layers (public reverse-engineering notes on AX650).
 """
 
 from __future__ import annotations

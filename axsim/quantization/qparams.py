@@ -1,6 +1,6 @@
 """Scale and zero point: how real values become integer codes and back.
 
-Formulas of INTERNVL2.md 4.1 (the vendor's quantiser, PPQ family), with ONNX QuantizeLinear's
+Formulas of the vendor's quantiser (PPQ family, linear.py), with ONNX QuantizeLinear's
 division, round-half-to-even and saturation.
 """
 

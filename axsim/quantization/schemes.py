@@ -2,7 +2,7 @@
 
 Only the standard library is imported: the timing-only run uses this module and must start at once.
 
-Rules (DESIGN.md, Numerics):
+Rules:
 
 * vision ``u8``/``u16``: activations of that dtype; matrix weights S8, their bias S32; norm and
   layer-scale vectors f32; other elementwise operands (position embedding, class token) in the
@@ -174,4 +174,4 @@ _S8_BYTES: dict[tuple[Part, Place], float] = {
     ("vision", "dram"): 1.104,
     ("vision", "disk"): 1.104,
 }
-_S4_BYTES = 0.585  # middle of the 0.57 to 0.60 that HARDWARE.md gives
+_S4_BYTES = 0.585  # middle of 0.57 to 0.60, inferred from decode times

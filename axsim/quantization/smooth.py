@@ -3,7 +3,7 @@
 For a LayerNormalization whose output only feeds projections, channel j is divided by
 ``s_j = max|x_j|^alpha / max|w_j|^(1 - alpha)`` in the norm's scale and bias, and the column j of
 each projection is multiplied by it: the same function in float32, with activations that U8 covers
-better. The vendor's ``smooth_quant_strength`` is alpha, 0.6 by default (INTERNVL2.md 4.1).
+better. The vendor's ``smooth_quant_strength`` is alpha, 0.6 by default (config.md).
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """A picture and a question as a prompt: chat template, image tokens, pixels.
 
-Templates and token names are those of the InternVL models (INTERNVL2.md 1.5).
+Templates and token names are those of the InternVL models (conversation.py).
 """
 
 from __future__ import annotations

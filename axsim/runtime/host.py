@@ -3,7 +3,7 @@
 Prompt rows are embedded, image rows take their place, prefill takes each layer through all chunks,
 with the rows so far as history (layers outermost, as in the vendor's C++ runtime; the numbers do
 not depend on the order), K and V rows go into the caches, and decode steps follow until the
-end-of-sequence token or the budget (INTERNVL2.md 2.3 and 2.4).
+end-of-sequence token or the budget (ax-llm, LLM.hpp).
 """
 
 from __future__ import annotations

@@ -12,7 +12,7 @@ from axsim.workload import Workload
 
 TEXT_BEFORE_IMAGE = 42 / 54
 """Share of the text that stands before the image: in the vendor's default request 42 of the 54
-tokens around it, chat template and ``<img>`` (INTERNVL2.md 1.5)."""
+tokens around it, chat template and ``<img>``."""
 
 _DETAIL = ((4, 128), (16, 64), (56, 32), (0, 32))
 """Patches along a side and grey levels of each layer of a seeded picture; 0 is every pixel."""

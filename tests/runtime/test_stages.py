@@ -159,7 +159,7 @@ def test_modes_use_a_part_of_the_groups(base: dict[str, Stages]) -> None:
 
 @pytest.mark.parametrize("chip", CHIPS)
 def test_wider_vision_and_larger_images_take_longer(chip: str, base: dict[str, Stages]) -> None:
-    """HARDWARE.md: from 224 to 448 pixels U8 takes 5.1 to 5.6 times as long for 4.5 x the MACs."""
+    """Published: from 224 to 448 pixels U8 takes 5.1 to 5.6 times as long for 4.5 x the MACs."""
     small, wide = timed(chip, "224-u8"), timed(chip, "448-u16")
     assert base[chip].vision_encode_ms > 4.5 * small.vision_encode_ms
     assert 1.7 < wide.vision_encode_ms / base[chip].vision_encode_ms < 3
