@@ -1,6 +1,6 @@
 """What range of a tensor's values the codes shall cover: MinMax, Percentile, MSE, KL.
 
-Names and formulas follow the vendor's quantiser and PPQ (Pulsar2 config.md, PPQ range.py). An observer sees the
+Names and formulas follow the vendor's quantiser and PPQ (range.py). An observer sees the
 tensor in one or more updates (calibration images) and gives one range.
 """
 

@@ -1,6 +1,6 @@
 """How far quantised results are from float32, per operator and end to end.
 
-As the vendor's precision analysis (Pulsar2 documentation): ``EndToEnd`` lets errors build up along the
+As the vendor's precision analysis: ``EndToEnd`` lets errors build up along the
 graph, ``PerLayer`` gives every operator the float32 inputs, so that it shows the operator's own
 error. Advice of the vendor's guide: a final cosine above 0.98 is usable; an operator below 0.999
 is one to lift to U16.

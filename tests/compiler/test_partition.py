@@ -15,7 +15,7 @@ MIB = 1 << 20
 
 
 def test_sizes_of_the_published_files() -> None:
-    """The vendor's package listing: vision 325, embeddings 259, a decoder layer 16, post 141 (MiB)."""
+    """Listed by the vendor: vision 325, embeddings 259, a decoder layer 16, post 141 (MiB)."""
     memory = Deployment(load_workload("internvl2_1b", variant="224-u8"), AX650N).memory
     assert memory.weights["vision"] == pytest.approx(325 * MIB, rel=0.05)
     assert memory.embedding == pytest.approx(259 * MIB, rel=0.05)
