@@ -52,12 +52,13 @@ def cluster(address: str) -> Iterator[Executor]:
         InputError: distributed is not installed, or nobody answers at ``address``.
     """
     try:
-        from distributed import Client
+        import distributed
     except ImportError:
         what = "needs distributed: pip install 'axsim[sweep]'"
         raise InputError(Problem("--scheduler", "", what)) from None
+    untyped: Any = distributed
     try:
-        client: Any = Client(address, timeout="10s", set_as_default=False)  # type: ignore[no-untyped-call]
+        client = untyped.Client(address, timeout="10s", set_as_default=False)
     except (OSError, ValueError) as error:
         what = f"no dask scheduler answers at {address}: {error}"
         raise InputError(Problem("--scheduler", "", what)) from None
