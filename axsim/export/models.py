@@ -188,4 +188,8 @@ class _Model:
             self._w.constant(f"{name}/codes", codes),
             self._w.constant(f"{name}/scale", np.asarray(scale, np.float32)),
         ]
+        if codes.dtype == np.int8:
+            # Said although it is 0: fusions of onnxruntime up to 1.23 want it in the scale's shape.
+            zeros = np.zeros(np.shape(scale), np.int8)
+            inputs.append(self._w.constant(f"{name}/zero_point", zeros))
         return self._w.node("DequantizeLinear", inputs, name, axis=axis)
