@@ -21,6 +21,8 @@ from axsim.quantization.weight_only import WeightOnly
 from tests.models.seeded import DECODERS, INTERNVL, SeededWeights, image
 from tests.quantization.models import vision as small_vision
 
+ORT = tuple(int(part) for part in ort.__version__.split(".")[:2])
+
 
 def answer(path, inputs, optimised=True):
     """The outputs of onnxruntime."""
@@ -105,6 +107,8 @@ def test_post_in_float(tmp_path, family):
 )
 @pytest.mark.parametrize("optimised", [False, True], ids=["plain", "optimised"])
 def test_vision_in_integers(tmp_path, dtype, overrides, optimised):
+    if optimised and overrides and ORT < (1, 24):
+        pytest.skip("this onnxruntime fuses neighbouring 8- and 16-bit operators wrongly")
     graph, weights, pixels = small_vision()
     calibration = Calibration()
     Executor(graph, weights, calibration).run_all({"input": pixels})
