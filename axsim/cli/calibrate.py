@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING, Annotated, Optional
 
 import typer
 
+from axsim.cli.options import JsonPath, Quiet
+
 if TYPE_CHECKING:
     from concurrent.futures import Executor
 
@@ -50,13 +52,8 @@ def calibrate(
         bool,
         typer.Option("--cross-validate", help="Also refit with one model left out at a time."),
     ] = False,
-    json_path: Annotated[
-        Optional[Path],  # noqa: UP045
-        typer.Option("--json", metavar="FILE", help="Write the report as JSON; - is stdout."),
-    ] = None,
-    quiet: Annotated[
-        bool, typer.Option("--quiet", "-q", help="No tables and no progress bar.")
-    ] = False,
+    json_path: JsonPath = None,
+    quiet: Quiet = False,
 ) -> None:
     """Fit a chip's calibrated block to the rows of a ledger, by weighted least squares.
 

@@ -2,37 +2,23 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-from typing import Annotated, Optional
-
 import typer
 
-from axsim.cli.options import ChipName, Settings
+from axsim.cli.options import ChipName, JsonPath, Settings, Variants, WorkloadName
 
 
 def explain(
-    workload: Annotated[
-        str, typer.Argument(metavar="WORKLOAD", help="A workload, by name or by file.")
-    ],
+    workload: WorkloadName,
     chip: ChipName,
-    variant: Annotated[
-        list[str],
-        typer.Option(
-            metavar="NAME",
-            show_default=False,
-            help="Explain this variant in place of the first one; may be repeated.",
-        ),
-    ] = [],  # noqa: B006
+    variant: Variants = [],  # noqa: B006
     settings: Settings = [],  # noqa: B006
-    json_path: Annotated[
-        Optional[Path],  # noqa: UP045  (typer evaluates annotations on Python 3.10 as well)
-        typer.Option("--json", metavar="FILE", help="Write the explanations as JSON; - is stdout."),
-    ] = None,
+    json_path: JsonPath = None,
 ) -> None:
     """Tell the critical path to the first token and of a decode step, and what would shorten them.
 
-    The path says which engine, DRAM or the host each stage waits for. Each change of the build or
-    of the chip is simulated by itself, and the three with the largest gains are told.
+    Of the first variant, unless --variant names others. The path says which engine, DRAM or the
+    host each stage waits for. Each change of the build or of the chip is simulated by itself, and
+    the three with the largest gains are told.
     """
     from axsim.analysis.explanation import explain as explained
     from axsim.analysis.files import check_writable, write_json

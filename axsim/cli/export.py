@@ -8,8 +8,16 @@ from typing import TYPE_CHECKING, Annotated, Optional
 
 import typer
 
-from axsim.cli.options import Settings
-from axsim.cli.precision import OBSERVERS, ObserverName
+from axsim.cli.options import (
+    OBSERVERS,
+    CheckpointFolder,
+    Observer,
+    ObserverName,
+    Settings,
+    SmoothQuant,
+    VariantName,
+    WorkloadName,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -34,9 +42,7 @@ class Part(str, Enum):
 
 
 def export(
-    workload: Annotated[
-        str, typer.Argument(metavar="WORKLOAD", help="A workload, by name or by file.")
-    ],
+    workload: WorkloadName,
     output: Annotated[
         Path, typer.Option("--output", "-o", metavar="DIR", help="Folder for the models.")
     ],
@@ -51,25 +57,15 @@ def export(
         bool,
         typer.Option("--quantized", help="As deployed: QuantizeLinear, DequantizeLinear, bf16."),
     ] = False,
-    variant: Annotated[
-        Optional[str],  # noqa: UP045  (typer evaluates annotations on Python 3.10 as well)
-        typer.Option(metavar="NAME", help="The variant to export; the first one by default."),
-    ] = None,
+    variant: VariantName = None,
     settings: Settings = [],  # noqa: B006
-    checkpoint: Annotated[
-        Optional[Path],  # noqa: UP045
-        typer.Option(metavar="DIR", help="Weights from a checkpoint in place of synthetic ones."),
-    ] = None,
+    checkpoint: CheckpointFolder = None,
     images: Annotated[
         Optional[Path],  # noqa: UP045
         typer.Option(metavar="FOLDER", help="Pictures to calibrate on. A seeded one by default."),
     ] = None,
-    observer: Annotated[
-        ObserverName, typer.Option(help="How the ranges of activations are found.")
-    ] = ObserverName.minmax,
-    smooth_quant: Annotated[
-        bool, typer.Option("--smooth-quant", help="Move outlier channels into the weights first.")
-    ] = False,
+    observer: Observer = ObserverName.minmax,
+    smooth_quant: SmoothQuant = False,
 ) -> None:
     """Write the deployed subgraphs as ONNX models, in float32 or quantised as they are deployed.
 

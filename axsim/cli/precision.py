@@ -3,13 +3,21 @@
 from __future__ import annotations
 
 import json
-from enum import Enum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Optional
 
 import typer
 
-from axsim.cli.options import Settings
+from axsim.cli.options import (
+    OBSERVERS,
+    CheckpointFolder,
+    Observer,
+    ObserverName,
+    Settings,
+    SmoothQuant,
+    VariantName,
+    WorkloadName,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -19,31 +27,11 @@ if TYPE_CHECKING:
     from axsim.runtime.precision import Lift, Pixels
 
 
-class ObserverName(str, Enum):
-    """How ranges of activations are found."""
-
-    minmax = "minmax"
-    percentile = "percentile"
-    mse = "mse"
-    kl = "kl"
-
-
-OBSERVERS = {"minmax": "MinMax", "percentile": "Percentile", "mse": "MSE", "kl": "KL"}
-
-
 def precision(
-    workload: Annotated[
-        str, typer.Argument(metavar="WORKLOAD", help="A workload, by name or by file.")
-    ],
-    variant: Annotated[
-        Optional[str],  # noqa: UP045  (typer evaluates annotations on Python 3.10 as well)
-        typer.Option(metavar="NAME", help="The variant to analyse; the first one by default."),
-    ] = None,
+    workload: WorkloadName,
+    variant: VariantName = None,
     settings: Settings = [],  # noqa: B006
-    checkpoint: Annotated[
-        Optional[Path],  # noqa: UP045
-        typer.Option(metavar="DIR", help="Weights from a checkpoint in place of synthetic ones."),
-    ] = None,
+    checkpoint: CheckpointFolder = None,
     images: Annotated[
         Optional[Path],  # noqa: UP045
         typer.Option(
@@ -51,12 +39,8 @@ def precision(
             help="Pictures: the first is compared, the others calibrate. Seeded ones by default.",
         ),
     ] = None,
-    observer: Annotated[
-        ObserverName, typer.Option(help="How the ranges of activations are found.")
-    ] = ObserverName.minmax,
-    smooth_quant: Annotated[
-        bool, typer.Option("--smooth-quant", help="Move outlier channels into the weights first.")
-    ] = False,
+    observer: Observer = ObserverName.minmax,
+    smooth_quant: SmoothQuant = False,
     target: Annotated[
         Optional[float],  # noqa: UP045
         typer.Option(

@@ -7,7 +7,16 @@ from typing import TYPE_CHECKING, Annotated, Optional
 
 import typer
 
-from axsim.cli.options import ChipName, Settings
+from axsim.cli.options import (
+    CheckpointFolder,
+    ChipName,
+    JsonPath,
+    Quiet,
+    Settings,
+    TimingOnly,
+    Variants,
+    WorkloadName,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -21,27 +30,15 @@ INTERRUPTED = 130
 
 
 def run(
-    workload: Annotated[
-        str, typer.Argument(metavar="WORKLOAD", help="A workload, by name or by file.")
-    ],
+    workload: WorkloadName,
     chip: ChipName,
-    variant: Annotated[
-        list[str],
-        typer.Option(
-            metavar="NAME",
-            show_default=False,
-            help="Run only this variant and show where its time goes; may be repeated.",
-        ),
-    ] = [],  # noqa: B006
+    variant: Variants = [],  # noqa: B006
     settings: Settings = [],  # noqa: B006
     seed: Annotated[
         Optional[int],  # noqa: UP045  (typer evaluates annotations on Python 3.10 as well)
         typer.Option(min=0, metavar="N", help="Seed of pixels, prompt, weights and sampling."),
     ] = None,
-    checkpoint: Annotated[
-        Optional[Path],  # noqa: UP045
-        typer.Option(metavar="DIR", help="Weights from a checkpoint in place of synthetic ones."),
-    ] = None,
+    checkpoint: CheckpointFolder = None,
     prompt: Annotated[
         Optional[str],  # noqa: UP045
         typer.Option(metavar="TEXT", help="Ask this, and show the answer (needs --checkpoint)."),
@@ -60,13 +57,8 @@ def run(
     realtime: Annotated[
         bool, typer.Option("--realtime", help="Show the answer at the speed of the chip.")
     ] = False,
-    timing_only: Annotated[
-        bool, typer.Option("--timing-only", help="Leave the numeric kernels out: same timeline.")
-    ] = False,
-    json_path: Annotated[
-        Optional[Path],  # noqa: UP045
-        typer.Option("--json", metavar="FILE", help="Write the results as JSON; - is stdout."),
-    ] = None,
+    timing_only: TimingOnly = False,
+    json_path: JsonPath = None,
     csv_path: Annotated[
         Optional[Path],  # noqa: UP045
         typer.Option("--csv", metavar="FILE", help="Write one row per variant; - is stdout."),
@@ -75,9 +67,7 @@ def run(
         Optional[Path],  # noqa: UP045
         typer.Option(metavar="FILE", help="Write a Chrome trace for Perfetto (.json or .json.gz)."),
     ] = None,
-    quiet: Annotated[
-        bool, typer.Option("--quiet", "-q", help="No tables and no progress bar.")
-    ] = False,
+    quiet: Quiet = False,
 ) -> None:
     """Simulate a workload on a chip: how fast, why, and how accurate.
 

@@ -7,28 +7,16 @@ from typing import Annotated
 
 import typer
 
-from axsim.cli.options import Settings
+from axsim.cli.options import ChipNames, Settings, Variants, WorkloadName, chip_names
 
 
 def snapshot(
-    workload: Annotated[
-        str, typer.Argument(metavar="WORKLOAD", help="A workload, by name or by file.")
-    ],
-    chip: Annotated[
-        list[str],
-        typer.Option(
-            "--chip", metavar="CHIP,…", help="Chips by name or by file, with commas or repeated."
-        ),
-    ],
+    workload: WorkloadName,
+    chip: ChipNames,
     output: Annotated[
         Path, typer.Option("--output", "-o", metavar="FILE.json", help="The baseline to write.")
     ],
-    variant: Annotated[
-        list[str],
-        typer.Option(
-            metavar="NAME", show_default=False, help="Only this variant; may be repeated."
-        ),
-    ] = [],  # noqa: B006
+    variant: Variants = [],  # noqa: B006
     settings: Settings = [],  # noqa: B006
 ) -> None:
     """Write the predicted times of a workload as a baseline for `axsim check`.
@@ -42,7 +30,7 @@ def snapshot(
     check_writable(output)
     found = take(
         workload,
-        [name.strip() for text in chip for name in text.split(",")],
+        chip_names(chip),
         variants=variant or None,
         overrides=parse_overrides(settings),
         folder=output.parent,

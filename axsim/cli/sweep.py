@@ -9,7 +9,15 @@ from typing import TYPE_CHECKING, Annotated, Any, Optional
 
 import typer
 
-from axsim.cli.options import Settings
+from axsim.cli.options import (
+    CheckpointFolder,
+    ChipNames,
+    Settings,
+    TimingOnly,
+    Variants,
+    WorkloadName,
+    chip_names,
+)
 from axsim.cli.run import INTERRUPTED
 
 if TYPE_CHECKING:
@@ -18,17 +26,8 @@ if TYPE_CHECKING:
 
 
 def sweep(
-    workload: Annotated[
-        str, typer.Argument(metavar="WORKLOAD", help="A workload, by name or by file.")
-    ],
-    chip: Annotated[
-        list[str],
-        typer.Option(
-            "--chip",
-            metavar="CHIP,…",
-            help="Chips by name (`axsim chips`) or by file, with commas or repeated.",
-        ),
-    ],
+    workload: WorkloadName,
+    chip: ChipNames,
     vary: Annotated[
         list[str],
         typer.Option(
@@ -38,12 +37,7 @@ def sweep(
             "numbers; may be repeated: all combinations are computed.",
         ),
     ] = [],  # noqa: B006
-    variant: Annotated[
-        list[str],
-        typer.Option(
-            metavar="NAME", show_default=False, help="Only this variant; may be repeated."
-        ),
-    ] = [],  # noqa: B006
+    variant: Variants = [],  # noqa: B006
     settings: Settings = [],  # noqa: B006
     output: Annotated[
         Path,
@@ -51,13 +45,8 @@ def sweep(
             "--output", "-o", metavar="FILE", help="The table (.csv or .parquet); - is stdout."
         ),
     ] = Path("-"),
-    checkpoint: Annotated[
-        Optional[Path],  # noqa: UP045  (typer evaluates annotations on Python 3.10 as well)
-        typer.Option(metavar="DIR", help="Weights from a checkpoint in place of synthetic ones."),
-    ] = None,
-    timing_only: Annotated[
-        bool, typer.Option("--timing-only", help="Leave the numeric kernels out: same times.")
-    ] = False,
+    checkpoint: CheckpointFolder = None,
+    timing_only: TimingOnly = False,
     resume: Annotated[
         bool, typer.Option("--resume", help="Compute only what an earlier run did not finish.")
     ] = False,
@@ -97,7 +86,7 @@ def sweep(
     varied = parse_vary(vary)
     points = grid(
         workload,
-        [name.strip() for text in chip for name in text.split(",")],
+        chip_names(chip),
         varied,
         settings=parse_overrides(settings),
         variants=variant or None,
