@@ -80,7 +80,7 @@ def export(
     except ImportError:
         raise InputError("exporting needs onnx: pip install 'axsim[onnx]'") from None
     from axsim.cli.precision import chosen_deployment, pictures_of
-    from axsim.runtime.numerics import weights_of
+    from axsim.runtime.checkpoints import weights_of
     from axsim.runtime.precision import Analysis
 
     deployment = chosen_deployment(workload, variant, parse_overrides(settings), "ax650n")

@@ -67,7 +67,7 @@ def precision(
     from axsim.cli.console import console
     from axsim.descriptor import parse_overrides
     from axsim.errors import InputError
-    from axsim.runtime.numerics import weights_of
+    from axsim.runtime.checkpoints import weights_of
     from axsim.runtime.precision import Analysis
 
     check_writable(output)

@@ -25,7 +25,7 @@ from axsim.analysis.tables import (
 from axsim.cli.console import console
 
 if TYPE_CHECKING:
-    from axsim.runtime.numerics import Progress
+    from axsim.runtime.progress import Progress
     from axsim.runtime.results import RunResult
 
 

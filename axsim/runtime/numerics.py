@@ -7,28 +7,38 @@ calibration of the same image size, and whole results where nothing that numbers
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from axsim.compiler.partition import Deployment, Subgraph
-from axsim.errors import InputError, Problem
+from axsim.compiler.partition import Deployment
+from axsim.errors import InputError
 from axsim.graph.array import Array
 from axsim.graph.executor import Arithmetic
-from axsim.models.config import DecoderConfig, ModelConfig
+from axsim.models.config import DecoderConfig
 from axsim.models.weights import Weights, post_tensor
 from axsim.quantization.calibration import Calibration
 from axsim.quantization.integer_graph import Integer, IntegerWeights
 from axsim.quantization.matrix import StoredWeights
 from axsim.quantization.weight_only import WeightOnly
+from axsim.runtime.checkpoints import open_checkpoint
 from axsim.runtime.devices import Float32Device, SimulatedNpu, cosine
 from axsim.runtime.host import Device, HostLoop, generate
+from axsim.runtime.progress import Meter, OnProgress
 from axsim.runtime.prompt import image_span, seeded_image, seeded_tokens
 from axsim.runtime.reference import Picture, Recent, read, see
 from axsim.runtime.results import Numerics
 from axsim.runtime.sampling import Sampler, end_of_sequence
+from axsim.runtime.sharing import (
+    Key,
+    images_key,
+    numbers_key,
+    pixels_key,
+    request_key,
+    sees,
+    vision_part,
+)
 
 if TYPE_CHECKING:
     from axsim.runtime.chat import Chat
@@ -36,24 +46,8 @@ if TYPE_CHECKING:
 CALIBRATION_IMAGES = 1
 """Seeded pictures that the activations' ranges are taken from; none of them is in the request."""
 
-_WORK = {"float32": 1.0, "u8": 0.4, "u16": 0.8, "bf16": 1.1, "prefill": 1.1, "decode": 12.0}
-"""Rough cost of a multiply-accumulate by arithmetic, for the progress bar; decode steps are bound
-by memory."""
-
-
-@dataclass(frozen=True)
-class Progress:
-    """How far the kernels are: ``done`` of ``total`` units of work, now at ``label``."""
-
-    done: float
-    total: float
-    label: str
-
-
-OnProgress = Callable[[Progress], None]
 OnToken = Callable[[Deployment, int], None]
 """Told each token that a deployment has generated."""
-Key = tuple[object, ...]
 
 
 class Kernels:
@@ -78,15 +72,12 @@ class Kernels:
         self._checkpoint: Weights | None = None
         if checkpoint is not None:
             self._checkpoint = open_checkpoint(checkpoint, deployments)
-        self._on_progress = on_progress
+        self._meter = Meter(deployments, CALIBRATION_IMAGES, on_progress)
         self._known: dict[Key, Any] = {}
-        self._label = ""
-        self._done = 0.0
-        self._total = _total([self._work(each) for each in deployments])
 
     def run(self, deployment: Deployment) -> Numerics:
         """The numeric results of one deployment."""
-        key = _numbers(deployment, "all")
+        key = numbers_key(deployment, "all")
         found: Numerics = self._once(key, lambda: self._run(deployment))
         return found
 
@@ -96,15 +87,15 @@ class Kernels:
         self._once(("references", deployment.model, workload.request.seed), self._references)
         vision_cosine = None
         images = None
-        if _sees(deployment):
-            key = (*_request(deployment, "vision"), *_vision_numbers(deployment))
+        if sees(deployment):
+            key = images_key(deployment, "vision")
             images = self._once(key, lambda: self._deployed_images(deployment, weights))
-            vision_cosine = cosine(images, self._known[_request(deployment, "vision reference")])
+            vision_cosine = cosine(images, self._known[request_key(deployment, "vision reference")])
         cfg = deployment.model.decoder
         if cfg is None:
             return Numerics(self._synthetic, vision_cosine, None, (), None, False)
         name = workload.label
-        self._label = f"{name}: prefill"
+        self._meter.label = f"{name}: prefill"
         device = self._npu(deployment, weights, None)
         loop = HostLoop(deployment, device)
         logits = loop.prefill(self._prompt(deployment, device, images))
@@ -115,8 +106,8 @@ class Kernels:
             tokens.append(token)
             if self._on_token is not None:
                 self._on_token(deployment, token)
-            self._label = f"{name}: token {len(tokens)} of {workload.new_tokens}"
-        reference = self._known[_request(deployment, "logits reference")]
+            self._meter.label = f"{name}: token {len(tokens)} of {workload.new_tokens}"
+        reference = self._known[request_key(deployment, "logits reference")]
         return Numerics(
             self._synthetic,
             vision_cosine,
@@ -134,9 +125,9 @@ class Kernels:
             groups.setdefault(key, []).append(deployment)
         for group in groups.values():
             weights = self._weights(group[0])
-            self._label = "float32 reference and calibration: vision"
-            self._see([each for each in group if _sees(each)], weights)
-            self._label = "float32 reference: prefill"
+            self._meter.label = "float32 reference and calibration: vision"
+            self._see([each for each in group if sees(each)], weights)
+            self._meter.label = "float32 reference: prefill"
             self._read([each for each in group if each.model.decoder], weights)
             weights.forget()
         return True
@@ -145,12 +136,12 @@ class Kernels:
         """Float32 image tokens of each request, and the ranges of activations."""
         pictures: dict[Key, list[Picture]] = {}
         for each in deployments:
-            key = _request(each, "vision reference")
+            key = request_key(each, "vision reference")
             pictures[key] = [Picture(each, image) for image in self._images(each)]
             if each.workload.build.vision_dtype != "bf16":
-                calibration = self._once(_pixels(each, "calibration"), Calibration)
+                calibration = self._once(pixels_key(each, "calibration"), Calibration)
                 seed, size = each.workload.request.seed, each.workload.image_size
-                pictures[_pixels(each, "calibration pictures")] = [
+                pictures[pixels_key(each, "calibration pictures")] = [
                     Picture(each, seeded_image(size, seed, f"calibration {index}"), calibration)
                     for index in range(CALIBRATION_IMAGES)
                 ]
@@ -163,7 +154,7 @@ class Kernels:
                 return packed.matrix(name, weights)
 
         flat = [picture for several in pictures.values() for picture in several]
-        seen = iter(see(flat, weights, self._tick, prepare))
+        seen = iter(see(flat, weights, self._meter.tick, prepare))
         for key, several in pictures.items():
             self._known[key] = np.concatenate([next(seen) for _ in several])
 
@@ -171,10 +162,10 @@ class Kernels:
         """Float32 logits after each prompt."""
         loops: dict[Key, tuple[HostLoop, Array]] = {}
         for each in deployments:
-            device = Float32Device(each, weights, self._tick)
-            images = self._known.get(_request(each, "vision reference"))
+            device = Float32Device(each, weights, self._meter.tick)
+            images = self._known.get(request_key(each, "vision reference"))
             rows = self._prompt(each, device, images)
-            loops[_request(each, "logits reference")] = (HostLoop(each, device), rows)
+            loops[request_key(each, "logits reference")] = (HostLoop(each, device), rows)
         if not deployments:
             return
         cfg = deployments[0].model.decoder
@@ -187,13 +178,13 @@ class Kernels:
         if dtype == "bf16":
             arithmetic: Arithmetic = WeightOnly()
         else:
-            calibration: Calibration = self._known[_pixels(deployment, "calibration")]
-            qparams = calibration.qparams(_part(deployment).graph)
+            calibration: Calibration = self._known[pixels_key(deployment, "calibration")]
+            qparams = calibration.qparams(vision_part(deployment).graph)
             arithmetic = Integer(qparams, self._packed(deployment))
-        self._label = f"{deployment.workload.label}: vision"
+        self._meter.label = f"{deployment.workload.label}: vision"
         device = self._npu(deployment, weights, arithmetic)
         return np.concatenate(
-            [device.vision(_part(deployment), image) for image in self._images(deployment)]
+            [device.vision(vision_part(deployment), image) for image in self._images(deployment)]
         )
 
     def _prompt(self, deployment: Deployment, device: Device, images: Array | None) -> Array:
@@ -234,7 +225,7 @@ class Kernels:
         kind = deployment.workload.build.vision_dtype
 
         def tick(macs: int, part: str) -> None:
-            self._tick(macs, kind if part == "vision" else part)
+            self._meter.tick(macs, kind if part == "vision" else part)
 
         return SimulatedNpu(deployment, weights, stored, vision, WeightOnly(), tick=tick)
 
@@ -274,124 +265,3 @@ class Kernels:
         if key not in self._known:
             self._known[key] = make()
         return self._known[key]
-
-    def _tick(self, macs: int, kind: str) -> None:
-        if self._on_progress is None:
-            return
-        self._done = min(self._done + macs * _WORK[kind], self._total)
-        self._on_progress(Progress(self._done, self._total, self._label))
-
-    def _work(self, deployment: Deployment) -> dict[Key, float]:
-        """Units of work of each part of a variant's run, by what :meth:`_once` shares it under."""
-        workload = deployment.workload
-        parts: dict[Key, float] = {}
-        deployed = 0.0
-        if deployment.vision is not None and workload.images:
-            macs = _sum_macs(deployment.vision)
-            parts[_request(deployment, "vision reference")] = workload.images * macs
-            if workload.build.vision_dtype != "bf16":
-                parts[_pixels(deployment, "calibration")] = CALIBRATION_IMAGES * macs
-            deployed += workload.images * macs * _WORK[workload.build.vision_dtype]
-        cfg = deployment.model.decoder
-        if cfg is not None:
-            prefill = sum(map(_sum_macs, deployment.prefill)) * cfg.num_hidden_layers
-            post = _sum_macs(deployment.post)
-            parts[_request(deployment, "logits reference")] = prefill + post
-            step = _sum_macs(deployment.decode) * cfg.num_hidden_layers + post
-            steps = (workload.new_tokens - 1) * step + post
-            deployed += prefill * _WORK["prefill"] + steps * _WORK["decode"]
-        parts[_numbers(deployment, "all")] = deployed
-        return parts
-
-
-def _total(plan: Sequence[dict[Key, float]]) -> float:
-    merged: dict[Key, float] = {}
-    for parts in plan:
-        merged |= parts
-    return max(sum(merged.values()), 1.0)
-
-
-def _sum_macs(subgraph: Subgraph) -> float:
-    return float(sum(step.macs for segment in subgraph.program.segments for step in segment.steps))
-
-
-def _sees(deployment: Deployment) -> bool:
-    return deployment.vision is not None and deployment.workload.images > 0
-
-
-def _part(deployment: Deployment) -> Subgraph:
-    assert deployment.vision is not None
-    return deployment.vision
-
-
-def _pixels(deployment: Deployment, what: str) -> Key:
-    """The key of something that depends on the tower and the size and seed of pictures."""
-    workload = deployment.workload
-    return what, deployment.model, workload.image_size, workload.request.seed
-
-
-def _request(deployment: Deployment, what: str) -> Key:
-    """The key of something that float32 makes of the request."""
-    workload = deployment.workload
-    return *_pixels(deployment, what), workload.images, workload.prompt_tokens
-
-
-def _numbers(deployment: Deployment, what: str) -> Key:
-    """The key of deployed numbers: chip, NPU mode and tool options change times only."""
-    workload, build = deployment.workload, deployment.workload.build
-    decoder = (build.weight_dtype, build.post_weight_dtype, build.prefill_chunk)
-    parts = (*decoder, *_vision_numbers(deployment))
-    request = workload.request.model_dump_json()
-    return *_request(deployment, what), parts, build.kv_cache_len, workload.new_tokens, request
-
-
-def _vision_numbers(deployment: Deployment) -> tuple[object, ...]:
-    build = deployment.workload.build
-    return build.vision_dtype, *build.precision_overrides.items()
-
-
-def open_checkpoint(folder: str | Path, deployments: Sequence[Deployment]) -> Weights:
-    """The weights of a folder; InputError when it is broken or of another architecture."""
-    from axsim.models.checkpoint import Checkpoint
-
-    checkpoint = Checkpoint(folder)
-    for deployment in deployments:
-        check_architecture(folder, checkpoint.config, deployment)
-    return checkpoint
-
-
-def weights_of(deployment: Deployment, checkpoint: str | Path | None) -> Weights:
-    """The weights of a folder, or synthetic ones of the request's seed."""
-    if checkpoint is not None:
-        return open_checkpoint(checkpoint, [deployment])
-    from axsim.models.synthetic import SyntheticWeights
-
-    return SyntheticWeights(deployment.model, deployment.workload.request.seed)
-
-
-def check_architecture(folder: str | Path, found: ModelConfig, deployment: Deployment) -> None:
-    """InputError naming every field in which a checkpoint is not the deployed model."""
-    wanted = flat(deployment.model)
-    held = flat(found)
-    differing = [
-        Problem("", key, f"{folder} has {held.get(key)}, the workload {wanted.get(key)}")
-        for key in dict.fromkeys([*wanted, *held])
-        if held.get(key) != wanted.get(key)
-    ]
-    if differing:
-        name = deployment.workload.name
-        hint = Problem(
-            "", "", f"{folder} holds another architecture than {name}", f"axsim import {folder}"
-        )
-        raise InputError([*differing, hint])
-
-
-def flat(model: ModelConfig) -> dict[str, object]:
-    """The fields of an architecture by dotted key; a part that is missing is one None."""
-    found: dict[str, object] = {}
-    for part, fields in asdict(model).items():
-        if fields is None:
-            found[part] = None
-        else:
-            found |= {f"{part}.{key}": value for key, value in fields.items()}
-    return found

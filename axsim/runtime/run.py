@@ -25,7 +25,8 @@ from axsim.workload import Workload, load_workload
 
 if TYPE_CHECKING:
     from axsim.runtime.chat import Chat
-    from axsim.runtime.numerics import OnProgress, OnToken
+    from axsim.runtime.numerics import OnToken
+    from axsim.runtime.progress import OnProgress
 
 Intervals = Callable[[Chip, MetricName], "Interval | None"]
 """The interval of a metric's predictions on a chip, or None when nothing is known about it."""

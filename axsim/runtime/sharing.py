@@ -1,0 +1,49 @@
+"""What variants of one workload have in common: keys under which results are kept and found again.
+
+Two variants whose keys for something are equal have that something in common.
+"""
+
+from __future__ import annotations
+
+from axsim.compiler.partition import Deployment, Subgraph
+
+Key = tuple[object, ...]
+
+
+def sees(deployment: Deployment) -> bool:
+    """Whether the request has images for a tower."""
+    return deployment.vision is not None and deployment.workload.images > 0
+
+
+def vision_part(deployment: Deployment) -> Subgraph:
+    """The subgraph of a deployment that :func:`sees`."""
+    assert deployment.vision is not None
+    return deployment.vision
+
+
+def pixels_key(deployment: Deployment, what: str) -> Key:
+    """Of something that depends on the tower and the size and seed of pictures."""
+    workload = deployment.workload
+    return what, deployment.model, workload.image_size, workload.request.seed
+
+
+def request_key(deployment: Deployment, what: str) -> Key:
+    """Of something that float32 makes of the request."""
+    workload = deployment.workload
+    return *pixels_key(deployment, what), workload.images, workload.prompt_tokens
+
+
+def images_key(deployment: Deployment, what: str) -> Key:
+    """Of something that the deployed vision part makes of the request."""
+    build = deployment.workload.build
+    own = build.vision_dtype, *build.precision_overrides.items()
+    return *request_key(deployment, what), own
+
+
+def numbers_key(deployment: Deployment, what: str) -> Key:
+    """Of deployed numbers: chip, NPU mode and tool options change times only."""
+    workload, build = deployment.workload, deployment.workload.build
+    decoder = (build.weight_dtype, build.post_weight_dtype, build.prefill_chunk)
+    request = workload.request.model_dump_json()
+    sizes = build.kv_cache_len, workload.new_tokens
+    return *images_key(deployment, what), *decoder, *sizes, request
