@@ -20,6 +20,7 @@ from pathlib import Path
 from typing import Any
 
 from axsim.analysis.files import whole_text
+from axsim.analysis.traffic import dram_rates, ocm_use
 from axsim.compiler.program import Program, Segment, Task
 from axsim.machine.timeline import Timeline, Timing
 from axsim.runtime.results import RunResult, VariantResult
@@ -172,17 +173,13 @@ class _Variant:
 
     def _counters(self, pid: int, segment: Segment, timing: Timing, base: float) -> Iterator[Event]:
         """DRAM bandwidth between the starts and ends of transfers; on-chip memory step by step."""
-        begins: dict[int, float] = {}
-        for task, start in zip(segment.tasks, timing.start_us, strict=True):
-            if task.kind == "compute":
-                begins[task.step] = min(begins.get(task.step, start), start)
         bandwidth = self._variant.chip.sustained_gbps * 1e3
-        for time, rate in _dram_rates(segment, timing, bandwidth):
+        for time, rates in dram_rates(segment, timing, bandwidth):
             # bytes per microsecond are 1e-3 GB/s
-            yield _counter(pid, "DRAM bandwidth", "GB/s", base + time, round(rate / 1e3, 2))
-        for step in sorted(begins, key=lambda step: begins[step]):
-            value = round(segment.ocm_bytes[step] / 1024, 1)
-            yield _counter(pid, "on-chip memory", "KiB", base + begins[step], value)
+            rate = round(sum(rates.values()) / 1e3, 2)
+            yield _counter(pid, "DRAM bandwidth", "GB/s", base + time, rate)
+        for time, size in ocm_use(segment, timing):
+            yield _counter(pid, "on-chip memory", "KiB", base + time, round(size / 1024, 1))
 
     def _host(self, name: str, us: float) -> Iterator[Event]:
         if us > 0:
@@ -212,38 +209,6 @@ _PREFIX = {
     "st:ddr_swap": "st:",
     "st:output": "st:",
 }
-
-
-def _dram_rates(
-    segment: Segment, timing: Timing, bandwidth: float
-) -> Iterator[tuple[float, float]]:
-    """Times and the useful bytes per microsecond from then on: open transfers share ``bandwidth``
-    evenly, of which inefficient ones waste a part (as :class:`axsim.machine.dram.Dram` has it)."""
-    starts = sorted(
-        (start, index)
-        for index, (task, start) in enumerate(zip(segment.tasks, timing.start_us, strict=True))
-        if task.dram_cost_bytes
-    )
-    left: dict[int, float] = {}
-    now, position = 0.0, 0
-    while position < len(starts) or left:
-        following = starts[position][0] if position < len(starts) else float("inf")
-        if left:
-            share = bandwidth / len(left)
-            tasks = [segment.tasks[index] for index in left]
-            yield now, share * sum(t.dram_bytes / t.dram_cost_bytes for t in tasks)
-            until = min(following, now + min(left.values()) / share)
-            moved = (until - now) * share
-            left = {index: size - moved for index, size in left.items() if size - moved > 1e-6}
-            now = until
-        else:
-            now = following
-        while position < len(starts) and starts[position][0] <= now:
-            index = starts[position][1]
-            left[index] = segment.tasks[index].dram_cost_bytes
-            position += 1
-        if not left:
-            yield now, 0.0
 
 
 def _layer(program: Program, index: int) -> str:

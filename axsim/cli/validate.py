@@ -74,9 +74,9 @@ def validate(
     if json_path is not None:
         _write(found, json_path)
     if plot is not None:
-        from axsim.analysis.plots import plot_validation
+        from axsim.analysis.plots import predicted_measured, save
 
-        plot_validation(found, plot)
+        save(predicted_measured(found), plot)
     complaints = [*failure_lines(found.failures), *_broken(found, max_mape, max_error)]
     for line in complaints:
         typer.echo(f"error: {line}", err=True)

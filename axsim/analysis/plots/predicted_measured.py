@@ -1,25 +1,18 @@
-"""Pictures, drawn with matplotlib (the ``plot`` extra), which is imported when one is drawn.
-
-Every picture is readable in greyscale: shapes and fills tell series apart, not colours alone. Equal
-results are equal files.
-"""
+"""Predicted values over measured ones."""
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from axsim.analysis.files import whole_file
-from axsim.errors import InputError, Problem
+from axsim.analysis.plots.style import INK, grid, new_figure, plain_numbers
+from axsim.errors import InputError
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
+    from axsim.fidelity.predict import Compared
     from axsim.fidelity.validate import Validation
 
-FORMATS = (".png", ".svg", ".pdf")
-
-INK = "#1b3a5c"
 FILLS = (INK, "white", "#9fb4c8", "#d95f02")
 """Fill of each chip's markers, in the order of the chips' rows."""
 SHAPES = {
@@ -35,53 +28,17 @@ SHAPES = {
 BAND = 0.10
 
 
-def check_plot(path: Path) -> None:
-    """Find out before a long run that a picture can't be drawn.
-
-    Raises:
-        InputError: the file's suffix is none of :data:`FORMATS`, or matplotlib is not installed.
-    """
-    if path.suffix.lower() not in FORMATS:
-        raise InputError(Problem("", "", f"cannot draw {path}", ", ".join(FORMATS)))
-    try:
-        import matplotlib  # noqa: F401
-    except ImportError:
-        what = "pictures need matplotlib"
-        raise InputError(Problem("", "", what, "pip install 'axsim[plot]'")) from None
-
-
-def save(figure: Figure, path: Path) -> None:
-    """Write a figure in the format of the file's suffix, whole or not at all.
-
-    Raises:
-        InputError: as :func:`check_plot`, or the file cannot be written.
-    """
-    import matplotlib
-
-    check_plot(path)
-    kind = path.suffix.lower()[1:]
-    dateless: dict[str, Any] = {"svg": {"Date": None}, "pdf": {"CreationDate": None}}
-    with whole_file(path) as file, matplotlib.rc_context({"svg.hashsalt": "axsim"}):
-        figure.savefig(file, format=kind, dpi=150, metadata=dateless.get(kind))
-
-
-def plot_validation(validation: Validation, path: Path) -> None:
-    """Draw predicted over measured values, log-log, and below them the errors, to one x axis.
+def predicted_measured(validation: Validation) -> Figure:
+    """Predicted over measured values, log-log, and below them the errors, to one x axis.
 
     One marker shape for each metric, one fill for each chip; the band is plus or minus 10 %.
     Compiler cycles are drawn in millions: milliseconds at the compiler's nominal 1 GHz.
 
     Raises:
-        InputError: as :func:`save`, or no row could be predicted.
+        InputError: matplotlib is not installed, or no row could be predicted.
     """
-    check_plot(path)
-    from matplotlib.figure import Figure
-    from matplotlib.ticker import FuncFormatter
-
-    known = [each for each in validation.compared if each.predicted is not None]
-    if not known:
-        raise InputError("there is nothing to draw: no row could be predicted")
-    figure = Figure(figsize=(7, 7.6), layout="constrained")
+    known = predicted_rows(validation)
+    figure = new_figure(7, 7.6)
     scatter, errors = figure.subplots(2, 1, sharex=True, height_ratios=(2.4, 1))
     chips = list(dict.fromkeys(each.row.chip.lower() for each in known))
     used: dict[tuple[str, str], None] = {}
@@ -110,18 +67,29 @@ def plot_validation(validation: Validation, path: Path) -> None:
     errors.set(xlabel="measured, in the metric's unit", ylabel="error, %")
     largest = max(2 * BAND, *(abs(each.error or 0) for each in known)) * 110
     errors.set_ylim(-largest, largest)
-    plain = FuncFormatter(lambda value, _: f"{value:g}")
-    scatter.xaxis.set_major_formatter(plain)
-    scatter.yaxis.set_major_formatter(plain)
+    plain_numbers(scatter.xaxis)
+    plain_numbers(scatter.yaxis)
     for axes in (scatter, errors):
-        axes.grid(True, which="major", color="0.85", linewidth=0.5, zorder=0)
+        grid(axes, which="major")
     _legend(scatter, used, chips)
     overall, (right, pairs) = validation.overall, validation.orderings
     title = f"{len(known)} measurements: MAPE {overall.mape:.1%}"
     if pairs:
         title += f", {right / pairs:.1%} of orderings right"
     scatter.set_title(f"{title}; band ±{BAND:.0%}", fontsize=10)
-    save(figure, path)
+    return figure
+
+
+def predicted_rows(validation: Validation) -> list[Compared]:
+    """The rows that have a prediction.
+
+    Raises:
+        InputError: there is none.
+    """
+    known = [each for each in validation.compared if each.predicted is not None]
+    if not known:
+        raise InputError("there is nothing to draw: no row could be predicted")
+    return known
 
 
 def _marker(metric: str, chip: int) -> dict[str, Any]:

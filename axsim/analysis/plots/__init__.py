@@ -1,0 +1,36 @@
+"""Pictures, drawn with matplotlib (the ``plot`` extra), which is imported when one is drawn.
+
+Every function takes results and returns a figure; :func:`save` writes it to a file, :func:`svg`
+gives it to an HTML page. Every picture is readable in greyscale: shapes, hatches and lightness tell
+series apart, not colours alone. Equal results are equal files.
+
+>>> from axsim.analysis import plots
+>>> result = axsim.run("internvl2_1b", chip="ax630c", timing_only=True)
+>>> plots.save(plots.latency_bars(result), "latency.png")
+"""
+
+from axsim.analysis.plots.dram_bandwidth import dram_bandwidth
+from axsim.analysis.plots.eu_timeline import eu_timeline
+from axsim.analysis.plots.heat_map import chip_marks, heat_map
+from axsim.analysis.plots.latency import latency_bars
+from axsim.analysis.plots.predicted_measured import predicted_measured
+from axsim.analysis.plots.residuals import residuals
+from axsim.analysis.plots.roofline import roofline
+from axsim.analysis.plots.style import FORMATS, check_plot, save, svg
+from axsim.analysis.plots.tradeoff import tradeoff
+
+__all__ = [
+    "FORMATS",
+    "check_plot",
+    "chip_marks",
+    "dram_bandwidth",
+    "eu_timeline",
+    "heat_map",
+    "latency_bars",
+    "predicted_measured",
+    "residuals",
+    "roofline",
+    "save",
+    "svg",
+    "tradeoff",
+]

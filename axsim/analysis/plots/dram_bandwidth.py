@@ -1,0 +1,181 @@
+"""DRAM bandwidth over time, and below it what the on-chip memory holds."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import TYPE_CHECKING, Any
+
+from axsim.analysis.plots.panels import Panel, Window, panels
+from axsim.analysis.plots.style import SMALL, TASKS, grid, new_figure
+from axsim.analysis.traffic import dram_rates, ocm_use
+from axsim.compiler.program import TaskKind
+from axsim.machine.timeline import Timeline
+from axsim.runtime.results import VariantResult
+
+if TYPE_CHECKING:
+    import numpy as np
+    from matplotlib.figure import Figure
+
+INTERVALS = 200
+"""Intervals of time over which the bandwidth is averaged."""
+
+
+def dram_bandwidth(
+    source: Timeline | VariantResult,
+    *,
+    stages: Sequence[str] | None = None,
+    window_ms: Window | None = None,
+) -> Figure:
+    """DRAM bandwidth over time in GB/s, by kind of transfer, under the chip's effective bandwidth,
+    and below it the on-chip memory in use, MiB, against its size (which a variant knows).
+
+    Arguments as those of :func:`axsim.analysis.plots.eu_timeline.eu_timeline`. The bandwidth is the
+    mean over a two-hundredth of the time shown. Spilled tiles move less efficiently than weights:
+    time under the line is not always free.
+
+    Raises:
+        InputError: matplotlib is not installed, there is no such stage, or the window is empty.
+    """
+    shown = panels(source, stages, window_ms)
+    figure = new_figure(8.5, 0.5 + 2.5 * len(shown))
+    ratios = [2.2, 1] * len(shown)
+    subplots = figure.subplots(2 * len(shown), 1, squeeze=False, height_ratios=ratios)[:, 0]
+    kinds: dict[TaskKind, None] = {}
+    for index, panel in enumerate(shown):
+        upper, lower = subplots[2 * index : 2 * index + 2]
+        kinds |= _bandwidth(upper, panel)
+        _memory(lower, panel)
+        for axes in (upper, lower):
+            axes.set_xlim(panel.start_us / 1e3, panel.end_us / 1e3)
+            axes.tick_params(labelsize=SMALL)
+            grid(axes)
+        upper.tick_params(labelbottom=False)
+        lower.set_xlabel("time, ms", fontsize=SMALL + 1)
+    _legend(figure, kinds)
+    return figure
+
+
+def rates_by_kind(
+    panel: Panel,
+) -> tuple[np.ndarray[Any, Any], dict[TaskKind, np.ndarray[Any, Any]]]:
+    """Edges of the intervals, microseconds, and for each kind of transfer its mean useful rate in
+    each interval, bytes per microsecond."""
+    import numpy as np
+
+    edges = np.linspace(panel.start_us, panel.end_us, INTERVALS + 1)
+    width = edges[1] - edges[0]
+    moved: dict[TaskKind, np.ndarray[Any, Any]] = {}
+    for start, end, rates in _stretches(panel):
+        overlap = np.minimum(edges[1:], end) - np.maximum(edges[:-1], start)
+        overlap = np.maximum(overlap, 0.0)
+        for kind, rate in rates.items():
+            sums = moved.setdefault(kind, np.zeros(INTERVALS))
+            sums += rate * overlap
+    return edges, {kind: moved[kind] / width for kind in TASKS if kind in moved}
+
+
+def _stretches(panel: Panel) -> Iterator[tuple[float, float, dict[TaskKind, float]]]:
+    """Start, end, and the rates between, of what overlaps the panel."""
+    timeline = panel.timeline
+    program = timeline.program
+    rows = zip(program.segments, timeline.offsets_us, timeline.timings, strict=True)
+    for segment, offset, timing in rows:
+        if offset >= panel.end_us or offset + timing.end_us <= panel.start_us:
+            continue
+        previous: tuple[float, dict[TaskKind, float]] | None = None
+        for time, rates in dram_rates(segment, timing, program.dram_bytes_per_us):
+            if previous is not None and previous[1]:
+                yield offset + previous[0], offset + time, previous[1]
+            previous = time, dict(rates)
+
+
+def _bandwidth(axes: Any, panel: Panel) -> dict[TaskKind, None]:
+    import numpy as np
+
+    edges, rates = rates_by_kind(panel)
+    base = np.zeros(INTERVALS)
+    for kind, values in rates.items():
+        fill = TASKS[kind]
+        axes.stairs(
+            base + values / 1e3,
+            edges / 1e3,
+            baseline=base,
+            fill=True,
+            label=kind,
+            facecolor=fill.color,
+            hatch=fill.hatch,
+            linewidth=0,
+            edgecolor="white" if fill.hatch else fill.color,
+        )
+        base = base + values / 1e3
+    ceiling = panel.timeline.program.dram_bytes_per_us / 1e3
+    axes.axhline(ceiling, color="black", linewidth=1, linestyle="--")
+    axes.annotate(
+        f"effective bandwidth {ceiling:.3g} GB/s",
+        (1, ceiling),
+        (-4, 3),
+        xycoords=("axes fraction", "data"),
+        textcoords="offset points",
+        ha="right",
+        fontsize=SMALL,
+    )
+    axes.set_ylim(0, 1.25 * ceiling)
+    axes.set_ylabel("DRAM, GB/s", fontsize=SMALL + 1)
+    mean = float(base.mean())
+    title = f"{panel.title}; mean {mean:.3g} GB/s, {mean / ceiling:.0%}"
+    axes.set_title(title, fontsize=SMALL + 1, loc="left")
+    return dict.fromkeys(rates)
+
+
+def _memory(axes: Any, panel: Panel) -> None:
+    """Residency as steps; the line to the capacity, where it is known."""
+    timeline = panel.timeline
+    times, sizes = [panel.start_us / 1e3], [0.0]
+    rows = zip(timeline.program.segments, timeline.offsets_us, timeline.timings, strict=True)
+    for segment, offset, timing in rows:
+        for time, size in ocm_use(segment, timing):
+            times.append((offset + time) / 1e3)
+            sizes.append(size / 2**20)
+    times.append(panel.timeline.duration_us / 1e3)
+    sizes.append(sizes[-1])
+    axes.step(times, sizes, where="post", color="black", linewidth=1)
+    axes.fill_between(times, sizes, step="post", color="0.85")
+    top = max(sizes)
+    if panel.ocm_bytes is not None:
+        size = panel.ocm_bytes / 2**20
+        axes.axhline(size, color="black", linewidth=1, linestyle="--")
+        axes.annotate(
+            f"{size:.3g} MiB",
+            (1, size),
+            (-4, -2),
+            textcoords="offset points",
+            xycoords=("axes fraction", "data"),
+            ha="right",
+            va="top",
+            fontsize=SMALL,
+        )
+        top = max(top, size)
+    axes.set_ylim(0, 1.15 * top or 1)
+    axes.set_ylabel("OCM, MiB", fontsize=SMALL + 1)
+
+
+def _legend(figure: Figure, kinds: dict[TaskKind, None]) -> None:
+    from matplotlib.patches import Patch
+
+    handles = [
+        Patch(
+            facecolor=fill.color,
+            hatch=fill.hatch,
+            label=kind,
+            edgecolor="white" if fill.hatch else fill.color,
+        )
+        for kind, fill in TASKS.items()
+        if kind in kinds
+    ]
+    figure.legend(
+        handles=handles,
+        loc="outside upper center",
+        ncols=len(handles) or 1,
+        fontsize=SMALL + 1,
+        frameon=False,
+    )
