@@ -6,7 +6,7 @@ from dataclasses import MISSING, asdict, fields
 from pathlib import Path
 from typing import Any
 
-from axsim.models.checkpoint import architecture, read_config
+from axsim.models.checkpoint import architecture, eos_token_ids, read_config
 from axsim.models.config import DecoderConfig, ModelConfig, ProjectorConfig, VisionConfig
 
 SMALL_IMAGE = 224
@@ -35,6 +35,7 @@ def workload_text(folder: str | Path) -> str:
     name = folder.resolve().name
     kind = description.get("model_type")
     sizes = _image_sizes(model, description)
+    ends = eos_token_ids(folder, description)
     lines = [
         f"# Made by `axsim import` from config.json of {name} (model_type {kind}).",
         f"name: {_text(name)}",
@@ -49,7 +50,7 @@ def workload_text(folder: str | Path) -> str:
     ):
         if part is not None:
             lines += _section(key, part, _source(key, kind))
-    lines += ["", *_build(model, description), "", *_request(model, sizes), "", "variants:"]
+    lines += ["", *_build(model, description), "", *_request(model, sizes, ends), "", "variants:"]
     lines += [f"  - {{name: {n}, set: {{{s}}}}}" for n, s in _variants(model, sizes, description)]
     return "\n".join(lines) + "\n"
 
@@ -135,7 +136,7 @@ def _weights(description: dict[str, Any]) -> str:
     return "s4" if quantised.get("bits") == 4 else "s8"
 
 
-def _request(model: ModelConfig, sizes: list[int]) -> list[str]:
+def _request(model: ModelConfig, sizes: list[int], ends: tuple[int, ...] | None) -> list[str]:
     lines = ["request:"]
     if sizes:
         lines += ["  images: 1", f"  image_size: {sizes[-1]}"]
@@ -146,6 +147,9 @@ def _request(model: ModelConfig, sizes: list[int]) -> list[str]:
         else:
             lines.append(f"  prompt_tokens: {_prompt(model, 0)}")
         lines.append("  new_tokens: 16")
+        known = [token for token in ends or () if token < model.decoder.vocab_size]
+        if known:
+            lines.append(_commented(f"  eos_token_id: {known}", "tokens that end the answer"))
     return lines
 
 

@@ -12,7 +12,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any, ClassVar, Literal, get_args
 
-from pydantic import Field, PositiveInt, model_validator
+from pydantic import Field, NonNegativeInt, PositiveInt, field_validator, model_validator
 
 from axsim.architecture import ModelSection
 from axsim.descriptor import NO_OVERRIDES, Overrides, Section, find, load, load_mapping, override
@@ -75,10 +75,20 @@ class RequestSection(Section):
     )
     new_tokens: PositiveInt = Field(16, description="tokens to generate, the first one included")
     seed: int = Field(0, ge=0, description="seed of pixels, synthetic weights and sampling")
-    stop_at_eos: bool = Field(True, description="end at the end-of-sequence token")
+    stop_at_eos: bool = Field(True, description="end at an end-of-sequence token")
+    eos_token_id: tuple[NonNegativeInt, ...] | None = Field(
+        None,
+        description="tokens that end the answer, one or a list; when not given those of the "
+        "checkpoint, or the family's",
+    )
     temperature: float = Field(0.0, ge=0, description="0 takes the likeliest token (greedy)")
     top_k: PositiveInt | None = Field(None, description="sample among the k likeliest tokens")
     top_p: float | None = Field(None, gt=0, le=1, description="sample among this much probability")
+
+    @field_validator("eos_token_id", mode="before")
+    @classmethod
+    def _one_or_more(cls, value: object) -> object:
+        return (value,) if isinstance(value, int) else value
 
     @model_validator(mode="after")
     def _consistent(self) -> RequestSection:
@@ -241,6 +251,10 @@ class Workload(Section):
                 yield Fault("request.images", "asks for nothing: there is no decoder either")
         if decoder is None:
             return
+        beyond = [token for token in request.eos_token_id or () if token >= decoder.vocab_size]
+        if beyond:
+            what = f"found {beyond[0]}, which is not in the vocabulary"
+            yield Fault("request.eos_token_id", what, f"below {decoder.vocab_size}, vocab_size")
         if request.prompt_tokens:
             if request.text_tokens:
                 total = request.text_tokens + self.images * self.image_tokens

@@ -86,6 +86,15 @@ def test_long_context_correction_and_short_context(tmp_path):
     assert workload.build.kv_cache_len == 511
 
 
+def test_the_tokens_that_end_an_answer(tmp_path):
+    description = decoder_json(DECODERS["qwen2"])
+    assert imported(tmp_path, description).request.eos_token_id is None
+    assert imported(tmp_path, description | {"eos_token_id": 9}).request.eos_token_id == (9,)
+    generation = {"eos_token_id": [7, 9, 151645]}  # the last one is beyond this vocabulary
+    (tmp_path / "generation_config.json").write_text(json.dumps(generation))
+    assert imported(tmp_path, description).request.eos_token_id == (7, 9)
+
+
 def test_a_folder_with_an_awkward_name(tmp_path):
     folder = tmp_path / '7b: "my" #model'
     assert imported(folder, decoder_json(DECODERS["qwen2"])).name == folder.name

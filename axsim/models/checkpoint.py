@@ -28,18 +28,20 @@ class Checkpoint:
     """The tensors of a checkpoint, memory-mapped: each is read and widened to float32 when asked
     for, by its OpenGVLab name whatever the layout of the files.
 
-    ``config`` is the architecture that config.json gives. Raises InputError when a file is missing
-    or broken, the architecture is unknown, or tensors are missing, left over or wrongly shaped; all
-    of them are in the one message.
+    ``config`` is the architecture that config.json gives, ``eos_token_ids`` the tokens that end an
+    answer (None when the folder does not tell). Raises InputError when a file is missing or broken,
+    the architecture is unknown, or tensors are missing, left over or wrongly shaped; all of them
+    are in the one message.
     """
 
     def __init__(self, folder: str | Path) -> None:
         self.folder = Path(folder)
-        description = _json(self.folder / "config.json")
+        description = read_json(self.folder / "config.json")
         self._files = _stored_in(self.folder)
         self.config = _tying(
             model_config(description, str(self.folder / "config.json")), description, self._files
         )
+        self.eos_token_ids = eos_token_ids(self.folder, description)
         self._gptq = Gptq.of(description, str(self.folder / "config.json"))
         layout = layout_of(self._files)
         self._sources = {name: layout(name) for name in tensor_shapes(self.config)}
@@ -146,12 +148,34 @@ def architecture(folder: str | Path) -> ModelConfig:
     return config
 
 
+def eos_token_ids(folder: Path, description: dict[str, Any]) -> tuple[int, ...] | None:
+    """The tokens that end an answer: ``eos_token_id`` of generation_config.json, else that of
+    config.json (``description``), of its text part first; None when neither has any.
+
+    Raises InputError when it is neither a number nor a list of numbers.
+    """
+    generation = folder / "generation_config.json"
+    told = read_json(generation) if generation.exists() else {}
+    inner = description.get("llm_config") or description.get("text_config") or {}
+    config = folder / "config.json"
+    for source, keys in ((generation, told), (config, inner), (config, description)):
+        found = keys.get("eos_token_id")
+        if found is None:
+            continue
+        ids = found if isinstance(found, list) else [found]
+        if not all(isinstance(each, int) and each >= 0 for each in ids):
+            raise InputError(f"{source}: eos_token_id is {found!r}; allowed: an id or a list")
+        return tuple(ids)
+    return None
+
+
 def read_config(folder: str | Path) -> dict[str, Any]:
     """``folder``/config.json as it stands; InputError when it cannot be read."""
-    return _json(Path(folder) / "config.json")
+    return read_json(Path(folder) / "config.json")
 
 
-def _json(path: Path) -> dict[str, Any]:
+def read_json(path: Path) -> dict[str, Any]:
+    """The object in a JSON file; InputError when it cannot be read."""
     try:
         value = json.loads(path.read_text(encoding="utf-8"))
     except OSError as error:
@@ -170,7 +194,7 @@ def _stored_in(folder: Path) -> dict[str, SafetensorsFile]:
         return dict.fromkeys(file.shapes, file)
     if not (folder / _INDEX).exists():
         raise InputError(f"{folder} has neither {_SINGLE} nor {_INDEX}")
-    weight_map = _json(folder / _INDEX).get("weight_map")
+    weight_map = read_json(folder / _INDEX).get("weight_map")
     if not isinstance(weight_map, dict):
         raise InputError(f"{folder / _INDEX} has no weight_map")
     shards = {shard: SafetensorsFile(folder / shard) for shard in set(weight_map.values())}

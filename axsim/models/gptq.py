@@ -36,13 +36,15 @@ class Gptq:
 
         Raises InputError for a method or width that is not known.
         """
-        found = config.get("quantization_config")
+        inner = config.get("llm_config") or config.get("text_config") or {}
+        found = config.get("quantization_config") or inner.get("quantization_config")
         if not found:
             return None
         method, bits = found.get("quant_method"), found.get("bits")
         if method != "gptq" or bits not in (4, 8):
-            what = f"quantization_config is {method} with {bits} bits"
-            raise InputError(f"{source}: {what}; only gptq with 4 or 8 is supported")
+            what = f"quantization_config is {method}" + (f" with {bits} bits" if bits else "")
+            allowed = "gptq with 4 or 8 bits, or a checkpoint that is not quantised"
+            raise InputError(f"{source}: {what}; supported: {allowed}")
         v2 = found.get("checkpoint_format") == "gptq_v2"
         return cls(bits, int(found.get("group_size", 128)), 0 if v2 else 1)
 

@@ -9,14 +9,13 @@ from pathlib import Path
 
 from axsim.compiler.partition import Deployment
 from axsim.errors import InputError, Problem
+from axsim.models.checkpoint import Checkpoint
 from axsim.models.config import ModelConfig
 from axsim.models.weights import Weights
 
 
-def open_checkpoint(folder: str | Path, deployments: Sequence[Deployment]) -> Weights:
+def open_checkpoint(folder: str | Path, deployments: Sequence[Deployment]) -> Checkpoint:
     """The weights of a folder; InputError when it is broken or of another architecture."""
-    from axsim.models.checkpoint import Checkpoint
-
     checkpoint = Checkpoint(folder)
     for deployment in deployments:
         check_architecture(folder, checkpoint.config, deployment)

@@ -8,7 +8,7 @@ end-of-sequence token or the budget (ax-llm, LLM.hpp).
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from typing import Protocol
 
 import numpy as np
@@ -154,14 +154,14 @@ def generate(
     first: Array,
     budget: int,
     sample: Callable[[Array], int],
-    stop: int | None,
+    ends: Collection[int],
 ) -> Iterator[int]:
-    """Tokens from the logits ``first`` of prefill on: at most ``budget``; ``stop`` ends them and is
-    the last one."""
+    """Tokens from the logits ``first`` of prefill on: at most ``budget``; one of ``ends`` is the
+    last one."""
     logits = first
     for count in range(budget):
         token = sample(logits)
         yield token
-        if token == stop or count + 1 == budget:
+        if token in ends or count + 1 == budget:
             return
         logits = loop.decode(token)

@@ -16,7 +16,7 @@ from axsim.compiler.partition import Deployment
 from axsim.errors import InputError
 from axsim.graph.array import Array
 from axsim.graph.executor import Arithmetic
-from axsim.models.config import DecoderConfig
+from axsim.models.checkpoint import Checkpoint
 from axsim.models.weights import Weights, post_tensor
 from axsim.quantization.calibration import Calibration
 from axsim.quantization.integer_graph import Integer, IntegerWeights
@@ -29,7 +29,7 @@ from axsim.runtime.progress import Meter, OnProgress
 from axsim.runtime.prompt import image_span, seeded_image, seeded_tokens
 from axsim.runtime.reference import Picture, Recent, read, see
 from axsim.runtime.results import Numerics
-from axsim.runtime.sampling import Sampler, end_of_sequence
+from axsim.runtime.sampling import Sampler, end_of_sequence, family_end
 from axsim.runtime.sharing import (
     Key,
     images_key,
@@ -69,7 +69,7 @@ class Kernels:
         self._on_token = on_token
         self._deployments = tuple(deployments)
         self._synthetic = checkpoint is None
-        self._checkpoint: Weights | None = None
+        self._checkpoint: Checkpoint | None = None
         if checkpoint is not None:
             self._checkpoint = open_checkpoint(checkpoint, deployments)
         self._meter = Meter(deployments, CALIBRATION_IMAGES, on_progress)
@@ -100,9 +100,9 @@ class Kernels:
         loop = HostLoop(deployment, device)
         logits = loop.prefill(self._prompt(deployment, device, images))
         request = workload.request
-        stop = self._stop(deployment, cfg) if request.stop_at_eos else None
+        ends = self._ends(deployment) if request.stop_at_eos else ()
         tokens: list[int] = []
-        for token in generate(loop, logits, workload.new_tokens, Sampler(request), stop):
+        for token in generate(loop, logits, workload.new_tokens, Sampler(request), ends):
             tokens.append(token)
             if self._on_token is not None:
                 self._on_token(deployment, token)
@@ -114,7 +114,7 @@ class Kernels:
             cosine(logits, reference),
             tuple(tokens),
             int(reference.argmax()),
-            bool(tokens) and tokens[-1] == stop,
+            bool(tokens) and tokens[-1] in ends,
         )
 
     def _references(self) -> bool:
@@ -200,9 +200,9 @@ class Kernels:
             if images is not None and workload.images:
                 rows[question.image_rows] = images.reshape(-1, rows.shape[1])
             return rows
-        special = [token] if (token := end_of_sequence(cfg)) is not None else []
         count, seed = workload.prompt_tokens, workload.request.seed
-        rows = device.embed(seeded_tokens(count, cfg.vocab_size, seed, special))
+        tokens = seeded_tokens(count, cfg.vocab_size, seed, family_end(cfg))
+        rows = device.embed(tokens)
         if images is not None and workload.images:
             rows[image_span(workload)] = images.reshape(-1, rows.shape[1])
         return rows
@@ -215,8 +215,11 @@ class Kernels:
         size, seed = workload.image_size, workload.request.seed
         return [seeded_image(size, seed, f"image {index}") for index in range(workload.images)]
 
-    def _stop(self, deployment: Deployment, cfg: DecoderConfig) -> int | None:
-        return end_of_sequence(cfg) if self._chat is None else self._chat.question(deployment).stop
+    def _ends(self, deployment: Deployment) -> tuple[int, ...]:
+        """The tokens that end the answer; those of a turn of a chat, too."""
+        held = None if self._checkpoint is None else self._checkpoint.eos_token_ids
+        ends = end_of_sequence(deployment.workload, held)
+        return ends if self._chat is None else (*ends, *self._chat.question(deployment).ends)
 
     def _npu(
         self, deployment: Deployment, weights: Weights, vision: Arithmetic | None

@@ -45,7 +45,7 @@ from axsim.quantization.weight_only import WeightOnly
 from axsim.runtime.host import prefill_mask
 from axsim.runtime.prompt import image_span, seeded_image, seeded_tokens
 from axsim.runtime.reference import Recent
-from axsim.runtime.sampling import end_of_sequence
+from axsim.runtime.sampling import family_end
 
 PLAIN: Overrides = {}
 """The build as it is."""
@@ -216,7 +216,7 @@ class Analysis:
     def _prompt(self, cfg: DecoderConfig, deployed: bool) -> Array:
         """Embedded prompt [1, tokens, hidden] of the request."""
         workload = self._deployment.workload
-        avoid = [token] if (token := end_of_sequence(cfg)) is not None else []
+        avoid = family_end(cfg)
         tokens = seeded_tokens(workload.prompt_tokens, cfg.vocab_size, workload.request.seed, avoid)
         rows = self._weights.rows(EMBED_TOKENS, tokens)
         if self._deployment.model.vision is not None and workload.images:

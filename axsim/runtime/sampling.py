@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 
 from axsim.graph.array import Array
 from axsim.models.config import DecoderConfig, Family
-from axsim.workload import RequestSection
+from axsim.workload import RequestSection, Workload
 
 END_OF_SEQUENCE: dict[Family, int] = {
     "qwen2": 151645,  # <|im_end|>
@@ -17,10 +19,22 @@ END_OF_SEQUENCE: dict[Family, int] = {
 """The family's end-of-sequence token; a vocabulary that does not reach so far has none."""
 
 
-def end_of_sequence(cfg: DecoderConfig) -> int | None:
-    """The token that ends decoding, if the vocabulary has it."""
+def end_of_sequence(workload: Workload, held: Sequence[int] | None = None) -> tuple[int, ...]:
+    """The tokens that end decoding: those of the request, else those that a checkpoint ``held``,
+    else the family's; only those that the vocabulary has."""
+    cfg = workload.model.config().decoder
+    if cfg is None:
+        return ()
+    chosen = workload.request.eos_token_id
+    if chosen is None:
+        chosen = family_end(cfg) if held is None else tuple(held)
+    return tuple(token for token in chosen if token < cfg.vocab_size)
+
+
+def family_end(cfg: DecoderConfig) -> tuple[int, ...]:
+    """The end-of-sequence token of the family, if the vocabulary has it."""
     token = END_OF_SEQUENCE[cfg.family]
-    return token if token < cfg.vocab_size else None
+    return (token,) if token < cfg.vocab_size else ()
 
 
 class Sampler:

@@ -7,7 +7,7 @@ import pytest
 
 from axsim.errors import InputError
 from axsim.models import layout
-from axsim.models.checkpoint import Checkpoint
+from axsim.models.checkpoint import Checkpoint, eos_token_ids
 from axsim.models.config import ModelConfig, RopeScaling
 from axsim.models.hf_config import model_config
 from axsim.models.weights import EMBED_TOKENS, tensor_shapes
@@ -179,3 +179,26 @@ def test_rope_scaling():
     assert decoder.rope_scaling == RopeScaling("llama3", 32.0)
     dynamic = {"rope_scaling": {"type": "dynamic", "factor": 2.0}}
     assert model_config(config | dynamic).decoder.rope_scaling is None
+
+
+@pytest.mark.parametrize(
+    ("generation", "config", "expected"),
+    [
+        ({"eos_token_id": [7, 9]}, {"eos_token_id": 3}, (7, 9)),
+        ({"eos_token_id": 7}, {}, (7,)),
+        ({"temperature": 1.0}, {"eos_token_id": 3}, (3,)),
+        (None, {"eos_token_id": [3, 4]}, (3, 4)),
+        (None, {"eos_token_id": 3, "llm_config": {"eos_token_id": 5}}, (5,)),
+        (None, {"eos_token_id": 3, "text_config": {"eos_token_id": None}}, (3,)),
+        (None, {}, None),
+    ],
+)
+def test_the_tokens_that_end_an_answer(tmp_path, generation, config, expected):
+    if generation is not None:
+        (tmp_path / "generation_config.json").write_text(json.dumps(generation))
+    assert eos_token_ids(tmp_path, config) == expected
+
+
+def test_an_end_that_is_no_id(tmp_path):
+    with pytest.raises(InputError, match=r"config\.json: eos_token_id is \['</s>'\]; allowed"):
+        eos_token_ids(tmp_path, {"eos_token_id": ["</s>"]})

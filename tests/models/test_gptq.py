@@ -142,5 +142,5 @@ def test_other_methods_are_refused(tmp_path):
     _, _, config = write_gptq(tmp_path)
     config["quantization_config"]["quant_method"] = "awq"
     (tmp_path / "config.json").write_text(json.dumps(config))
-    with pytest.raises(InputError, match="awq with 4 bits; only gptq"):
+    with pytest.raises(InputError, match="awq with 4 bits; supported: gptq with 4 or 8"):
         Checkpoint(tmp_path)

@@ -100,7 +100,7 @@ def test_the_prompt_of_the_hermes_template(folder, picture):
     assert rows[-1] - rows[0] == 15
     assert question.tokens[rows[0] - 1] == 264
     assert question.tokens[rows[-1] + 1] == 265
-    assert question.stop == 263
+    assert question.ends == (263,)
     np.testing.assert_array_equal(question.pictures[0], one_tile(open_picture(picture), 112))
 
 

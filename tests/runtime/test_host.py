@@ -120,18 +120,19 @@ class Scripted:
 
 
 @pytest.mark.parametrize(
-    ("budget", "stop", "expected"),
+    ("budget", "ends", "expected"),
     [
-        (4, None, [3, 7, 9, 1]),
-        (1, None, [3]),
-        (9, 9, [3, 7, 9]),
-        (9, 3, [3]),
-        (2, 9, [3, 7]),
+        (4, (), [3, 7, 9, 1]),
+        (1, (), [3]),
+        (9, (9,), [3, 7, 9]),
+        (9, (5, 9), [3, 7, 9]),
+        (9, (3, 9), [3]),
+        (2, (9,), [3, 7]),
     ],
 )
-def test_tokens_come_until_the_end_of_sequence_or_the_budget(budget, stop, expected) -> None:
+def test_tokens_come_until_the_end_of_sequence_or_the_budget(budget, ends, expected) -> None:
     loop = Scripted([3, 7, 9, 1, 5])
-    found = list(generate(loop, loop.logits(), budget, lambda x: int(x.argmax()), stop))
+    found = list(generate(loop, loop.logits(), budget, lambda x: int(x.argmax()), ends))
     assert found == expected
     assert loop.fed == expected[:-1]  # no step is spent on a token that nobody reads on
 

@@ -241,24 +241,17 @@ def test_every_storage_type_runs(dtype, weights) -> None:
     assert numerics.logits_cosine > (0.9 if weights != "s4" else 0.8)
 
 
-def test_the_end_of_sequence_shortens_the_request(monkeypatch) -> None:
-    from axsim.runtime import numerics
-
+def test_the_end_of_sequence_shortens_the_request() -> None:
     free = axsim.run(workload(new_tokens=8), "ax630c")[0]
     stop = free.numerics.tokens[2]
-    monkeypatch.setattr(numerics, "end_of_sequence", lambda cfg: stop)
-    monkeypatch.setattr(numerics, "seeded_tokens", _same_prompt(numerics.seeded_tokens))
-    short = axsim.run(workload(new_tokens=8), "ax630c")[0]
+    ending = {"new_tokens": 8, "eos_token_id": [100, stop]}
+    short = axsim.run(workload(**ending), "ax630c")[0]
     first = free.numerics.tokens.index(stop)
     assert short.numerics.tokens == free.numerics.tokens[: first + 1]
     assert short.numerics.stopped_at_eos
     assert short.arrivals_ms == free.arrivals_ms[: first + 1]
-    on = axsim.run(workload(new_tokens=8, stop_at_eos=False), "ax630c")[0]
+    on = axsim.run(workload(**ending, stop_at_eos=False), "ax630c")[0]
     assert on.numerics.tokens == free.numerics.tokens
-
-
-def _same_prompt(make):
-    return lambda count, vocabulary, seed, avoid=(): make(count, vocabulary, seed)
 
 
 def test_a_checkpoint_of_another_architecture_is_refused(tmp_path) -> None:
@@ -275,3 +268,11 @@ def test_a_checkpoint_of_another_architecture_is_refused(tmp_path) -> None:
     result = axsim.run(workload(model), "ax630c", checkpoint=tmp_path)[0]
     assert not result.numerics.synthetic
     assert result.numerics.logits_cosine > 0.5
+    tokens = result.numerics.tokens
+    assert not result.numerics.stopped_at_eos
+    (tmp_path / "generation_config.json").write_text(json.dumps({"eos_token_id": tokens[1]}))
+    ended = axsim.run(workload(model), "ax630c", checkpoint=tmp_path)[0].numerics
+    assert ended.tokens == tokens[: tokens.index(tokens[1]) + 1]
+    assert ended.stopped_at_eos
+    told = workload(model, eos_token_id=tokens[0])  # the workload's word counts more
+    assert axsim.run(told, "ax630c", checkpoint=tmp_path)[0].numerics.tokens == tokens[:1]

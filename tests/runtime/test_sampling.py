@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 from collections import Counter
+from dataclasses import replace
 
 import numpy as np
 import pytest
 
+from axsim.errors import InputError
+from axsim.models.config import ModelConfig
 from axsim.runtime.sampling import Sampler, end_of_sequence
 from axsim.workload import RequestSection
-from tests.runtime.tiny import DECODER
+from tests.runtime.tiny import DECODER, workload
 
 LOGITS = np.log(np.array([0.05, 0.5, 0.25, 0.15, 0.05], np.float32))
 
@@ -55,9 +58,22 @@ def test_the_seed_decides() -> None:
     assert first != second
 
 
-def test_a_small_vocabulary_has_no_end_of_sequence() -> None:
-    from dataclasses import replace
+def ends(held=None, asked=None, **change) -> tuple[int, ...]:
+    model = ModelConfig(replace(DECODER, **change))
+    return end_of_sequence(workload(model, eos_token_id=asked, prompt_tokens=16), held)
 
-    assert end_of_sequence(DECODER) is None
-    assert end_of_sequence(replace(DECODER, vocab_size=151655)) == 151645
-    assert end_of_sequence(replace(DECODER, family="llama")) == 2
+
+def test_the_end_is_the_requests_or_the_checkpoints_or_the_familys() -> None:
+    assert ends(vocab_size=151655) == (151645,)
+    assert ends(family="llama") == (2,)
+    assert ends(held=[7, 9]) == (7, 9)
+    assert ends(held=[7, 9], asked=[5]) == (5,)
+    assert ends(held=[7, 9], asked=5) == (5,)
+    assert ends(held=[7], asked=[]) == ()
+
+
+def test_a_small_vocabulary_has_no_end_of_sequence() -> None:
+    assert ends() == ()
+    assert ends(held=[100, 101, 102]) == (100,)
+    with pytest.raises(InputError, match=r"eos_token_id: found 101.*below 101, vocab_size"):
+        ends(asked=[3, 101])
