@@ -60,14 +60,11 @@ def validate(
     """
     from axsim.analysis.files import check_writable
     from axsim.analysis.validation import failure_lines
+    from axsim.cli.pictures import check_picture
     from axsim.fidelity.validate import validate as validate_ledger
 
-    for path in (plot, json_path):
-        check_writable(path)
-    if plot is not None:
-        from axsim.analysis.plots import check_plot
-
-        check_plot(plot)
+    check_writable(json_path)
+    check_picture(plot)
     found = validate_ledger(ledger, models, chip)
     if not quiet and str(json_path) != "-":
         _show(found)

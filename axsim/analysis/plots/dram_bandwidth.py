@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 from axsim.analysis.plots.panels import Panel, Window, panels
-from axsim.analysis.plots.style import SMALL, TASKS, grid, new_figure
+from axsim.analysis.plots.style import LOST, SMALL, TASKS, Fill, area, grid, legend, new_figure
 from axsim.analysis.traffic import dram_rates, ocm_use
 from axsim.compiler.program import TaskKind
 from axsim.machine.timeline import Timeline
@@ -15,6 +15,11 @@ from axsim.runtime.results import VariantResult
 if TYPE_CHECKING:
     import numpy as np
     from matplotlib.figure import Figure
+
+Values: TypeAlias = "np.ndarray[Any, np.dtype[np.float64]]"
+
+LOST_BANDWIDTH = "lost: inefficient access"
+"""What transfers of less than full efficiency leave unused while they keep the DRAM busy."""
 
 INTERVALS = 200
 """Intervals of time over which the bandwidth is averaged."""
@@ -30,8 +35,8 @@ def dram_bandwidth(
     and below it the on-chip memory in use, MiB, against its size (which a variant knows).
 
     Arguments as those of :func:`axsim.analysis.plots.eu_timeline.eu_timeline`. The bandwidth is the
-    mean over a two-hundredth of the time shown. Spilled tiles move less efficiently than weights:
-    time under the line is not always free.
+    mean over a two-hundredth of the time shown. Tiles of activations move less efficiently than
+    weights: what that wastes is drawn too, and only the white below the line is free.
 
     Raises:
         InputError: matplotlib is not installed, there is no such stage, or the window is empty.
@@ -40,10 +45,10 @@ def dram_bandwidth(
     figure = new_figure(8.5, 0.5 + 2.5 * len(shown))
     ratios = [2.2, 1] * len(shown)
     subplots = figure.subplots(2 * len(shown), 1, squeeze=False, height_ratios=ratios)[:, 0]
-    kinds: dict[TaskKind, None] = {}
+    shown_kinds: dict[str, Fill] = {}
     for index, panel in enumerate(shown):
         upper, lower = subplots[2 * index : 2 * index + 2]
-        kinds |= _bandwidth(upper, panel)
+        shown_kinds |= _bandwidth(upper, panel)
         _memory(lower, panel)
         for axes in (upper, lower):
             axes.set_xlim(panel.start_us / 1e3, panel.end_us / 1e3)
@@ -51,27 +56,30 @@ def dram_bandwidth(
             grid(axes)
         upper.tick_params(labelbottom=False)
         lower.set_xlabel("time, ms", fontsize=SMALL + 1)
-    _legend(figure, kinds)
+    order = [*TASKS, LOST_BANDWIDTH]
+    legend(figure, {kind: shown_kinds[kind] for kind in order if kind in shown_kinds})
     return figure
 
 
-def rates_by_kind(
-    panel: Panel,
-) -> tuple[np.ndarray[Any, Any], dict[TaskKind, np.ndarray[Any, Any]]]:
+def rates_by_kind(panel: Panel) -> tuple[Values, dict[str, Values]]:
     """Edges of the intervals, microseconds, and for each kind of transfer its mean useful rate in
-    each interval, bytes per microsecond."""
+    each interval, bytes per microsecond; :data:`LOST_BANDWIDTH` is the rest of the time in which
+    anything is transferred."""
     import numpy as np
 
     edges = np.linspace(panel.start_us, panel.end_us, INTERVALS + 1)
     width = edges[1] - edges[0]
-    moved: dict[TaskKind, np.ndarray[Any, Any]] = {}
+    moved: dict[str, Values] = {LOST_BANDWIDTH: np.zeros(INTERVALS)}
+    bandwidth = panel.timeline.program.dram_bytes_per_us
     for start, end, rates in _stretches(panel):
         overlap = np.minimum(edges[1:], end) - np.maximum(edges[:-1], start)
         overlap = np.maximum(overlap, 0.0)
         for kind, rate in rates.items():
             sums = moved.setdefault(kind, np.zeros(INTERVALS))
             sums += rate * overlap
-    return edges, {kind: moved[kind] / width for kind in TASKS if kind in moved}
+        moved[LOST_BANDWIDTH] += (bandwidth - sum(rates.values())) * overlap
+    order = [*TASKS, LOST_BANDWIDTH]
+    return edges, {kind: moved[kind] / width for kind in order if kind in moved}
 
 
 def _stretches(panel: Panel) -> Iterator[tuple[float, float, dict[TaskKind, float]]]:
@@ -89,26 +97,24 @@ def _stretches(panel: Panel) -> Iterator[tuple[float, float, dict[TaskKind, floa
             previous = time, dict(rates)
 
 
-def _bandwidth(axes: Any, panel: Panel) -> dict[TaskKind, None]:
+def _bandwidth(axes: Any, panel: Panel) -> dict[str, Fill]:
+    """The upper part of a panel; returns what its areas mean."""
     import numpy as np
 
     edges, rates = rates_by_kind(panel)
-    base = np.zeros(INTERVALS)
-    for kind, values in rates.items():
-        fill = TASKS[kind]
-        axes.stairs(
-            base + values / 1e3,
-            edges / 1e3,
-            baseline=base,
-            fill=True,
-            label=kind,
-            facecolor=fill.color,
-            hatch=fill.hatch,
-            linewidth=0,
-            edgecolor="white" if fill.hatch else fill.color,
-        )
-        base = base + values / 1e3
     ceiling = panel.timeline.program.dram_bytes_per_us / 1e3
+    base = np.zeros(INTERVALS)
+    shown: dict[str, Fill] = {}
+    for kind, rate in rates.items():
+        values = np.maximum(rate / 1e3, 0.0)
+        if kind == LOST_BANDWIDTH and values.max() < 1e-3 * ceiling:
+            continue
+        shown[kind] = LOST if kind == LOST_BANDWIDTH else TASKS[kind]
+        axes.stairs(
+            base + values, edges / 1e3, baseline=base, fill=True, label=kind, **area(shown[kind])
+        )
+        base = base + values
+    useful = sum(float(rate.mean()) for kind, rate in rates.items() if kind != LOST_BANDWIDTH) / 1e3
     axes.axhline(ceiling, color="black", linewidth=1, linestyle="--")
     axes.annotate(
         f"effective bandwidth {ceiling:.3g} GB/s",
@@ -119,12 +125,11 @@ def _bandwidth(axes: Any, panel: Panel) -> dict[TaskKind, None]:
         ha="right",
         fontsize=SMALL,
     )
-    axes.set_ylim(0, 1.25 * ceiling)
+    axes.set_ylim(0, 1.3 * ceiling)
     axes.set_ylabel("DRAM, GB/s", fontsize=SMALL + 1)
-    mean = float(base.mean())
-    title = f"{panel.title}; mean {mean:.3g} GB/s, {mean / ceiling:.0%}"
+    title = f"{panel.title}; on average {useful:.3g} GB/s"
     axes.set_title(title, fontsize=SMALL + 1, loc="left")
-    return dict.fromkeys(rates)
+    return shown
 
 
 def _memory(axes: Any, panel: Panel) -> None:
@@ -145,37 +150,15 @@ def _memory(axes: Any, panel: Panel) -> None:
         size = panel.ocm_bytes / 2**20
         axes.axhline(size, color="black", linewidth=1, linestyle="--")
         axes.annotate(
-            f"{size:.3g} MiB",
+            f"on-chip memory {size:.3g} MiB",
             (1, size),
-            (-4, -2),
+            (-4, 2),
             textcoords="offset points",
             xycoords=("axes fraction", "data"),
             ha="right",
-            va="top",
+            va="bottom",
             fontsize=SMALL,
         )
         top = max(top, size)
-    axes.set_ylim(0, 1.15 * top or 1)
+    axes.set_ylim(0, 1.6 * top or 1)
     axes.set_ylabel("OCM, MiB", fontsize=SMALL + 1)
-
-
-def _legend(figure: Figure, kinds: dict[TaskKind, None]) -> None:
-    from matplotlib.patches import Patch
-
-    handles = [
-        Patch(
-            facecolor=fill.color,
-            hatch=fill.hatch,
-            label=kind,
-            edgecolor="white" if fill.hatch else fill.color,
-        )
-        for kind, fill in TASKS.items()
-        if kind in kinds
-    ]
-    figure.legend(
-        handles=handles,
-        loc="outside upper center",
-        ncols=len(handles) or 1,
-        fontsize=SMALL + 1,
-        frameon=False,
-    )

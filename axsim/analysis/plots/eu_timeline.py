@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
 from axsim.analysis.plots.panels import Panel, Window, panels
-from axsim.analysis.plots.style import SMALL, TASKS, new_figure
+from axsim.analysis.plots.style import SMALL, TASKS, area, legend, new_figure
 from axsim.compiler.program import TaskKind
 from axsim.machine.timeline import Timeline
 from axsim.runtime.results import VariantResult
@@ -19,7 +19,9 @@ ROW = 0.2
 """Height of a row, inches."""
 FINEST = 1 / 3000
 """Gaps between tasks of one kind that are shorter than this part of the window are closed."""
-ROOM = 0.085
+BUSY = 0.1
+"""Part of its time in which a unit must be busy with an operator for it to be named."""
+LETTER = 0.066
 """Width of a letter of a label, inches."""
 
 Span = tuple[float, float]
@@ -48,7 +50,7 @@ def eu_timeline(
     kinds: dict[TaskKind, None] = {}
     for axes, panel in zip(subplots, shown, strict=True):
         kinds |= _draw(axes, panel)
-    _legend(figure, kinds)
+    legend(figure, {kind: fill for kind, fill in TASKS.items() if kind in kinds})
     return figure
 
 
@@ -56,40 +58,34 @@ def _draw(axes: Any, panel: Panel) -> dict[TaskKind, None]:
     """One panel; returns the kinds of tasks in it."""
     engines = panel.timeline.program.engines
     spans: dict[tuple[int, TaskKind], list[Span]] = {}
-    labels: dict[tuple[int, str], Span] = {}
+    work: dict[int, list[tuple[str, Span]]] = {}
     for segment, task, start, end in panel.timeline.slices():
         if end <= panel.start_us or start >= panel.end_us or end <= start:
             continue
-        start, end = max(start, panel.start_us), min(end, panel.end_us)
-        spans.setdefault((task.engine, task.kind), []).append((start / 1e3, end / 1e3))
+        span = max(start, panel.start_us) / 1e3, min(end, panel.end_us) / 1e3
+        spans.setdefault((task.engine, task.kind), []).append(span)
         if task.kind == "compute":
-            key = (task.engine, segment.steps[task.step].label)
-            first, last = labels.get(key, (start, end))
-            labels[key] = (min(first, start), max(last, end))
+            work.setdefault(task.engine, []).append((segment.steps[task.step].label, span))
     width = (panel.end_us - panel.start_us) / 1e3
     for (engine, kind), found in spans.items():
-        fill = TASKS[kind]
-        bars = [(start, end - start) for start, end in _joined(found, width * FINEST)]
+        joined = _joined(found, width * FINEST)
         axes.broken_barh(
-            bars,
+            [(start, end - start) for start, end in joined],
             (engine - 0.38, 0.76),
-            facecolor=fill.color,
-            hatch=fill.hatch,
-            edgecolor="white" if fill.hatch else fill.color,
-            linewidth=0,
             label=kind,
+            **area(TASKS[kind]),
         )
-    per_inch = width / (WIDTH - 1.3)
-    for (engine, label), (start, end) in labels.items():
-        if (end - start) / 1e3 > (len(label) + 1) * ROOM * per_inch:
+    letter = width / (WIDTH - 1.2) * LETTER
+    for engine, tasks in work.items():
+        for label, middle in _labels(tasks, letter):
             axes.text(
-                (start + end) / 2e3,
+                middle,
                 engine,
                 label,
                 ha="center",
                 va="center_baseline",
                 fontsize=SMALL,
-                color="white",
+                bbox={"facecolor": "white", "edgecolor": "none", "alpha": 0.85, "pad": 0.4},
                 clip_on=True,
             )
     axes.set_yticks(range(len(engines)), [each.name for each in engines], fontsize=SMALL)
@@ -105,6 +101,26 @@ def _draw(axes: Any, panel: Panel) -> dict[TaskKind, None]:
     return {kind: None for _, kind in spans}
 
 
+def _labels(tasks: list[tuple[str, Span]], letter: float) -> Iterator[tuple[str, float]]:
+    """What a unit computes, with the middle of its time, where the words have room: consecutive
+    tasks of one operator share a label, cut to its last part if need be. ``letter`` is the width of
+    a letter in milliseconds."""
+    runs: list[tuple[str, float, float, float]] = []  # label, start, end, busy
+    for label, (start, end) in sorted(tasks, key=lambda task: task[1]):
+        if runs and runs[-1][0] == label:
+            _, first, last, busy = runs[-1]
+            runs[-1] = label, first, max(end, last), busy + end - start
+        else:
+            runs.append((label, start, end, end - start))
+    for label, start, end, busy in runs:
+        if busy < BUSY * (end - start):
+            continue
+        for text in dict.fromkeys((label, label.rpartition(".")[2])):
+            if end - start > (len(text) + 1) * letter:
+                yield text, (start + end) / 2
+                break
+
+
 def _joined(spans: list[Span], gap: float) -> list[Span]:
     """Spans in order of time; those closer than ``gap`` are one."""
     found: list[Span] = []
@@ -114,25 +130,3 @@ def _joined(spans: list[Span], gap: float) -> list[Span]:
         else:
             found.append((start, end))
     return found
-
-
-def _legend(figure: Figure, kinds: dict[TaskKind, None]) -> None:
-    from matplotlib.patches import Patch
-
-    handles = [
-        Patch(
-            facecolor=fill.color,
-            hatch=fill.hatch,
-            edgecolor="white" if fill.hatch else fill.color,
-            label=kind,
-        )
-        for kind, fill in TASKS.items()
-        if kind in kinds
-    ]
-    figure.legend(
-        handles=handles,
-        loc="outside upper center",
-        ncols=len(handles) or 1,
-        fontsize=SMALL + 1,
-        frameon=False,
-    )

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from itertools import pairwise
 from typing import TYPE_CHECKING, Any, TypeAlias, Union
 
 from axsim.analysis.plots.style import SMALL, STAGES, grid, new_figure
 from axsim.analysis.tables import number
 from axsim.errors import InputError
-from axsim.runtime.results import RunResult, VariantResult
+from axsim.runtime.results import Prediction, RunResult, VariantResult
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -25,6 +26,13 @@ PARTS = {
 TOKEN_PARTS = {"decode": "decode layers", "post": "post"}
 """Stages of one decode step."""
 
+WIDTHS = (5.2, 2.3)
+"""Inches of the two panels."""
+TOTAL = 1.0
+"""Inches that are left for the total behind a bar, a little less than it is given."""
+LETTER = 0.068
+"""Inches of a digit."""
+
 
 def latency_bars(results: Results) -> Figure:
     """A stacked bar for each variant of one or several runs: preprocess, vision encode, prefill and
@@ -39,30 +47,30 @@ def latency_bars(results: Results) -> Figure:
     variants = list(_flat(results))
     if not variants:
         raise InputError("there is nothing to draw: no variant")
-    figure = new_figure(8.5, 1.5 + 0.42 * len(variants))
     first = [first_token_parts(each) for each in variants]
     token = [token_parts(each) for each in variants]
-    decodes = any(token)
-    columns = figure.subplots(
-        1,
-        2 if decodes else 1,
-        squeeze=False,
-        sharey=True,
-        width_ratios=(2.6, 1) if decodes else None,
-    )[0]
-    whole = [
-        each.image_to_first_token_ms or each.ttft_ms or each.vision_encode_ms for each in variants
-    ]
-    _bars(columns[0], first, PARTS, [each.interval if each else None for each in whole])
+    heights = _heights(variants)
+    width = sum(WIDTHS) if any(token) else WIDTHS[0]
+    figure = new_figure(width + 1.6, 1.6 + 0.4 * (heights[-1] + 1))
+    panels = [(first, PARTS, [_whole(each) for each in variants])]
+    if any(token):
+        panels.append((token, TOKEN_PARTS, [each.token_ms for each in variants]))
+    widths = WIDTHS[: len(panels)]
+    columns = figure.subplots(1, len(panels), squeeze=False, sharey=True, width_ratios=widths)[0]
+    for axes, inches, (rows, names, whole) in zip(columns, widths, panels, strict=True):
+        _bars(axes, heights, rows, names, inches)
+        _totals(axes, heights, rows, whole)
     columns[0].set_xlabel(_goal(variants))
-    if decodes:
-        steps = [each.token_ms for each in variants]
-        _bars(columns[1], token, TOKEN_PARTS, [each.interval if each else None for each in steps])
+    if any(token):
         columns[1].set_xlabel("one decode token, ms")
-    chips = len({each.chip.name for each in variants}) > 1
-    names = [f"{each.chip.name}  {each.name}" if chips else each.name for each in variants]
-    columns[0].set_yticks(range(len(variants)), names)
-    columns[0].set_ylim(len(variants) - 0.5, -0.5)
+    chips = list(dict.fromkeys(each.chip.name for each in variants))
+    labels = [
+        f"{each.chip.name}  {each.name}" if len(chips) > 1 else each.name for each in variants
+    ]
+    columns[0].set_yticks(heights, labels)
+    columns[0].set_ylim(heights[-1] + 0.6, -0.6)
+    models = ", ".join(dict.fromkeys(each.workload.name for each in variants))
+    figure.suptitle(f"{models} on {', '.join(chips)}", fontsize=SMALL + 2)
     handles: dict[str, Any] = {}
     for axes in columns:
         for container in axes.containers:
@@ -70,7 +78,7 @@ def latency_bars(results: Results) -> Figure:
     figure.legend(
         handles.values(),
         handles,
-        loc="outside upper center",
+        loc="outside lower center",
         ncols=len(handles),
         fontsize=SMALL + 1,
         frameon=False,
@@ -110,11 +118,29 @@ def _goal(variants: list[VariantResult]) -> str:
     return "image to first token, ms"
 
 
+def _whole(variant: VariantResult) -> Prediction | None:
+    """What the first panel's bars show."""
+    return variant.image_to_first_token_ms or variant.ttft_ms or variant.vision_encode_ms
+
+
+def _heights(variants: list[VariantResult]) -> list[float]:
+    """Where the bars are, from the top; chips stand apart."""
+    found = [0.0]
+    for before, after in pairwise(variants):
+        found.append(found[-1] + (1.0 if after.chip.name == before.chip.name else 1.5))
+    return found
+
+
 def _bars(
-    axes: Any, rows: list[dict[str, float]], names: Mapping[str, str], intervals: list[Any]
+    axes: Any,
+    heights: list[float],
+    rows: list[dict[str, float]],
+    names: Mapping[str, str],
+    inches: float,
 ) -> None:
-    """One bar for each row; a part's milliseconds stand in it where there is room."""
-    largest = max((sum(row.values()) for row in rows), default=0.0) or 1.0
+    """One bar for each row; a part's milliseconds stand in it where there is room. ``inches`` is
+    the width of the panel."""
+    limit = max((sum(row.values()) for row in rows), default=0.0) * (1 + TOTAL / inches) or 1.0
     ends = [0.0] * len(rows)
     for part, label in names.items():
         fill = STAGES[part]
@@ -122,34 +148,54 @@ def _bars(
         if not any(widths):
             continue
         bars = axes.barh(
-            range(len(rows)),
+            heights,
             widths,
             left=ends,
-            height=0.66,
+            height=0.7,
             color=fill.color,
             hatch=fill.hatch,
             edgecolor="black",
             linewidth=0.6,
             label=label,
         )
-        texts = [number(width) if width > 0.09 * largest else "" for width in widths]
-        axes.bar_label(bars, texts, label_type="center", color=fill.text, fontsize=SMALL)
+        texts = [number(width) for width in widths]
+        texts = [
+            text if (len(text) + 1) * LETTER < inches * width / limit else ""
+            for text, width in zip(texts, widths, strict=True)
+        ]
+        notes = axes.bar_label(
+            bars, texts, label_type="center", color=fill.text, fontsize=SMALL, zorder=3
+        )
+        if fill.hatch:
+            for note in notes:
+                note.set_bbox({"facecolor": fill.color, "edgecolor": "none", "pad": 0.6})
         ends = [end + width for end, width in zip(ends, widths, strict=True)]
-    for place, (end, interval) in enumerate(zip(ends, intervals, strict=True)):
-        text = number(end)
-        if interval is not None:
-            text += f" ±{max(map(abs, interval)):.0%}"
+    axes.set_xlim(0, limit)
+    axes.tick_params(labelsize=SMALL + 1)
+    grid(axes, axis="x")
+    for side in ("top", "right"):
+        axes.spines[side].set_visible(False)
+
+
+def _totals(
+    axes: Any,
+    heights: list[float],
+    rows: list[dict[str, float]],
+    whole: list[Prediction | None],
+) -> None:
+    """The sum of each bar and the interval of its prediction."""
+    for height, row, prediction in zip(heights, rows, whole, strict=True):
+        if not row:
+            continue
+        text = number(sum(row.values()))
+        if prediction is not None and prediction.interval is not None:
+            text += f" ±{max(map(abs, prediction.interval)):.0%}"
         axes.annotate(
             text,
-            (end, place),
+            (sum(row.values()), height),
             (4, 0),
             textcoords="offset points",
             va="center",
             fontsize=SMALL,
             fontweight="bold",
         )
-    axes.set_xlim(0, 1.3 * largest)
-    axes.tick_params(labelsize=SMALL + 1)
-    grid(axes, axis="x")
-    for side in ("top", "right"):
-        axes.spines[side].set_visible(False)

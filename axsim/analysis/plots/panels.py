@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
+from axsim.diagnosis import nearest
 from axsim.errors import InputError, Problem
 from axsim.machine.timeline import Timeline
 from axsim.runtime.results import VariantResult
@@ -41,11 +42,7 @@ def panels(
         if stages is None:
             last = [name for name in known if name.startswith("prefill")][-1:]
             stages = [name for name in known if not name.startswith("prefill") or name in last]
-        for name in stages:
-            if name not in known:
-                what = f"{source.name} has no stage {name!r}"
-                raise InputError(Problem("", "", what, ", ".join(known)))
-        found = [_panel(source, name, known[name]) for name in stages]
+        found = [_panel(source, name, stage(source, name)) for name in stages]
     if window_ms is None:
         return found
     start, end = (1e3 * each for each in window_ms)
@@ -71,6 +68,19 @@ def stage_timelines(variant: VariantResult) -> dict[str, Timeline]:
     """The subgraphs of a request by stage: ``vision``, ``prefill`` (``prefill 1``, … when there are
     several chunks), ``decode``, ``post``."""
     return dict(_timelines(variant))
+
+
+def stage(variant: VariantResult, name: str) -> Timeline:
+    """One of :func:`stage_timelines`.
+
+    Raises:
+        InputError: there is no such stage.
+    """
+    known = stage_timelines(variant)
+    if name not in known:
+        what = f"{variant.name} has no stage {name!r}"
+        raise InputError(Problem("", "", what, ", ".join(known), nearest(name, known)))
+    return known[name]
 
 
 def _timelines(variant: VariantResult) -> Iterator[tuple[str, Timeline]]:

@@ -58,7 +58,7 @@ def residuals(validation: Validation) -> Figure:
     axes.set_ylim(len(groups) - 0.5, -0.5)
     largest = 1.1 * max(200 * BAND, *(100 * abs(each.error or 0) for each in known))
     axes.set_xlim(-largest, largest)
-    axes.set_xlabel("error of the prediction, %  (right: predicted too slow for times)")
+    axes.set_xlabel("predicted / measured − 1, %")
     grid(axes, axis="x")
     axes.set_title(f"Errors by metric, chip (rows); line: median; band ±{BAND:.0%}", fontsize=10)
     return figure

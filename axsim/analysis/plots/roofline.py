@@ -7,10 +7,9 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from axsim.analysis.plots.labels import Label, place
-from axsim.analysis.plots.panels import stage_timelines
+from axsim.analysis.plots.panels import stage, stage_timelines
 from axsim.analysis.plots.style import INK, SMALL, STAGES, grid, new_figure, plain_numbers
 from axsim.compiler.program import EngineKind, Segment, Step
-from axsim.errors import InputError, Problem
 from axsim.machine.timeline import Timeline, Timing
 from axsim.runtime.results import VariantResult
 
@@ -144,15 +143,11 @@ def roofline_points(variant: VariantResult, stages: Sequence[str] | None = None)
     Raises:
         InputError: there is no such stage.
     """
-    known = stage_timelines(variant)
     found: list[Point] = []
-    for name in known if stages is None else stages:
-        if name not in known:
-            what = f"{variant.name} has no stage {name!r}"
-            raise InputError(Problem("", "", what, ", ".join(known)))
+    for name in stage_timelines(variant) if stages is None else stages:
         layered = name.startswith(("prefill", "decode"))
         layers = variant.stages.layers if layered else 1
-        found += _points(name, known[name], layers)
+        found += _points(name, stage(variant, name), layers)
     return found
 
 

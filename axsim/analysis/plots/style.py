@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import re
+from collections.abc import Mapping
 from html import escape
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -37,7 +38,7 @@ class Fill(NamedTuple):
 
 
 STAGES = {
-    "preprocess": Fill("#f2f2f2", "....", "black"),
+    "preprocess": Fill("#f2f2f2", "----", "black"),
     "vision": Fill(INK, "", "white"),
     "prefill": Fill("#8fb3d9", "", "black"),
     "post": Fill("#f6d7bd", "////", "black"),
@@ -54,6 +55,9 @@ TASKS = {
     "st:output": Fill("#f2a65a", "", "black"),
 }
 """Fill of each kind of task; the colours follow the vendor's traces."""
+
+LOST = Fill("0.94", "xxx", "black")
+"""Fill of bandwidth that inefficient accesses waste."""
 
 
 def new_figure(width: float, height: float) -> Figure:
@@ -122,6 +126,28 @@ def svg(figure: Figure, title: str = "") -> str:
     head = re.sub(r' (?:width|height|version)="[^"]*"', "", head)
     label = f' role="img" aria-label="{escape(title)}"' if title else ""
     return f'{head}{label} style="width:100%;height:auto">{rest}'
+
+
+def area(fill: Fill) -> dict[str, Any]:
+    """A fill as arguments of matplotlib's bars and areas; without outlines, so that what is close
+    together in time is not all outline."""
+    dark = fill.text == "white"
+    edge = fill.color if not fill.hatch else "white" if dark else "0.7"
+    return {"facecolor": fill.color, "hatch": fill.hatch, "edgecolor": edge, "linewidth": 0}
+
+
+def legend(figure: Figure, fills: Mapping[str, Fill]) -> None:
+    """What areas mean, in one line above the picture."""
+    from matplotlib.patches import Patch
+
+    handles = [Patch(label=name, **area(fill)) for name, fill in fills.items()]
+    figure.legend(
+        handles=handles,
+        loc="outside upper center",
+        ncols=max(1, len(handles)),
+        fontsize=SMALL + 1,
+        frameon=False,
+    )
 
 
 def grid(axes: Axes, **settings: Any) -> None:
