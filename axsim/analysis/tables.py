@@ -90,6 +90,18 @@ def notes(result: RunResult) -> list[str]:
         if any(each.numerics is None or each.numerics.synthetic for each in result):
             lines[-1] += " on synthetic weights:"
             lines.append("  it shows what the arithmetic loses, not a trained model's accuracy")
+        lines += _calibration(result)
+    return lines
+
+
+def _calibration(result: RunResult) -> list[str]:
+    """What the ranges of activations were taken from."""
+    found = [each.numerics for each in result if each.numerics and each.numerics.calibrated_on]
+    lines = []
+    for text in dict.fromkeys(str(each.calibrated_on) for each in found):
+        lines.append(f"ranges of U8 and U16 activations calibrated on {text}")
+        if "seeded" in text and not all(each.synthetic for each in found):
+            lines[-1] += "; --images DIR takes real ones"
     return lines
 
 

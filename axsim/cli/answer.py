@@ -51,6 +51,7 @@ class Answer:
 def converse(
     timed: RunResult,
     checkpoint: Path | None,
+    images: Path | None,
     chat: Chat,
     answers: Sequence[Answer],
     realtime: bool,
@@ -91,6 +92,7 @@ def converse(
             ),
             chat,
             on_token,
+            images,
         ):
             result = reached
     for variant, answer in zip(result, answers, strict=True):

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from enum import Enum
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Optional
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from axsim.cli.options import (
     OBSERVERS,
+    CalibrationFolder,
     CheckpointFolder,
     Observer,
     ObserverName,
@@ -48,7 +49,11 @@ def export(
     ],
     subgraph: Annotated[
         list[Part],
-        typer.Option(show_default=False, help="Only this subgraph; may be repeated."),
+        typer.Option(
+            metavar="NAME",
+            show_default=False,
+            help="Only this subgraph: vision, decode, prefill or post; may be repeated.",
+        ),
     ] = [],  # noqa: B006
     layer: Annotated[
         str, typer.Option(metavar="N", help="The decoder layer whose weights to take, or all.")
@@ -60,10 +65,7 @@ def export(
     variant: VariantName = None,
     settings: Settings = [],  # noqa: B006
     checkpoint: CheckpointFolder = None,
-    images: Annotated[
-        Optional[Path],  # noqa: UP045
-        typer.Option(metavar="FOLDER", help="Pictures to calibrate on. A seeded one by default."),
-    ] = None,
+    images: CalibrationFolder = None,
     observer: Observer = ObserverName.minmax,
     smooth_quant: SmoothQuant = False,
 ) -> None:
@@ -85,7 +87,7 @@ def export(
 
     deployment = chosen_deployment(workload, variant, parse_overrides(settings), "ax650n")
     weights = weights_of(deployment, checkpoint)
-    pixels = None if images is None else pictures_of(images, deployment)
+    pixels = None if images is None else pictures_of(images, deployment, compared=False)
     analysis = Analysis(deployment, weights, pixels, OBSERVERS[observer.value], smooth_quant)
     parts = _parts(deployment, subgraph)
     layers = _layers(deployment, layer)

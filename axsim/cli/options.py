@@ -78,6 +78,16 @@ CheckpointFolder: TypeAlias = Annotated[
     ),
 ]
 
+CalibrationFolder: TypeAlias = Annotated[
+    Optional[Path],  # noqa: UP045
+    typer.Option(
+        "--images",
+        metavar="DIR",
+        help="Calibrate the ranges of U8 and U16 activations on the pictures of this folder, in "
+        "place of a seeded one.",
+    ),
+]
+
 Observer: TypeAlias = Annotated[
     ObserverName, typer.Option("--observer", help="How the ranges of activations are found.")
 ]

@@ -110,16 +110,16 @@ def chosen_deployment(
     return Deployment(chosen, load_chip(chip, chip_keys))
 
 
-def pictures_of(folder: Path, deployment: Deployment) -> Pixels:
-    """The pictures of a folder as the deployed vision part takes them."""
+def pictures_of(folder: Path, deployment: Deployment, compared: bool = True) -> Pixels:
+    """The pictures of a folder as the deployed vision part takes them; all of them calibrate when
+    nothing is ``compared``."""
     from axsim.runtime.pictures import folder_pictures, one_tile, open_picture
     from axsim.runtime.precision import Pixels
 
     workload = deployment.workload
     files = folder_pictures(folder)
-    return Pixels.split(
-        [one_tile(open_picture(f), workload.image_size) for f in files], workload.images
-    )
+    pictures = [one_tile(open_picture(f), workload.image_size) for f in files]
+    return Pixels.split(pictures, workload.images) if compared else Pixels(pictures, pictures[:1])
 
 
 def _show(

@@ -16,7 +16,7 @@ from axsim.descriptor import override
 from axsim.errors import InputError
 from axsim.graph.array import Array
 from axsim.models.checkpoint import read_config
-from axsim.runtime.pictures import one_tile, open_picture, tiles
+from axsim.runtime.pictures import open_picture, prepared
 from axsim.runtime.template import template_of
 from axsim.runtime.tokenizer import Tokens
 from axsim.workload import Workload
@@ -40,7 +40,8 @@ class Chat:
     """One question to a checkpoint, with or without a picture.
 
     ``dynamic_tiling`` cuts the picture as InternVL was trained; else it is one tile, as the
-    vendor's hosts feed it. The number of tiles and tokens depends on the image size of each build.
+    vendor's hosts feed it. ``has_picture`` says whether there is one. The number of tiles and
+    tokens depends on the image size of each build.
 
     Raises InputError for a missing or broken file, tokenizer or picture, and for a picture without
     a model that sees.
@@ -58,7 +59,8 @@ class Chat:
         self._template = template_of(checkpoint, read_config(checkpoint), self.tokens)
         self._prompt = prompt
         self._picture = None if image is None else open_picture(image)
-        self._dynamic = dynamic_tiling
+        self.has_picture = image is not None
+        self.dynamic_tiling = dynamic_tiling
         self._known: dict[tuple[int, int], Question] = {}
 
     def adapt(self, workload: Workload) -> Workload:
@@ -94,7 +96,7 @@ class Chat:
     def _pictures(self, size: int) -> list[Array]:
         if self._picture is None:
             return []
-        return tiles(self._picture, size) if self._dynamic else [one_tile(self._picture, size)]
+        return prepared(self._picture, size, self.dynamic_tiling)
 
     def _text(self, image_tokens: int) -> str:
         said = self._prompt

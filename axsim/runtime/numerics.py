@@ -7,6 +7,7 @@ calibration of the same image size, and whole results where nothing that numbers
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -22,6 +23,7 @@ from axsim.quantization.calibration import Calibration
 from axsim.quantization.integer_graph import Integer, IntegerWeights
 from axsim.quantization.matrix import StoredWeights
 from axsim.quantization.weight_only import WeightOnly
+from axsim.runtime.calibrating import CalibrationPictures
 from axsim.runtime.checkpoints import open_checkpoint
 from axsim.runtime.devices import Float32Device, SimulatedNpu, cosine
 from axsim.runtime.host import Device, HostLoop, generate
@@ -32,6 +34,7 @@ from axsim.runtime.results import Numerics
 from axsim.runtime.sampling import Sampler, end_of_sequence, family_end
 from axsim.runtime.sharing import (
     Key,
+    calibrated,
     images_key,
     numbers_key,
     pixels_key,
@@ -43,8 +46,9 @@ from axsim.runtime.sharing import (
 if TYPE_CHECKING:
     from axsim.runtime.chat import Chat
 
-CALIBRATION_IMAGES = 1
-"""Seeded pictures that the activations' ranges are taken from; none of them is in the request."""
+IN_STEP = 8
+"""Pictures whose float32 runs advance together: each holds its activations, some 40 MB at 448
+pixels."""
 
 OnToken = Callable[[Deployment, int], None]
 """Told each token that a deployment has generated."""
@@ -64,6 +68,7 @@ class Kernels:
         on_progress: OnProgress | None = None,
         chat: Chat | None = None,
         on_token: OnToken | None = None,
+        images: str | Path | None = None,
     ) -> None:
         self._chat = chat
         self._on_token = on_token
@@ -72,7 +77,8 @@ class Kernels:
         self._checkpoint: Checkpoint | None = None
         if checkpoint is not None:
             self._checkpoint = open_checkpoint(checkpoint, deployments)
-        self._meter = Meter(deployments, CALIBRATION_IMAGES, on_progress)
+        self._calibrate_on = CalibrationPictures(deployments, images, chat)
+        self._meter = Meter(deployments, self._calibrate_on.count, on_progress)
         self._known: dict[Key, Any] = {}
 
     def run(self, deployment: Deployment) -> Numerics:
@@ -87,13 +93,14 @@ class Kernels:
         self._once(("references", deployment.model, workload.request.seed), self._references)
         vision_cosine = None
         images = None
+        calibrated_on = str(self._calibrate_on) if calibrated(deployment) else None
         if sees(deployment):
             key = images_key(deployment, "vision")
             images = self._once(key, lambda: self._deployed_images(deployment, weights))
             vision_cosine = cosine(images, self._known[request_key(deployment, "vision reference")])
         cfg = deployment.model.decoder
         if cfg is None:
-            return Numerics(self._synthetic, vision_cosine, None, (), None, False)
+            return Numerics(self._synthetic, vision_cosine, None, (), None, False, calibrated_on)
         name = workload.label
         self._meter.label = f"{name}: prefill"
         device = self._npu(deployment, weights, None)
@@ -115,6 +122,7 @@ class Kernels:
             tuple(tokens),
             int(reference.argmax()),
             bool(tokens) and tokens[-1] in ends,
+            calibrated_on,
         )
 
     def _references(self) -> bool:
@@ -134,18 +142,19 @@ class Kernels:
 
     def _see(self, deployments: Sequence[Deployment], weights: Weights) -> None:
         """Float32 image tokens of each request, and the ranges of activations."""
-        pictures: dict[Key, list[Picture]] = {}
+        asked: dict[Key, list[Picture]] = {}
+        others: dict[Key, list[Picture]] = {}
         for each in deployments:
-            key = request_key(each, "vision reference")
-            pictures[key] = [Picture(each, image) for image in self._images(each)]
-            if each.workload.build.vision_dtype != "bf16":
-                calibration = self._once(pixels_key(each, "calibration"), Calibration)
-                seed, size = each.workload.request.seed, each.workload.image_size
-                pictures[pixels_key(each, "calibration pictures")] = [
-                    Picture(each, seeded_image(size, seed, f"calibration {index}"), calibration)
-                    for index in range(CALIBRATION_IMAGES)
-                ]
-        quantised = [e for e in deployments if e.workload.build.vision_dtype != "bf16"]
+            key = pixels_key(each, "calibration")
+            calibration = self._once(key, Calibration)
+            if calibrated(each) and key not in others:
+                own = self._calibrate_on.of(each)
+                others[key] = [Picture(each, image, calibration) for image in own]
+            observer = calibration if self._calibrate_on.asked else None
+            asked[request_key(each, "vision reference")] = [
+                Picture(each, image, observer) for image in self._images(each)
+            ]
+        quantised = [each for each in deployments if calibrated(each)]
         prepare = None
         if quantised:
             packed = self._packed(quantised[0])
@@ -153,10 +162,15 @@ class Kernels:
             def prepare(name: str) -> object:
                 return packed.matrix(name, weights)
 
-        flat = [picture for several in pictures.values() for picture in several]
-        seen = iter(see(flat, weights, self._meter.tick, prepare))
-        for key, several in pictures.items():
-            self._known[key] = np.concatenate([next(seen) for _ in several])
+        flat = list(chain(*asked.values(), *others.values()))
+        seen = [
+            output
+            for start in range(0, len(flat), IN_STEP)
+            for output in see(flat[start : start + IN_STEP], weights, self._meter.tick, prepare)
+        ]
+        outputs = iter(seen)
+        for key, several in asked.items():
+            self._known[key] = np.concatenate([next(outputs) for _ in several])
 
     def _read(self, deployments: Sequence[Deployment], weights: Weights) -> None:
         """Float32 logits after each prompt."""

@@ -53,6 +53,11 @@ def folder_pictures(folder: str | Path) -> list[Path]:
     return found
 
 
+def prepared(picture: Any, size: int, tiling: bool = False) -> list[Array]:
+    """The picture as :func:`tiles` or, without ``tiling``, as :func:`one_tile`."""
+    return tiles(picture, size) if tiling else [one_tile(picture, size)]
+
+
 def one_tile(picture: Any, size: int) -> Array:
     """The whole picture stretched to [1, size, size, 3] uint8, bilinear without antialiasing."""
     pixels = np.asarray(picture, np.uint8).astype(np.int64)

@@ -6,7 +6,15 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
 from axsim.compiler.partition import Deployment, Subgraph
-from axsim.runtime.sharing import Key, numbers_key, pixels_key, request_key, sees, vision_part
+from axsim.runtime.sharing import (
+    Key,
+    calibrated,
+    numbers_key,
+    pixels_key,
+    request_key,
+    sees,
+    vision_part,
+)
 
 _WORK = {"float32": 1.0, "u8": 0.4, "u16": 0.8, "bf16": 1.1, "prefill": 1.1, "decode": 12.0}
 """Rough cost of a multiply-accumulate by arithmetic; decode steps are bound by memory."""
@@ -58,7 +66,7 @@ def _work(deployment: Deployment, calibration_pictures: int) -> dict[Key, float]
     if sees(deployment):
         macs = _sum_macs(vision_part(deployment))
         parts[request_key(deployment, "vision reference")] = workload.images * macs
-        if workload.build.vision_dtype != "bf16":
+        if calibrated(deployment):
             parts[pixels_key(deployment, "calibration")] = calibration_pictures * macs
         deployed += workload.images * macs * _WORK[workload.build.vision_dtype]
     cfg = deployment.model.decoder

@@ -102,7 +102,8 @@ class Numerics:
     Cosine similarity of the deployed arithmetic to float32, for the vision part's output over all
     images and for the logits of the first token; the generated tokens; the token that float32 would
     have chosen first. ``synthetic`` says that the weights are seeded random numbers: then the
-    similarities show the arithmetic, not the accuracy of a trained model.
+    similarities show the arithmetic, not the accuracy of a trained model. ``calibrated_on`` tells
+    what the ranges of U8 and U16 activations were taken from.
     """
 
     synthetic: bool
@@ -111,6 +112,7 @@ class Numerics:
     tokens: tuple[int, ...]
     reference_token: int | None
     stopped_at_eos: bool
+    calibrated_on: str | None = None
 
     def to_dict(self) -> dict[str, Any]:
         """For JSON."""
@@ -121,6 +123,7 @@ class Numerics:
             "tokens": list(self.tokens),
             "reference_token": self.reference_token,
             "stopped_at_eos": self.stopped_at_eos,
+            "calibrated_on": self.calibrated_on,
         }
 
 

@@ -41,6 +41,7 @@ def run(
     timing_only: bool = False,
     seed: int | None = None,
     checkpoint: str | Path | None = None,
+    images: str | Path | None = None,
     intervals: Intervals = shipped_intervals,
     on_progress: OnProgress | None = None,
 ) -> RunResult:
@@ -50,9 +51,10 @@ def run(
     ``variants`` chooses among the workload's; all by default. ``overrides`` replace dotted keys,
     those of the chip with the prefix ``chip.``. ``timing_only`` leaves the kernels out: the same
     timeline without numeric results. ``seed`` replaces ``request.seed``. Weights come from the
-    folder ``checkpoint``, else they are synthetic. ``intervals`` gives the predictions' intervals;
-    by default they follow from how well the ledger's rows are predicted. ``on_progress`` is told
-    how far the kernels are.
+    folder ``checkpoint``, else they are synthetic. The ranges of quantised activations come from
+    the pictures of the folder ``images``, else from a seeded one. ``intervals`` gives the
+    predictions' intervals; by default they follow from how well the ledger's rows are predicted.
+    ``on_progress`` is told how far the kernels are.
 
     >>> result = axsim.run("internvl2_1b", chip="ax630c", timing_only=True)
     >>> result["448-u8"].ttft_ms.value
@@ -65,7 +67,7 @@ def run(
     )
     if timing_only:
         return result
-    *_, last = run_kernels(result, checkpoint, on_progress)
+    *_, last = run_kernels(result, checkpoint, on_progress, images=images)
     return last
 
 
@@ -120,15 +122,18 @@ def run_kernels(
     on_progress: OnProgress | None = None,
     chat: Chat | None = None,
     on_token: OnToken | None = None,
+    images: str | Path | None = None,
 ) -> Iterator[RunResult]:
     """Run the kernels of variant after variant; each step yields the result so far.
 
     The first is the timed result itself, marked incomplete; the last has every variant's numerics.
     ``chat`` asks its question in place of seeded pixels and tokens; ``on_token`` is told each token
-    of the answer as it is computed.
+    of the answer as it is computed. Ranges are calibrated on the pictures of the folder ``images``;
+    without one on the picture of the question, or on a seeded one.
 
     Raises:
-        InputError: the checkpoint is broken or of another architecture.
+        InputError: the checkpoint is broken or of another architecture, or ``images`` has no
+            pictures or nothing to calibrate.
     """
     from dataclasses import replace
 
@@ -137,7 +142,7 @@ def run_kernels(
     result = replace(timed, timing_only=False, complete=False)
     yield result
     deployments = [variant.deployment for variant in timed]
-    kernels = Kernels(deployments, checkpoint, on_progress, chat, on_token)
+    kernels = Kernels(deployments, checkpoint, on_progress, chat, on_token, images)
     for index, variant in enumerate(timed):
         numerics = kernels.run(variant.deployment)
         result = result.with_numerics(variant.name, numerics)

@@ -15,6 +15,11 @@ def sees(deployment: Deployment) -> bool:
     return deployment.vision is not None and deployment.workload.images > 0
 
 
+def calibrated(deployment: Deployment) -> bool:
+    """Whether the request has images for a vision part with quantised activations."""
+    return sees(deployment) and deployment.workload.build.vision_dtype != "bf16"
+
+
 def vision_part(deployment: Deployment) -> Subgraph:
     """The subgraph of a deployment that :func:`sees`."""
     assert deployment.vision is not None

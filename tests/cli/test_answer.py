@@ -110,6 +110,34 @@ def test_tiles(world, tmp_path):
     assert json.loads(report.read_text())["variants"][0]["images"] == 5
 
 
+def test_what_the_ranges_are_calibrated_on_is_told(world, tmp_path):
+    workload, model, picture = world
+    report = tmp_path / "r.json"
+    options = [*ASK, "--checkpoint", model, "--json", report]
+
+    def calibrated(*more):
+        out = axsim("run", workload, *options, *more).stdout
+        numerics = json.loads(report.read_text())["variants"][0]["numerics"]
+        told = numerics["calibrated_on"]
+        assert told is None or f"activations calibrated on {told}" in " ".join(out.split())
+        return told, numerics["vision_cosine"]
+
+    photos = tmp_path / "photos"
+    photos.mkdir()
+    for index, grey in enumerate((0, 90)):
+        Image.new("RGB", (60, 40), (grey, grey, grey)).save(photos / f"{index}.png")
+    asked, best = calibrated("--image", picture)
+    assert asked == "the picture of the question"
+    others, worse = calibrated("--image", picture, "--images", photos)
+    assert others == "2 pictures of photos"
+    assert worse < best
+    assert calibrated() == (None, None)  # no picture, no vision
+    seeded = axsim(
+        "run", workload, "--chip", "ax630c", "--checkpoint", model, "--variant", "112-u8"
+    )
+    assert "a seeded picture; --images DIR takes real ones" in " ".join(seeded.stdout.split())
+
+
 def test_quiet_shows_nothing(world):
     workload, model, _ = world
     assert axsim("run", workload, *ASK, "--checkpoint", model, "--quiet").stdout == ""
@@ -123,6 +151,8 @@ def test_quiet_shows_nothing(world):
         (["--realtime"], "--prompt TEXT"),
         (["--prompt", "x", "--checkpoint", ".", "--timing-only"], "--timing-only leaves out"),
         (["--prompt", "x", "--checkpoint", ".", "--dynamic-tiling"], "--image FILE"),
+        (["--images", ".", "--timing-only"], "--timing-only leaves out"),
+        (["--images", "nowhere"], "nowhere is no folder of pictures"),
         (["--prompt", "x", "--checkpoint", "nowhere"], "nowhere has neither tokenizer.json"),
     ],
 )
