@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from itertools import pairwise
 from math import cos, hypot, pi, sin
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -17,6 +18,8 @@ DISTANCES = (7.0, 14.0, 24.0, 36.0, 50.0)
 """Points between a marker and its label, nearest first."""
 DIRECTIONS = 12
 """Directions that are tried at each distance."""
+PIECE = 4.0
+"""Pixels of a piece of a line."""
 LEADER = 12.0
 """From this distance on a line leads from the label to its point."""
 
@@ -56,9 +59,9 @@ def place(
 ) -> None:
     """Write labels next to their points, the first ones with the first choice.
 
-    Call it when the limits of the axes are final. ``others`` are further points, in data
-    coordinates, that no label should cover. A label goes to the nearest place around its point
-    where it covers nothing, or the least.
+    Call it when the limits of the axes are final and everything else is drawn. ``others`` are
+    further points, in data coordinates, that no label should cover. A label goes to the nearest
+    place around its point where it covers no point, text, legend or line of the axes, or the least.
     """
     figure: Any = axes.get_figure()
     figure.draw_without_rendering()  # the layout, and with it where points are
@@ -69,6 +72,7 @@ def place(
     centres = [tuple(axes.transData.transform(each)) for each in (*points, *others)]
     reach = MARKER * scale
     taken = [Box(x - reach, y - reach, x + reach, y + reach) for x, y in centres]
+    taken += _drawn(axes)
     for label, (x, y) in zip(labels, centres, strict=False):
         note = axes.annotate(
             label.text,
@@ -98,6 +102,23 @@ def place(
                 arrowprops={"arrowstyle": "-", "color": "0.5", "linewidth": 0.6, "shrinkB": 3},
                 zorder=2,
             ).set_in_layout(False)
+
+
+def _drawn(axes: Axes) -> Iterator[Box]:
+    """Texts, the legend, and small pieces of lines."""
+    legend = axes.get_legend()
+    for artist in (*axes.texts, *([legend] if legend else [])):
+        extent = artist.get_window_extent()
+        yield Box(extent.x0, extent.y0, extent.x1, extent.y1)
+    for line in axes.lines:
+        if line.get_linestyle() in ("None", "none", "", " "):
+            continue
+        vertices: Any = line.get_transform().transform_path(line.get_path()).vertices
+        for (x0, y0), (x1, y1) in pairwise(vertices):
+            pieces = max(1, int(max(abs(x1 - x0), abs(y1 - y0)) / PIECE))
+            for step in range(pieces + 1):
+                x, y = x0 + (x1 - x0) * step / pieces, y0 + (y1 - y0) * step / pieces
+                yield Box(x - PIECE / 2, y - PIECE / 2, x + PIECE / 2, y + PIECE / 2)
 
 
 def _offsets(half: tuple[float, float], scale: float) -> Iterator[tuple[float, float]]:

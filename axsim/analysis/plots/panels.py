@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
-from axsim.diagnosis import nearest
-from axsim.errors import InputError, Problem
+from axsim.analysis.stages import stage, stage_timelines
+from axsim.errors import InputError
 from axsim.machine.timeline import Timeline
 from axsim.runtime.results import VariantResult
 
@@ -62,37 +62,6 @@ def panels(
         )
         for each in found
     ]
-
-
-def stage_timelines(variant: VariantResult) -> dict[str, Timeline]:
-    """The subgraphs of a request by stage: ``vision``, ``prefill`` (``prefill 1``, … when there are
-    several chunks), ``decode``, ``post``."""
-    return dict(_timelines(variant))
-
-
-def stage(variant: VariantResult, name: str) -> Timeline:
-    """One of :func:`stage_timelines`.
-
-    Raises:
-        InputError: there is no such stage.
-    """
-    known = stage_timelines(variant)
-    if name not in known:
-        what = f"{variant.name} has no stage {name!r}"
-        raise InputError(Problem("", "", what, ", ".join(known), nearest(name, known)))
-    return known[name]
-
-
-def _timelines(variant: VariantResult) -> Iterator[tuple[str, Timeline]]:
-    stages = variant.stages
-    if stages.vision is not None:
-        yield "vision", stages.vision
-    for index, chunk in enumerate(stages.prefill):
-        yield ("prefill" if len(stages.prefill) == 1 else f"prefill {index + 1}"), chunk
-    if stages.decode is not None:
-        yield "decode", stages.decode
-    if stages.post is not None:
-        yield "post", stages.post
 
 
 def _panel(variant: VariantResult, name: str, timeline: Timeline) -> Panel:

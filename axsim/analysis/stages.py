@@ -1,0 +1,41 @@
+"""The timelines of a request's stages by name."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from axsim.diagnosis import nearest
+from axsim.errors import InputError, Problem
+from axsim.machine.timeline import Timeline
+from axsim.runtime.results import VariantResult
+
+
+def stage_timelines(variant: VariantResult) -> dict[str, Timeline]:
+    """The subgraphs of a request by stage: ``vision``, ``prefill`` (``prefill 1``, … when there are
+    several chunks), ``decode``, ``post``."""
+    return dict(_timelines(variant))
+
+
+def stage(variant: VariantResult, name: str) -> Timeline:
+    """One of :func:`stage_timelines`.
+
+    Raises:
+        InputError: there is no such stage.
+    """
+    known = stage_timelines(variant)
+    if name not in known:
+        what = f"{variant.name} has no stage {name!r}"
+        raise InputError(Problem("", "", what, ", ".join(known), nearest(name, known)))
+    return known[name]
+
+
+def _timelines(variant: VariantResult) -> Iterator[tuple[str, Timeline]]:
+    stages = variant.stages
+    if stages.vision is not None:
+        yield "vision", stages.vision
+    for index, chunk in enumerate(stages.prefill):
+        yield ("prefill" if len(stages.prefill) == 1 else f"prefill {index + 1}"), chunk
+    if stages.decode is not None:
+        yield "decode", stages.decode
+    if stages.post is not None:
+        yield "post", stages.post
