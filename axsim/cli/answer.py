@@ -2,19 +2,26 @@
 
 from __future__ import annotations
 
-import time
-from typing import TYPE_CHECKING, Any
+from functools import partial
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 from axsim.cli.console import console
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
     from pathlib import Path
+
+    from rich.console import Console
 
     from axsim.compiler.partition import Deployment
     from axsim.runtime.chat import Chat
+    from axsim.runtime.progress import OnProgress, Progress
     from axsim.runtime.results import RunResult, VariantResult
     from axsim.runtime.tokenizer import Tokens
+
+Piece: TypeAlias = "tuple[str, float] | None"
+"""The text of a token and its arrival in ms after the start; None at the end of an answer."""
+Show: TypeAlias = "Callable[[Answer, Piece], None]"
 
 
 class Answer:
@@ -60,60 +67,77 @@ def converse(
     """Run the kernels of ``timed``, fill ``answers`` (one for each variant) and show them.
 
     Each token is a line with its simulated arrival as soon as it is computed; with ``realtime`` the
-    text is shown when all is computed, at the pace of the chip.
+    text comes at the pace of the chip.
     """
     from axsim.analysis.tables import heading, variants_table
-    from axsim.runtime.run import run_kernels
 
-    by_deployment = {id(v.deployment): answer for v, answer in zip(timed, answers, strict=True)}
     screen = console()
     if shown:
         screen.print(heading(timed))
         screen.print(variants_table(timed))
-
-    def on_token(deployment: Deployment, token: int) -> None:
-        answer = by_deployment[id(deployment)]
-        text, arrival = answer.push(token)
-        if shown and not realtime:
-            if len(answer.pieces) == 1:
-                screen.print(f"\n{answer.name}, ms after the start, token by token")
-            screen.print(f"{arrival:10.1f}  {text!r}", soft_wrap=True)
-            screen.file.flush()
-
-    result = timed
     with screen.status("computing") as status:
         if not shown or not screen.is_terminal:
             status.stop()
-        for reached in run_kernels(
-            timed,
-            checkpoint,
-            lambda progress: status.update(
-                f"{progress.label} {progress.done / progress.total:.0%}"
-            ),
-            chat,
-            on_token,
-            images,
-        ):
-            result = reached
-    for variant, answer in zip(result, answers, strict=True):
-        if not answer.pieces and variant.numerics is not None:
-            for token in variant.numerics.tokens:  # the same numbers as another variant's
-                answer.push(token)
+
+        def compute(show: Show, go_on: Callable[[], None] = lambda: None) -> RunResult:
+            def on_progress(progress: Progress) -> None:
+                go_on()
+                status.update(f"{progress.label} {progress.done / progress.total:.0%}")
+
+            return _compute(timed, checkpoint, images, chat, answers, on_progress, show)
+
+        if shown and realtime:
+            from axsim.cli.realtime import in_real_time
+
+            return in_real_time(timed, answers, compute, status.stop)
+        result = compute(partial(_line, screen) if shown else _nothing)
     for answer in answers if shown else ():
         screen.print(f"\n{answer.name} answers")
-        if realtime:
-            _pace(answer)
-        else:
-            screen.print(answer.text, soft_wrap=True)
+        screen.print(answer.text, soft_wrap=True)
     return result
 
 
-def _pace(answer: Answer) -> None:
-    """Print an answer at the speed of the chip, beginning with the wait for its first token."""
-    screen = console()
-    start = time.perf_counter()
-    for _, text, arrival in answer.pieces:
-        time.sleep(max(0.0, start + arrival / 1e3 - time.perf_counter()))
-        screen.print(text, end="", soft_wrap=True)
-        screen.file.flush()
-    screen.print()
+def _compute(
+    timed: RunResult,
+    checkpoint: Path | None,
+    images: Path | None,
+    chat: Chat,
+    answers: Sequence[Answer],
+    on_progress: OnProgress,
+    show: Show,
+) -> RunResult:
+    """Run the kernels; each token goes to its answer and to ``show``, and None at its end."""
+    from axsim.runtime.run import run_kernels
+
+    by_deployment = {id(v.deployment): answer for v, answer in zip(timed, answers, strict=True)}
+
+    def on_token(deployment: Deployment, token: int) -> None:
+        answer = by_deployment[id(deployment)]
+        show(answer, answer.push(token))
+
+    result, ended = timed, 0
+    for result in run_kernels(timed, checkpoint, on_progress, chat, on_token, images):
+        for variant, answer in list(zip(result, answers, strict=True))[ended:]:
+            if variant.numerics is None:
+                break
+            if not answer.pieces:  # the same numbers as another variant's
+                for token in variant.numerics.tokens:
+                    on_token(variant.deployment, token)
+            show(answer, None)
+            ended += 1
+    return result
+
+
+def _nothing(answer: Answer, piece: Piece) -> None:
+    pass
+
+
+def _line(screen: Console, answer: Answer, piece: Piece) -> None:
+    """Print a token as a line of its own."""
+    if piece is None:
+        return
+    text, arrival = piece
+    if len(answer.pieces) == 1:
+        screen.print(f"\n{answer.name}, ms after the start, token by token")
+    screen.print(f"{arrival:10.1f}  {text!r}", soft_wrap=True)
+    screen.file.flush()
