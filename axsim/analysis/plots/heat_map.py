@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from axsim.analysis.plots.axes import axis_name, fit_axis
 from axsim.analysis.plots.labels import Label, place
 from axsim.analysis.plots.style import SMALL, new_figure
-from axsim.analysis.plots.tradeoff import axis_name
 from axsim.errors import InputError, Problem
 from axsim.sweeps.pareto import unknown_column
 
@@ -53,12 +53,12 @@ def heat_map(
     image = axes.pcolormesh(xs, ys, values, shading="nearest", cmap=COLOURS, rasterized=True)
     bar = figure.colorbar(image, ax=axes)
     bar.set_label(axis_name(value))
-    _lines(axes, xs, ys, values)
-    axes.set_xlabel(axis_name(x))
-    axes.set_ylabel(axis_name(y))
+    fit_axis(axes, "x", x, list(xs))
+    fit_axis(axes, "y", y, list(ys))
     axes.set_title(title, fontsize=SMALL + 2)
     axes.set_xlim(xs[0], xs[-1])
     axes.set_ylim(ys[0], ys[-1])
+    _lines(axes, xs, ys, values)
     _marks(axes, dict(marks or {}), xs, ys)
     return figure
 
@@ -129,9 +129,20 @@ def _lines(axes: Any, xs: Values, ys: Values, values: Values) -> None:
     lines = axes.contour(
         xs, ys, np.ma.masked_invalid(values), levels=8, colors="black", linewidths=0.9
     )
+    lines.set_path_effects([patheffects.withStroke(linewidth=2, foreground="white", alpha=0.6)])
     halo = [patheffects.withStroke(linewidth=2.5, foreground="white")]
+    axes.get_figure().draw_without_rendering()
+    frame = axes.get_window_extent()
+    kept: list[Any] = []
     for text in axes.clabel(lines, fmt="%g", fontsize=SMALL + 1):
         text.set_path_effects(halo)
+        extent = text.get_window_extent()
+        inside = frame.containsx(extent.x0) and frame.containsx(extent.x1)
+        inside = inside and frame.containsy(extent.y0) and frame.containsy(extent.y1)
+        if not inside or any(extent.overlaps(other) for other in kept):
+            text.set_visible(False)
+        else:
+            kept.append(extent)
 
 
 def _marks(axes: Any, marks: Marks, xs: Values, ys: Values) -> None:

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 MARKER = 5.0
 """Points that a marker reaches in each direction."""
-DISTANCES = (7.0, 14.0, 24.0, 36.0, 50.0)
+DISTANCES = (9.0, 15.0, 24.0, 36.0, 50.0)
 """Points between a marker and its label, nearest first."""
 DIRECTIONS = 12
 """Directions that are tried at each distance."""
@@ -63,6 +63,8 @@ def place(
     further points, in data coordinates, that no label should cover. A label goes to the nearest
     place around its point where it covers no point, text, legend or line of the axes, or the least.
     """
+    from matplotlib.patheffects import withStroke
+
     figure: Any = axes.get_figure()
     figure.draw_without_rendering()  # the layout, and with it where points are
     scale = figure.dpi / 72
@@ -85,6 +87,7 @@ def place(
             zorder=5,
         )
         note.set_in_layout(False)
+        note.set_path_effects([withStroke(linewidth=2, foreground="white")])
         extent = note.get_window_extent()
         half = extent.width / 2 + scale, extent.height / 2 + scale
         best = min(

@@ -117,7 +117,7 @@ def _roofs(axes: Any, roofs: list[Ceiling], bandwidth: float, low: float, right:
             zorder=1,
         )
         axes.annotate(
-            f"{roof.name}\n{number(roof.gops)} GOP/s",
+            f"{roof.name}: {number(roof.gops)}",
             (1, roof.gops),
             (5, 0),
             xycoords=("axes fraction", "data"),

@@ -2,21 +2,21 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Literal
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from axsim.analysis.plots.axes import fit_axis
 from axsim.analysis.plots.labels import Label, place
 from axsim.analysis.plots.style import ACCENT, INK, SMALL, grid, new_figure
 from axsim.errors import InputError
-from axsim.sweeps.objective import direction_of
-from axsim.sweeps.pareto import non_dominated, objective_values
+from axsim.sweeps.objective import Direction, direction_of
+from axsim.sweeps.pareto import non_dominated, objective_values, unknown_column
 
 if TYPE_CHECKING:
     import pandas as pd
     from matplotlib.figure import Figure
-
-Direction = Literal["min", "max"]
 
 MARKERS = (
     ("o", INK),
@@ -29,7 +29,7 @@ MARKERS = (
 """Marker and fill of each group of rows."""
 
 MOST_LABELS = 24
-"""With more rows than this only those of the front are labelled."""
+"""With more rows than this only those of the fronts are labelled."""
 
 
 def tradeoff(
@@ -37,102 +37,103 @@ def tradeoff(
     x: str = "image_to_first_token_ms",
     y: str = "cosine",
     *,
-    label: str | None = "variant",
+    label: str | Sequence[str] | None = "variant",
     group: str | None = "chip",
     x_direction: Direction | None = None,
     y_direction: Direction | None = None,
     title: str = "",
 ) -> Figure:
-    """A scatter of two columns of a sweep with the Pareto front drawn through it.
+    """A scatter of two columns of a sweep with the Pareto front of each group.
 
-    The rows of one value of ``group`` share a marker; each row is labelled with its value of
-    ``label``. Directions say whether less or more is better; by default they follow from the
-    columns' names (milliseconds and bytes less, tokens/s and cosine more). Rows without both
-    numbers are left out. Says so when the similarities come from synthetic weights.
+    The rows of one value of the column ``group`` share a marker and have a front of their own (all
+    rows have one front, without ``group``). Each row is labelled with its values of the columns
+    ``label``; only those of the fronts when there are many. Directions say whether less or more is
+    better; by default they follow from the columns' names (milliseconds and bytes less, tokens/s
+    and cosine more). Rows without both numbers are left out. A title says when the similarities
+    come from synthetic weights.
 
     Raises:
         InputError: matplotlib is not installed, a column does not exist or has no numbers, or
             nothing can be drawn.
     """
-    least = [name for name, way in ((x, x_direction), (y, y_direction)) if _way(name, way) == "min"]
-    most = [name for name in (x, y) if name not in least]
+    names = [label] if isinstance(label, str) else list(label or ())
     columns = frame.to_dict("list")
-    values = objective_values(columns, least, most)
-    usable = np.flatnonzero(~np.isnan(values).any(axis=1))
-    if not len(usable):
+    for name in (*names, *([group] if group else [])):
+        if name not in columns:
+            raise unknown_column(name, list(columns))
+    ways = {x: x_direction or direction_of(x), y: y_direction or direction_of(y)}
+    least = [name for name, way in ways.items() if way == "min"]
+    values = objective_values(columns, least, [name for name in ways if name not in least])
+    rows = [int(row) for row in np.flatnonzero(~np.isnan(values).any(axis=1))]
+    if not rows:
         raise InputError(f"there is nothing to draw: no row has both {x} and {y}")
-    front = [int(i) for i in np.flatnonzero(non_dominated(values))]
-    xs, ys = ({int(i): float(columns[name][i]) for i in usable} for name in (x, y))
+    places = {row: (float(columns[x][row]), float(columns[y][row])) for row in rows}
+    groups: dict[str, list[int]] = {}
+    for row in rows:
+        groups.setdefault(str(columns[group][row]) if group else "", []).append(row)
     figure = new_figure(7.5, 5)
     axes = figure.add_subplot()
-    _front(axes, sorted((xs[i], ys[i]) for i in front), y in most)
-    groups = dict.fromkeys(str(columns[group][i]) if group in columns else "" for i in usable)
-    for number, name in enumerate(groups):
-        own = [i for i in xs if not name or str(columns[group][i]) == name]
-        marker, fill = MARKERS[number % len(MARKERS)]
-        axes.plot(
-            [xs[i] for i in own],
-            [ys[i] for i in own],
-            linestyle="none",
-            marker=marker,
-            markersize=7,
-            markeredgecolor=INK,
-            markerfacecolor=fill,
-            label=name or "rows",
-            zorder=3,
-        )
+    front: list[int] = []
+    for number, (name, own) in enumerate(groups.items()):
+        best = [own[i] for i in np.flatnonzero(non_dominated(values[own]))]
+        _front(axes, [places[row] for row in best], "post" if x in least else "pre", number)
+        _rows(axes, [places[row] for row in own], name, number)
+        front += best
+    for which, name in (("x", x), ("y", y)):
+        fit_axis(axes, which, name, [places[row][which == "y"] for row in rows])
+        better = "less" if name in least else "more"
+        text = f"{axes.get_xlabel() if which == 'x' else axes.get_ylabel()}  ({better} is better)"
+        (axes.set_xlabel if which == "x" else axes.set_ylabel)(text)
     axes.margins(0.12)
-    axes.set_xlabel(axis_name(x) + _better(x in least))
-    axes.set_ylabel(axis_name(y) + _better(y in least))
     grid(axes)
     axes.legend(fontsize=SMALL + 1, loc="best")
-    notes = [title] if title else []
-    if "cosine" in x + y and any(columns.get("synthetic", ())):
-        notes.append("cosine on synthetic weights: what the arithmetic loses, not a trained model")
-    axes.set_title("\n".join(notes), fontsize=SMALL + 1)
-    if label in columns:
-        chosen = front if len(xs) > MOST_LABELS else [*front, *(i for i in xs if i not in front)]
-        labels = [Label(str(columns[label][i]), xs[i], ys[i]) for i in chosen]
-        place(axes, labels, [(xs[i], ys[i]) for i in xs if i not in chosen])
+    axes.set_title("\n".join(_notes(columns, ways, title)), fontsize=SMALL + 1)
+    if names:
+        chosen = front if len(rows) > MOST_LABELS else [*front, *(set(rows) - set(front))]
+        texts = [" ".join(str(columns[name][row]) for name in names) for row in chosen]
+        labels = [Label(text, *places[row]) for text, row in zip(texts, chosen, strict=True)]
+        place(axes, labels, [places[row] for row in rows if row not in chosen])
     return figure
 
 
-def axis_name(column: str) -> str:
-    """A column's name as people read it, with its unit: ``image to first token, ms``."""
-    known = {"cosine": "cosine similarity to float32", "decode_tokens_per_s": "decode, tokens/s"}
-    if column in known:
-        return known[column]
-    for suffix, unit in UNITS.items():
-        if column.endswith(suffix):
-            return f"{column.removesuffix(suffix).replace('_', ' ')}, {unit}"
-    return column
+def _front(axes: Any, points: list[tuple[float, float]], stairs: str, number: int) -> None:
+    """The front as stairs, its points ringed: what they dominate lies behind the stairs."""
+    xs, ys = zip(*sorted(points), strict=True)
+    axes.plot(
+        xs,
+        ys,
+        drawstyle=f"steps-{stairs}",
+        color=ACCENT,
+        linewidth=1.4,
+        marker="o",
+        markersize=13,
+        markerfacecolor="none",
+        markeredgewidth=1.2,
+        label="_" if number else "Pareto front",
+        zorder=2,
+    )
 
 
-UNITS = {
-    "_ms": "ms",
-    "_us": "µs",
-    "_bytes": "bytes",
-    "_gbps": "GB/s",
-    "_mtps": "MT/s",
-    "_mhz": "MHz",
-    "_tops": "TOPS",
-    "_bits": "bits",
-    "_macs_per_cycle": "MACs per cycle",
-}
-"""Units at the ends of names."""
-
-
-def _way(name: str, given: Direction | None) -> Direction:
-    return given or direction_of(name)
-
-
-def _better(less: bool) -> str:
-    return "  (less is better)" if less else "  (more is better)"
-
-
-def _front(axes: Any, points: list[tuple[float, float]], up: bool) -> None:
-    """The front as stairs: the region that its points dominate is beyond them."""
+def _rows(axes: Any, points: list[tuple[float, float]], name: str, number: int) -> None:
+    marker, fill = MARKERS[number % len(MARKERS)]
     xs, ys = zip(*points, strict=True)
     axes.plot(
-        xs, ys, drawstyle="steps-post", color=ACCENT, linewidth=1.4, label="Pareto front", zorder=2
+        xs,
+        ys,
+        linestyle="none",
+        marker=marker,
+        markersize=7,
+        markeredgecolor=INK,
+        markerfacecolor=fill,
+        label=name or "rows",
+        zorder=3,
     )
+
+
+def _notes(columns: Mapping[Any, Any], names: Iterable[str], title: str) -> Iterator[str]:
+    """The lines of the title."""
+    if title:
+        yield title
+    similar = any(name.endswith("cosine") for name in names)
+    if similar and any(each == 1 for each in columns.get("synthetic", ())):
+        yield "cosine on synthetic weights: what the arithmetic loses, not a trained model"
