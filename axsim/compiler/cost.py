@@ -15,6 +15,20 @@ LOOKUP_PASSES = {8: 1, 16: 4}
 neighbouring entries, their difference and its share. Inferred from the U8 and U16 vision rows."""
 
 
+def unit_us(chip: Chip, groups: int, operation: Operation) -> tuple[float, float]:
+    """Microseconds that each unit of ``groups`` resource groups works on an operation's product and
+    on its vector work."""
+    clock, matmul = chip.calibrated.clock_mhz, operation.matmul
+    teng = groups * chip.npu.teng_per_group
+    if matmul is None:
+        matrix = 0.0
+    elif operation.unit == "conv":
+        matrix = conv_cycles(chip, matmul, groups * chip.npu.conv_per_group)
+    else:
+        matrix = teng_matmul_cycles(chip, matmul, teng)
+    return matrix / clock, vector_cycles(chip, operation, teng) / clock
+
+
 def macs_per_cycle(chip: Chip, matmul: Matmul) -> float:
     """Multiply-accumulates per CONV unit and cycle for the operand types."""
     conv, full = chip.npu.conv, chip.int8_macs_per_cycle

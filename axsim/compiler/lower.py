@@ -77,8 +77,13 @@ class Operation:
         """Multiply-accumulates of the product, if there is one."""
         return self.matmul.macs if self.matmul else 0
 
+    @property
+    def vector_work(self) -> int:
+        """Element operations of every kind on the vector unit."""
+        return self.vector_ops + self.transcendentals
 
-@dataclass(frozen=True)
+
+@dataclass(frozen=True, eq=False)
 class Lowered:
     """Operations of a graph in order; ``outputs`` maps the tensors that hold the graph's outputs to
     the bytes in which they leave."""

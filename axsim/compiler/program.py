@@ -27,10 +27,10 @@ class Engine(NamedTuple):
 class Task(NamedTuple):
     """A tile of work on one engine.
 
-    ``step`` indexes the segment's steps. ``duration_us`` is the engine time of a compute task and
-    the set-up time of a transfer. ``dram_bytes`` crosses the DRAM interface; ``dram_cost_bytes`` is
-    the bandwidth share that it takes, larger when the access pattern is inefficient. ``deps`` are
-    indices of tasks of this segment that must end before it starts.
+    ``step`` indexes the segment's steps. ``duration_us`` is the engine time of a compute task; a
+    transfer takes as long as DRAM makes it. ``dram_bytes`` crosses the DRAM interface;
+    ``dram_cost_bytes`` is the bandwidth share that it takes, larger when the access pattern is
+    inefficient. ``deps`` are indices of tasks of this segment that must end before it starts.
     """
 
     engine: int

@@ -5,16 +5,20 @@ in on-chip memory as one stream in program order, ahead of their use as far as t
 the head of the next segment's stream is loaded behind this segment's last weights. Inputs and
 spilled tensors are loaded tile by tile, two tiles ahead. Operations wait for the data they read,
 not for each other.
+
+How long a tile computes is no affair of tiling: chips that differ in their rates share it.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
+from functools import lru_cache
+from typing import NamedTuple
 
 from axsim.chip import Chip
-from axsim.compiler.cost import conv_cycles, teng_matmul_cycles, vector_cycles
 from axsim.compiler.lower import Operation
+from axsim.compiler.plan import Piece, Traffic
 from axsim.compiler.program import Engine, Task, TaskKind
 
 TILE_BYTES = 512 * 1024
@@ -26,36 +30,87 @@ FUSED_TILES = 4
 """Tiles of a product whose results the vector unit takes over while the next tile is computed."""
 
 
-def engines(chip: Chip, groups: int) -> tuple[Engine, ...]:
-    """The queues of ``groups`` resource groups, named and numbered as in the vendor's traces (a CV
-    unit stands between TENG and SDMA; its layout work is done by addressing here)."""
-    npu = chip.npu
-    found = []
-    number = 0
-    for group in range(groups):
-        for _ in range(npu.conv_per_group):
-            found.append(Engine(f"conv{number}", "conv", group))
-            number += 1
-        for _ in range(npu.teng_per_group):
-            found.append(Engine(f"teng{number}", "teng", group))
-            number += 1
-        number += 1  # CV
-        for _ in range(npu.sdma_per_group):
-            found.append(Engine(f"sdma{number}.rd", "sdma", group))
-            found.append(Engine(f"sdma{number}.wr", "sdma", group))
-            number += 1
-    return tuple(found)
+MATRIX, VECTOR, FIRST = 0, 1, 2
+"""Parts of a step's work: a tile's product, or its vector work; FIRST is added for the tile that
+the step is issued with."""
 
 
-@dataclass(frozen=True)
-class Traffic:
-    """DRAM bytes of one operation by purpose."""
+class Shape(NamedTuple):
+    """What tiling has to know of a chip: the resource groups in use, the engines of each, and the
+    bandwidth of row tiles and of spilled tensors relative to that of weight streams."""
 
-    weights: float = 0.0
-    inputs: float = 0.0
-    swap_in: float = 0.0
-    swap_out: float = 0.0
-    outputs: float = 0.0
+    groups: int
+    conv_per_group: int
+    teng_per_group: int
+    sdma_per_group: int
+    row_tile_efficiency: float
+    swap_efficiency: float
+
+    @classmethod
+    def of(cls, chip: Chip, groups: int) -> Shape:
+        """The shape of ``groups`` resource groups of ``chip``."""
+        npu = chip.npu
+        return cls(
+            groups,
+            npu.conv_per_group,
+            npu.teng_per_group,
+            npu.sdma_per_group,
+            chip.dram.row_tile_efficiency,
+            chip.calibrated.swap_efficiency,
+        )
+
+    def engines(self) -> tuple[Engine, ...]:
+        """The queues, named and numbered as in the vendor's traces (a CV unit stands between TENG
+        and SDMA; its layout work is done by addressing here)."""
+        found = []
+        number = 0
+        for group in range(self.groups):
+            for _ in range(self.conv_per_group):
+                found.append(Engine(f"conv{number}", "conv", group))
+                number += 1
+            for _ in range(self.teng_per_group):
+                found.append(Engine(f"teng{number}", "teng", group))
+                number += 1
+            number += 1  # CV
+            for _ in range(self.sdma_per_group):
+                found.append(Engine(f"sdma{number}.rd", "sdma", group))
+                found.append(Engine(f"sdma{number}.wr", "sdma", group))
+                number += 1
+        return tuple(found)
+
+
+class Compute(NamedTuple):
+    """A compute task whose duration is ``part`` of its step's."""
+
+    engine: int
+    step: int
+    part: int
+    deps: tuple[int, ...]
+
+
+@dataclass(frozen=True, eq=False)
+class Tiling:
+    """The tasks of a segment, and how many ``tiles`` each of its steps has in every group."""
+
+    tasks: tuple[Task | Compute, ...]
+    tiles: tuple[int, ...]
+
+    def timed(self, durations_us: Sequence[Sequence[float]]) -> tuple[Task, ...]:
+        """The tasks with their durations, those of each step by part."""
+        return tuple(
+            each
+            if isinstance(each, Task)
+            else Task(
+                each.engine,
+                "compute",
+                each.step,
+                durations_us[each.step][each.part],
+                0.0,
+                0.0,
+                each.deps,
+            )
+            for each in self.tasks
+        )
 
 
 @dataclass
@@ -67,10 +122,27 @@ class Emitted:
     stored: list[int] = field(default_factory=list)
 
 
-@dataclass(frozen=True)
-class _WeightTile:
+class _WeightTile(NamedTuple):
     bytes: float
     last_use: tuple[int, ...]  # tasks of one group that consume it
+
+
+class _Move(NamedTuple):
+    """What each tile of an operation loads or stores; ``deps`` beside those of the tile."""
+
+    kind: TaskKind
+    bytes: float
+    cost: float
+    deps: tuple[int, ...] = ()
+
+
+@lru_cache(maxsize=128)
+def tile(piece: Piece, shape: Shape) -> Tiling:
+    """Tile one segment."""
+    tiler = Tiler(shape, piece.buffers, piece.preloaded)
+    for operation, traffic in zip(piece.operations, piece.traffic, strict=True):
+        tiler.emit(operation, traffic)
+    return tiler.finish(piece.following)
 
 
 class Tiler:
@@ -81,166 +153,110 @@ class Tiler:
     """
 
     def __init__(
-        self, chip: Chip, groups: int, weight_buffers: Sequence[float], preloaded: float = 0.0
+        self, shape: Shape, weight_buffers: Sequence[float], preloaded: float = 0.0
     ) -> None:
-        self._chip = chip
-        self._groups = groups
-        self._clock = chip.calibrated.clock_mhz
+        groups = shape.groups
+        self._shape = shape
         self._buffers = [size / groups for size in weight_buffers]
         self._preloaded = [preloaded / groups] * groups
-        self._tasks: list[Task] = []
+        self._tasks: list[Task | Compute] = []
+        self._tiles: list[int] = []
         self._stream: list[list[_WeightTile]] = [[] for _ in range(groups)]
         self._freed = [0] * groups
         self._held = [0.0] * groups
         self._made: dict[str, Emitted] = {}
-        found = engines(chip, groups)
-        self._units: list[dict[str, list[int]]] = []
-        for group in range(groups):
-            kinds: dict[str, list[int]] = {"conv": [], "teng": [], "rd": [], "wr": []}
-            for index, engine in enumerate(found):
-                if engine.group == group:
-                    kind = engine.name[-2:] if engine.kind == "sdma" else engine.kind
-                    kinds[kind].append(index)
-            self._units.append(kinds)
+        self._units: list[dict[str, list[int]]] = [
+            {"conv": [], "teng": [], "rd": [], "wr": []} for _ in range(groups)
+        ]
+        for index, engine in enumerate(shape.engines()):
+            kind = engine.name[-2:] if engine.kind == "sdma" else engine.kind
+            self._units[engine.group][kind].append(index)
 
-    def finish(self, next_head_bytes: float) -> tuple[Task, ...]:
-        """Load the head of the next segment's weights; the finished tasks."""
-        share = next_head_bytes / self._groups
-        step = self._tasks[-1].step if self._tasks else 0
-        for group in range(self._groups):
+    def finish(self, next_head_bytes: float) -> Tiling:
+        """Load the head of the next segment's weights; the finished tiling."""
+        share = next_head_bytes / self._shape.groups
+        step = len(self._tiles) - 1
+        for group in range(self._shape.groups):
             left = share
             while left > 1e-6:
                 size = min(left, TILE_BYTES)
                 self._load_weights(group, step, size)
                 self._stream[group].append(_WeightTile(size, ()))
                 left -= size
-        return tuple(self._tasks)
+        return Tiling(tuple(self._tasks), tuple(self._tiles))
 
-    def emit(self, step: int, operation: Operation, traffic: Traffic) -> None:
-        """Append the tasks of one operation."""
-        chip, groups = self._chip, self._groups
+    def emit(self, operation: Operation, traffic: Traffic) -> None:
+        """Append the tasks of the next step."""
+        step, groups = len(self._tiles), self._shape.groups
         producers = [self._made[name] for name in operation.reads if name in self._made]
         ready = tuple(task for made in producers for task in made.computed)
         in_dram = tuple(task for made in producers for task in made.stored)
         tiles = _tile_count(traffic, groups, self._buffers[step])
-        if operation.matmul is not None and operation.vector_ops:
+        matrix, vector = operation.matmul is not None, operation.vector_work
+        if matrix and vector:
             tiles = max(tiles, FUSED_TILES)
-        vector_units = groups * chip.npu.teng_per_group
-        vector = vector_cycles(chip, operation, vector_units) / self._clock / tiles
-        matrix = self._matrix_us(operation) / tiles
-        row_tiles = _splits_rows(operation)
+        loads, stores = self._moves(operation, traffic, tiles, in_dram)
+        weight = traffic.weights / groups / tiles
         made = Emitted()
-        for group in range(groups):
-            units = self._units[group]
-            history: list[tuple[int, ...]] = []  # compute tasks of each tile
-            stored = -1
-            last: dict[int, int] = {}
+        for group, units in enumerate(self._units):
+            before: tuple[int, ...] = ()  # compute tasks of the tile before the last
+            last: tuple[int, ...] = ()
+            stored: tuple[int, ...] = ()
             for tile in range(tiles):
-                issue = chip.npu.step_us if tile == 0 else 0.0
-                loads = self._loads(group, step, traffic, tiles, row_tiles, in_dram, history)
-                weight = traffic.weights / groups / tiles
-                weight_loads = self._load_weights(group, step, weight) if weight else ()
-                waits = (*loads, *weight_loads, *(ready if tile == 0 else ()))
-                consumers: tuple[int, ...] = ()
+                issue = FIRST if tile == 0 else 0
+                # Inputs and spilled operands are loaded once the tile two before is used up.
+                waits = self._transfers(step, units["rd"][0], loads, before)
+                waits += self._load_weights(group, step, weight) if weight else ()
+                waits += ready if tile == 0 else ()
+                before = last
                 if matrix:
-                    unit = units[operation.unit]
-                    consumers = self._compute(step, unit, matrix + issue, waits)
-                    issue = 0.0
-                    waits = consumers
+                    last = self._compute(step, units[operation.unit], MATRIX + issue, waits)
+                    issue, waits = 0, last
                 if vector or not matrix:
-                    consumers = self._compute(step, units["teng"], vector + issue, waits)
-                for index in consumers:
-                    last[self._tasks[index].engine] = index
-                history.append(consumers)
+                    last = self._compute(step, units["teng"], VECTOR + issue, waits)
                 if weight:
-                    self._stream[group].append(_WeightTile(weight, consumers))
-                stored = self._stores(group, step, traffic, tiles, row_tiles, consumers, stored)
-            made.computed += last.values()
-            if stored >= 0:
-                made.stored.append(stored)
+                    self._stream[group].append(_WeightTile(weight, last))
+                stored = self._transfers(step, units["wr"][0], stores, last)
+            made.computed += last
+            made.stored += stored[-1:]
         for name in operation.writes:
             self._made[name] = made
+        self._tiles.append(tiles)
 
-    def _matrix_us(self, operation: Operation) -> float:
-        """Microseconds that each matrix unit works on an operation."""
-        if operation.matmul is None:
-            return 0.0
-        chip, groups = self._chip, self._groups
-        if operation.unit == "conv":
-            cycles = conv_cycles(chip, operation.matmul, groups * chip.npu.conv_per_group)
-        else:
-            units = groups * chip.npu.teng_per_group
-            cycles = teng_matmul_cycles(chip, operation.matmul, units)
-        return cycles / self._clock
-
-    def _add(
-        self,
-        engine: int,
-        kind: TaskKind,
-        step: int,
-        duration_us: float = 0.0,
-        size: float = 0.0,
-        efficiency: float = 1.0,
-        deps: tuple[int, ...] = (),
-    ) -> int:
-        self._tasks.append(Task(engine, kind, step, duration_us, size, size / efficiency, deps))
-        return len(self._tasks) - 1
+    def _moves(
+        self, operation: Operation, traffic: Traffic, tiles: int, in_dram: tuple[int, ...]
+    ) -> tuple[list[_Move], list[_Move]]:
+        """What each tile of a group loads and stores; spilled operands are loaded once they are
+        there (``in_dram``)."""
+        share = self._shape.groups * tiles
+        rows = self._shape.row_tile_efficiency if _splits_rows(operation) else 1.0
+        swap = self._shape.swap_efficiency
+        moves = (
+            _Move("ld:input", traffic.inputs / share, traffic.inputs / share / rows),
+            _Move("ld:ddr_swap", traffic.swap_in / share, traffic.swap_in / share / swap, in_dram),
+            _Move("st:ddr_swap", traffic.swap_out / share, traffic.swap_out / share / swap),
+            _Move("st:output", traffic.outputs / share, traffic.outputs / share / rows),
+        )
+        loads, stores = moves[:2], moves[2:]
+        return [each for each in loads if each.bytes], [each for each in stores if each.bytes]
 
     def _compute(
-        self, step: int, units: Sequence[int], duration_us: float, deps: tuple[int, ...]
+        self, step: int, units: Sequence[int], part: int, deps: tuple[int, ...]
     ) -> tuple[int, ...]:
-        return tuple(self._add(unit, "compute", step, duration_us, deps=deps) for unit in units)
+        """The same work for each unit; the indices of the tasks."""
+        first = len(self._tasks)
+        for unit in units:
+            self._tasks.append(Compute(unit, step, part, deps))
+        return tuple(range(first, len(self._tasks)))
 
-    def _loads(
-        self,
-        group: int,
-        step: int,
-        traffic: Traffic,
-        tiles: int,
-        row_tiles: bool,
-        in_dram: tuple[int, ...],
-        history: list[tuple[int, ...]],
+    def _transfers(
+        self, step: int, engine: int, moves: Sequence[_Move], deps: tuple[int, ...]
     ) -> tuple[int, ...]:
-        """Load one tile of inputs and spilled operands once the tile two before is used up."""
-        row_efficiency = self._chip.dram.row_tile_efficiency
-        swap_efficiency = self._chip.calibrated.swap_efficiency
-        share = self._groups * tiles
-        engine = self._units[group]["rd"][0]
-        buffer_free = history[-2] if len(history) > 1 else ()
-        found = []
-        if traffic.inputs:
-            efficiency = row_efficiency if row_tiles else 1.0
-            size = traffic.inputs / share
-            found.append(self._add(engine, "ld:input", step, 0.0, size, efficiency, buffer_free))
-        if traffic.swap_in:
-            size = traffic.swap_in / share
-            deps = (*buffer_free, *in_dram)
-            found.append(self._add(engine, "ld:ddr_swap", step, 0.0, size, swap_efficiency, deps))
-        return tuple(found)
-
-    def _stores(
-        self,
-        group: int,
-        step: int,
-        traffic: Traffic,
-        tiles: int,
-        row_tiles: bool,
-        deps: tuple[int, ...],
-        before: int,
-    ) -> int:
-        """Store one tile of outputs and spilled results; the index of the last store so far."""
-        row_efficiency = self._chip.dram.row_tile_efficiency
-        swap_efficiency = self._chip.calibrated.swap_efficiency
-        share = self._groups * tiles
-        engine = self._units[group]["wr"][0]
-        if traffic.swap_out:
-            size = traffic.swap_out / share
-            before = self._add(engine, "st:ddr_swap", step, 0.0, size, swap_efficiency, deps)
-        if traffic.outputs:
-            efficiency = row_efficiency if row_tiles else 1.0
-            size = traffic.outputs / share
-            before = self._add(engine, "st:output", step, 0.0, size, efficiency, deps)
-        return before
+        """One tile's moves; the indices of the tasks."""
+        first = len(self._tasks)
+        for kind, size, cost, more in moves:
+            self._tasks.append(Task(engine, kind, step, 0.0, size, cost, deps + more))
+        return tuple(range(first, len(self._tasks)))
 
     def _load_weights(self, group: int, step: int, size: float) -> tuple[int, ...]:
         """Load the next ``size`` bytes of the stream; waits until the buffer has room for them."""
@@ -262,7 +278,7 @@ class Tiler:
             if size <= 1e-6:
                 return ()
         engine = self._units[group]["rd"][0]
-        return (self._add(engine, "ld:param", step, 0.0, size, 1.0, deps),)
+        return self._transfers(step, engine, [_Move("ld:param", size, size)], deps)
 
 
 def _tile_count(traffic: Traffic, groups: int, buffer: float) -> int:
@@ -278,22 +294,3 @@ def _splits_rows(operation: Operation) -> bool:
     (a head's keys are a narrow column of the KV cache)."""
     matmul = operation.matmul
     return matmul is None or matmul.batch > 1 or matmul.rows > matmul.columns
-
-
-def traffic_of(
-    operation: Operation,
-    sizes: Mapping[str, float],
-    spilled: Mapping[str, float],
-    fresh_inputs: frozenset[str],
-    outputs: Mapping[str, int],
-    weight_bytes: float,
-) -> Traffic:
-    """DRAM bytes of one operation. ``fresh_inputs`` are graph inputs that it reads first, and
-    ``outputs`` the bytes of graph outputs."""
-    inputs = sum(sizes[name] for name in operation.reads if name in fresh_inputs)
-    swap_in = sum(
-        sizes[name] * spilled[name] for name in operation.reads if name not in fresh_inputs
-    )
-    swap_out = sum(sizes[name] * spilled[name] for name in operation.writes if name not in outputs)
-    stored = sum(outputs[name] for name in operation.writes if name in outputs)
-    return Traffic(weight_bytes, inputs, swap_in, swap_out, stored)

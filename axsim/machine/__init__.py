@@ -1,1 +1,1 @@
-"""Engines and DRAM as SimPy processes: executes programs, knows no model."""
+"""Engines and DRAM, event by event: executes programs, knows no model."""

@@ -11,12 +11,11 @@ from axsim.compiler.program import Program, Segment, Task
 
 @dataclass(frozen=True)
 class Timing:
-    """Start and end of each task of a segment in microseconds from the segment's start, the order
-    in which its steps retired, and when the machine was drained."""
+    """Start and end of each task of a segment in microseconds from the segment's start, and when
+    the machine was drained."""
 
     start_us: tuple[float, ...]
     end_us_of: tuple[float, ...]
-    retired: tuple[int, ...]
     end_us: float
 
 

@@ -83,8 +83,13 @@ class Published:
 def shipped_ledger_of(chip: Chip) -> Published | None:
     """The shipped ledger, for a chip as it is shipped; None for any other, whose predictions are
     not to be held against silicon."""
-    path = shipped("chip").get(chip.name)
-    return _shipped() if path is not None and load_chip(path) == chip else None
+    return _shipped() if _shipped_chip(chip.name) == chip else None
+
+
+@lru_cache(maxsize=16)
+def _shipped_chip(name: str) -> Chip | None:
+    path = shipped("chip").get(name)
+    return None if path is None else load_chip(path)
 
 
 @lru_cache(maxsize=1)

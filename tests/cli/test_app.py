@@ -136,7 +136,7 @@ def test_help_is_quick_and_imports_nothing_heavy(tmp_path: Path) -> None:
         "sys.argv[1:] = ['--help']\n"
         "try: main()\n"
         "except SystemExit: pass\n"
-        "heavy = {'numpy', 'pydantic', 'yaml', 'rich', 'simpy', 'pandas', 'scipy', 'onnx'}\n"
+        "heavy = {'numpy', 'pydantic', 'yaml', 'rich', 'pandas', 'scipy', 'onnx'}\n"
         "print(sorted(heavy & set(sys.modules)), file=sys.stderr)"
     )
     seconds = []

@@ -10,10 +10,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from axsim.chip import Chip, load_chip
-from axsim.compiler.compile import WEIGHT_SHARE, compile_graph
+from axsim.compiler.compile import compile_graph, compile_lowered
+from axsim.compiler.cost import unit_us
 from axsim.compiler.lower import lower
 from axsim.compiler.memory import place
+from axsim.compiler.plan import WEIGHT_SHARE, plan
 from axsim.compiler.program import Program
+from axsim.compiler.tile import tile
 from axsim.graph.ir import Graph
 from axsim.models.internvit import vision_graph
 from axsim.quantization.schemes import Part, VisionScheme, assign, stored_bytes
@@ -142,6 +145,76 @@ def test_the_flag_moves_float_attention_to_conv() -> None:
                     busy[program.engines[task.engine].kind] += 1
         usage.append(set(busy))
     assert usage == [{"teng"}, {"conv"}]
+
+
+@settings(max_examples=30, deadline=None)
+@given(graphs(), chips())
+def test_units_are_busy_for_what_the_cost_says(case: tuple[Graph, Part], chip: Chip) -> None:
+    graph, part = case
+    program = compiled(graph, chip, part=part)
+    operations = iter(lower(graph).operations)
+    for segment in program.segments:
+        busy: Counter[tuple[int, str]] = Counter()
+        for task in segment.tasks:
+            if task.kind == "compute":
+                busy[task.step, program.engines[task.engine].name] += task.duration_us  # type: ignore[assignment]
+        for step in range(len(segment.steps)):
+            operation = next(operations)
+            matrix, vector = unit_us(chip, chip.npu.resource_groups, operation)
+            expected: Counter[str] = Counter()
+            for engine in program.engines:
+                if engine.kind == operation.unit:
+                    expected[engine.name] += matrix  # type: ignore[assignment]
+                if engine.kind == "teng":
+                    expected[engine.name] += vector  # type: ignore[assignment]
+            first = operation.unit if matrix else "teng"
+            for engine in program.engines:
+                issue = chip.npu.step_us if engine.kind == first else 0.0
+                found = busy[step, engine.name]
+                assert found == pytest.approx(expected[engine.name] + issue)
+    assert next(operations, None) is None
+
+
+def test_chips_that_differ_in_rates_share_a_plan_but_no_durations() -> None:
+    lowered = lower(tower("u16"))
+    chips = [load_chip("ax650n", {"calibrated.clock_mhz": clock}) for clock in (900, 450)]
+    modes = [chip.mode("NPU3") for chip in chips]
+    assert plan(lowered, "vision", modes[0].ocm_bytes) is plan(
+        lowered, "vision", modes[1].ocm_bytes
+    )
+    fast, slow = (
+        compile_lowered(lowered, chip, mode, "vision")
+        for chip, mode in zip(chips, modes, strict=True)
+    )
+    tasks = [[task for each in program.segments for task in each.tasks] for program in (fast, slow)]
+    for a, b in zip(*tasks, strict=True):
+        assert b.duration_us > a.duration_us or a.kind != "compute"
+    assert [task._replace(duration_us=0.0) for task in tasks[0]] == [
+        task._replace(duration_us=0.0) for task in tasks[1]
+    ]
+
+
+@pytest.mark.parametrize(
+    "key",
+    ["npu.resource_groups", "npu.conv_per_group", "npu.ocm_bytes", "npu.step_us",
+     "dram.row_tile_efficiency", "dram.data_rate_mtps", "calibrated.swap_efficiency",
+     "calibrated.clock_mhz"],
+)  # fmt: skip
+def test_what_other_chips_left_behind_changes_nothing(key: str) -> None:
+    values = {"npu.resource_groups": (1, 2), "npu.conv_per_group": (1, 3), "npu.step_us": (0, 2),
+              "npu.ocm_bytes": (3_000, 9_000), "dram.data_rate_mtps": (500, 900),
+              "calibrated.clock_mhz": (500, 900)}.get(key, (0.3, 0.9))  # fmt: skip
+    lowered = lower(tower())
+    base = {"npu.ocm_bytes": 5_000, "npu.resource_groups": 1}
+    both = [load_chip("ax650n", {**base, key: value}) for value in values]
+    warm = [compile_lowered(lowered, each, each.mode("NPU1"), "vision") for each in both]
+    assert warm[0].segments[0].tasks != warm[1].segments[0].tasks or key == "dram.data_rate_mtps"
+    for chip, program in zip(both, warm, strict=True):
+        plan.cache_clear()
+        tile.cache_clear()
+        cold = compile_lowered(lowered, chip, chip.mode("NPU1"), "vision")
+        assert [each.tasks for each in cold.segments] == [each.tasks for each in program.segments]
+        assert cold.dram_bytes_per_us == program.dram_bytes_per_us
 
 
 def test_compiling_twice_gives_the_same_program() -> None:

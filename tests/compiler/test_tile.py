@@ -8,12 +8,16 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from axsim.chip import Chip, load_chip
+from axsim.chip import load_chip
+from axsim.compiler.plan import Traffic
 from axsim.compiler.program import Task
-from axsim.compiler.tile import FUSED_TILES, MAX_TILES, TILE_BYTES, Tiler, Traffic, engines
+from axsim.compiler.tile import FUSED_TILES, MAX_TILES, TILE_BYTES, Shape, Tiler, Tiling
 from tests.compiler.small import by_label, chips, layer
 
 AX650N = load_chip("ax650n")
+AX630C = load_chip("ax630c")
+ONE, TWO = Shape.of(AX650N, 1), Shape.of(AX650N, 2)
+MATRIX_US, VECTOR_US, ISSUE_US = 64.0, 16.0, 1.0
 OPERATIONS = by_label(layer(cached=16))
 PLAIN = OPERATIONS["attn.q_proj"]  # a projection without vector work
 FUSED = OPERATIONS["mlp.gate_proj"]  # one whose results go through SiLU
@@ -26,11 +30,16 @@ def tiled(
     operation=PLAIN,  # type: ignore[no-untyped-def]
     groups: int = 1,
     buffer: float = 8 * MIB,
-    chip: Chip = AX650N,
 ) -> tuple[Task, ...]:
-    tiler = Tiler(chip, groups, [buffer])
-    tiler.emit(0, operation, traffic)
-    return tiler.finish(0)
+    tiler = Tiler(Shape.of(AX650N, groups), [buffer])
+    tiler.emit(operation, traffic)
+    return timed(tiler.finish(0))
+
+
+def timed(tiling: Tiling) -> tuple[Task, ...]:
+    """Tasks of steps that all take the same."""
+    shares = [(MATRIX_US / tiles, VECTOR_US / tiles) for tiles in tiling.tiles]
+    return tiling.timed([(m, v, m + ISSUE_US, v + ISSUE_US) for m, v in shares])
 
 
 def moved(tasks: tuple[Task, ...]) -> dict[str, float]:
@@ -47,11 +56,11 @@ def of(tasks: tuple[Task, ...], *kinds: str) -> list[Task]:
 def test_engines_are_named_as_in_the_vendors_traces() -> None:
     # conv0, conv1, teng2, cv3, sdma4; a channel has a queue for reads and one for writes
     one = ["conv0", "conv1", "teng2", "sdma4.rd", "sdma4.wr"]
-    assert [each.name for each in engines(AX650N, 1)] == one
-    assert [each.name for each in engines(load_chip("ax630c"), 1)] == [
+    assert [each.name for each in ONE.engines()] == one
+    assert [each.name for each in Shape.of(AX630C, 1).engines()] == [
         "conv0", "teng1", "sdma3.rd", "sdma3.wr",
     ]  # fmt: skip
-    three = engines(AX650N, 3)
+    three = Shape.of(AX650N, 3).engines()
     assert [each.name for each in three[5:10]] == [
         "conv5",
         "conv6",
@@ -69,7 +78,7 @@ def test_work_is_shared_evenly_by_groups_and_units(groups: int) -> None:
     tasks = tiled(Traffic(weights=6 * MIB), groups=groups)
     busy: Counter[str] = Counter()
     read: Counter[str] = Counter()
-    names = [each.name for each in engines(AX650N, groups)]
+    names = [each.name for each in Shape.of(AX650N, groups).engines()]
     for task in tasks:
         busy[names[task.engine]] += task.duration_us
         read[names[task.engine]] += task.dram_bytes
@@ -100,13 +109,17 @@ def test_tiles_compute_as_long_together_as_the_whole() -> None:
     assert len(few) == 2 * 2
     assert len(many) == 2 * 16
     total = [sum(task.duration_us for task in tasks) for tasks in (few, many)]
-    assert total[0] == pytest.approx(total[1])
+    assert total == pytest.approx([2 * (MATRIX_US + ISSUE_US)] * 2)
 
 
 def test_an_operator_is_issued_once_on_each_unit() -> None:
-    slow = load_chip("ax650n", {"npu.step_us": 100})
-    tasks = of(tiled(Traffic(weights=4 * MIB), chip=slow), "compute")
-    assert [task.duration_us > 100 for task in tasks] == [True, True] + [False] * 14
+    tasks = of(tiled(Traffic(weights=4 * MIB)), "compute")
+    share = MATRIX_US / 8
+    assert [task.duration_us for task in tasks] == [share + ISSUE_US] * 2 + [share] * 14
+    fused = of(tiled(Traffic(), operation=FUSED), "compute")
+    matrix, vector = MATRIX_US / FUSED_TILES, VECTOR_US / FUSED_TILES
+    expected = [matrix + ISSUE_US] * 2 + [vector] + [matrix, matrix, vector] * (FUSED_TILES - 1)
+    assert [task.duration_us for task in fused] == expected
 
 
 def test_inputs_are_loaded_two_tiles_ahead() -> None:
@@ -142,7 +155,7 @@ def test_float_attention_and_its_softmax_share_the_vector_unit() -> None:
 def test_results_are_stored_after_their_tile_and_outputs_are_not_swaps() -> None:
     tasks = tiled(Traffic(swap_in=MIB, swap_out=MIB, outputs=MIB), operation=VECTOR)
     assert moved(tasks) == {"ld:ddr_swap": MIB, "st:ddr_swap": MIB, "st:output": MIB}
-    names = [each.name for each in engines(AX650N, 1)]
+    names = [each.name for each in ONE.engines()]
     for index, task in enumerate(tasks):
         if task.kind.startswith("st:"):
             assert names[task.engine] == "sdma4.wr"
@@ -163,10 +176,10 @@ def test_spills_and_rows_take_more_than_their_share_of_the_bandwidth() -> None:
 
 
 def test_an_operation_waits_for_what_it_reads_on_every_engine() -> None:
-    tiler = Tiler(AX650N, 2, [MIB] * 2)
-    tiler.emit(0, OPERATIONS["mlp.gate_proj"], Traffic())
-    tiler.emit(1, OPERATIONS["mlp.up_proj"], Traffic())
-    tasks = tiler.finish(0)
+    tiler = Tiler(TWO, [MIB] * 2)
+    tiler.emit(OPERATIONS["mlp.gate_proj"], Traffic())
+    tiler.emit(OPERATIONS["mlp.up_proj"], Traffic())
+    tasks = timed(tiler.finish(0))
     last = {
         task.engine: i for i, task in enumerate(tasks) if task.step == 0 and task.engine in (2, 7)
     }
@@ -175,10 +188,10 @@ def test_an_operation_waits_for_what_it_reads_on_every_engine() -> None:
 
 
 def test_spilled_results_are_read_back_after_they_were_stored() -> None:
-    tiler = Tiler(AX650N, 2, [MIB] * 2)
-    tiler.emit(0, OPERATIONS["mlp.up_proj"], Traffic(swap_out=MIB))
-    tiler.emit(1, OPERATIONS["mlp.down_proj"], Traffic(swap_in=MIB))
-    tasks = tiler.finish(0)
+    tiler = Tiler(TWO, [MIB] * 2)
+    tiler.emit(OPERATIONS["mlp.up_proj"], Traffic(swap_out=MIB))
+    tiler.emit(OPERATIONS["mlp.down_proj"], Traffic(swap_in=MIB))
+    tasks = timed(tiler.finish(0))
     stores = [i for i, task in enumerate(tasks) if task.kind == "st:ddr_swap"]
     last = {tasks[i].engine: i for i in stores}
     for task in of(tasks, "ld:ddr_swap"):
@@ -186,9 +199,9 @@ def test_spilled_results_are_read_back_after_they_were_stored() -> None:
 
 
 def test_the_head_of_the_next_segment_is_loaded_behind_this_ones_weights() -> None:
-    tiler = Tiler(AX650N, 2, [4 * MIB])
-    tiler.emit(0, PLAIN, Traffic(weights=2 * MIB))
-    tasks = tiler.finish(1.5 * MIB)
+    tiler = Tiler(TWO, [4 * MIB])
+    tiler.emit(PLAIN, Traffic(weights=2 * MIB))
+    tasks = timed(tiler.finish(1.5 * MIB))
     loads = of(tasks, "ld:param")
     assert moved(tasks)["ld:param"] == 3.5 * MIB
     assert [task.dram_bytes for task in loads[-4:]] == [MIB / 2, MIB / 4] * 2
@@ -196,9 +209,9 @@ def test_the_head_of_the_next_segment_is_loaded_behind_this_ones_weights() -> No
 
 
 def test_what_was_preloaded_is_not_loaded_again() -> None:
-    tiler = Tiler(AX650N, 2, [4 * MIB], preloaded=1.5 * MIB)
-    tiler.emit(0, PLAIN, Traffic(weights=2 * MIB))
-    loads = of(tiler.finish(0), "ld:param")
+    tiler = Tiler(TWO, [4 * MIB], preloaded=1.5 * MIB)
+    tiler.emit(PLAIN, Traffic(weights=2 * MIB))
+    loads = of(timed(tiler.finish(0)), "ld:param")
     assert [task.dram_bytes for task in loads] == [MIB / 4] * 2
 
 
@@ -217,11 +230,11 @@ def test_what_was_preloaded_is_not_loaded_again() -> None:
 def test_every_byte_moves_once(chip, steps, buffer, share, following) -> None:  # type: ignore[no-untyped-def]
     weights = sum(each[1] for each in steps)
     preloaded = share * weights
-    groups = chip.npu.resource_groups
-    tiler = Tiler(chip, groups, [buffer] * len(steps), preloaded)
-    for index, (operation, *sizes) in enumerate(steps):
-        tiler.emit(index, operation, Traffic(*sizes))
-    tasks = tiler.finish(following)
+    shape = Shape.of(chip, chip.npu.resource_groups)
+    tiler = Tiler(shape, [buffer] * len(steps), preloaded)
+    for operation, *sizes in steps:
+        tiler.emit(operation, Traffic(*sizes))
+    tasks = timed(tiler.finish(following))
     expected = dict(
         zip(
             ("ld:input", "ld:ddr_swap", "st:ddr_swap", "st:output"),

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Generator, Sequence
+from collections.abc import Sequence
+from math import inf
 
 import pytest
-import simpy
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -14,23 +14,22 @@ from axsim.machine.dram import Dram
 
 def ends(transfers: Sequence[tuple[float, float]], rate: float = 100.0) -> list[float]:
     """When each (start, size) has crossed an interface of ``rate`` bytes per microsecond."""
-    env = simpy.Environment()
-    dram = Dram(env, rate)
+    dram = Dram(rate)
     found = [0.0] * len(transfers)
-
-    def one(index: int, start: float, size: float) -> Generator[simpy.Event, None, None]:
-        yield env.timeout(start)
-        yield dram.transfer(size)
-        found[index] = env.now
-
-    for index, (start, size) in enumerate(transfers):
-        env.process(one(index, start, size))
-    env.run()
+    coming = sorted((start, index) for index, (start, _) in enumerate(transfers))
+    while coming or dram.due_us < inf:
+        if coming and coming[0][0] < dram.due_us:
+            now, index = coming.pop(0)
+            dram.open(index, transfers[index][1], now)
+        else:
+            now = dram.due_us
+            for index in dram.complete(now):
+                found[index] = now
     return found
 
 
 def fluid(transfers: Sequence[tuple[float, float]], rate: float) -> list[float]:
-    """The same by stepping from event to event, without SimPy."""
+    """The same by stepping from event to event."""
     left = {index: size for index, (_, size) in enumerate(transfers)}
     found = [0.0] * len(transfers)
     now = 0.0
@@ -69,6 +68,15 @@ def fluid(transfers: Sequence[tuple[float, float]], rate: float) -> list[float]:
 )
 def test_closed_forms(transfers: list[tuple[float, float]], expected: list[float]) -> None:
     assert ends(transfers) == pytest.approx(expected)
+
+
+def test_nothing_is_due_when_nothing_is_open() -> None:
+    dram = Dram(100)
+    assert dram.due_us == inf
+    dram.open(7, 500, 1)
+    assert dram.due_us == 6
+    assert dram.complete(6) == [7]
+    assert dram.due_us == inf
 
 
 def test_twice_the_rate_takes_half() -> None:

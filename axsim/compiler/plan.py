@@ -1,0 +1,184 @@
+"""The plan of a program: what the graph and the on-chip memory decide, whatever the chip's rates.
+
+Where the graph is cut into segments and which of them are alike, what spills, and what each
+operation moves through DRAM. Chips that differ in their rates alone share one plan.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import NamedTuple
+
+from axsim.compiler.lower import Lowered, Operation
+from axsim.compiler.memory import Placement, place
+from axsim.quantization.schemes import Part, stored_bytes
+
+WEIGHT_SHARE = 0.2
+"""Part of the on-chip memory that activations never take, so that weights can stream through."""
+
+_LAYER = re.compile(r"layers\.(\d+)\.")
+
+
+class Traffic(NamedTuple):
+    """DRAM bytes of one operation by purpose."""
+
+    weights: float = 0.0
+    inputs: float = 0.0
+    swap_in: float = 0.0
+    swap_out: float = 0.0
+    outputs: float = 0.0
+
+
+@dataclass(frozen=True, eq=False)
+class Piece:
+    """A segment before it is tiled: operations, their traffic, the on-chip memory that each of
+    them leaves to weights (``buffers``) and that its tensors take (``resident``).
+
+    ``preloaded`` bytes at the head of its weights are on chip before it starts; it loads
+    ``following`` bytes of the next piece's.
+    """
+
+    name: str
+    operations: tuple[Operation, ...]
+    traffic: tuple[Traffic, ...]
+    buffers: tuple[float, ...]
+    resident: tuple[float, ...]
+    preloaded: float
+    following: float
+
+
+@dataclass(frozen=True, eq=False)
+class Plan:
+    """``pieces`` in order of execution (equal ones are one object), the graph nodes of each of
+    their operations, and the program's sizes in DRAM."""
+
+    pieces: tuple[Piece, ...]
+    nodes: tuple[tuple[tuple[str, ...], ...], ...]
+    weight_bytes: int
+    activation_bytes: int
+
+
+@lru_cache(maxsize=256)
+def plan(lowered: Lowered, part: Part, ocm_bytes: float) -> Plan:
+    """Plan a graph for so much on-chip memory; ``part`` says how its weights are stored."""
+    graph, cuts, weights = lowered.graph, _cuts(lowered), _weights(lowered, part)
+    reserve = ocm_bytes * WEIGHT_SHARE
+    capacity = ocm_bytes * (1 - WEIGHT_SHARE)
+    placement = place(graph, lowered.operations, capacity, frozenset(lowered.outputs))
+    buffers = [max(ocm_bytes - resident, reserve) for resident in placement.resident]
+    traffic = _traffic(lowered, placement, weights)
+    heads = [_head(weights[cut.span], reserve) for cut in cuts]
+    heads = [0.0, *heads[1:], 0.0]
+    known: dict[object, Piece] = {}
+    pieces = []
+    for cut, preloaded, following in zip(cuts, heads, heads[1:], strict=False):
+        span = cut.span
+        conditions = tuple(traffic[span]), tuple(buffers[span]), preloaded, following
+        key = (cut.alike, conditions)
+        if key not in known:
+            known[key] = Piece(
+                cut.name,
+                lowered.operations[span],
+                tuple(traffic[span]),
+                tuple(buffers[span]),
+                placement.resident[span],
+                preloaded,
+                following,
+            )
+        pieces.append(known[key])
+    io_bytes = sum(graph.tensors[name].bytes for name in (*graph.inputs, *graph.outputs))
+    return Plan(
+        tuple(pieces),
+        tuple(cut.nodes for cut in cuts),
+        round(sum(weights)),
+        round(io_bytes + placement.dram_peak),
+    )
+
+
+def base_label(operation: Operation) -> str:
+    """An operation's label without the layer that it belongs to."""
+    return _LAYER.sub("", operation.label)
+
+
+@dataclass(frozen=True)
+class _Cut:
+    """A run of operations of one layer. Those of equal ``alike`` are the same but for their
+    tensors' places and sizes in memory."""
+
+    name: str
+    span: slice
+    alike: int
+    nodes: tuple[tuple[str, ...], ...]
+
+
+@lru_cache(maxsize=256)
+def _cuts(lowered: Lowered) -> tuple[_Cut, ...]:
+    """The operations, cut into layers and what stands before and after them."""
+    operations = lowered.operations
+    layers = [_LAYER.match(each.label) for each in operations]
+    numbers = [match.group(1) if match else "" for match in layers]
+    starts = [i for i in range(len(numbers)) if i == 0 or numbers[i] != numbers[i - 1]]
+    known: dict[object, int] = {}
+    found = []
+    for start, stop in zip(starts, [*starts[1:], len(numbers)], strict=True):
+        span = slice(start, stop)
+        name = "layer" if layers[start] else "epilogue" if start else "prologue"
+        alike = known.setdefault(tuple(_traits(operations[span])), len(known))
+        nodes = tuple(tuple(each.nodes) for each in operations[span])
+        found.append(_Cut(name, span, alike, nodes))
+    return tuple(found)
+
+
+def _traits(operations: Sequence[Operation]) -> Iterator[tuple[object, ...]]:
+    """Everything about operations that their tasks depend on, besides memory. What they read from
+    earlier segments is there from the beginning."""
+    made: dict[str, int] = {}
+    for index, operation in enumerate(operations):
+        yield (
+            base_label(operation),
+            operation.operator,
+            operation.matmul,
+            operation.unit,
+            operation.vector_ops,
+            operation.transcendentals,
+            operation.bits,
+            tuple(made[name] for name in operation.reads if name in made),
+        )
+        made.update(dict.fromkeys(operation.writes, index))
+
+
+@lru_cache(maxsize=256)
+def _weights(lowered: Lowered, part: Part) -> tuple[float, ...]:
+    """Bytes of each operation's weights as stored."""
+    return tuple(sum(stored_bytes(t, part) for t in each.weights) for each in lowered.operations)
+
+
+def _head(weights: Sequence[float], reserve: float) -> float:
+    """Bytes of a piece's first weights that are loaded before it starts: half of the on-chip
+    memory that is always left to weights, or all of them."""
+    return min(sum(weights), reserve / 2)
+
+
+def _traffic(lowered: Lowered, placement: Placement, weights: Sequence[float]) -> list[Traffic]:
+    """What each operation moves. Graph inputs are loaded by the first that reads them."""
+    tensors, outputs, spilled = lowered.graph.tensors, lowered.outputs, placement.spilled
+    sizes = {name: float(tensors[name].bytes) for name in spilled}
+    waiting = {name for name in sizes if tensors[name].kind == "input"}
+    found = []
+    for operation, weight in zip(lowered.operations, weights, strict=True):
+        fresh = waiting.intersection(operation.reads)
+        waiting -= fresh
+        reads, writes = operation.reads, operation.writes
+        found.append(
+            Traffic(
+                weight,
+                sum(sizes[name] for name in reads if name in fresh),
+                sum(sizes[name] * spilled[name] for name in reads if name not in fresh),
+                sum(sizes[name] * spilled[name] for name in writes if name not in outputs),
+                sum(outputs[name] for name in writes if name in outputs),
+            )
+        )
+    return found
