@@ -27,6 +27,9 @@ if TYPE_CHECKING:
         VariantResult,
     )
     from axsim.runtime.run import run
+    from axsim.sweeps.objective import best
+    from axsim.sweeps.pareto import pareto
+    from axsim.sweeps.search import search
     from axsim.sweeps.sweep import sweep
     from axsim.workload import Workload, load_workload
 
@@ -43,9 +46,12 @@ __all__ = [
     "StageBreakdown",
     "VariantResult",
     "Workload",
+    "best",
     "load_chip",
     "load_workload",
+    "pareto",
     "run",
+    "search",
     "sweep",
 ]
 
@@ -63,6 +69,9 @@ _HOMES = {
     "RunResult": "axsim.runtime.results",
     "VariantResult": "axsim.runtime.results",
     "run": "axsim.runtime.run",
+    "best": "axsim.sweeps.objective",
+    "pareto": "axsim.sweeps.pareto",
+    "search": "axsim.sweeps.search",
     "sweep": "axsim.sweeps.sweep",
     "Workload": "axsim.workload",
     "load_workload": "axsim.workload",

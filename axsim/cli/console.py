@@ -11,11 +11,11 @@ PIPE_WIDTH = 200
 """Columns assumed when the output is no terminal: nothing is cut for a reader that scrolls."""
 
 
-def console() -> Console:
-    """A rich console on standard output, as wide as the terminal."""
+def console(stderr: bool = False) -> Console:
+    """A rich console on standard output (or error), as wide as the terminal."""
     from rich.console import Console
 
-    screen = Console(highlight=False, markup=False)
-    return (
-        screen if screen.is_terminal else Console(highlight=False, markup=False, width=PIPE_WIDTH)
-    )
+    screen = Console(highlight=False, markup=False, stderr=stderr)
+    if screen.is_terminal:
+        return screen
+    return Console(highlight=False, markup=False, stderr=stderr, width=PIPE_WIDTH)

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Optional
 
 import typer
 
+from axsim.cli.goal import Optimizer
 from axsim.cli.options import (
     CheckpointFolder,
     ChipNames,
@@ -21,8 +22,13 @@ from axsim.cli.options import (
 from axsim.cli.run import INTERRUPTED
 
 if TYPE_CHECKING:
-    from axsim.sweeps.grid import Point
+    from axsim.sweeps.grid import Point, Space
+    from axsim.sweeps.point import Row
     from axsim.sweeps.sweep import OnProgress
+
+STDOUT = Path("-")
+TRIALS = 100
+"""Points that an optimizer tries when nothing else is said."""
 
 
 def sweep(
@@ -40,11 +46,57 @@ def sweep(
     variant: Variants = [],  # noqa: B006
     settings: Settings = [],  # noqa: B006
     output: Annotated[
-        Path,
+        Optional[Path],  # noqa: UP045  (typer evaluates annotations on Python 3.10 as well)
         typer.Option(
-            "--output", "-o", metavar="FILE", help="The table (.csv or .parquet); - is stdout."
+            "--output",
+            "-o",
+            metavar="FILE",
+            show_default=False,
+            help="The table (.csv or .parquet); - is stdout, where it goes without an --objective.",
         ),
-    ] = Path("-"),
+    ] = None,
+    objective: Annotated[
+        list[str],
+        typer.Option(
+            metavar="[min:|max:]COLUMN",
+            show_default=False,
+            help="Show the best rows in this column of the table; of several objectives, the "
+            "Pareto front. Milliseconds and bytes are better small, tokens/s and cosine large.",
+        ),
+    ] = [],  # noqa: B006
+    constraint: Annotated[
+        list[str],
+        typer.Option(
+            metavar="COLUMN>=VALUE",
+            show_default=False,
+            help="Only rows that meet this (>= <= == != > <) count; may be repeated. cosine is the "
+            "vision output's similarity to float32, fits whether the model fits into memory.",
+        ),
+    ] = [],  # noqa: B006
+    optimizer: Annotated[
+        Optional[Optimizer],  # noqa: UP045
+        typer.Option(
+            help="Let optuna choose the points that come near the best, in place of all of them."
+        ),
+    ] = None,
+    trials: Annotated[
+        Optional[int],  # noqa: UP045
+        typer.Option(min=1, metavar="N", help="Points that the optimizer tries; 100 by default."),
+    ] = None,
+    seed: Annotated[
+        Optional[int],  # noqa: UP045
+        typer.Option(
+            min=0, metavar="N", help="Seed of the optimizer (of the request: --set request.seed=N)."
+        ),
+    ] = None,
+    plot: Annotated[
+        Optional[Path],  # noqa: UP045
+        typer.Option(
+            metavar="FILE",
+            help="Draw (.png, .svg, .pdf) a heat map of the first objective when two numeric keys "
+            "vary, of one chip and variant; else the first two objectives, with their front.",
+        ),
+    ] = None,
     checkpoint: CheckpointFolder = None,
     timing_only: TimingOnly = False,
     resume: Annotated[
@@ -69,78 +121,107 @@ def sweep(
     A row has the chip, the varied keys, the predictions and conditions of one variant, and an error
     where a point could not be computed. Finished points are kept beside the output (in
     FILE.journal) until the whole table is written: after a crash or Ctrl-C, --resume goes on.
+    With --objective, the best point and those behind it are shown; exit status 1 when no row meets
+    the constraints.
     """
     from concurrent.futures import BrokenExecutor
 
     from axsim.analysis.files import check_writable
+    from axsim.cli.goal import check_search, check_sweep_picture, draw, read_goal, show
     from axsim.descriptor import parse_overrides
-    from axsim.sweeps.grid import grid, parse_vary
+    from axsim.sweeps.columns import table_columns
+    from axsim.sweeps.grid import parse_vary, space
     from axsim.sweeps.sweep import compute, pool, table
 
+    searches = bool(objective or constraint)
+    if output is None and not searches:
+        output = STDOUT
     check_writable(output)
+    check_sweep_picture(plot)
     _check_format(output)
     if jobs is not None and scheduler is not None:
         raise typer.BadParameter("--jobs is for this machine, --scheduler for another")
-    if resume and str(output) == "-":
+    if resume and output in (None, STDOUT):
         raise typer.BadParameter("--resume needs the --output whose journal it continues")
-    varied = parse_vary(vary)
-    points = grid(
+    varied, overrides = parse_vary(vary), parse_overrides(settings)
+    goal = read_goal(objective, constraint, table_columns([*varied, *overrides]), timing_only)
+    check_search(optimizer, trials, seed, goal)
+    where = space(
         workload,
         chip_names(chip),
         varied,
-        settings=parse_overrides(settings),
+        settings=overrides,
         variants=variant or None,
         timing_only=timing_only,
         checkpoint=checkpoint,
     )
     try:
         with ExitStack() as stack:
-            journal = stack.enter_context(_journal(output, points, resume))
-            executor = stack.enter_context(pool(jobs, scheduler, len(points)))
+            journal = stack.enter_context(_journal(output, where, resume, optimizer is not None))
+            executor = stack.enter_context(pool(jobs, scheduler, len(where)))
             on_progress = stack.enter_context(_progress(quiet))
-            rows = table(compute(points, executor, journal, on_progress), list(varied))
+            if optimizer is None or goal is None:
+                found = compute(list(where), executor, journal, on_progress)
+            else:
+                from axsim.sweeps.search import explore
+
+                def run(points: Sequence[Point]) -> list[list[Row]]:
+                    return compute(points, executor, journal)
+
+                found = explore(where, goal, trials or TRIALS, seed or 0, run, on_progress)
+            rows = table(found, list(varied))
     except KeyboardInterrupt:
-        hint = "" if str(output) == "-" else "; --resume goes on from here"
+        hint = "" if output in (None, STDOUT) else "; --resume goes on from here"
         typer.echo(f"interrupted{hint}", err=True)
         raise typer.Exit(INTERRUPTED) from None
     except BrokenExecutor as error:
-        hint = "" if str(output) == "-" else "; --resume goes on from here"
+        hint = "" if output in (None, STDOUT) else "; --resume goes on from here"
         typer.echo(f"error: a worker died ({error}){hint}; --jobs takes less memory", err=True)
         raise typer.Exit(1) from None
-    _write(rows, output)
+    if output is not None:
+        _write(rows, output)
     if journal is not None:
         journal.remove()
     failed = sum(row["error"] is not None for row in rows)
     if not quiet:
-        where = "" if str(output) == "-" else f" in {output}"
-        typer.echo(f"{len(rows)} rows{where}, {failed} with an error", err=True)
+        place = "" if output in (None, STDOUT) else f" in {output}"
+        typer.echo(f"{len(rows)} rows{place}, {failed} with an error", err=True)
     if failed == len(rows):
         typer.echo(f"error: no point could be computed: {rows[0]['error']}", err=True)
         raise typer.Exit(1)
+    if plot is not None:
+        draw(rows, varied, goal, chip_names(chip), plot)
+    if goal is not None:
+        keys = [*overrides, *varied]
+        options = ["--timing-only"] if timing_only else []
+        if checkpoint is not None:
+            options += ["--checkpoint", str(checkpoint)]
+        show(rows, goal, workload, keys, list(varied), options, err=output == STDOUT)
 
 
 @contextmanager
-def _journal(output: Path, points: list[Point], resume: bool) -> Iterator[Any]:
-    """The output's journal; None for standard output. Nothing that was finished is overwritten."""
+def _journal(output: Path | None, where: Space, resume: bool, optimizer: bool) -> Iterator[Any]:
+    """The output's journal; None without a file. Nothing that was finished is overwritten."""
     from axsim.errors import InputError
     from axsim.sweeps.journal import Journal
 
-    if str(output) == "-":
+    if output is None or output == STDOUT:
         yield None
         return
     path = Journal.beside(output)
     with Journal(path) as journal:
-        found = len({point.key for point in points} & journal.finished.keys())
+        keys = set(journal.finished) if optimizer else {point.key for point in where}
+        found = len(keys & journal.finished.keys())
         if found and not resume:
             what = f"{path} has {found} finished points of this sweep"
             raise InputError(f"{what}: go on with --resume, or delete it")
         yield journal
 
 
-def _check_format(output: Path) -> None:
+def _check_format(output: Path | None) -> None:
     from axsim.errors import InputError, Problem
 
-    if str(output) == "-" or output.suffix == ".csv":
+    if output is None or output == STDOUT or output.suffix == ".csv":
         return
     if output.suffix != ".parquet":
         what = f"cannot tell the format of {output}"

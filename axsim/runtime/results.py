@@ -114,6 +114,12 @@ class Numerics:
     stopped_at_eos: bool
     calibrated_on: str | None = None
 
+    @property
+    def cosine(self) -> float | None:
+        """The similarity that a build is judged by: of the vision part's output, which image size
+        and activation dtype decide, or of the logits where there is no vision part."""
+        return self.logits_cosine if self.vision_cosine is None else self.vision_cosine
+
     def to_dict(self) -> dict[str, Any]:
         """For JSON."""
         return {
@@ -238,7 +244,8 @@ class VariantResult:
 
     def to_row(self) -> dict[str, Any]:
         """One flat row for tables: conditions, predictions with ``_low``, ``_high``, ``_measured``
-        and ``_error`` beside them, memory, numerics. None where there is nothing."""
+        and ``_error`` beside them, memory, numerics (``cosine`` is what a build is judged by, see
+        :attr:`Numerics.cosine`). None where there is nothing."""
         row: dict[str, Any] = {"variant": self.name, **self._conditions()}
         row |= {"preprocess_ms": self.preprocess_ms, "post_ms": self.stages.post_ms or None}
         for name in METRICS:
@@ -256,7 +263,9 @@ class VariantResult:
             "activations_bytes": memory.activations,
             "embedding_bytes": memory.embedding,
             "capacity_bytes": memory.capacity,
+            "fits": memory.fits,
             "synthetic": numerics.synthetic if numerics else None,
+            "cosine": numerics.cosine if numerics else None,
             "vision_cosine": numerics.vision_cosine if numerics else None,
             "logits_cosine": numerics.logits_cosine if numerics else None,
             "generated_tokens": len(numerics.tokens) if numerics else None,

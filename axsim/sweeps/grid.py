@@ -5,8 +5,9 @@ from __future__ import annotations
 import itertools
 import json
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from math import prod
 from pathlib import Path
 from typing import Any
 
@@ -94,7 +95,41 @@ def _spread(item: Any) -> list[Any]:
     return [int(each) if each == int(each) else each for each in values]
 
 
-def grid(
+@dataclass(frozen=True)
+class Space:
+    """Every chip with every combination of the varied keys; points are made when asked for.
+
+    ``workload`` and each chip's second part are descriptors as JSON.
+    """
+
+    workload: str
+    chips: tuple[tuple[str, str], ...]
+    vary: Mapping[str, tuple[Any, ...]]
+    settings: Mapping[str, object]
+    variants: tuple[str, ...] | None = None
+    timing_only: bool = False
+    checkpoint: str | None = None
+
+    def __len__(self) -> int:
+        return len(self.chips) * prod(map(len, self.vary.values()))
+
+    def __iter__(self) -> Iterator[Point]:
+        """All points, chips outermost, then the varied keys in their order."""
+        for place in itertools.product(range(len(self.chips)), *map(_places, self.vary.values())):
+            yield self.point(place)
+
+    def point(self, place: Sequence[int]) -> Point:
+        """The point at the position of the chip and of each varied key's value."""
+        chip, *indices = place
+        name, text = self.chips[chip]
+        values = {key: self.vary[key][i] for key, i in zip(self.vary, indices, strict=True)}
+        settings = json.dumps({**self.settings, **values}, ensure_ascii=False)
+        return Point(
+            self.workload, text, name, settings, self.variants, self.timing_only, self.checkpoint
+        )
+
+
+def space(
     workload: Workload | str | Path,
     chips: Sequence[Chip | str | Path],
     vary: Mapping[str, Sequence[Any]],
@@ -103,8 +138,8 @@ def grid(
     variants: Sequence[str] | None = None,
     timing_only: bool = False,
     checkpoint: str | Path | None = None,
-) -> list[Point]:
-    """All points, chips outermost, then the varied keys in their order.
+) -> Space:
+    """What a sweep or a search is over.
 
     Raises:
         InputError: a descriptor is wrong, a key does not exist, or nothing is left to compute.
@@ -118,27 +153,32 @@ def grid(
         workload = load_workload(workload)
     for name in variants or ():
         workload.variant(name)
-    text = workload.model_dump_json(exclude_unset=True)
     named = [_named(chip) for chip in chips]
     _check_keys(workload, named[0][1], {key: values[0] for key, values in vary.items()})
     _check_keys(workload, named[0][1], settings)
-    points = []
-    for name, chip in named:
-        chip_text = chip.model_dump_json(exclude_unset=True)
-        for values in itertools.product(*vary.values()):
-            point = {**settings, **dict(zip(vary, values, strict=True))}
-            points.append(
-                Point(
-                    text,
-                    chip_text,
-                    name,
-                    json.dumps(point, ensure_ascii=False),
-                    None if variants is None else tuple(variants),
-                    timing_only,
-                    None if checkpoint is None else str(checkpoint),
-                )
-            )
-    return points
+    return Space(
+        workload.model_dump_json(exclude_unset=True),
+        tuple((name, chip.model_dump_json(exclude_unset=True)) for name, chip in named),
+        {key: tuple(values) for key, values in vary.items()},
+        dict(settings),
+        None if variants is None else tuple(variants),
+        timing_only,
+        None if checkpoint is None else str(checkpoint),
+    )
+
+
+def grid(
+    workload: Workload | str | Path,
+    chips: Sequence[Chip | str | Path],
+    vary: Mapping[str, Sequence[Any]],
+    **options: Any,
+) -> list[Point]:
+    """All points of a :func:`space`, whose arguments these are."""
+    return list(space(workload, chips, vary, **options))
+
+
+def _places(values: Sequence[Any]) -> range:
+    return range(len(values))
 
 
 def _named(chip: Chip | str | Path) -> tuple[str, Chip]:

@@ -17,6 +17,7 @@ from axsim.analysis.plots.predicted_measured import predicted_measured
 from axsim.analysis.plots.residuals import residuals
 from axsim.analysis.plots.roofline import roofline
 from axsim.analysis.plots.style import FORMATS, check_plot, save, svg
+from axsim.analysis.plots.sweeps import sweep_picture
 from axsim.analysis.plots.tradeoff import tradeoff
 
 __all__ = [
@@ -32,5 +33,6 @@ __all__ = [
     "roofline",
     "save",
     "svg",
+    "sweep_picture",
     "tradeoff",
 ]

@@ -1,0 +1,128 @@
+"""``axsim sweep --objective``: what the table is searched for, and what is shown of it."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping, Sequence
+from enum import Enum
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import typer
+
+from axsim.cli.pictures import check_picture
+
+if TYPE_CHECKING:
+    from axsim.sweeps.objective import Goal
+
+
+class Optimizer(str, Enum):
+    """What proposes points in place of computing all."""
+
+    optuna = "optuna"
+
+
+def read_goal(
+    objectives: list[str], constraints: list[str], columns: Collection[str], timing_only: bool
+) -> Goal | None:
+    """The goal that the options give, if any.
+
+    Raises:
+        InputError: an option is wrong, or the table will not have such a column.
+    """
+    if not objectives and not constraints:
+        return None
+    from axsim.sweeps.objective import Goal
+
+    goal = Goal.parse(objectives, constraints)
+    goal.check(columns, timing_only)
+    return goal
+
+
+def check_search(
+    optimizer: Optimizer | None, trials: int | None, seed: int | None, goal: Goal | None
+) -> None:
+    """Options of a search without the search, or the other way round."""
+    if optimizer is None:
+        if trials is not None or seed is not None:
+            raise typer.BadParameter("--trials and --seed are for --optimizer")
+        return
+    if goal is None:
+        raise typer.BadParameter("--optimizer needs an --objective")
+    from axsim.sweeps.search import check_optimizer
+
+    check_optimizer()
+
+
+def check_sweep_picture(path: Path | None) -> None:
+    """Find out before a long sweep that its picture can't be drawn.
+
+    Raises:
+        InputError: as :func:`axsim.cli.pictures.check_picture`, or pandas is missing.
+    """
+    check_picture(path)
+    if path is None:
+        return
+    try:
+        import pandas  # noqa: F401
+    except ImportError:
+        from axsim.errors import InputError, Problem
+
+        what = "the picture of a sweep needs pandas: pip install 'axsim[table]'"
+        raise InputError(Problem("--plot", "", what)) from None
+
+
+def draw(
+    rows: list[dict[str, Any]],
+    vary: Mapping[str, Sequence[Any]],
+    goal: Goal | None,
+    chips: list[str],
+    path: Path,
+) -> None:
+    """The picture of a sweep; a map over two of a chip's keys has the chips marked.
+
+    Raises:
+        InputError: nothing can be drawn, or the file cannot be written.
+    """
+    import pandas as pd
+
+    from axsim.analysis import plots
+    from axsim.chip import load_chip
+
+    frame = pd.DataFrame(rows, columns=list(rows[0]))
+    several = [key for key, values in vary.items() if len(values) > 1]
+    marks = plots.chip_marks(list(map(load_chip, chips)), *several) if len(several) == 2 else None
+    objectives = goal.objectives if goal else ()
+    plots.save(plots.sweep_picture(frame, vary, objectives, marks), path)
+
+
+def show(
+    rows: list[dict[str, Any]],
+    goal: Goal,
+    workload: str,
+    keys: Sequence[str],
+    varied: Sequence[str],
+    options: Sequence[str],
+    err: bool,
+) -> None:
+    """The best row as a command that runs it, and the rows that lead.
+
+    Exit status 1 when no row meets the constraints.
+    """
+    from axsim.analysis.leaders import leaders_table, run_command, shortfalls, summary
+    from axsim.cli.console import console
+
+    leaders = goal.leaders(rows)
+    if not leaders:
+        asked = ", ".join(map(str, goal.constraints)) or "any number in the objective"
+        reasons = "; ".join(shortfalls(rows, goal))
+        typer.echo(f"error: no row has {asked}: {reasons}", err=True)
+        raise typer.Exit(1)
+    out = console(stderr=err)
+    out.print(f"{goal}:")
+    out.print(f"  {run_command(leaders[0], workload, keys, options)}", soft_wrap=True)
+    out.print()
+    out.print(leaders_table(leaders, goal, varied))
+    out.print(summary(leaders, rows, goal))
+    if any(name.endswith("cosine") for name in goal.columns) and leaders[0].get("synthetic"):
+        out.print("cosine on synthetic weights: it shows what the arithmetic loses, not a trained")
+        out.print("model's accuracy")
