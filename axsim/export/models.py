@@ -18,7 +18,7 @@ from axsim.graph.array import Array
 from axsim.graph.ir import Graph, Node, Tensor
 from axsim.quantization.calibration import QUANTISED
 from axsim.quantization.chains import attention_chains
-from axsim.quantization.integer_kernels import bias_codes
+from axsim.quantization.products import bias_codes
 from axsim.quantization.matrix import Matrix, quantise_matrix
 from axsim.quantization.qparams import QParams, asymmetric
 

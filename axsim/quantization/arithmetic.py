@@ -15,13 +15,18 @@ weights S8 codes, symmetric per output channel with scale ``max|row| / 127``.
   ``multiplier`` is ``a_scale * w_scale / y_scale`` evaluated left to right in float32.
 * MatMul of two activations: the same with ``acc = sum((a - a_zero) * (b - b_zero))`` and one
   multiplier for the whole tensor.
-* Elementwise operators, LayerNormalization and Softmax: dequantise, compute in float32,
-  quantise. For one operand of U8 or U16 the result depends on the code alone and comes from a table
-  of all codes, which is the same thing. Softmax dequantises ``code - largest code of the row``.
+* Elementwise operators: dequantise, compute in float32, quantise. For one operand of U8 or U16 the
+  result depends on the code alone and comes from a table of all codes, which is the same thing.
+* Softmax: ``e = round(2^24 exp(-scale n))`` for ``n`` = the row's largest code - code, from a table
+  of all ``n``; the result is ``float32(e) * (1 / (float32(sum e) * y_scale))``, rounded, saturated.
+* LayerNormalization: mean and variance of a row from the exact sums of its codes and of their
+  squares, in float64; then per element in float32 ``((code - mean) * (x_scale / deviation)) * gamma
+  + beta``, quantised. Neither depends on an order of summation.
 * Layout operators (Reshape, Transpose, Slice, Split, a product with a positive scalar) keep codes.
 
-Every integer sum is exact, so that results of integer products do not depend on the CPU, on the
-backend or on the order of summation.
+Every sum is exact and every other operation a single IEEE one, so that results do not depend on the
+CPU, on the backend, on the number of threads or on the order of summation. Tables of functions are
+made once in float64 (exp) or float32 (GELU and the like), by numpy.
 
 **Weight-only decoder (w8a16, w4a16).** Hidden states, K, V and every stored activation are bf16.
 

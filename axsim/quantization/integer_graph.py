@@ -20,8 +20,8 @@ from axsim.quantization import integer_kernels as kernels
 from axsim.quantization.calibration import QUANTISED
 from axsim.quantization.chains import attention_chains
 from axsim.quantization.integer import Backend, best_backend
-from axsim.quantization.integer_kernels import IntegerMatrix
 from axsim.quantization.matrix import quantise_matrix
+from axsim.quantization.products import IntegerMatrix
 from axsim.quantization.qparams import QParams, asymmetric
 
 
@@ -148,6 +148,9 @@ class Integer:
             qx, qy = q[0], y[0]
             entries = lru_cache(maxsize=1)(lambda: kernels.table(apply, qx, qy))
             return Step(node.inputs, node.outputs, lambda x: [kernels.look_up(entries(), x)])
+        fast = self._pass(graph, node)
+        if fast is not None:
+            return fast
         if node.op in _BY_ROW and len(shape) > 1:
             return Step(
                 node.inputs,
@@ -161,6 +164,29 @@ class Integer:
             return [r if qy is None else qy.quantise(r) for r, qy in zip(results, y, strict=True)]
 
         return Step(node.inputs, node.outputs, whole)
+
+    def _pass(self, graph: Graph, node: Node) -> Step | None:
+        """Sums of two tensors, products with a factor for each column, and LayerNormalization."""
+        x, y = self._qparams.get(node.inputs[0]), self._qparams.get(node.outputs[0])
+        shape = graph.tensors[node.outputs[0]].shape
+        if x is None or y is None or graph.tensors[node.inputs[0]].shape != shape:
+            return None
+        other = node.inputs[1]
+        q, factors = self._qparams.get(other), graph.tensors[other].shape
+        if node.op == "Add" and q is not None and factors == shape:
+            return Step(node.inputs, node.outputs, lambda a, b: [kernels.add(a, b, x, q, y)])
+        if len(shape) != 2 or q is not None:
+            return None
+        if node.op == "Mul" and factors in (shape[1:], (1, *shape[1:])):
+            return Step(node.inputs, node.outputs, lambda a, f: [kernels.scale_columns(a, f, x, y)])
+        if node.op == "LayerNormalization" and _last_axis(node, 2) and factors == shape[1:]:
+            epsilon = float(node.attrs.get("epsilon", 1e-5))
+
+            def normalise(a: Array, scale: Array, bias: Array | None = None) -> list[Array]:
+                return [kernels.layer_norm(a, scale, bias, epsilon, x, y)]
+
+            return Step(node.inputs, node.outputs[:1], normalise)
+        return None
 
     def _keeps_codes(self, graph: Graph, node: Node) -> bool:
         if node.op != "Mul" or graph.tensors[node.inputs[1]].kind != "constant":

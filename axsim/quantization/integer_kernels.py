@@ -1,42 +1,30 @@
-"""Kernels on activation codes: matrix products, softmax, tables and dequantised operators.
+"""Kernels on activation codes: products, attention, softmax, tables, normalisation, sums.
 
-Rows are split into blocks for threads and caches; the results do not depend on the split.
+Rows are split into blocks for threads and caches; the results do not depend on the split. What
+happens to a block is in :mod:`axsim.quantization.loops`.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 
 import numpy as np
 
 from axsim.graph.array import Array
 from axsim.graph.kernels.blas import one_blas_thread
 from axsim.graph.kernels.parallel import parallel, threads
-from axsim.quantization.integer import (
-    Backend,
-    Packed,
-    gemm_sums,
-    product_codes,
-    requantise,
-    rounded_codes,
-)
+from axsim.quantization.integer import Backend
+from axsim.quantization.loops import loops
+from axsim.quantization.products import IntegerMatrix, by_codes, by_weights
 from axsim.quantization.qparams import QParams
 
 _GEMM_ROWS = {"u8": 256, "u16": 128}
 _ELEMENTS = 1 << 16
-_ATTENTION_ROWS = 128
-"""Query rows of a block: 128 rows of 1025 float32 scores take half of a core's L2 cache."""
-
-
-@dataclass(frozen=True, slots=True)
-class IntegerMatrix:
-    """An S8 weight matrix [N, K] ready for products: packed codes, float32 row scales [N], and the
-    int64 sums of each row's codes [N], which carry the share of the activation's zero point."""
-
-    packed: Packed
-    scale: Array
-    row_sums: Array
+_ATTENTION_ROWS = {"u8": 1 << 12, "u16": 128}
+"""Query rows of a block: 1025 rows of as many U8 scores, or 128 rows of float64 sums, fill a core's
+L2 cache."""
 
 
 def for_rows(task: Callable[[slice], None], rows: int, block: int) -> None:
@@ -49,27 +37,16 @@ def for_rows(task: Callable[[slice], None], rows: int, block: int) -> None:
 
 def gemm(a: Array, matrix: IntegerMatrix, bias: Array | None, x: QParams, y: QParams) -> Array:
     """Codes [M, N] of ``a @ w.T + bias`` for codes ``a`` [M, K]; ``bias`` float32 [N] or None."""
-    scale = np.float32(x.scale) * matrix.scale
-    multiplier = scale / np.float32(y.scale)
-    correction = bias_codes(bias, scale) - x.zero_point * matrix.row_sums
+    product = by_weights(matrix, bias, x, y)
     a = np.ascontiguousarray(a)
     out = np.empty((a.shape[0], matrix.scale.size), y.numpy)
 
     def task(rows: slice) -> None:
-        acc = gemm_sums(matrix.packed, a[rows], correction)
-        out[rows] = requantise(acc, multiplier, y.zero_point, y.dtype)
+        product(a[rows], out[rows])
 
     with one_blas_thread():  # for the products of the plain backend
         for_rows(task, a.shape[0], _GEMM_ROWS[x.dtype])
     return out
-
-
-def bias_codes(bias: Array | None, scale: Array) -> Array:
-    """S32 codes, held as int64 [N], of a float32 bias whose unit is ``scale`` [N]."""
-    if bias is None:
-        return np.zeros(scale.shape, np.int64)
-    steps = np.rint(bias.astype(np.float64) / scale)
-    return np.clip(steps, -(2.0**31), 2.0**31 - 1).astype(np.int64)
 
 
 def matmul(backend: Backend, a: Array, b: Array, qa: QParams, qb: QParams, y: QParams) -> Array:
@@ -78,13 +55,11 @@ def matmul(backend: Backend, a: Array, b: Array, qa: QParams, qb: QParams, y: QP
     a = np.broadcast_to(a, lead + a.shape[-2:])
     b = np.broadcast_to(b, lead + b.shape[-2:])
     out = np.empty((*lead, a.shape[-2], b.shape[-1]), y.numpy)
-    zeros, multiplier = _product_constants(qa, qb, y)
     indices = list(np.ndindex(lead))
 
     def task(i: int) -> None:
-        left = np.ascontiguousarray(a[indices[i]])
-        right = np.ascontiguousarray(b[indices[i]])
-        out[indices[i]] = product_codes(backend, left, right, zeros, multiplier, y.dtype)
+        product = by_codes(backend, b[indices[i]], qa, qb, y)
+        product(np.ascontiguousarray(a[indices[i]]), out[indices[i]])
 
     with one_blas_thread():
         parallel(len(indices), task)
@@ -111,47 +86,49 @@ def attention(backend: Backend, q: Array, k: Array, v: Array, p: AttentionQParam
     """
     heads, tokens, _ = q.shape
     out = np.empty((heads, tokens, v.shape[2]), p.context.numpy)
-    step = -(-tokens // -(-tokens // _ATTENTION_ROWS))
-    score = _product_constants(p.q, p.k, p.scores)
-    context = _product_constants(p.softmax, p.v, p.context)
+    step = -(-tokens // -(-tokens // _ATTENTION_ROWS[p.q.dtype]))
+    exponentials = exponential_table(p.scores)
 
     def task(head: int) -> None:
         # Heads are views with strides; copied here once, not in every product.
-        queries, keys, values = (np.ascontiguousarray(t[head]) for t in (q, k, v))
+        queries = np.ascontiguousarray(q[head])
+        score = by_codes(backend, k[head], p.q, p.k, p.scores)
+        context = by_codes(backend, v[head], p.softmax, p.v, p.context)
+        scores = np.empty((step, k.shape[2]), p.scores.numpy)
+        same = p.softmax.dtype == p.scores.dtype
+        shares = scores if same else np.empty(scores.shape, p.softmax.numpy)
         for start in range(0, tokens, step):
-            rows = slice(start, start + step)
-            s = product_codes(backend, queries[rows], keys, *score, p.scores.dtype)
-            s = softmax(s, p.scores, p.softmax)
-            out[head, rows] = product_codes(backend, s, values, *context, p.context.dtype)
+            rows = slice(start, min(start + step, tokens))
+            count = rows.stop - start
+            score(queries[rows], scores[:count])
+            loops().softmax(scores[:count], exponentials, p.softmax, shares[:count])
+            context(shares[:count], out[head, rows])
 
     with one_blas_thread():  # for the float64 products of U16 codes
         parallel(heads, task)
     return out
 
 
-def _product_constants(a: QParams, b: QParams, y: QParams) -> tuple[tuple[int, int, int], float]:
-    multiplier = np.float32(a.scale) * np.float32(b.scale) / np.float32(y.scale)
-    return (a.zero_point, b.zero_point, y.zero_point), float(multiplier)
+@lru_cache(maxsize=64)
+def exponential_table(x: QParams) -> Array:
+    """round(2^24 exp(-n scale)) as int32 for n = 0 to the largest code: what Softmax sums."""
+    steps = np.arange(x.high + 1, dtype=np.float64) * -float(np.float32(x.scale))
+    table: Array = np.rint(np.exp(steps) * 2.0**24).astype(np.int32)
+    table.flags.writeable = False
+    return table
 
 
 def softmax(codes: Array, x: QParams, y: QParams) -> Array:
-    """Softmax along the last axis, on codes [..., S]; see :mod:`axsim.quantization.arithmetic`.
+    """Softmax along the last axis, on codes [..., S]."""
+    rows = np.ascontiguousarray(codes).reshape(-1, codes.shape[-1])
+    out = np.empty(rows.shape, y.numpy)
+    exponentials = exponential_table(x)
 
-    exp((code - largest code of the row) * scale), times 1 / (sum * output scale), rounded.
-    """
-    rows = codes.reshape(-1, codes.shape[-1])
-    below = np.subtract(rows.max(axis=1, keepdims=True), rows)  # unsigned, never wraps
-    # exp(-40) = 4e-18 is lost in any float32 sum above 1 and far below half a code; exp of much
-    # less underflows, which takes a CPU many times as long.
-    deepest = 40 / x.scale
-    if deepest < x.high:
-        np.minimum(below, below.dtype.type(int(deepest) + 1), out=below)
-    e = np.multiply(below, np.float32(-x.scale), dtype=np.float32)
-    np.exp(e, out=e)
-    total = e @ np.ones((rows.shape[1], 1), np.float32)
-    factor = np.float32(1) / (total * np.float32(y.scale))
-    e *= factor
-    return rounded_codes(e, y.zero_point, y.dtype).reshape(codes.shape)
+    def task(part: slice) -> None:
+        loops().softmax(rows[part], exponentials, y, out[part])
+
+    for_rows(task, len(rows), max(1, _ELEMENTS // rows.shape[1]))
+    return out.reshape(codes.shape)
 
 
 def table(kernel: Callable[[Array], Array], x: QParams, y: QParams) -> Array:
@@ -162,20 +139,50 @@ def table(kernel: Callable[[Array], Array], x: QParams, y: QParams) -> Array:
 
 def look_up(table: Array, codes: Array) -> Array:
     """``table[codes]`` for U8 or U16 codes."""
+    source = np.ascontiguousarray(codes).reshape(-1)
+    out = np.empty(source.shape, table.dtype)
+    for_rows(lambda part: loops().look_up(table, source[part], out[part]), out.size, _ELEMENTS)
+    return out.reshape(codes.shape)
+
+
+def layer_norm(
+    codes: Array, scale: Array, bias: Array | None, epsilon: float, x: QParams, y: QParams
+) -> Array:
+    """LayerNormalization over the last axis of codes [rows, width]; real ``scale`` and ``bias``."""
+    if bias is None:
+        bias = np.zeros_like(scale)
+    out = np.empty(codes.shape, y.numpy)
     codes = np.ascontiguousarray(codes)
-    if table.itemsize == 1 and codes.itemsize == 1:
-        # bytes.translate is four times as fast as numpy's indexing.
-        flat = np.frombuffer(codes.tobytes().translate(table.tobytes()), table.dtype)
-        return flat.reshape(codes.shape)
-    out = np.empty(codes.shape, table.dtype)
-    source, target = codes.reshape(-1), out.reshape(-1)
-    block = 1 << 15
 
-    def task(i: int) -> None:
-        part = slice(i * block, (i + 1) * block)
-        np.take(table, source[part], out=target[part], mode="clip")
+    def task(rows: slice) -> None:
+        loops().layer_norm(codes[rows], x, scale, bias, epsilon, y, out[rows])
 
-    parallel(-(-source.size // block), task)
+    for_rows(task, len(codes), max(1, _ELEMENTS // codes.shape[1]))
+    return out
+
+
+def add(a: Array, b: Array, qa: QParams, qb: QParams, y: QParams) -> Array:
+    """Codes of the sum of two tensors of one shape [rows, ...]."""
+    a, b = np.ascontiguousarray(a), np.ascontiguousarray(b)
+    out = np.empty(a.shape, y.numpy)
+    for_rows(
+        lambda rows: loops().add(a[rows], qa, b[rows], qb, y, out[rows]),
+        len(a),
+        max(1, _ELEMENTS * len(a) // a.size),
+    )
+    return out
+
+
+def scale_columns(a: Array, factor: Array, x: QParams, y: QParams) -> Array:
+    """Codes of ``a`` [rows, width] times a real ``factor`` [width]."""
+    a = np.ascontiguousarray(a)
+    factor = np.ascontiguousarray(factor, np.float32).reshape(-1)
+    out = np.empty(a.shape, y.numpy)
+
+    def task(rows: slice) -> None:
+        loops().scale_columns(a[rows], x, factor, y, out[rows])
+
+    for_rows(task, len(a), max(1, _ELEMENTS // a.shape[1]))
     return out
 
 

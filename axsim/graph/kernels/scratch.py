@@ -1,0 +1,25 @@
+"""Memory for results that are used up at once: fresh pages cost as much as filling them."""
+
+from __future__ import annotations
+
+import threading
+from typing import Any
+
+import numpy as np
+
+from axsim.graph.array import Array
+
+
+class Scratch(threading.local):
+    """Arrays that each thread keeps from one use to the next."""
+
+    def __init__(self) -> None:
+        self._bytes: dict[str, Array] = {}
+
+    def array(self, use: str, shape: tuple[int, ...], dtype: Any) -> Array:
+        """An uninitialised array; the same memory for the same ``use`` on the same thread."""
+        size = int(np.prod(shape)) * np.dtype(dtype).itemsize
+        if use not in self._bytes or self._bytes[use].size < size:
+            self._bytes[use] = np.empty(size, np.uint8)
+        array: Array = self._bytes[use][:size].view(dtype).reshape(shape)
+        return array

@@ -1,0 +1,248 @@
+"""The passes of :mod:`axsim.quantization.loops_numpy`, each one loop compiled by numba.
+
+The same operations in the same order, without fused multiply-adds, so the same bits. Sums are of
+integers. Compiled code is kept on disk between processes; no loop holds the interpreter's lock.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from numba import njit
+
+from axsim.graph.array import Array
+from axsim.quantization.qparams import QParams
+
+_compiled = njit(nogil=True, cache=True, error_model="numpy")
+
+
+def requantise(acc: Array, correction: Array, multiplier: Array, y: QParams, out: Array) -> None:
+    """See :func:`axsim.quantization.loops_numpy.requantise`."""
+    loop = _requantise_s32 if acc.dtype == np.int32 else _requantise_f64
+    loop(acc, correction.astype(acc.dtype), multiplier, *_limits(y), out)
+
+
+def requantise_bytes(
+    parts: Array, correction: Array, multiplier: Array, y: QParams, out: Array
+) -> None:
+    """See :func:`axsim.quantization.loops_numpy.requantise_bytes`."""
+    _requantise_bytes(parts, correction.astype(np.float64), multiplier, *_limits(y), out)
+
+
+def requantise_byte_pairs(
+    parts: Array, rows: Array, columns: Array, multiplier: Array, y: QParams, out: Array
+) -> None:
+    """See :func:`axsim.quantization.loops_numpy.requantise_byte_pairs`."""
+    _requantise_byte_pairs(parts, rows, columns, multiplier, *_limits(y), out)
+
+
+def split_bytes(codes: Array, high: Array, low: Array) -> None:
+    """See :func:`axsim.quantization.loops_numpy.split_bytes`."""
+    _split_bytes(codes, high, low)
+
+
+def softmax(codes: Array, exponentials: Array, y: QParams, out: Array) -> None:
+    """See :func:`axsim.quantization.loops_numpy.softmax`."""
+    row = np.empty(codes.shape[1], np.int32)
+    _softmax(codes, exponentials, row, np.float32(y.scale), *_limits(y), out)
+
+
+def look_up(table: Array, codes: Array, out: Array) -> None:
+    """See :func:`axsim.quantization.loops_numpy.look_up`."""
+    _look_up(table, codes.reshape(-1), out.reshape(-1))
+
+
+def layer_norm(
+    codes: Array, x: QParams, scale: Array, bias: Array, epsilon: float, y: QParams, out: Array
+) -> None:
+    """See :func:`axsim.quantization.loops_numpy.layer_norm`."""
+    step, y_scale = float(np.float32(x.scale)), np.float32(y.scale)
+    _layer_norm(codes, step, scale, bias, epsilon, y_scale, *_bounds(y), out)
+
+
+def add(a: Array, qa: QParams, b: Array, qb: QParams, y: QParams, out: Array) -> None:
+    """See :func:`axsim.quantization.loops_numpy.add`."""
+    flat = a.reshape(-1), b.reshape(-1), out.reshape(-1)
+    _add(flat[0], *_real(qa), flat[1], *_real(qb), np.float32(y.scale), *_bounds(y), flat[2])
+
+
+def scale_columns(a: Array, x: QParams, factor: Array, y: QParams, out: Array) -> None:
+    """See :func:`axsim.quantization.loops_numpy.scale_columns`."""
+    _scale_columns(a, *_real(x), factor, np.float32(y.scale), *_bounds(y), out)
+
+
+def _limits(y: QParams) -> tuple[np.float32, np.float32, np.int32]:
+    """What rounded steps are clipped to before the zero point is added, and the zero point."""
+    low, high = y.low - y.zero_point, y.high - y.zero_point
+    return np.float32(low), np.float32(high), np.int32(y.zero_point)
+
+
+def _bounds(y: QParams) -> tuple[np.float32, np.float32, np.float32]:
+    """The zero point, and what codes are clipped to after it was added."""
+    return np.float32(y.zero_point), np.float32(y.low), np.float32(y.high)
+
+
+def _real(q: QParams) -> tuple[np.float32, np.float32]:
+    return np.float32(q.zero_point), np.float32(q.scale)
+
+
+# Types are numba's to infer; scalars must be of the width that is meant, since it widens sums.
+
+
+@_compiled
+def _requantise_s32(
+    acc: Any, correction: Any, multiplier: Any, low: Any, high: Any, zero: Any, out: Any
+) -> None:
+    for i in range(acc.shape[0]):
+        for j in range(acc.shape[1]):
+            steps = np.float32(np.int32(acc[i, j] + correction[j])) * multiplier[j]
+            out[i, j] = np.int32(np.rint(min(max(steps, low), high))) + zero
+
+
+@_compiled
+def _requantise_f64(
+    acc: Any, correction: Any, multiplier: Any, low: Any, high: Any, zero: Any, out: Any
+) -> None:
+    for i in range(acc.shape[0]):
+        for j in range(acc.shape[1]):
+            steps = np.float32(acc[i, j] + correction[j]) * multiplier[j]
+            out[i, j] = np.int32(np.rint(min(max(steps, low), high))) + zero
+
+
+@_compiled
+def _requantise_bytes(
+    parts: Any, correction: Any, multiplier: Any, low: Any, high: Any, zero: Any, out: Any
+) -> None:
+    rows = out.shape[0]
+    for i in range(rows):
+        for j in range(out.shape[1]):
+            acc = 256.0 * parts[i, j] + parts[rows + i, j] + correction[j]
+            steps = np.float32(acc) * multiplier[j]
+            out[i, j] = np.int32(np.rint(min(max(steps, low), high))) + zero
+
+
+@_compiled
+def _split_bytes(codes: Any, high: Any, low: Any) -> None:
+    for i in range(codes.shape[0]):
+        for j in range(codes.shape[1]):
+            high[i, j] = codes[i, j] >> 8
+            low[i, j] = codes[i, j] & 255
+
+
+@_compiled
+def _requantise_byte_pairs(
+    parts: Any,
+    rows: Any,
+    columns: Any,
+    multiplier: Any,
+    low: Any,
+    high: Any,
+    zero: Any,
+    out: Any,
+) -> None:
+    height, width = out.shape
+    for i in range(height):
+        for j in range(width):
+            first = 256.0 * parts[i, j] + parts[height + i, j]
+            second = 256.0 * parts[i, width + j] + parts[height + i, width + j]
+            acc = 256.0 * first + second + rows[i] + columns[j]
+            steps = np.float32(acc) * multiplier[j]
+            out[i, j] = np.int32(np.rint(min(max(steps, low), high))) + zero
+
+
+@_compiled
+def _softmax(
+    codes: Any, exponentials: Any, row: Any, scale: Any, low: Any, high: Any, zero: Any, out: Any
+) -> None:
+    # One short loop for each step: so they become vector instructions, and a row stays in cache.
+    keys = codes.shape[1]
+    for i in range(codes.shape[0]):
+        largest = codes[i, 0]
+        for j in range(keys):
+            largest = max(largest, codes[i, j])
+        for j in range(keys):
+            row[j] = exponentials[np.uint16(largest - codes[i, j])]
+        total = np.int64(0)
+        for j in range(keys):
+            total += row[j]
+        factor = np.float32(1) / (np.float32(total) * scale)
+        for j in range(keys):
+            steps = np.float32(row[j]) * factor
+            out[i, j] = np.int32(np.rint(min(max(steps, low), high))) + zero
+
+
+@_compiled
+def _look_up(table: Any, codes: Any, out: Any) -> None:
+    for i in range(codes.size):
+        out[i] = table[codes[i]]
+
+
+@_compiled
+def _layer_norm(
+    codes: Any,
+    step: Any,
+    scale: Any,
+    bias: Any,
+    epsilon: Any,
+    y_scale: Any,
+    zero: Any,
+    low: Any,
+    high: Any,
+    out: Any,
+) -> None:
+    width = codes.shape[1]
+    for i in range(codes.shape[0]):
+        total = np.int64(0)
+        squares = np.int64(0)
+        for j in range(width):
+            code = np.int64(codes[i, j])
+            total += code
+            squares += code * code
+        variance = np.float64(width * squares - total * total) / np.float64(width * width)
+        inverse = np.float32(step / np.sqrt(variance * (step * step) + epsilon))
+        mean = np.float32(np.float64(total) / width)
+        for j in range(width):
+            value = (np.float32(codes[i, j]) - mean) * inverse * scale[j] + bias[j]
+            steps = np.rint(value / y_scale) + zero
+            out[i, j] = np.int32(min(max(steps, low), high))
+
+
+@_compiled
+def _add(
+    a: Any,
+    a_zero: Any,
+    a_scale: Any,
+    b: Any,
+    b_zero: Any,
+    b_scale: Any,
+    y_scale: Any,
+    zero: Any,
+    low: Any,
+    high: Any,
+    out: Any,
+) -> None:
+    for i in range(a.size):
+        left = (np.float32(a[i]) - a_zero) * a_scale
+        right = (np.float32(b[i]) - b_zero) * b_scale
+        steps = np.rint((left + right) / y_scale) + zero
+        out[i] = np.int32(min(max(steps, low), high))
+
+
+@_compiled
+def _scale_columns(
+    a: Any,
+    a_zero: Any,
+    a_scale: Any,
+    factor: Any,
+    y_scale: Any,
+    zero: Any,
+    low: Any,
+    high: Any,
+    out: Any,
+) -> None:
+    for i in range(a.shape[0]):
+        for j in range(a.shape[1]):
+            value = (np.float32(a[i, j]) - a_zero) * a_scale * factor[j]
+            steps = np.rint(value / y_scale) + zero
+            out[i, j] = np.int32(min(max(steps, low), high))

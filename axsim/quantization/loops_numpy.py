@@ -1,0 +1,120 @@
+"""Passes over codes in plain numpy: what each one computes, in the fewest lines.
+
+:mod:`axsim.quantization.loops_numba` computes the same to the bit, in one pass each. Codes are U8
+or U16 arrays; ``out`` arrays are written whole. The definitions are those of
+:mod:`axsim.quantization.arithmetic`.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from axsim.graph.array import Array
+from axsim.quantization.qparams import QParams
+
+
+def requantise(acc: Array, correction: Array, multiplier: Array, y: QParams, out: Array) -> None:
+    """``saturate(round(float32(acc + correction) * multiplier) + zero)``.
+
+    ``acc`` [M, N]: int32, whose sum with ``correction`` [N] stays in S32, or whole float64 numbers;
+    ``multiplier``: float32 [N]. May overwrite ``acc``.
+    """
+    acc += correction.astype(acc.dtype)
+    steps = acc.astype(np.float32)
+    steps *= multiplier
+    out[...] = rounded_codes(steps, y)
+
+
+def requantise_bytes(
+    parts: Array, correction: Array, multiplier: Array, y: QParams, out: Array
+) -> None:
+    """:func:`requantise` of sums over U16 codes from those over their bytes: ``parts`` int32
+    [2 M, N] holds the sums over high bytes above the sums over low ones."""
+    rows = len(parts) // 2
+    acc = np.multiply(parts[:rows], 256.0, dtype=np.float64)
+    acc += parts[rows:]
+    requantise(acc, correction, multiplier, y, out)
+
+
+def requantise_byte_pairs(
+    parts: Array, rows: Array, columns: Array, multiplier: Array, y: QParams, out: Array
+) -> None:
+    """:func:`requantise` of products of two U16 codes from those of their bytes.
+
+    ``parts`` int32 [2 M, 2 N]: above the sums over the left codes' high bytes, left over the right
+    codes' high bytes. float64 ``rows`` [M] and ``columns`` [N] are added to the sums.
+    """
+    left = 256.0 * parts[: len(rows)] + parts[len(rows) :]
+    acc = 256.0 * left[:, : len(columns)] + left[:, len(columns) :] + rows[:, None]
+    requantise(acc, columns, multiplier, y, out)
+
+
+def split_bytes(codes: Array, high: Array, low: Array) -> None:
+    """High and low bytes of U16 codes [M, N]."""
+    high[...] = codes >> 8
+    low[...] = codes & 255
+
+
+def softmax(codes: Array, exponentials: Array, y: QParams, out: Array) -> None:
+    """Softmax of each row of [rows, keys]; ``exponentials`` as :func:`exponential_table` has them.
+
+    ``out`` may be ``codes``.
+    """
+    below = np.subtract(codes.max(axis=1, keepdims=True), codes)  # unsigned, never wraps
+    e = exponentials.take(below)
+    total = e.sum(axis=1, dtype=np.int64, keepdims=True).astype(np.float32)
+    factor = np.float32(1) / (total * np.float32(y.scale))
+    out[...] = rounded_codes(e.astype(np.float32) * factor, y)
+
+
+def look_up(table: Array, codes: Array, out: Array) -> None:
+    """``table[codes]``."""
+    np.take(table, codes, out=out, mode="clip")
+
+
+def layer_norm(
+    codes: Array, x: QParams, scale: Array, bias: Array, epsilon: float, y: QParams, out: Array
+) -> None:
+    """LayerNormalization of each row of [rows, width] with exact sums of codes and their squares.
+
+    ``scale`` and ``bias``: float32 [width].
+    """
+    width = codes.shape[1]
+    wide = codes.astype(np.float64)
+    total = wide.sum(axis=1)  # whole numbers below 2^53, like their squares' sums
+    squares = np.einsum("ij,ij->i", wide, wide)
+    spread = width * squares.astype(np.int64) - total.astype(np.int64) ** 2
+    variance = spread.astype(np.float64) / float(width * width)
+    step = np.float64(np.float32(x.scale))
+    inverse = step / np.sqrt(variance * (step * step) + epsilon)
+    value = codes.astype(np.float32)
+    value -= (total / width).astype(np.float32)[:, None]
+    value *= inverse.astype(np.float32)[:, None]
+    value *= scale
+    value += bias
+    out[...] = y.quantise(value)
+
+
+def add(a: Array, qa: QParams, b: Array, qb: QParams, y: QParams, out: Array) -> None:
+    """Codes of the sum of two tensors of one shape."""
+    out[...] = y.quantise(qa.dequantise(a) + qb.dequantise(b))
+
+
+def scale_columns(a: Array, x: QParams, factor: Array, y: QParams, out: Array) -> None:
+    """Codes of ``a`` [rows, width] times float32 ``factor`` [width]."""
+    out[...] = y.quantise(x.dequantise(a) * factor)
+
+
+def rounded_codes(steps: Array, y: QParams) -> Array:
+    """``saturate(round(steps) + zero)`` as codes; overwrites ``steps``.
+
+    Once saturated, adding 1.5 * 2^23 rounds half to even and leaves the integer in the low bits.
+    """
+    low, high = np.float32(y.low - y.zero_point), np.float32(y.high - y.zero_point)
+    np.clip(steps, low, high, out=steps)
+    steps += np.float32(12582912)
+    integers = steps.view(np.uint32)
+    if y.zero_point:
+        integers += np.uint32(y.zero_point)
+    codes: Array = integers.astype(y.numpy)  # keeps the low bits
+    return codes

@@ -1,0 +1,104 @@
+"""Codes of matrix products: exact sums of products, then one requantisation.
+
+Byte products come from a :class:`~axsim.quantization.integer.Backend`, U16 codes as their high and
+low bytes. Products of unlike codes are float64, which holds sums of 2^19 of them exactly.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+
+from axsim.graph.array import Array
+from axsim.quantization.arithmetic import MAX_INNER_U8
+from axsim.quantization.integer import Backend, Packed
+from axsim.quantization.loops import loops
+from axsim.quantization.qparams import QParams
+
+Product = Callable[[Array, Array], None]
+"""Writes the product of C-contiguous codes [M, K] and a fixed right operand to [M, N]."""
+
+
+@dataclass(frozen=True, slots=True)
+class IntegerMatrix:
+    """An S8 weight matrix [N, K] ready for products: packed codes, float32 row scales [N], and the
+    int64 sums of each row's codes [N], which carry the share of the activation's zero point."""
+
+    packed: Packed
+    scale: Array
+    row_sums: Array
+
+
+def bias_codes(bias: Array | None, scale: Array) -> Array:
+    """S32 codes, held as int64 [N], of a float32 bias whose unit is ``scale`` [N]."""
+    if bias is None:
+        return np.zeros(scale.shape, np.int64)
+    steps = np.rint(bias.astype(np.float64) / scale)
+    return np.clip(steps, -(2.0**31), 2.0**31 - 1).astype(np.int64)
+
+
+def by_weights(matrix: IntegerMatrix, bias: Array | None, x: QParams, y: QParams) -> Product:
+    """``a @ w.T + bias`` for codes ``a`` with parameters ``x``; ``bias``: float32 [N] or None."""
+    scale = np.float32(x.scale) * matrix.scale
+    multiplier = scale / np.float32(y.scale)
+    correction = bias_codes(bias, scale) - x.zero_point * matrix.row_sums
+
+    def product(a: Array, out: Array) -> None:
+        if x.dtype == "u8":
+            acc = matrix.packed.sums(a)
+            loops().requantise(acc, correction, multiplier, y, out)
+        else:
+            parts = matrix.packed.sums(_byte_rows(a))
+            loops().requantise_bytes(parts, correction, multiplier, y, out)
+
+    return product
+
+
+def by_codes(backend: Backend, b: Array, qa: QParams, qb: QParams, y: QParams) -> Product:
+    """``a @ b`` for codes of parameters ``qa`` and codes ``b`` [K, N] of parameters ``qb``."""
+    inner, columns = b.shape
+    factor = np.float32(qa.scale) * np.float32(qb.scale) / np.float32(y.scale)
+    if qa.dtype == qb.dtype == y.dtype == "u8":
+        zeros = qa.zero_point, qb.zero_point, y.zero_point
+        b = np.ascontiguousarray(b)
+        return lambda a, out: backend.product_codes(a, b, zeros, float(factor), out)
+    multiplier = np.full(columns, factor, np.float32)
+    if qa.dtype == qb.dtype == "u16" and inner <= MAX_INNER_U8 // 2:
+        return _by_bytes(backend, b, qa.zero_point, qb.zero_point, multiplier, y)
+    right = np.subtract(b, float(qb.zero_point), dtype=np.float64)
+    nothing = np.zeros(columns)
+
+    def product(a: Array, out: Array) -> None:
+        acc = np.subtract(a, float(qa.zero_point), dtype=np.float64) @ right
+        loops().requantise(acc, nothing, multiplier, y, out)
+
+    return product
+
+
+def _by_bytes(
+    backend: Backend, b: Array, a_zero: int, b_zero: int, multiplier: Array, y: QParams
+) -> Product:
+    """U16 codes from one product of bytes, which gives all four pairs of high and low ones."""
+    inner, columns = b.shape
+    right = np.empty((inner, 2 * columns), np.uint8)
+    loops().split_bytes(b, right[:, :columns], right[:, columns:])
+    share = a_zero * (b.sum(axis=0, dtype=np.int64) - inner * b_zero)
+    correction = -share.astype(np.float64)
+
+    def product(a: Array, out: Array) -> None:
+        parts = backend.product(_byte_rows(a), right)
+        # An inner size up to MAX_INNER_U8 / 2 keeps sums of U16 codes within 32 bits.
+        rows = -float(b_zero) * a.sum(axis=1, dtype=np.uint32)
+        loops().requantise_byte_pairs(parts, rows, correction, multiplier, y, out)
+
+    return product
+
+
+def _byte_rows(codes: Array) -> Array:
+    """U16 codes [M, K] as bytes [2 M, K], the rows of high ones above those of low ones."""
+    rows = codes.shape[0]
+    planes = np.empty((2 * rows, codes.shape[1]), np.uint8)
+    loops().split_bytes(codes, planes[:rows], planes[rows:])
+    return planes
