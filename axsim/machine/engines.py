@@ -58,11 +58,12 @@ def simulate(
                     dram.open(index, size, now)
                 else:
                     heappush(computing, (now + duration, index))
-        if computing and computing[0][0] < dram.due_us:
+        due = dram.due_us()
+        if computing and computing[0][0] < due:
             now, index = heappop(computing)
             done = [index]
-        elif dram.due_us < inf:
-            now = dram.due_us
+        elif due < inf:
+            now = due
             done = dram.complete(now)
         else:
             break

@@ -3,16 +3,13 @@
 from __future__ import annotations
 
 import os
-import signal
-import threading
 from collections.abc import Callable, Iterator
-from concurrent.futures import Executor, Future, ProcessPoolExecutor
+from concurrent.futures import Executor, Future
 from contextlib import contextmanager
-from multiprocessing import get_context, parent_process
-from multiprocessing.connection import wait
 from typing import Any
 
 from axsim.errors import InputError, Problem
+from axsim.sweeps.processes import Processes
 
 
 class Here(Executor):
@@ -29,14 +26,10 @@ class Here(Executor):
 
 
 def local(jobs: int | None = None) -> Executor:
-    """``jobs`` processes, one for each usable core by default; none for one job.
-
-    The processes are spawned: a script that sweeps needs ``if __name__ == "__main__":``.
-    """
-    jobs = jobs or usable_cores()
-    if jobs == 1:
-        return Here()
-    return ProcessPoolExecutor(jobs, get_context("spawn"), _prepare_worker)
+    """``jobs`` processes, one for each usable core by default; this process for one job."""
+    cores = usable_cores()
+    jobs = jobs or cores
+    return Here() if jobs == 1 else Processes(jobs, cores)
 
 
 def usable_cores() -> int:
@@ -64,17 +57,3 @@ def cluster(address: str) -> Iterator[Executor]:
         raise InputError(Problem("--scheduler", "", what)) from None
     with client:
         yield client.get_executor()
-
-
-def _prepare_worker() -> None:
-    """Ctrl-C, which a terminal sends to workers too, is the sweep's to handle: a worker that it
-    stops between two points would leave the pool waiting. Workers of a killed sweep end with it."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
-    parent = parent_process()
-    if parent is not None:
-        threading.Thread(target=_watch, args=(parent.sentinel,), daemon=True).start()
-
-
-def _watch(sentinel: int) -> None:
-    wait([sentinel])
-    os._exit(1)

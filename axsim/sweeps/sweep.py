@@ -10,6 +10,7 @@ from collections import deque
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import FIRST_COMPLETED, BrokenExecutor, Executor, Future, wait
 from contextlib import ExitStack
+from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -111,8 +112,9 @@ def compute(
 ) -> list[list[Row]]:
     """The rows of every point, in their order; what the journal has is taken from there.
 
-    A point whose worker dies (out of memory) is a row with that error, unless the executor is lost
-    with it: then BrokenExecutor is raised, and the journal holds what was finished.
+    A batch whose worker dies (out of memory) is tried again point by point; a point whose worker
+    dies is a row with that error. Should the executor itself be lost, BrokenExecutor is raised, and
+    the journal holds what was finished.
     """
     keys = [point.key for point in points]
     known = {} if journal is None else journal.finished
@@ -149,20 +151,17 @@ def compute(
 
 
 def _batches(missing: Mapping[str, Point]) -> list[Batch]:
-    """What goes to a worker at a time: a few points of one chip setting, which share what is made
-    for that; with kernels a single point."""
+    """What goes to a worker at a time: a few points, those of one chip setting one after the other,
+    which share what is made for that; with kernels a single point."""
     together: dict[object, list[str]] = {}
     for key, point in missing.items():
         chip_keys, _ = split_overrides(json.loads(point.settings), "chip")
         together.setdefault((point.chip, json.dumps(chip_keys)), []).append(key)
-    size = max(1, min(BATCH, len(missing) // BATCHES))
+    keys = list(chain.from_iterable(together.values()))
+    size = max(1, min(BATCH, len(keys) // BATCHES))
     if not all(point.timing_only for point in missing.values()):
         size = 1
-    return [
-        tuple(keys[start : start + size])
-        for keys in together.values()
-        for start in range(0, len(keys), size)
-    ]
+    return [tuple(keys[start : start + size]) for start in range(0, len(keys), size)]
 
 
 def _lost(future: Future[Any]) -> bool:

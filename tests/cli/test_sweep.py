@@ -86,6 +86,21 @@ def test_killed_and_resumed_is_the_same_file(folder) -> None:
     assert not any(alive(each) for each in workers)
 
 
+def test_a_local_worker_that_is_killed_is_replaced(folder) -> None:
+    grid = [*TINY, "--vary", "chip.dram.data_rate_mtps=1600..3200:300", "-j", "2"]
+    sweep(*grid, "-o", "whole.csv", folder=folder)
+    journal = folder / "out.csv.journal"
+    process = subprocess.Popen([*AXSIM, *grid, "-o", "out.csv"], cwd=folder)
+    deadline = time.monotonic() + 60
+    while not journal.exists() or journal.read_bytes().count(b"\n") < 20:
+        assert time.monotonic() < deadline
+        time.sleep(0.005)
+    worker = next(each for each in children(process.pid) if "spawn_main" in command(each))
+    os.kill(worker, signal.SIGKILL)
+    assert process.wait(timeout=120) == 0
+    assert (folder / "out.csv").read_bytes() == (folder / "whole.csv").read_bytes()
+
+
 def test_ctrl_c_ends_it_soon_and_keeps_what_is_finished(folder) -> None:
     grid = [*TINY, "--vary", "chip.dram.data_rate_mtps=1600..3200:2000", "-j", "2"]
     journal = folder / "out.csv.journal"
@@ -114,10 +129,14 @@ def test_ctrl_c_ends_it_soon_and_keeps_what_is_finished(folder) -> None:
 
 def children(pid: int) -> list[int]:
     """Processes that ``pid`` has started."""
-    path = Path(f"/proc/{pid}/task/{pid}/children")
-    if not path.exists():
+    paths = list(Path(f"/proc/{pid}/task").glob("*/children"))
+    if not paths:
         pytest.skip("no /proc with children")
-    return [int(each) for each in path.read_text().split()]
+    return [int(each) for path in paths for each in path.read_text().split()]
+
+
+def command(pid: int) -> str:
+    return Path(f"/proc/{pid}/cmdline").read_text()
 
 
 def alive(pid: int) -> bool:

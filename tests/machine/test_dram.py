@@ -17,12 +17,12 @@ def ends(transfers: Sequence[tuple[float, float]], rate: float = 100.0) -> list[
     dram = Dram(rate)
     found = [0.0] * len(transfers)
     coming = sorted((start, index) for index, (start, _) in enumerate(transfers))
-    while coming or dram.due_us < inf:
-        if coming and coming[0][0] < dram.due_us:
+    while coming or dram.due_us() < inf:
+        if coming and coming[0][0] < dram.due_us():
             now, index = coming.pop(0)
             dram.open(index, transfers[index][1], now)
         else:
-            now = dram.due_us
+            now = dram.due_us()
             for index in dram.complete(now):
                 found[index] = now
     return found
@@ -72,11 +72,11 @@ def test_closed_forms(transfers: list[tuple[float, float]], expected: list[float
 
 def test_nothing_is_due_when_nothing_is_open() -> None:
     dram = Dram(100)
-    assert dram.due_us == inf
+    assert dram.due_us() == inf
     dram.open(7, 500, 1)
-    assert dram.due_us == 6
+    assert dram.due_us() == 6
     assert dram.complete(6) == [7]
-    assert dram.due_us == inf
+    assert dram.due_us() == inf
 
 
 def test_twice_the_rate_takes_half() -> None:

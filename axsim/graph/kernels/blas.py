@@ -37,6 +37,14 @@ def _entry_points() -> tuple[Callable[[], int], Callable[[int], object]] | None:
     return None
 
 
+def limit_blas_threads(count: int) -> None:
+    """BLAS calls of this process use ``count`` threads at most, from now on."""
+    found = _entry_points()
+    if found is not None:
+        get, set_ = found
+        set_(min(get(), count))
+
+
 @contextmanager
 def one_blas_thread() -> Iterator[bool]:
     """Within the block each BLAS call uses the calling thread only; False when that cannot be had.
