@@ -16,6 +16,8 @@ cd "$folder/empty"
 "$folder/venv/bin/axsim" chips
 "$folder/venv/bin/axsim" show ax630c > /dev/null
 "$folder/venv/bin/axsim" show workloads/internvl2_1b.yaml > /dev/null
+"$folder/venv/bin/axsim" report qwen3_0_6b --chip ax630c --timing-only --quiet
+grep -q 'id="timeline-data"' report.html
 site="$("$folder/venv/bin/python" -c 'import sysconfig; print(sysconfig.get_path("purelib"))')"
 pip_size="$(du -sm "$site"/pip "$site"/setuptools 2>/dev/null | awk '{ sum += $1 } END { print sum + 0 }')"
 size="$(du -sm "$site" | cut -f1)"

@@ -14,6 +14,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from axsim.analysis.report.write import report
     from axsim.chip import Chip, load_chip
     from axsim.compiler.partition import Deployment, Memory
     from axsim.errors import InputError
@@ -50,6 +51,7 @@ __all__ = [
     "load_chip",
     "load_workload",
     "pareto",
+    "report",
     "run",
     "search",
     "sweep",
@@ -68,6 +70,7 @@ _HOMES = {
     "Prediction": "axsim.runtime.results",
     "RunResult": "axsim.runtime.results",
     "VariantResult": "axsim.runtime.results",
+    "report": "axsim.analysis.report.write",
     "run": "axsim.runtime.run",
     "best": "axsim.sweeps.objective",
     "pareto": "axsim.sweeps.pareto",

@@ -86,7 +86,7 @@ def critical_us(
     segment: Segment, timing: Timing, engines: tuple[Engine, ...]
 ) -> dict[Cause, float]:
     """Microseconds of one segment's critical path by cause; they sum to the segment's end."""
-    before = _before_on_engine(segment.tasks)
+    before = waited_for(segment, timing)
     ends, starts = timing.end_us_of, timing.start_us
     found: dict[Cause, float] = defaultdict(float)
     index = max(range(len(ends)), key=lambda i: (ends[i], i), default=-1)
@@ -95,17 +95,19 @@ def critical_us(
         # From this task's start (it may have ended before the next one took over) to that point.
         found[_cause(segment, segment.tasks[index], engines)] += reached - starts[index]
         reached = starts[index]
-        waited_for = [*segment.tasks[index].deps, *before[index]]
-        index = max(waited_for, key=lambda i: (ends[i], i), default=-1)
+        index = before[index]
     return dict(found)
 
 
-def _before_on_engine(tasks: tuple[Task, ...]) -> list[tuple[int, ...]]:
-    """The task before each one in its engine's queue, if there is any."""
+def waited_for(segment: Segment, timing: Timing) -> list[int]:
+    """For each task of a segment the one that it waited for: the last to end of those that it
+    depends on and the one before it on its engine; -1 where there is none."""
+    ends = timing.end_us_of
     last: dict[int, int] = {}
-    found: list[tuple[int, ...]] = []
-    for index, task in enumerate(tasks):
-        found.append((last[task.engine],) if task.engine in last else ())
+    found: list[int] = []
+    for index, task in enumerate(segment.tasks):
+        before = [last[task.engine]] if task.engine in last else []
+        found.append(max([*task.deps, *before], key=lambda i: (ends[i], i), default=-1))
         last[task.engine] = index
     return found
 

@@ -22,9 +22,9 @@ def rows_table(group: Accuracy) -> Table:
         table.add_column(heading, justify="right", no_wrap=True)
     for each in group.rows:
         row = each.row
-        predicted = "–" if each.predicted is None else _value(each.predicted)
+        predicted = "–" if each.predicted is None else value_text(each.predicted)
         error = "–" if each.error is None else f"{each.error:+.1%}"
-        table.add_row(row.id, row.model, conditions(row), _value(row.value), predicted, error)
+        table.add_row(row.id, row.model, conditions(row), value_text(row.value), predicted, error)
     return table
 
 
@@ -97,7 +97,8 @@ def _table() -> Table:
     return Table(box=None, pad_edge=False, padding=(0, 1, 0, 0), collapse_padding=True)
 
 
-def _value(value: float) -> str:
+def value_text(value: float) -> str:
+    """A measured or predicted value; large ones with thin spaces."""
     if value < 1e5:
         return number(value)
     return f"{value:,.0f}".replace(",", "\N{NARROW NO-BREAK SPACE}")

@@ -8,6 +8,7 @@ from collections.abc import Iterator, Mapping
 from axsim.analysis.critical_path import PathStage
 from axsim.analysis.explanation import Explanation, Gain, total_ms
 from axsim.analysis.tables import number
+from axsim.runtime.results import VariantResult
 
 WIDTH = 80
 LEAST = 0.05
@@ -26,13 +27,16 @@ def lines(explanation: Explanation) -> Iterator[str]:
     """The whole explanation."""
     variant = explanation.variant
     yield f"{variant.workload.name} {variant.name} on {variant.chip.name}, {variant.npu_mode}"
-    vision_only = variant.workload.model.decoder is None
-    first = "Image to result" if vision_only else "Image to first token"
-    if not variant.workload.images:
-        first = "Prompt to first token"
-    yield from _goal(first, explanation.first_token, explanation.first_token_gains)
+    yield from _goal(first_goal(variant), explanation.first_token, explanation.first_token_gains)
     if explanation.token:
         yield from _goal("A decode token", explanation.token, explanation.token_gains)
+
+
+def first_goal(variant: VariantResult) -> str:
+    """What the first path of an explanation leads from and to."""
+    if not variant.workload.images:
+        return "Prompt to first token"
+    return "Image to first token" if variant.workload.model.decoder else "Image to result"
 
 
 def _goal(title: str, path: tuple[PathStage, ...], gains: tuple[Gain, ...]) -> Iterator[str]:
@@ -52,7 +56,11 @@ def _goal(title: str, path: tuple[PathStage, ...], gains: tuple[Gain, ...]) -> I
 
 
 def _stage(stage: PathStage) -> str:
-    """``vision, 349 ms, waits for CONV 61 % (projection 50 %, …), DRAM 25 % (weights 20 %, …)``."""
+    return f"{stage.name}, {number(stage.ms)} ms, waits for {waits(stage)}"
+
+
+def waits(stage: PathStage) -> str:
+    """What a stage waits for: ``CONV 61% (projection 50%, …), DRAM 25% (weights 20%, …)``."""
     parts = []
     for resource, ms in stage.by_resource().items():
         if ms < LEAST * stage.ms:
@@ -62,7 +70,7 @@ def _stage(stage: PathStage) -> str:
         named = resource not in works and detail
         share = f"{NAMES[resource]} {ms / stage.ms:.0%}"
         parts.append(f"{share} ({detail})" if named else share)
-    return f"{stage.name}, {number(stage.ms)} ms, waits for {', '.join(parts)}"
+    return ", ".join(parts)
 
 
 def _shares(stage: PathStage, resource: str, works: Mapping[str, float]) -> list[str]:

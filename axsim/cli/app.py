@@ -15,6 +15,7 @@ from axsim.cli import (
     export,
     import_,
     precision,
+    report,
     run,
     show,
     snapshot,
@@ -86,6 +87,12 @@ _command(
     "axsim run internvl2_1b --chip ax630c --timing-only --plot timeline.png --plot-kind timeline",
     'axsim run mine.yaml --chip ax630c --checkpoint DIR --image dog.jpg --prompt "What is it?"',
     "axsim run mine.yaml --chip ax630c --timing-only --json - --set build.prefill_chunk=256",
+)
+_command(
+    report.report,
+    "report",
+    "axsim report internvl2_1b --chip ax630c -o report.html",
+    "axsim report mine.yaml --chip ax650n --timing-only --set build.prefill_chunk=256",
 )
 _command(
     import_.import_,

@@ -1,0 +1,1 @@
+"""``axsim report``: a run as one self-contained HTML page."""
