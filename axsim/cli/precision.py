@@ -24,7 +24,8 @@ if TYPE_CHECKING:
 
     from axsim.compiler.partition import Deployment
     from axsim.quantization.precision import Precision
-    from axsim.runtime.precision import Lift, Pixels
+    from axsim.runtime.lifting import Lift
+    from axsim.runtime.precision import Pixels
 
 
 def precision(
@@ -41,6 +42,13 @@ def precision(
     ] = None,
     observer: Observer = ObserverName.minmax,
     smooth_quant: SmoothQuant = False,
+    per_layer: Annotated[
+        bool,
+        typer.Option(
+            "--per-layer",
+            help="Give every operator float32 inputs: each row shows its own error alone.",
+        ),
+    ] = False,
     target: Annotated[
         Optional[float],  # noqa: UP045
         typer.Option(
@@ -60,14 +68,16 @@ def precision(
 ) -> None:
     """Compare every operator with float32, worst first, and propose what to lift to U16.
 
-    Errors build up from the pixels to the logits, as on the chip. With --target, the activations
-    of a U8 vision part that reach it in U16 at the least predicted milliseconds.
+    Errors build up from the pixels to the logits, as on the chip, unless --per-layer. With
+    --target, the activations of a U8 vision part that reach it in U16 at the least predicted
+    milliseconds; the cosine told is that of a run with just these lifted.
     """
     from axsim.analysis.files import check_writable
     from axsim.cli.console import console
     from axsim.descriptor import parse_overrides
     from axsim.errors import InputError
     from axsim.runtime.checkpoints import weights_of
+    from axsim.runtime.lifting import lift as lift_to
     from axsim.runtime.precision import Analysis
 
     check_writable(output)
@@ -82,10 +92,16 @@ def precision(
     screen = console()
     with screen.status("reading weights") as status:
         analysis = Analysis(
-            deployment, weights, pixels, OBSERVERS[observer.value], smooth_quant, status.update
+            deployment,
+            weights,
+            pixels,
+            OBSERVERS[observer.value],
+            smooth_quant,
+            per_layer,
+            status.update,
         )
         found, ends = analysis.operators(), analysis.ends()
-        lift = None if target is None else analysis.lift(target)
+        lift = None if target is None else lift_to(analysis, target, status.update)
     _show(found, ends, rows, synthetic=checkpoint is None)
     if lift is not None:
         _show_lift(lift, deployment)
@@ -139,7 +155,7 @@ def _show(
     for heading in ("cosine", "SQNR dB", "max error"):
         table.add_column(heading, justify="right", no_wrap=True)
     for row in [*shown, *ends]:
-        if row is ends[0]:
+        if ends and row is ends[0]:
             table.add_row("")
         shape = "×".join(map(str, row.shape))
         figures = f"{row.cosine:.6f}", f"{row.sqnr_db:.1f}", f"{row.max_error:.3g}"

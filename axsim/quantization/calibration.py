@@ -36,7 +36,8 @@ class Calibration(Float32):
     def steps(self, graph: Graph, keep: Collection[str]) -> Mapping[str, Step | None]:
         """The float32 steps, each of which shows its outputs to their observers."""
         shown = {n for n, t in graph.tensors.items() if t.kind in ("activation", "output")}
-        shown -= {n for n in shown if _inherited(graph, _producer(graph).get(n)) is not None}
+        made = producers(graph)
+        shown -= {n for n in shown if inherited(graph, made.get(n)) is not None}
         steps = super().steps(graph, {*keep, *shown})
         result = {n: None if s is None else self._observed(s, shown) for n, s in steps.items()}
         if self._make is MinMax:
@@ -76,21 +77,21 @@ class Calibration(Float32):
         """
         result: dict[str, QParams] = {}
         missing: list[str] = []
-        producer = _producer(graph)
+        producer = producers(graph)
         for node in graph.nodes:
-            inherited = _inherited(graph, node)
+            source_of = inherited(graph, node)
             for name in node.outputs:
                 tensor = graph.tensors[name]
                 if tensor.dtype not in QUANTISED:
                     continue
-                source = result.get(inherited[0]) if inherited else None
-                if inherited and source is not None and source.dtype == tensor.dtype:
-                    factor = inherited[1]
+                source = result.get(source_of[0]) if source_of else None
+                if source_of and source is not None and source.dtype == tensor.dtype:
+                    factor = source_of[1]
                     result[name] = source if factor == 1.0 else source.scaled(factor)
                     continue
                 # The values were seen where they were made, before views and factors.
                 observed, scale = name, 1.0
-                while (above := _inherited(graph, producer.get(observed))) is not None:
+                while (above := inherited(graph, producer.get(observed))) is not None:
                     observed, scale = above[0], scale * above[1]
                 observer = self.observers.get(observed)
                 if observer is None:
@@ -133,7 +134,7 @@ def ranged_attention(q: Array, k: Array, v: Array) -> tuple[Array, tuple[Array, 
 _LAYOUT = frozenset({"Reshape", "Transpose", "Slice", "Split"})
 
 
-def _inherited(graph: Graph, node: Node | None) -> tuple[str, float] | None:
+def inherited(graph: Graph, node: Node | None) -> tuple[str, float] | None:
     """The activation whose codes the node's outputs keep, and the factor on their scale."""
     if node is None or graph.tensors[node.inputs[0]].kind in ("weight", "constant", "input"):
         return None
@@ -147,5 +148,6 @@ def _inherited(graph: Graph, node: Node | None) -> tuple[str, float] | None:
     return None
 
 
-def _producer(graph: Graph) -> dict[str, Node]:
+def producers(graph: Graph) -> dict[str, Node]:
+    """The node that makes each tensor."""
     return {name: node for node in graph.nodes for name in node.outputs}

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import accumulate
 
 Overrides = Mapping[str, str]
 """fnmatch patterns of tensor names and the dtype ("u8", "u16") of what they match."""
+
+Group = tuple[str, ...]
+"""Patterns of tensors that are lifted together."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,49 +26,89 @@ class Proposal:
     @property
     def overrides(self) -> dict[str, str]:
         """As :class:`~axsim.quantization.schemes.VisionScheme` takes them."""
-        return dict.fromkeys(self.patterns, "u16")
+        return lifted(self.patterns)
+
+
+def lifted(patterns: Iterable[str]) -> dict[str, str]:
+    """Overrides that store what ``patterns`` match in U16."""
+    return dict.fromkeys(patterns, "u16")
 
 
 def propose(
-    groups: Sequence[str],
+    losses: Mapping[Group, float],
     similarity: Callable[[Overrides], float],
     cost_ms: Callable[[Overrides], float],
     target: float,
 ) -> Proposal:
     """The cheapest lift found that reaches ``target``.
 
-    ``groups``: patterns, each lifted as a whole (for instance ``layers.3.mlp.*``).
+    ``losses``: groups that share no tensor, and the similarity that each is estimated to cost (see
+    :mod:`axsim.quantization.sensitivity`; only proportions matter).
     ``similarity(overrides)`` runs the graph so quantised; ``cost_ms(overrides)`` predicts its time.
-    Groups are ranked by what lifting each alone gains per added millisecond; the shortest prefix
-    of that ranking that reaches the target is found by bisection, and what the target can do
-    without is taken out again, the dearest first. That makes ``len(groups)`` +
-    log2(``len(groups)``) + 1 runs and one for each group of the prefix. When even all groups miss
-    the target, all of them are returned.
+
+    Groups are ranked by what they are estimated to gain per added millisecond. Runs find the
+    shortest prefix of that ranking that reaches the target: each is of the length that the
+    estimates, scaled by the runs so far, say will do. What can then be done without is taken out
+    again, the dearest first. So there are about as many runs as bisection needs, and the result is
+    one that was run. When even all groups miss the target, all of them are returned.
     """
-    base = similarity({})
-    idle = cost_ms({})
-    if base >= target or not groups:
+    base, idle = similarity({}), cost_ms({})
+    if base >= target or not losses:
         return Proposal((), base, 0.0, base >= target)
+    price = {group: max(cost_ms(lifted(group)) - idle, 1e-6) for group in losses}
+    ranking = sorted(losses, key=lambda group: -losses[group] / price[group])
 
-    def benefit(group: str) -> float:
-        gain = similarity({group: "u16"}) - base
-        return gain / max(cost_ms({group: "u16"}) - idle, 1e-6)
+    def run(groups: Iterable[Group]) -> float:
+        return similarity(lifted(_flat(groups)))
 
-    ranking = sorted(groups, key=benefit, reverse=True)
-    low, high, best = 0, len(ranking), similarity(dict.fromkeys(ranking, "u16"))
-    met = best >= target
-    while met and high - low > 1:
-        middle = (low + high) // 2
-        found = similarity(dict.fromkeys(ranking[:middle], "u16"))
-        if found >= target:
-            high, best = middle, found
-        else:
-            low = middle
-    chosen = ranking[:high]
-    for group in sorted(chosen, key=lambda g: -cost_ms({g: "u16"})) if met else ():
-        fewer = [g for g in chosen if g != group]
-        found = similarity(dict.fromkeys(fewer, "u16"))
-        if found >= target:
-            chosen, best = fewer, found
-    patterns = tuple(chosen)
-    return Proposal(patterns, best, cost_ms(dict.fromkeys(patterns, "u16")) - idle, met)
+    count, found = _prefix(
+        [losses[group] for group in ranking], base, target, lambda n: run(ranking[:n])
+    )
+    chosen, best = ranking[:count], found[count]
+    if met := best >= target:
+        rate = (best - base) / sum(losses[group] for group in chosen)
+        for group in sorted(chosen, key=lambda group: -price[group]):
+            if best - rate * losses[group] < target:
+                continue
+            fewer = [each for each in chosen if each != group]
+            reached = run(fewer)
+            if reached >= target:
+                chosen, best = fewer, reached
+    patterns = _flat(chosen)
+    return Proposal(patterns, best, cost_ms(lifted(patterns)) - idle, met)
+
+
+def _flat(groups: Iterable[Group]) -> tuple[str, ...]:
+    return tuple(pattern for group in groups for pattern in group)
+
+
+def _prefix(
+    gains: Sequence[float], base: float, target: float, run: Callable[[int], float]
+) -> tuple[int, dict[int, float]]:
+    """The least count of leading groups that reaches ``target``, or all of them, and the similarity
+    of every count that was run. ``gains`` are estimates in any unit; 0 groups give ``base``."""
+    sums = [0.0, *accumulate(gains)]
+    found = {0: base}
+    low, high = 0, len(sums)  # too few, and enough (or one more than there are)
+    halve = False
+    while (width := high - low) > 1:
+        count = (low + high) // 2 if halve else _guess(sums, found, low, high, target)
+        found[count] = run(count)
+        low, high = (low, count) if found[count] >= target else (count, high)
+        halve = high - low > width / 2  # the estimates were of no help
+    return min(high, len(gains)), found
+
+
+def _guess(
+    sums: Sequence[float], found: Mapping[int, float], low: int, high: int, target: float
+) -> int:
+    """The least count between ``low`` and ``high`` that should do, going by the runs so far."""
+    if high in found:
+        rate = (found[high] - found[low]) / max(sums[high] - sums[low], 1e-30)
+    elif low:
+        rate = (found[low] - found[0]) / max(sums[low], 1e-30)
+    else:  # as if all groups together gave a similarity of 1
+        rate = (1 - found[0]) / max(sums[-1], 1e-30)
+    between = range(low + 1, high)
+    enough = (n for n in between if found[low] + rate * (sums[n] - sums[low]) >= target)
+    return next(enough, between[-1])

@@ -11,8 +11,8 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
-from math import inf
-from typing import Any, Literal
+from math import inf, log10, sqrt
+from typing import Any, Literal, NamedTuple
 
 import numpy as np
 
@@ -20,6 +20,8 @@ import axsim.graph.ops  # noqa: F401  (fills OPERATORS)
 from axsim.graph.array import Array
 from axsim.graph.executor import Arithmetic, Weights
 from axsim.graph.ir import Graph, Node
+from axsim.graph.kernels.blas import one_blas_thread
+from axsim.graph.kernels.parallel import parallel
 from axsim.graph.operator import OPERATORS
 
 Mode = Literal["EndToEnd", "PerLayer"]
@@ -39,28 +41,41 @@ class Precision:
     max_error: float
 
 
-def cosine(reference: Array, found: Array) -> float:
-    """Cosine similarity of two tensors of one size; 1 when both are all zero."""
-    a, b = _flat(reference), _flat(found)
-    norms = float(np.sqrt(_dot(a, a)) * np.sqrt(_dot(b, b)))
-    if not norms:
-        return 1.0 if not a.any() and not b.any() else 0.0
-    return _dot(a, b) / norms
+class Errors(NamedTuple):
+    """How far a tensor is from its float32 reference."""
 
-
-def sqnr_db(reference: Array, found: Array) -> float:
-    """Signal to quantisation noise ratio, 10 log10(sum reference^2 / sum error^2), in dB."""
-    a, b = _flat(reference), _flat(found)
-    signal, noise = _dot(a, a), _dot(a - b, a - b)
-    if not noise:
-        return inf
-    return float(10 * np.log10(signal / noise)) if signal else -inf
-
-
-def max_error(reference: Array, found: Array) -> float:
+    cosine: float
+    """Cosine similarity; 1 when both are all zero, 0 when one is."""
+    sqnr_db: float
+    """Signal to quantisation noise ratio, 10 log10(sum reference^2 / sum error^2)."""
+    max_error: float
     """Largest absolute difference."""
+
+
+def errors(reference: Array, found: Array) -> Errors:
+    """All errors of ``found`` at once; both of one size, sums in float64."""
     a, b = _flat(reference), _flat(found)
-    return float(np.abs(a - b).max()) if a.size else 0.0
+    sums = np.zeros((-(-a.size // _BLOCK), 5))
+
+    def task(index: int) -> None:
+        part = slice(index * _BLOCK, (index + 1) * _BLOCK)
+        x, y = a[part].astype(np.float64), b[part].astype(np.float64)
+        products = x @ x, y @ y, x @ y
+        x -= y
+        sums[index] = *products, x @ x, np.abs(x).max()
+
+    with one_blas_thread():
+        parallel(len(sums), task)
+    signal, energy, product, noise = sums[:, :4].sum(axis=0).tolist()
+    norms = sqrt(signal) * sqrt(energy)
+    same = 1.0 if signal == energy else 0.0
+    ratio = inf if not noise else 10 * log10(signal / noise) if signal else -inf
+    return Errors(product / norms if norms else same, ratio, float(sums[:, 4].max(initial=0)))
+
+
+def cosine(reference: Array, found: Array) -> float:
+    """See :class:`Errors`."""
+    return errors(reference, found).cosine
 
 
 def compare(
@@ -73,15 +88,16 @@ def compare(
     found: Mapping[str, Array] | None = None,
     outputs: dict[str, tuple[Array, Array]] | None = None,
     mode: Mode = "EndToEnd",
-    progress: Callable[[str], None] | None = None,
+    watch: Callable[[str, Array], None] | None = None,
 ) -> list[Precision]:
     """Every operator's floating output under ``arithmetic`` beside float32, in graph order.
 
     ``weights`` gives float32 weights, ``stored`` those for ``arithmetic`` (default: the same).
     ``found`` gives the inputs of the run under ``arithmetic`` where they are others than those of
     float32; ``outputs`` is filled with the graph's outputs, (float32, found), by name.
-    Attention is not merged, so scores and probabilities are compared too. ``progress`` is called
-    with each node's name. Layout operators are left out: they have no error of their own.
+    Attention is not merged, so scores and probabilities are compared too. ``watch`` is told each
+    tensor of the float32 run, inputs and constants included. Layout operators are left out: they
+    have no error of their own.
     """
     floating = {n for n, t in graph.tensors.items() if t.kind in ("activation", "output")}
     steps = arithmetic.steps(graph, floating)
@@ -90,6 +106,9 @@ def compare(
         values[name] = arithmetic.feed(graph.tensors[name], (found or inputs)[name])
     rows = []
     for node, operands, results, dead in _reference(graph, weights, inputs):
+        if watch is not None:
+            for name, value in {**operands, **results}.items():
+                watch(name, value)
         step = steps[node.name]
         assert step is not None, f"{node.name} is merged although its output is kept"
         taken = []
@@ -111,12 +130,12 @@ def compare(
             if node.op in _LAYOUT or expected.dtype.kind != "f":
                 continue
             real = arithmetic.fetch(tensor, value)
-            metrics = (f(expected, real) for f in (cosine, sqnr_db, max_error))
-            rows.append(Precision(node.name, node.op, name, tensor.shape, tensor.dtype, *metrics))
+            found_errors = errors(expected, real)
+            rows.append(
+                Precision(node.name, node.op, name, tensor.shape, tensor.dtype, *found_errors)
+            )
         for name in dead:
             values.pop(name, None)
-        if progress is not None:
-            progress(node.name)
     return rows
 
 
@@ -154,14 +173,5 @@ def _flat(x: Array) -> Array:
     return np.asarray(x, np.float32).reshape(-1)
 
 
-def _dot(a: Array, b: Array) -> float:
-    """Sum of products, each block of float32 products added in float64."""
-    total = 0.0
-    for start in range(0, a.size, _BLOCK):
-        part = slice(start, start + _BLOCK)
-        total += float(a[part].astype(np.float64) @ b[part].astype(np.float64))
-    return total
-
-
-_BLOCK = 1 << 20
+_BLOCK = 1 << 15  # elements: 256 KB of float64, and as much again, within a core's cache
 _LAYOUT = frozenset({"Reshape", "Transpose", "Slice", "Split"})

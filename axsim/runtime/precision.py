@@ -1,4 +1,4 @@
-"""Precision of a deployment: every operator and the ends beside float32, and what lifting costs.
+"""Precision of a deployment: every operator and the ends beside float32.
 
 The vision part is calibrated on some pictures and compared on another one. The decoder is compared
 on the prompt of the request, whose image rows come from the deployed vision part; so errors build
@@ -35,11 +35,12 @@ from axsim.quantization import precision
 from axsim.quantization.calibration import Calibration
 from axsim.quantization.integer_graph import Integer, IntegerWeights
 from axsim.quantization.matrix import StoredWeights
-from axsim.quantization.mixed import Overrides, Proposal, propose
+from axsim.quantization.mixed import Overrides
 from axsim.quantization.observers import OBSERVERS
 from axsim.quantization.precision import Precision
 from axsim.quantization.qparams import QParams
 from axsim.quantization.schemes import DecoderScheme, VisionDtype, VisionScheme, assign
+from axsim.quantization.sensitivity import Sensitivity
 from axsim.quantization.smooth import ChannelMaxima, SmoothedWeights
 from axsim.quantization.weight_only import WeightOnly
 from axsim.runtime.host import prefill_mask
@@ -80,18 +81,18 @@ class Pixels:
 
 
 @dataclass(frozen=True)
-class Lift:
-    """A proposal with the vision encode time in ms without it, with it, and all in U16."""
+class _Seen:
+    """The vision part on one picture: rows, its output's, the float32 output, and the losses."""
 
-    proposal: Proposal
-    target: float
-    before_ms: float
-    after_ms: float
-    u16_ms: float
+    rows: list[Precision]
+    end: Precision
+    expected: Array
+    losses: Mapping[str, float]
 
 
 class Analysis:
-    """Compares one deployment with float32. ``observer`` is a name of OBSERVERS."""
+    """Compares one deployment with float32. ``observer`` is a name of OBSERVERS. ``per_layer``
+    gives every operator float32 inputs, so that its row shows its own error alone."""
 
     def __init__(
         self,
@@ -100,6 +101,7 @@ class Analysis:
         pixels: Pixels | None = None,
         observer: str = "MinMax",
         smooth_quant: bool = False,
+        per_layer: bool = False,
         on_step: OnStep = lambda step: None,
     ) -> None:
         self._deployment = deployment
@@ -107,6 +109,7 @@ class Analysis:
         self._pixels = pixels
         self._observer = OBSERVERS[observer]
         self._smooth = smooth_quant
+        self._mode: precision.Mode = "PerLayer" if per_layer else "EndToEnd"
         self._on_step = on_step
         self._packed = IntegerWeights()
         self._rows_in: dict[bool, Array] = {}
@@ -115,52 +118,51 @@ class Analysis:
         """Every operator of vision part, decoder layers and head, in order of execution."""
         rows = []
         if self._seen is not None:
-            rows += self._seen[0]
+            rows += self._seen.rows
         if self._read is not None:
             rows += self._read[0]
         return rows
 
     def ends(self) -> list[Precision]:
-        """End to end: the vision part's output, and the logits after the prompt."""
-        return [found[1] for found in (self._seen, self._read) if found is not None]
-
-    def lift(self, target: float) -> Lift:
-        """Which activations of a U8 vision part to lift to U16 for a cosine of ``target``."""
-        graph = self._graph({})
-        similarity = _once(self._similarity)
-        cost = _once(self._encode_ms)
-        found = propose(lift_groups(graph), similarity, cost, target)
-        before, whole = cost({}), cost({"*": "u16"})
-        if found.patterns and found.cost_ms >= whole - before:
-            reached = similarity({"*": "u16"})
-            found = Proposal(("*",), reached, whole - before, reached >= target)
-        return Lift(found, target, before, before + found.cost_ms, whole)
+        """End to end: the vision part's output, and the logits after the prompt; none per layer."""
+        if self._mode == "PerLayer":
+            return []
+        found = [self._seen.end] if self._seen is not None else []
+        return found + ([self._read[1]] if self._read is not None else [])
 
     def vision_build(
         self, quantised: bool
     ) -> tuple[Graph, Callable[[str], Array], dict[str, QParams] | None]:
         """The vision part to export: its graph, its weights (smoothed if asked for), and, for an
         integer build, the parameters of its activations."""
-        graph = self._graph(PLAIN)
+        graph = self.graph()
         integers = quantised and self._deployment.workload.build.vision_dtype != "bf16"
         qparams = self._calibration.qparams(graph) if integers else None
         return graph, self._vision_weights, qparams
 
     @cached_property
-    def _seen(self) -> tuple[list[Precision], Precision] | None:
-        """Rows of the vision part on the first picture, and its output's."""
+    def _seen(self) -> _Seen | None:
+        """The vision part on the first picture."""
         if self._deployment.model.vision is None:
             return None
         self._on_step("vision: comparing with float32")
+        graph = self.graph()
+        sensitivity = None
+        if self._deployment.workload.build.vision_dtype == "u8":
+            sensitivity = Sensitivity(graph, self._calibration.qparams(graph))
         outputs: dict[str, tuple[Array, Array]] = {}
         rows = precision.compare(
-            self._graph({}),
+            graph,
             self._vision_weights,
-            self._arithmetic({}),
+            self._arithmetic(PLAIN),
             {"input": self._all_pixels.request[0]},
             outputs=outputs,
+            mode=self._mode,
+            watch=None if sensitivity is None else sensitivity.watch,
         )
-        return rows, _end("vision output", "vision", *outputs["output"])
+        expected, found = outputs["output"]
+        lost = sensitivity.losses() if sensitivity else {}
+        return _Seen(rows, _end("vision output", "vision", expected, found), expected, lost)
 
     @cached_property
     def _read(self) -> tuple[list[Precision], Precision] | None:
@@ -192,6 +194,7 @@ class Analysis:
                 stored=self._stored(layer_tensor(layer, ""), build.weight_dtype),
                 found={**fixed, "input": found},
                 outputs=outputs,
+                mode=self._mode,
             )
             rows += [_within(f"decoder.{layer}.", row) for row in compared]
             reference, found = outputs["output"]
@@ -204,6 +207,7 @@ class Analysis:
             {"input": reference[:, -1:]},
             found={"input": found[:, -1:]},
             outputs=outputs,
+            mode=self._mode,
         )
         rows += [_within("post.", row) for row in compared]
         return rows, _end("first logits", "decoder", *outputs["output"])
@@ -220,7 +224,7 @@ class Analysis:
         tokens = seeded_tokens(workload.prompt_tokens, cfg.vocab_size, workload.request.seed, avoid)
         rows = self._weights.rows(EMBED_TOKENS, tokens)
         if self._deployment.model.vision is not None and workload.images:
-            arithmetic = self._arithmetic({}) if deployed else None
+            arithmetic = self._arithmetic(PLAIN) if deployed else None
             seen = [self._run(arithmetic, image) for image in self._all_pixels.request]
             rows[image_span(workload)] = np.concatenate(seen).reshape(-1, rows.shape[1])
         return rows[None]
@@ -228,15 +232,22 @@ class Analysis:
     def _run(
         self, arithmetic: Arithmetic | None, image: Array, overrides: Overrides = PLAIN
     ) -> Array:
-        executor = Executor(self._graph(overrides), self._vision_weights, arithmetic)
+        executor = Executor(self.graph(overrides), self._vision_weights, arithmetic)
         return executor.run_all({"input": image})["output"]
 
-    def _similarity(self, overrides: Overrides) -> float:
-        self._on_step("trying U16 for " + (", ".join(overrides) or "nothing"))
-        found = self._run(self._arithmetic(overrides), self._all_pixels.request[0], overrides)
-        return precision.cosine(self._expected, found)
+    def losses(self) -> Mapping[str, float]:
+        """The cosine of the vision output that rounding each activation to U8 is estimated to cost
+        (see :mod:`axsim.quantization.sensitivity`)."""
+        return self._vision.losses
 
-    def _encode_ms(self, overrides: Overrides) -> float:
+    def similarity(self, overrides: Overrides) -> float:
+        """Cosine of the vision output of a mixed build on the first picture."""
+        if not overrides and self._mode == "EndToEnd":
+            return self._vision.end.cosine
+        found = self._run(self._arithmetic(overrides), self._all_pixels.request[0], overrides)
+        return precision.cosine(self._vision.expected, found)
+
+    def encode_ms(self, overrides: Overrides) -> float:
         """Predicted vision encode time of a mixed build."""
         own = self._deployment.workload.build.precision_overrides
         keys = {"build.precision_overrides": {**own, **overrides}}
@@ -244,15 +255,17 @@ class Analysis:
         assert mixed.vision is not None
         return Npu().run(mixed.vision.program).duration_ms
 
-    @cached_property
-    def _expected(self) -> Array:
-        return self._run(None, self._all_pixels.request[0])
+    @property
+    def _vision(self) -> _Seen:
+        assert self._seen is not None
+        return self._seen
 
     @cached_property
     def _all_pixels(self) -> Pixels:
         return self._pixels or Pixels.seeded(self._deployment)
 
-    def _graph(self, overrides: Overrides) -> Graph:
+    def graph(self, overrides: Overrides = PLAIN) -> Graph:
+        """The vision part of a mixed build."""
         build, part = self._deployment.workload.build, self._deployment.vision
         assert part is not None
         if not overrides:
@@ -277,10 +290,10 @@ class Analysis:
             return get
         self._on_step("SmoothQuant: channels of the norms' outputs")
         maxima = ChannelMaxima()
-        executor = Executor(self._graph({}), get, maxima)
+        executor = Executor(self.graph(), get, maxima)
         for image in self._all_pixels.calibration:
             executor.run_all({"input": image})
-        return _Kept(SmoothedWeights(self._graph({}), get, maxima.maxima))
+        return _Kept(SmoothedWeights(self.graph(), get, maxima.maxima))
 
     def _plain(self, vision: VisionConfig) -> Callable[[str], Array]:
         return vision_weights(self._weights, vision, self._deployment.workload.image_size)
@@ -288,7 +301,7 @@ class Analysis:
     @cached_property
     def _calibration(self) -> Calibration:
         calibration = Calibration(self._observer)
-        executor = Executor(self._graph({}), self._vision_weights, calibration)
+        executor = Executor(self.graph(), self._vision_weights, calibration)
         for index, image in enumerate(self._all_pixels.calibration):
             self._on_step(f"calibration: picture {index + 1}")
             executor.run_all({"input": image})
@@ -297,34 +310,7 @@ class Analysis:
     def _arithmetic(self, overrides: Overrides) -> Arithmetic:
         if self._deployment.workload.build.vision_dtype == "bf16":
             return WeightOnly()
-        return Integer(self._calibration.qparams(self._graph(overrides)), self._packed)
-
-
-def lift_groups(graph: Graph) -> list[str]:
-    """Patterns to try: each kind of operator in all layers, each layer, and what is around them.
-
-    Layout operators hand codes on, so that a group holds them together with what made the codes.
-    """
-    layers = {n.name.split(".")[1] for n in graph.nodes if n.name.startswith("layers.")}
-    kinds = [
-        "layers.*.residual",
-        "layers.*.ls?",
-        "layers.*.norm?",
-        "layers.*.attn.[!r]*",
-        "layers.*.mlp.[!r]*",
-    ]
-    around = ["normalize.*", "*_embedding.*", "*_embedding", "pixel_shuffle*", "mlp1.*"]
-    patterns = [*kinds, *(f"layers.{i}.*" for i in sorted(layers, key=int)), *around]
-    return [p for p in patterns if _matches(graph, p)]
-
-
-def _matches(graph: Graph, pattern: str) -> bool:
-    from fnmatch import fnmatchcase
-
-    return any(
-        tensor.dtype == "u8" and tensor.kind == "activation" and fnmatchcase(name, pattern)
-        for name, tensor in graph.tensors.items()
-    )
+        return Integer(self._calibration.qparams(self.graph(overrides)), self._packed)
 
 
 class _Kept:
@@ -343,23 +329,10 @@ class _Kept:
         return value
 
 
-def _once(function: Callable[[Overrides], float]) -> Callable[[Overrides], float]:
-    known: dict[tuple[tuple[str, str], ...], float] = {}
-
-    def call(overrides: Mapping[str, str]) -> float:
-        key = tuple(overrides.items())
-        if key not in known:
-            known[key] = function(overrides)
-        return known[key]
-
-    return call
-
-
 def _within(part: str, row: Precision) -> Precision:
     return replace(row, node=part + row.node, tensor=part + row.tensor)
 
 
 def _end(name: str, part: str, reference: Array, found: Array) -> Precision:
-    functions = precision.cosine, precision.sqnr_db, precision.max_error
-    metrics = (function(reference, found) for function in functions)
-    return Precision(name, part, "output", reference.shape, "f32", *metrics)
+    errors = precision.errors(reference, found)
+    return Precision(name, part, "output", reference.shape, "f32", *errors)

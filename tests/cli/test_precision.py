@@ -55,6 +55,24 @@ def test_a_proposal_can_be_pasted(tiny, tmp_path):
     assert "nothing to lift" in axsim("precision", tiny, "--target", "0.5").stdout
 
 
+def test_operators_alone(tiny, tmp_path):
+    found = {}
+    for options in ([], ["--per-layer"]):
+        axsim("precision", tiny, *options, "-o", tmp_path / "rows.csv")
+        with (tmp_path / "rows.csv").open() as file:
+            found[len(options)] = {row["operator"]: row for row in csv.DictReader(file)}
+    assert found[0].keys() - found[1].keys() == {"vision output", "first logits"}
+    own, built_up = (float(found[n]["mlp1.3"]["sqnr_db"]) for n in (1, 0))
+    assert own > built_up
+    report = tmp_path / "p.json"
+    target = ["--target", "0.99609", "--chip", "ax630c", "-o", report]
+    proposals = []
+    for options in ([], ["--per-layer"]):
+        axsim("precision", tiny, "--variant", "u8", *target, *options)
+        proposals.append(json.loads(report.read_text())["proposal"])
+    assert proposals[0] == proposals[1]
+
+
 def test_pictures_of_a_folder(tiny, tmp_path):
     image = pytest.importorskip("PIL.Image")
     for name in ("a.png", "b.jpg"):

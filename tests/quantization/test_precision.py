@@ -1,5 +1,7 @@
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from axsim.graph.executor import Executor
 from axsim.graph.float32 import Float32
@@ -17,9 +19,10 @@ def test_metrics_of_known_errors():
     x = np.array([3, 4, 0], np.float32)
     y = np.array([3, 4, 0.5], np.float32)
     assert precision.cosine(x, y) == pytest.approx(5 / np.sqrt(25.25))
-    assert precision.sqnr_db(x, y) == pytest.approx(20)
-    assert precision.max_error(x, y) == 0.5
-    assert precision.sqnr_db(x, x) == np.inf
+    assert precision.errors(x, y) == pytest.approx((5 / np.sqrt(25.25), 20, 0.5))
+    assert precision.errors(x, x) == (1, np.inf, 0)
+    assert precision.errors(np.zeros(3), x) == (0, -np.inf, 4)
+    assert precision.errors(np.zeros(0), np.zeros(0)) == (1, np.inf, 0)
     assert precision.cosine(np.zeros(3), np.zeros(3)) == 1
     assert precision.cosine(x, np.zeros(3)) == 0
 
@@ -31,6 +34,17 @@ def calibrated(dtype, overrides=None, weights=None):
     Executor(graph, weights, calibration).run_all({"input": image})
     graph = assign_vision(graph, dtype, overrides)
     return graph, weights, Integer(calibration.qparams(graph)), {"input": image}
+
+
+def test_errors_of_many_blocks_are_those_of_the_whole():
+    rng = np.random.default_rng(0)
+    x = rng.standard_normal((7, 30_001)).astype(np.float32)
+    y = x + rng.standard_normal(x.shape).astype(np.float32) / 100
+    found, wide = precision.errors(x, y), (x.astype(np.float64), y.astype(np.float64))
+    noise = ((wide[0] - wide[1]) ** 2).sum()
+    cosine = (wide[0] * wide[1]).sum() / np.sqrt((wide[0] ** 2).sum() * (wide[1] ** 2).sum())
+    ratio = 10 * np.log10((wide[0] ** 2).sum() / noise)
+    assert found == pytest.approx((cosine, ratio, np.abs(wide[0] - wide[1]).max()), rel=1e-12)
 
 
 def test_float32_has_no_error_against_itself():
@@ -79,13 +93,47 @@ def test_proposal_takes_the_best_groups_per_millisecond_until_the_target_is_met(
     def cost(overrides):
         return 10 + sum(price[k] for k in overrides)
 
-    found = propose(list(noise), similarity, cost, 0.998)
+    losses = {(name,): value / 2 for name, value in noise.items()}  # only proportions matter
+    found = propose(losses, similarity, cost, 0.998)
     assert found.met
     assert found.patterns == ("b", "a", "c")  # 0.04, 0.01 and 0.005 per millisecond
     assert found.cost_ms == pytest.approx(6.5)
     assert found.overrides == {"a": "u16", "b": "u16", "c": "u16"}
-    assert propose(list(noise), similarity, cost, 0.5).patterns == ()
-    assert not propose(["d"], similarity, cost, 0.999).met
+    assert propose(losses, similarity, cost, 0.5).patterns == ()
+    missed = propose({("d",): 1.0}, similarity, cost, 0.999)
+    assert not missed.met
+    assert missed.patterns == ("d",)
+
+
+@given(
+    st.lists(st.tuples(st.floats(1e-6, 1), st.floats(0.01, 5)), min_size=1, max_size=90),
+    st.floats(0.05, 1.0),
+    st.randoms(use_true_random=False),
+    st.booleans(),
+)
+def test_a_proposal_was_run_and_nothing_in_it_can_be_spared(groups, share, random, exact):
+    """Noises that add up, whether or not the estimates of them are right."""
+    noise = {f"g{i}": value for i, (value, _) in enumerate(groups)}
+    price = {f"g{i}": value for i, (_, value) in enumerate(groups)}
+    scale = 0.5 / sum(noise.values())
+    runs = {}
+
+    def similarity(overrides):
+        runs[frozenset(overrides)] = found = 1 - scale * sum(
+            value for name, value in noise.items() if name not in overrides
+        )
+        return found
+
+    losses = {(n,): v * (1 if exact else random.uniform(0.3, 3)) for n, v in noise.items()}
+    target = 0.5 + 0.49 * share
+    found = propose(losses, similarity, lambda o: 1 + sum(price[n] for n in o), target)
+    assert found.met
+    assert found.similarity == runs[frozenset(found.patterns)] >= target
+    assert found.cost_ms == pytest.approx(sum(price[n] for n in found.patterns))
+    if exact:
+        assert len(runs) <= 10
+        rest = [similarity(set(found.patterns) - {name}) for name in found.patterns]
+        assert all(each < target for each in rest)
 
 
 def test_smoothing_leaves_the_function_and_helps_outliers():

@@ -13,7 +13,7 @@ from axsim.errors import InputError
 from axsim.models.config import ModelConfig
 from axsim.models.synthetic import SyntheticWeights
 from axsim.quantization.observers import OBSERVERS
-from axsim.runtime.precision import Analysis, Pixels, lift_groups
+from axsim.runtime.precision import Analysis, Pixels
 from tests.runtime.tiny import DECODER, workload
 
 CHIP = load_chip("ax630c")
@@ -67,31 +67,14 @@ def test_given_pictures_are_compared_and_calibrate():
     assert found != analysis(workload()).ends()[0].cosine
 
 
-def test_the_cheapest_lift_is_a_build_that_gives_what_it_promises():
-    source = workload()
-    lift = analysis(source).lift(0.99609)
-    assert lift.proposal.met
-    assert lift.proposal.patterns
-    assert lift.before_ms <= lift.after_ms <= lift.u16_ms
-    lifted = override(source, {"build.precision_overrides": lift.proposal.overrides})
-    result = axsim.run(lifted, CHIP)[0]
-    assert result.numerics.vision_cosine == pytest.approx(lift.proposal.similarity, abs=1e-7)
-    assert result.vision_encode_ms.value == pytest.approx(lift.after_ms)
-    assert analysis(source).lift(0.5).proposal.patterns == ()
-    assert not analysis(source).lift(1.0).proposal.met
-
-
-def test_every_group_can_be_lifted_alone():
-    source = workload()
-    graph = Deployment(source, CHIP).vision.graph
-    base = axsim.run(source, CHIP, timing_only=True)[0].vision_encode_ms.value
-    for group in lift_groups(graph):
-        lifted = override(source, {"build.precision_overrides": {group: "u16"}})
-        dtypes = {t.dtype for t in Deployment(lifted, CHIP).vision.graph.tensors.values()}
-        assert "u16" in dtypes, group
-        result = axsim.run(lifted, CHIP)[0]
-        assert result.numerics.vision_cosine > 0.9, group
-        assert result.vision_encode_ms.value >= base * 0.999, group
+def test_operators_alone():
+    end, own = (analysis(workload(), per_layer=each) for each in (False, True))
+    last = {row.node: row for row in end.operators()}
+    alone = {row.node: row for row in own.operators()}
+    assert alone.keys() == last.keys()
+    for node in ("mlp1.3", "decoder.1.mlp.down_proj", "post.lm_head"):
+        assert alone[node].sqnr_db > last[node].sqnr_db + 3
+    assert own.ends() == []
 
 
 def test_overrides_are_checked():
