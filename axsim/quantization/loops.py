@@ -1,6 +1,6 @@
-"""Which passes over codes to use: compiled ones where numba is installed, else numpy's.
+"""Loops that numba compiles, where it is installed; without it numpy does the work.
 
-Both are exact, hence bit-identical: see :mod:`axsim.quantization.arithmetic`.
+numba is an extra, and refuses a numpy that it doesn't know yet.
 """
 
 from __future__ import annotations
@@ -13,9 +13,22 @@ from axsim.quantization import loops_numpy
 
 @lru_cache(maxsize=1)
 def loops() -> ModuleType:
-    """A module with the functions of :mod:`axsim.quantization.loops_numpy`."""
+    """Passes over codes: :mod:`axsim.quantization.loops_numpy`, or compiled ones.
+
+    Both are exact, hence bit-identical: see :mod:`axsim.quantization.arithmetic`.
+    """
     try:
         from axsim.quantization import loops_numba
-    except ImportError:  # numba is an extra, and refuses a numpy that it doesn't know yet
+    except ImportError:
         return loops_numpy
     return loops_numba
+
+
+@lru_cache(maxsize=1)
+def weight_loops() -> ModuleType | None:
+    """:mod:`axsim.quantization.weight_loops_numba`, or None without numba."""
+    try:
+        from axsim.quantization import weight_loops_numba
+    except ImportError:
+        return None
+    return weight_loops_numba

@@ -6,7 +6,6 @@ rounded where is defined in :mod:`axsim.quantization.arithmetic`.
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import Any
 
@@ -18,31 +17,19 @@ from axsim.graph.executor import Step, Weights
 from axsim.graph.ir import Graph, Node, Tensor
 from axsim.graph.kernels.blas import one_blas_thread
 from axsim.graph.kernels.parallel import parallel, threads
+from axsim.graph.kernels.scratch import Scratch
 from axsim.graph.kernels.softmax import exponentials
 from axsim.graph.operator import OPERATORS
 from axsim.quantization.arithmetic import round_bf16
 from axsim.quantization.chains import AttentionChain, attention_chains
 from axsim.quantization.integer_kernels import for_rows
+from axsim.quantization.loops import weight_loops
 from axsim.quantization.matrix import Matrix, quantise_matrix
 
 Round = Callable[[Array], Array]
 
 STORED = frozenset({"s8", "s4", "bf16"})
 """Storage dtypes of weight matrices."""
-
-
-class Scratch(threading.local):
-    """Memory that each thread keeps between products: fresh pages cost as much as a conversion."""
-
-    def __init__(self) -> None:
-        self._arrays: dict[str, Array] = {}
-
-    def array(self, use: str, rows: int, columns: int) -> Array:
-        """An uninitialised float32 array [rows, columns]; the same memory for the same ``use``."""
-        size = rows * columns
-        if use not in self._arrays or self._arrays[use].size < size:
-            self._arrays[use] = np.empty(size, np.float32)
-        return self._arrays[use][:size].reshape(rows, columns)
 
 
 class WeightOnly:
@@ -136,24 +123,30 @@ class WeightOnly:
 def project(x: Array, w: Matrix, bias: Array | None, rounding: Round, scratch: Scratch) -> Array:
     """``x @ w.T + bias`` [T, out] for ``x`` [T, in]; ``rounding`` rounds blocks in place.
 
-    Slices of the matrix become float32 within a core's cache, so that only the stored codes are
-    read from memory; every thread takes slices of its own, with BLAS on that thread alone.
+    Only the stored codes are read from memory: slices of the matrix become float32 within a core's
+    cache, or a compiled loop converts them as it goes where ``x`` has few rows. Every thread takes
+    slices of its own, with BLAS on that thread alone.
     """
     rows, inner = w.shape
     scale = w.row_scale
     y = np.empty((x.shape[0], rows), np.float32)
     x = np.ascontiguousarray(x)
     workers = threads()
-    step = max(16, _FEW_ROWS_SLICE // inner) if x.shape[0] < _FEW_ROWS else _WIDE_SLICE // inner
+    few, compiled = x.shape[0] < _FEW_ROWS, weight_loops()
+    step = max(16, (_FEW_ROWS_SLICE if few else _WIDE_SLICE) // inner)
     step = -(-rows // (max(1, round(rows / (step * workers))) * workers))
     lines = max(1, _SLICE // (2 * step))
 
     def task(i: int) -> None:
         part = slice(i * step, min((i + 1) * step, rows))
-        factors = scratch.array("factors", part.stop - part.start, inner)
-        w.rows(part.start, part.stop, out=factors)
-        block = scratch.array("block", x.shape[0], part.stop - part.start)
-        np.matmul(x, factors.T, out=block)
+        width = part.stop - part.start
+        block = scratch.array("block", (x.shape[0], width), np.float32)
+        if few and compiled is not None:
+            compiled.dots(x, w, part, block)
+        else:
+            factors = scratch.array("factors", (width, inner), np.float32)
+            w.rows(part.start, part.stop, out=factors)
+            np.matmul(x, factors.T, out=block)
         for start in range(0, len(block), lines):
             warm = block[start : start + lines]
             if scale is not None:
@@ -251,7 +244,8 @@ def _by_row(
 def _rounding(dtype: str) -> Round:
     """Rounds a contiguous float32 array in place to the numbers of ``dtype``."""
     if dtype == "bf16":
-        return lambda x: round_bf16(x, inplace=True)
+        compiled = weight_loops()
+        return (lambda x: round_bf16(x, inplace=True)) if compiled is None else compiled.round_bf16
     if dtype == "f16":
 
         def half(x: Array) -> Array:

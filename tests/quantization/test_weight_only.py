@@ -2,14 +2,16 @@ import numpy as np
 import pytest
 
 from axsim.graph.executor import Executor
+from axsim.graph.kernels.scratch import Scratch
 from axsim.models.config import ModelConfig
 from axsim.models.decoder import post_graph
 from axsim.models.synthetic import SyntheticWeights
 from axsim.models.weights import post_weights
+from axsim.quantization import weight_only
 from axsim.quantization.arithmetic import round_bf16
 from axsim.quantization.matrix import Matrix, StoredWeights, quantise_matrix
 from axsim.quantization.schemes import assign_decoder
-from axsim.quantization.weight_only import Scratch, WeightOnly, project
+from axsim.quantization.weight_only import WeightOnly, project
 from tests.quantization.models import DECODER, cosine, decoder
 
 MODEL = ModelConfig(vision=None, projector=None, decoder=DECODER)
@@ -57,8 +59,13 @@ def test_rounding_happens_at_every_stored_tensor():
 
 
 @pytest.mark.parametrize("tokens", [1, 8, 9, 200])
-@pytest.mark.parametrize("dtype", ["s8", "s4", "bf16"])
-def test_projection_is_the_float64_product_rounded(tokens, dtype):
+@pytest.mark.parametrize("dtype", ["s8", "s4", "bf16", "f32"])
+@pytest.mark.parametrize("compiled", [True, False])
+def test_projection_is_the_float64_product_rounded(monkeypatch, tokens, dtype, compiled):
+    if compiled:
+        pytest.importorskip("numba")
+    else:
+        monkeypatch.setattr(weight_only, "weight_loops", lambda: None)
     rng = np.random.default_rng(tokens)
     w = quantise_matrix(rng.standard_normal((700, 384)).astype(np.float32), dtype)
     x = round_bf16(rng.standard_normal((tokens, 384)).astype(np.float32))
@@ -72,8 +79,6 @@ def test_projection_is_the_float64_product_rounded(tokens, dtype):
 
 @pytest.mark.parametrize("mask", ["causal", "one query sees nothing"])
 def test_attention_in_blocks_is_attention_at_once(monkeypatch, mask):
-    from axsim.quantization import weight_only
-
     graph, weights, inputs = decoder(40, 24)
     if mask != "causal":
         inputs["mask"][0, 30] = -65536
@@ -102,3 +107,12 @@ def test_matrices_stay_quantised_in_memory():
     matrix = weights("language_model.model.layers.0.mlp.up_proj.weight")
     assert isinstance(matrix, Matrix)
     assert matrix.nbytes == 384 * 128 + 384 * 4
+
+
+def test_compiled_rounding_to_bf16_gives_the_same_bits():
+    loops = pytest.importorskip("axsim.quantization.weight_loops_numba", exc_type=ImportError)
+    bits = np.random.default_rng(2).integers(0, 2**32, 100_000, dtype=np.uint32)
+    bits[:4] = 0x3F808000, 0x3F818000, 0x7F7FFFFF, 0x80000001  # ties, overflow, a denormal
+    x = bits.view(np.float32)
+    x = x[~np.isnan(x)]
+    assert np.array_equal(loops.round_bf16(x.copy()), round_bf16(x))
