@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from axsim.analysis.stages import stage, stage_timelines
-from axsim.compiler.program import EngineKind, Segment, Step
+from axsim.compiler.program import EngineKind, Segment
 from axsim.machine.timeline import Timeline, Timing
 from axsim.runtime.results import VariantResult
 
@@ -22,19 +22,25 @@ ENGINES: tuple[EngineKind, ...] = ("conv", "teng", "sdma")
 class Point:
     """One fused operator of a stage, all its repetitions alike.
 
-    ``engine`` does its work. ``operations`` are two for each multiply-accumulate, or its vector
-    operations when it has no product; ``dram_bytes`` cross the DRAM interface. ``active_us`` is the
-    time in which any of its tasks runs: other operators may run in it too, so the times of a stage
-    sum to more than it takes. ``repeats``: in the whole stage.
+    ``engine`` does its work: ``macs`` multiply-accumulates and ``vector_ops`` vector operations.
+    ``dram_bytes`` cross the DRAM interface. ``active_us`` is the time in which any of its tasks
+    runs: other operators may run in it too, so the times of a stage sum to more than it takes.
+    ``repeats``: in the whole stage.
     """
 
     stage: str
     label: str
     engine: EngineKind
-    operations: int
+    macs: int
+    vector_ops: int
     dram_bytes: float
     active_us: float
     repeats: int
+
+    @property
+    def operations(self) -> int:
+        """Two for each multiply-accumulate, or the vector operations when there is no product."""
+        return 2 * self.macs or self.vector_ops
 
     @property
     def gops(self) -> float:
@@ -126,18 +132,11 @@ def _points(stage: str, timeline: Timeline, layers: int) -> Iterator[Point]:
             moved[task.step] += task.dram_bytes
             kinds[task.step].add(program.engines[task.engine].kind)
         for number, step in enumerate(segment.steps):
-            operations, active = _operations(step), _union(spans[number])
-            if operations and active:
-                engine: EngineKind = next(
-                    (each for each in ENGINES if each in kinds[number]), "sdma"
-                )
-                yield Point(
-                    stage, step.label, engine, operations, moved[number], active, count * layers
-                )
-
-
-def _operations(step: Step) -> int:
-    return 2 * step.macs or step.vector_ops
+            engine: EngineKind = next((each for each in ENGINES if each in kinds[number]), "sdma")
+            work = step.macs, step.vector_ops
+            active = _union(spans[number])
+            if any(work) and active:
+                yield Point(stage, step.label, engine, *work, moved[number], active, count * layers)
 
 
 def _union(spans: list[tuple[float, float]]) -> float:

@@ -75,13 +75,15 @@ class Constraint:
         return _OPERATORS[self.operator](found, self.value)
 
     def violation(self, row: Row) -> float:
-        """How far a row is from meeting it, as a fraction of the value; 0 when it does."""
+        """How far a row is from meeting it, as a fraction of the value (a millionth at least, a
+        hundred thousand at most); 0 when it does."""
         if self.holds(row):
             return 0.0
         found: Any = row.get(self.column)
         if _missing(found) or not _number(found) or not _number(self.value):
             return 1.0
-        return abs(float(found) - float(self.value)) / max(abs(float(self.value)), 1e-9)
+        missing = abs(float(found) - float(self.value)) / max(abs(float(self.value)), 1e-9)
+        return min(max(missing, 1e-6), 1e5)
 
 
 @dataclass(frozen=True)

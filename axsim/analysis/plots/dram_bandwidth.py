@@ -100,6 +100,7 @@ def _stretches(panel: Panel) -> Iterator[tuple[float, float, dict[TaskKind, floa
 def _bandwidth(axes: Any, panel: Panel) -> dict[str, Fill]:
     """The upper part of a panel; returns what its areas mean."""
     import numpy as np
+    from matplotlib.patches import StepPatch
 
     edges, rates = rates_by_kind(panel)
     ceiling = panel.timeline.program.dram_bytes_per_us / 1e3
@@ -110,9 +111,9 @@ def _bandwidth(axes: Any, panel: Panel) -> dict[str, Fill]:
         if kind == LOST_BANDWIDTH and values.max() < 1e-3 * ceiling:
             continue
         shown[kind] = LOST if kind == LOST_BANDWIDTH else TASKS[kind]
-        axes.stairs(
-            base + values, edges / 1e3, baseline=base, fill=True, label=kind, **area(shown[kind])
-        )
+        look: Any = {"fill": True, "label": kind, "baseline": base, **area(shown[kind])}
+        # axes.stairs would look at every edge for limits that are set below
+        axes.add_artist(StepPatch(base + values, edges / 1e3, **look))
         base = base + values
     useful = sum(float(rate.mean()) for kind, rate in rates.items() if kind != LOST_BANDWIDTH) / 1e3
     axes.axhline(ceiling, color="black", linewidth=1, linestyle="--")

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from itertools import pairwise
-from math import cos, hypot, pi, sin
 from typing import TYPE_CHECKING, Any, NamedTuple
+
+import numpy as np
 
 from axsim.analysis.plots.style import SMALL
 
@@ -32,23 +33,9 @@ class Label(NamedTuple):
     y: float
 
 
-class Box(NamedTuple):
-    """A rectangle in pixels."""
-
-    left: float
-    bottom: float
-    right: float
-    top: float
-
-    def overlap(self, other: Box) -> float:
-        """The area that both cover."""
-        width = min(self.right, other.right) - max(self.left, other.left)
-        height = min(self.top, other.top) - max(self.bottom, other.bottom)
-        return max(0.0, width) * max(0.0, height)
-
-    def outside(self, other: Box) -> float:
-        """The area of this one that ``other`` does not cover."""
-        return (self.right - self.left) * (self.top - self.bottom) - self.overlap(other)
+Values = np.ndarray[Any, np.dtype[np.float64]]
+Boxes = np.ndarray[Any, np.dtype[np.float64]]
+"""Rectangles [n, 4] in pixels: left, bottom, right, top."""
 
 
 def place(
@@ -68,13 +55,13 @@ def place(
     figure: Any = axes.get_figure()
     figure.draw_without_rendering()  # the layout, and with it where points are
     scale = figure.dpi / 72
-    frame = axes.get_window_extent()
-    inside = Box(frame.x0, frame.y0, frame.x1, frame.y1)
-    points = [(each.x, each.y) for each in labels]
-    centres = [tuple(axes.transData.transform(each)) for each in (*points, *others)]
+    frame = _boxes([axes])
+    points = np.array([*((each.x, each.y) for each in labels), *others], dtype=float)
+    centres = axes.transData.transform(points.reshape(-1, 2))
     reach = MARKER * scale
-    taken = [Box(x - reach, y - reach, x + reach, y + reach) for x, y in centres]
-    taken += _drawn(axes)
+    taken = np.concatenate(
+        [np.hstack([centres - reach, centres + reach]), _texts(axes), _lines(axes)]
+    )
     for label, (x, y) in zip(labels, centres, strict=False):
         note = axes.annotate(
             label.text,
@@ -89,68 +76,62 @@ def place(
         note.set_in_layout(False)
         note.set_path_effects([withStroke(linewidth=2, foreground="white")])
         extent = note.get_window_extent()
-        half = extent.width / 2 + scale, extent.height / 2 + scale
-        best = min(
-            _offsets(half, scale),
-            key=lambda offset: _cost(x, y, half, offset, taken, inside),
-        )
-        taken.append(_box(x, y, half, best))
-        note.set_position((best[0] / scale, best[1] / scale))
-        if hypot(*_gap(half, best)) > LEADER * scale:
+        half = np.array([extent.width, extent.height]) / 2 + scale
+        offsets = _offsets(half, scale)
+        middles = offsets + np.array([x, y])
+        places = np.hstack([middles - half, middles + half])
+        hidden = _overlap(places, taken).sum(axis=1)
+        outside = (4 * half.prod() - _overlap(places, frame)).sum(axis=1)
+        best = int(np.argmin(hidden + 2 * outside))  # the first of equals
+        taken = np.vstack([taken, places[best]])
+        to = tuple(offsets[best] / scale)
+        note.set_position(to)
+        if np.hypot(*np.maximum(np.abs(offsets[best]) - half, 0)) > LEADER * scale:
             axes.annotate(
                 "",
                 (label.x, label.y),
-                (best[0] / scale, best[1] / scale),
+                to,
                 textcoords="offset points",
                 arrowprops={"arrowstyle": "-", "color": "0.5", "linewidth": 0.6, "shrinkB": 3},
                 zorder=2,
             ).set_in_layout(False)
 
 
-def _drawn(axes: Axes) -> Iterator[Box]:
-    """Texts, the legend, and small pieces of lines."""
+def _texts(axes: Axes) -> Boxes:
+    """Texts and the legend."""
     legend = axes.get_legend()
-    for artist in (*axes.texts, *([legend] if legend else [])):
-        extent = artist.get_window_extent()
-        yield Box(extent.x0, extent.y0, extent.x1, extent.y1)
+    return _boxes([*axes.texts, *([legend] if legend else [])])
+
+
+def _lines(axes: Axes) -> Boxes:
+    """Lines in small pieces."""
+    found = [np.empty((0, 2))]
     for line in axes.lines:
         if line.get_linestyle() in ("None", "none", "", " "):
             continue
         vertices: Any = line.get_transform().transform_path(line.get_path()).vertices
-        for (x0, y0), (x1, y1) in pairwise(vertices):
-            pieces = max(1, int(max(abs(x1 - x0), abs(y1 - y0)) / PIECE))
-            for step in range(pieces + 1):
-                x, y = x0 + (x1 - x0) * step / pieces, y0 + (y1 - y0) * step / pieces
-                yield Box(x - PIECE / 2, y - PIECE / 2, x + PIECE / 2, y + PIECE / 2)
+        for start, end in pairwise(vertices):
+            pieces = max(1, int(np.abs(end - start).max() / PIECE))
+            found.append(np.linspace(start, end, pieces + 1))
+    middles = np.concatenate(found)
+    return np.hstack([middles - PIECE / 2, middles + PIECE / 2])
 
 
-def _offsets(half: tuple[float, float], scale: float) -> Iterator[tuple[float, float]]:
+def _boxes(artists: Sequence[Any]) -> Boxes:
+    extents = [artist.get_window_extent().extents for artist in artists]
+    return np.array(extents, dtype=float).reshape(-1, 4)
+
+
+def _offsets(half: Values, scale: float) -> Values:
     """Centres of the label relative to its point, pixels, nearest first."""
-    for distance in DISTANCES:
-        for step in range(DIRECTIONS):
-            angle = 2 * pi * step / DIRECTIONS
-            reach = distance * scale
-            yield cos(angle) * (half[0] + reach), sin(angle) * (half[1] + reach)
+    angles = 2 * np.pi * np.arange(DIRECTIONS) / DIRECTIONS
+    ring = np.stack([np.cos(angles), np.sin(angles)], axis=1)
+    return np.concatenate([ring * (half + distance * scale) for distance in DISTANCES])
 
 
-def _gap(half: tuple[float, float], offset: tuple[float, float]) -> tuple[float, float]:
-    """From the label's edge to its point."""
-    return tuple(max(0.0, abs(o) - h) for o, h in zip(offset, half, strict=True))  # type: ignore[return-value]
-
-
-def _box(x: float, y: float, half: tuple[float, float], offset: tuple[float, float]) -> Box:
-    middle = x + offset[0], y + offset[1]
-    return Box(middle[0] - half[0], middle[1] - half[1], middle[0] + half[0], middle[1] + half[1])
-
-
-def _cost(
-    x: float,
-    y: float,
-    half: tuple[float, float],
-    offset: tuple[float, float],
-    taken: Sequence[Box],
-    inside: Box,
-) -> float:
-    """What a place hides; among free ones the first wins."""
-    box = _box(x, y, half, offset)
-    return sum(box.overlap(other) for other in taken) + 2 * box.outside(inside)
+def _overlap(boxes: Boxes, others: Boxes) -> Values:
+    """The areas [n, m] that each of n boxes shares with each of m others."""
+    low = np.maximum(boxes[:, None, :2], others[None, :, :2])
+    high = np.minimum(boxes[:, None, 2:], others[None, :, 2:])
+    areas: Values = np.maximum(high - low, 0.0).prod(axis=2)
+    return areas
