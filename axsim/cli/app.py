@@ -127,8 +127,8 @@ _command(
     "axsim sweep internvl2_1b --chip ax630c --objective ttft_ms --constraint 'cosine>=0.99'",
     "axsim sweep internvl2_1b --chip ax630c --variant 448-u8 --timing-only --plot map.png \\\n"
     "      --vary build.prefill_chunk=32..512:31 --vary chip.dram.data_rate_mtps=1600..4267:20",
-    "axsim sweep mine.yaml --chip ax650n --timing-only --optimizer optuna --trials 50 \\\n"
-    "      --objective ttft_ms --vary build.prefill_chunk=32..512:9 --vary build.npu_mode=NPU1,NPU3",
+    "axsim sweep mine.yaml --chip ax650n --timing-only --objective ttft_ms --optimizer optuna \\\n"
+    "      --vary build.prefill_chunk=32..512:31 --vary chip.dram.peak_gbps=16..64:25",
 )
 _command(
     snapshot.snapshot,
