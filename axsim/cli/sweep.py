@@ -22,7 +22,7 @@ from axsim.cli.options import (
 from axsim.cli.run import INTERRUPTED
 
 if TYPE_CHECKING:
-    from axsim.sweeps.grid import Point, Space
+    from axsim.sweeps.grid import Point
     from axsim.sweeps.point import Row
     from axsim.sweeps.sweep import OnProgress
 
@@ -130,8 +130,9 @@ def sweep(
     from axsim.cli.goal import check_search, check_sweep_picture, draw, read_goal, show
     from axsim.descriptor import parse_overrides
     from axsim.sweeps.columns import table_columns
-    from axsim.sweeps.grid import parse_vary, space
+    from axsim.sweeps.grid import space
     from axsim.sweeps.sweep import compute, pool, table
+    from axsim.sweeps.values import parse_vary
 
     searches = bool(objective or constraint)
     if output is None and not searches:
@@ -155,19 +156,21 @@ def sweep(
         timing_only=timing_only,
         checkpoint=checkpoint,
     )
+    points = list(where) if optimizer is None else None
     try:
         with ExitStack() as stack:
-            journal = stack.enter_context(_journal(output, where, resume, optimizer is not None))
+            journal = stack.enter_context(_journal(output, points, resume))
             executor = stack.enter_context(pool(jobs, scheduler, len(where)))
             on_progress = stack.enter_context(_progress(quiet))
-            if optimizer is None or goal is None:
-                found = compute(list(where), executor, journal, on_progress)
+            if points is not None:
+                found = compute(points, executor, journal, on_progress)
             else:
                 from axsim.sweeps.search import explore
 
-                def run(points: Sequence[Point]) -> list[list[Row]]:
-                    return compute(points, executor, journal)
+                def run(batch: Sequence[Point]) -> list[list[Row]]:
+                    return compute(batch, executor, journal)
 
+                assert goal is not None  # check_search saw to it
                 found = explore(where, goal, trials or TRIALS, seed or 0, run, on_progress)
             rows = table(found, list(varied))
     except KeyboardInterrupt:
@@ -200,8 +203,9 @@ def sweep(
 
 
 @contextmanager
-def _journal(output: Path | None, where: Space, resume: bool, optimizer: bool) -> Iterator[Any]:
-    """The output's journal; None without a file. Nothing that was finished is overwritten."""
+def _journal(output: Path | None, points: list[Point] | None, resume: bool) -> Iterator[Any]:
+    """The output's journal; None without a file. Nothing that was finished is overwritten, neither
+    of these points nor, when an optimizer chooses them, any."""
     from axsim.errors import InputError
     from axsim.sweeps.journal import Journal
 
@@ -210,7 +214,7 @@ def _journal(output: Path | None, where: Space, resume: bool, optimizer: bool) -
         return
     path = Journal.beside(output)
     with Journal(path) as journal:
-        keys = set(journal.finished) if optimizer else {point.key for point in where}
+        keys = journal.finished if points is None else {point.key for point in points}
         found = len(keys & journal.finished.keys())
         if found and not resume:
             what = f"{path} has {found} finished points of this sweep"
