@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
-from functools import partial
 
 import numpy as np
 
@@ -13,8 +12,8 @@ from axsim.graph.executor import Step, Weights, single
 from axsim.graph.fusion import Attention, Chains
 from axsim.graph.ir import Graph, Node, Tensor
 from axsim.graph.kernels.attention import attention
-from axsim.graph.kernels.gelu import gelu_erf, gelu_tanh, swish
-from axsim.graph.kernels.linear import Stage, added, linear, mapped, multiplied
+from axsim.graph.kernels.gelu import GELU, GELU_TANH, SWISH
+from axsim.graph.kernels.linear import Stage, activated, added, linear, multiplied
 from axsim.graph.operator import OPERATORS
 
 _LINEAR = {"transB": 1}
@@ -96,8 +95,8 @@ def _gemm_step(nodes: Sequence[Node]) -> Step:
 
 def _stage(node: Node, other: Array | None) -> Stage:
     if node.op == "Gelu":
-        return mapped(gelu_tanh if node.attrs.get("approximate") == "tanh" else gelu_erf)
+        return activated(GELU_TANH if node.attrs.get("approximate") == "tanh" else GELU)
     if node.op == "Swish":
-        return mapped(partial(swish, alpha=node.attrs.get("alpha", 1.0)))
+        return activated((node.attrs.get("alpha", 1.0) * SWISH[0],))
     assert other is not None
     return added(other) if node.op == "Add" else multiplied(other)

@@ -114,15 +114,13 @@ def ranged_attention(q: Array, k: Array, v: Array) -> tuple[Array, tuple[Array, 
     blocks = -(-tokens // step)
     scores = np.empty((heads * blocks, 2), np.float32)
     largest = np.empty(heads * blocks, np.float32)
-    ones = np.ones((v.shape[1], 1), np.float32)
 
     def task(i: int) -> None:
         head, block = divmod(i, blocks)
         rows = slice(block * step, (block + 1) * step)
         s = np.ascontiguousarray(q[head, rows]) @ k[head]
         scores[i] = s.min(), s.max()
-        exponentials(s)  # the largest of each row becomes 1
-        total = s @ ones
+        total = exponentials(s)[:, None]  # the largest of each row becomes 1
         largest[i] = 1 / total.min()
         np.divide(s @ v[head], total, out=out[head, rows])
 

@@ -21,7 +21,10 @@ _reordered = njit(
 
 
 def round_bf16(x: Array) -> Array:
-    """``x`` (float32) rounded half to even to bf16 values, in place; ValueError unless contiguous."""
+    """``x`` (float32) rounded half to even to bf16 values, in place.
+
+    Raises ValueError unless ``x`` is contiguous.
+    """
     if not x.flags.c_contiguous:
         raise ValueError("round_bf16 in place needs a contiguous array")
     _round_bf16(x.reshape(-1).view(np.uint32))

@@ -176,10 +176,10 @@ def _attention(graph: Graph, chain: AttentionChain) -> Step:
         for function, operand in zip(middle, operands, strict=True):
             function(s, operand, out=s)
         rows = s.reshape(-1, s.shape[-1])
-        exponentials(rows)
+        totals = exponentials(rows)
         # Masked keys leave numbers at the edge of float32, which make products very slow.
         np.multiply(rows, rows >= _SMALLEST, out=rows)
-        rows *= 1 / (rows @ np.ones((rows.shape[1], 1), np.float32))
+        rows *= 1 / totals[:, None]
         probabilities(rows)
         y: Array = context(np.ascontiguousarray(product(s, v)[0]))
         return y

@@ -5,10 +5,14 @@ from math import erf as exact_erf
 import numpy as np
 import pytest
 
+import axsim.graph.kernels.gelu as gelu_module
+import axsim.graph.kernels.linear as linear_module
+import axsim.graph.kernels.norm as norm_module
+import axsim.graph.kernels.softmax as softmax_module
 from axsim.graph.kernels import gelu, parallel
 from axsim.graph.kernels.attention import attention
 from axsim.graph.kernels.blas import one_blas_thread
-from axsim.graph.kernels.linear import added, linear, mapped, multiplied
+from axsim.graph.kernels.linear import activated, added, linear, multiplied
 from axsim.graph.kernels.norm import layer_norm, rms_norm
 from axsim.graph.kernels.softmax import softmax
 
@@ -20,30 +24,46 @@ def random(seed, *shape):
     return np.random.default_rng(seed).standard_normal(shape).astype(np.float32)
 
 
-def test_gelu():
-    assert np.abs(gelu.gelu_erf(X) - X * PHI).max() <= 1e-6
+@pytest.fixture(params=[gelu.gated, gelu.activation], ids=["passes", "all cores"])
+def apply(request):
+    return request.param
+
+
+def test_gelu(apply):
+    assert np.abs(apply(X, gelu.GELU) - X * PHI).max() <= 1e-6
     far = np.array([-3e38, -1e5, -60, 0, 60, 1e5, 3e38], np.float32)
-    np.testing.assert_array_equal(gelu.gelu_erf(far), np.maximum(far, 0))
+    np.testing.assert_array_equal(apply(far, gelu.GELU), np.maximum(far, 0))
     x = X.astype(float)
     tanh = x * (1 + np.tanh((2 / np.pi) ** 0.5 * (x + 0.044715 * x**3))) / 2
-    assert np.abs(gelu.gelu_tanh(X) - tanh).max() <= 2e-6
+    assert np.abs(apply(X, gelu.GELU_TANH) - tanh).max() <= 2e-6
 
 
-def test_swish_is_quiet_and_right_at_the_ends():
+def test_swish_is_quiet_and_right_at_the_ends(apply):
     x = np.array([-1e4, -100, -1, 0, 1, 100], np.float32)
     expected = x / (1 + np.exp(-x.astype(float).clip(-700)))
-    np.testing.assert_allclose(gelu.swish(x), expected, rtol=1e-6, atol=1e-37)
+    np.testing.assert_allclose(apply(x, gelu.SWISH), expected, rtol=1e-6, atol=1e-37)
 
 
-@pytest.mark.parametrize("function", [gelu.gelu_erf, gelu.gelu_tanh])
-def test_in_place(function):
+@pytest.mark.parametrize("gate", [gelu.GELU, gelu.GELU_TANH, gelu.SWISH])
+def test_in_place(gate):
     x = X.copy()
-    expected = function(X)
-    assert function(x, out=x) is x
+    expected = gelu.gated(X, gate)
+    assert gelu.gated(x, gate, out=x) is x
     np.testing.assert_array_equal(x, expected)
 
 
+@pytest.fixture(params=["numpy", "compiled"])
+def kind(request, monkeypatch):
+    """Kernels with and without numba."""
+    if request.param == "compiled":
+        pytest.importorskip("numba")
+        return
+    for module in (gelu_module, linear_module, norm_module, softmax_module):
+        monkeypatch.setattr(module, "compiled", lambda: None)
+
+
 @pytest.mark.parametrize("shape", [(3, 5), (40, 2049), (2, 3, 4, 500)])
+@pytest.mark.usefixtures("kind")
 def test_softmax(shape):
     x = 30 * random(0, *shape)
     for axis in range(-1, len(shape)):
@@ -62,6 +82,7 @@ def test_softmax_of_masked_scores():
 
 
 @pytest.mark.parametrize("rows", [3, 1025])
+@pytest.mark.usefixtures("kind")
 def test_norms(rows):
     x = random(1, rows, 200) * 3 + 1
     scale, bias = random(2, 200), random(3, 200)
@@ -80,6 +101,7 @@ def test_norms(rows):
 @pytest.mark.parametrize(("rows", "keys"), [(5, 7), (1, 900), (450, 451)])
 @pytest.mark.parametrize("masked", [False, True])
 @pytest.mark.parametrize("scale", [0.25, 2, 50], ids=["small", "medium", "large"])
+@pytest.mark.usefixtures("kind")
 def test_attention(group, rows, keys, masked, scale):
     q, k, v = random(4, 2, group, rows, 16), random(5, 2, 1, 16, keys), random(6, 2, 1, keys, 16)
     mask = np.where(np.tri(rows, keys, keys - rows, dtype=bool), 0, -65536).astype(np.float32)
@@ -93,10 +115,11 @@ def test_attention(group, rows, keys, masked, scale):
 
 
 @pytest.mark.parametrize(("rows", "width", "inner"), [(1, 70, 30), (40, 900, 500), (300, 1000, 64)])
+@pytest.mark.usefixtures("kind")
 def test_linear_with_stages(rows, width, inner):
     x, w, b = random(1, rows, inner), random(2, width, inner), random(3, width)
     scale, residual = random(4, width), random(5, rows, width)
-    stages = [added(b), mapped(gelu.swish), multiplied(scale), added(residual)]
+    stages = [added(b), activated(gelu.SWISH), multiplied(scale), added(residual)]
     stages += [multiplied(np.float32(2)), added(random(6, rows, 1))]
     y = x.astype(float) @ w.T.astype(float) + b
     expected = 2 * (y / (1 + np.exp(-y)) * scale + residual) + random(6, rows, 1)
@@ -111,7 +134,7 @@ def test_results_do_not_depend_on_the_number_of_threads(monkeypatch):
         monkeypatch.setenv("AXSIM_THREADS", threads)
         assert parallel.threads() == int(threads)
         results.append([attention(q, k, v, None, None), softmax(x), rms_norm(x, x[0], 1e-6)])
-        results[-1].append(linear(x, w, [mapped(gelu.gelu_erf)]))
+        results[-1].append(linear(x, w, [activated(gelu.GELU)]))
     for other in results[1:]:
         for a, b in zip(results[0], other, strict=True):
             np.testing.assert_array_equal(a, b)

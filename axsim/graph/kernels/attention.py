@@ -41,7 +41,6 @@ def attention(q: Array, k: Array, v: Array, scale: Array | None, mask: Array | N
     out = np.empty((rows, *heads, width), np.float32)
     blocks = -(-rows // _ROWS)
     step = -(-rows // blocks)
-    ones = np.ones(keys, np.float32)
 
     def task(i: int) -> None:
         index = tuple(int(j) for j in np.unravel_index(i, heads))
@@ -54,12 +53,9 @@ def attention(q: Array, k: Array, v: Array, scale: Array | None, mask: Array | N
             scores = np.matmul(q_head[part], k_head, out=buffer[: part.stop - start])
             if mask is not None:
                 scores += mask[index][part]
-            if bounded:
-                np.exp(scores, out=scores)
-            else:
-                exponentials(scores)
+            totals = exponentials(scores, shift=not bounded)
             context = scores @ v_head
-            context /= (scores @ ones)[:, None]
+            context /= totals[:, None]
             out_head[part] = context
 
     with one_blas_thread():
@@ -78,7 +74,7 @@ def _unblocked(q: Array, k: Array, v: Array, mask: Array | None) -> Array:
     scores = matmul(q, k)
     if mask is not None:
         scores += mask
-    exponentials(scores.reshape(-1, scores.shape[-1]))
+    totals = exponentials(scores.reshape(-1, scores.shape[-1]))
     context = matmul(scores, v)
-    context /= scores.sum(axis=-1, keepdims=True)
+    context /= totals.reshape(*scores.shape[:-1], 1)
     return context

@@ -1,7 +1,8 @@
-"""GELU and SiLU for float32 arrays, without scipy.
+"""GELU and SiLU for float32 arrays, without scipy: each is ``x / (1 + exp(-x Q(x^2)))``.
 
-Each function writes into ``out`` (``x`` itself is allowed) or a new array. They make up to twenty
-passes: call them on blocks that stay in cache (:func:`axsim.graph.kernels.parallel.in_blocks`).
+Each function writes into ``out`` (``x`` itself is allowed) or a new array. In numpy they make up to
+twenty passes: call them on blocks that stay in cache, or let the product before them do so
+(:mod:`axsim.graph.kernels.linear`).
 """
 
 from __future__ import annotations
@@ -9,57 +10,58 @@ from __future__ import annotations
 import numpy as np
 
 from axsim.graph.array import Array
+from axsim.graph.kernels.compiled import compiled
+from axsim.graph.kernels.parallel import in_blocks
 
-# erf(x / sqrt(2)) = tanh(x P(x^2)), lowest power first. A minimax fit of x times half of
+Gate = tuple[float, ...]
+"""Coefficients of Q, lowest power first."""
+
+# erf(x / sqrt(2)) = tanh(x P(x^2)), of which Q is twice P. A minimax fit of x times half of
 # it on [-5.5, 5.5] (reweighted least squares in float64; error 6.6e-8), rounded to float32. Beyond
 # 5.5, |x P(x^2)| > 9.1, where tanh is 1 in float32.
-_P = (
-    0.7978842854499817,
-    0.03633414953947067,
-    -3.302668847027235e-05,
-    -5.527339089894667e-05,
-    3.9740707507007755e-06,
-    -1.3378320318224723e-07,
-    1.8139272306427756e-09,
+GELU: Gate = (
+    2 * 0.7978842854499817,
+    2 * 0.03633414953947067,
+    2 * -3.302668847027235e-05,
+    2 * -5.527339089894667e-05,
+    2 * 3.9740707507007755e-06,
+    2 * -1.3378320318224723e-07,
+    2 * 1.8139272306427756e-09,
 )
+"""``x * (1 + erf(x / sqrt(2))) / 2``; maximum absolute error 1e-6 for |x| up to 12."""
+
+GELU_TANH: Gate = (2 * (2 / np.pi) ** 0.5, 2 * (2 / np.pi) ** 0.5 * 0.044715)
+"""GELU's tanh approximation: ``x * (1 + tanh(sqrt(2 / pi) * (x + 0.044715 x^3))) / 2``."""
+
+SWISH: Gate = (1.0,)
+"""``x / (1 + exp(-x))``."""
 
 
-def gelu_erf(x: Array, out: Array | None = None) -> Array:
-    """``x * (1 + erf(x / sqrt(2))) / 2``; maximum absolute error 1e-6 for |x| up to 12."""
-    with np.errstate(over="ignore"):
+def gated(x: Array, gate: Gate, out: Array | None = None) -> Array:
+    """``x / (1 + exp(-x Q(x^2)))`` of an array of any shape."""
+    with np.errstate(over="ignore"):  # exp may overflow to infinity, which gives the right 0
         u = x * x
-        y: Array = u * np.float32(_P[-1])
-        for c in _P[-2:0:-1]:
-            y += np.float32(c)
+        y: Array = u * x.dtype.type(-gate[-1]) if len(gate) > 1 else np.zeros_like(x)
+        for c in gate[-2:0:-1]:
+            y -= x.dtype.type(c)
             y *= u
-        y += np.float32(_P[0])
+        y -= x.dtype.type(gate[0])
         y *= x
-    np.tanh(y, out=y)
-    np.multiply(x, np.float32(0.5), out=u)
-    y *= u
-    z: Array = np.add(y, u, out=out)
-    return z
-
-
-def gelu_tanh(x: Array, out: Array | None = None) -> Array:
-    """GELU's tanh approximation: ``x * (1 + tanh(sqrt(2 / pi) * (x + 0.044715 x^3))) / 2``."""
-    y: Array = x * x
-    y *= x.dtype.type(0.044715)
-    y += x.dtype.type(1)
-    y *= x
-    y *= x.dtype.type((2 / np.pi) ** 0.5)
-    np.tanh(y, out=y)
-    y += x.dtype.type(1)
-    y *= x.dtype.type(0.5)
-    z: Array = np.multiply(y, x, out=out)
-    return z
-
-
-def swish(x: Array, alpha: float = 1.0, out: Array | None = None) -> Array:
-    """``x / (1 + exp(-alpha * x))``; exp may overflow to infinity, which gives the right 0."""
-    y: Array = x * x.dtype.type(-alpha)
-    with np.errstate(over="ignore"):
         np.exp(y, out=y)
     y += x.dtype.type(1)
     z: Array = np.divide(x, y, out=out)
     return z
+
+
+def activation(x: Array, gate: Gate) -> Array:
+    """:func:`gated` on all cores, in a new array."""
+    x = np.ascontiguousarray(x)
+    loops = compiled()
+    if loops is None or x.dtype != np.float32:
+        return in_blocks(lambda out, part: gated(part, gate, out), np.empty_like(x), x)
+    y = x.copy()
+
+    def block(part: Array, _: Array) -> None:
+        loops.gated(part[None], slice(0, 1), slice(0, part.size), gate)
+
+    return in_blocks(block, y, y)

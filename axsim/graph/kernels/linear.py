@@ -8,10 +8,12 @@ import numpy as np
 
 from axsim.graph.array import Array
 from axsim.graph.kernels.blas import one_blas_thread
+from axsim.graph.kernels.compiled import compiled
+from axsim.graph.kernels.gelu import Gate, gated
 from axsim.graph.kernels.parallel import BLOCK, parallel, threads
 
 Stage = Callable[[Array, slice, slice], None]
-"""Changes a block of the product in place; the slices are its rows and columns in the whole."""
+"""Changes a block of the whole product in place, which the slices of rows and columns give."""
 
 _SMALL = 1 << 24
 """With fewer multiply-accumulates than this, threads of our own cost more than they save."""
@@ -40,9 +42,8 @@ def linear(x: Array, w: Array, stages: Sequence[Stage] = ()) -> Array:
     def task(i: int) -> None:
         columns = slice(i * share, min((i + 1) * share, width))
         if columns.start < width:
-            part = out[:, columns]
-            np.matmul(x, w[columns].T, out=part)
-            _apply(stages, part, columns)
+            np.matmul(x, w[columns].T, out=out[:, columns])
+            _apply(stages, out, columns)
 
     with one_blas_thread():
         parallel(shares, task)
@@ -52,8 +53,8 @@ def linear(x: Array, w: Array, stages: Sequence[Stage] = ()) -> Array:
 def added(other: Array) -> Stage:
     """Adds ``other``: [rows, width], or one row or scalar for all."""
 
-    def stage(part: Array, rows: slice, columns: slice) -> None:
-        part += _block(other, rows, columns)
+    def stage(y: Array, rows: slice, columns: slice) -> None:
+        y[rows, columns] += _block(other, rows, columns)
 
     return stage
 
@@ -61,17 +62,21 @@ def added(other: Array) -> Stage:
 def multiplied(other: Array) -> Stage:
     """Multiplies by ``other``: [rows, width], or one row or scalar for all."""
 
-    def stage(part: Array, rows: slice, columns: slice) -> None:
-        part *= _block(other, rows, columns)
+    def stage(y: Array, rows: slice, columns: slice) -> None:
+        y[rows, columns] *= _block(other, rows, columns)
 
     return stage
 
 
-def mapped(function: Callable[..., Array]) -> Stage:
-    """Applies ``function(x, out=...)``."""
+def activated(gate: Gate) -> Stage:
+    """Applies :func:`~axsim.graph.kernels.gelu.gated`."""
+    loops = compiled()
 
-    def stage(part: Array, rows: slice, columns: slice) -> None:
-        function(part, out=part)
+    def stage(y: Array, rows: slice, columns: slice) -> None:
+        if loops is None or y.dtype != np.float32:
+            gated(y[rows, columns], gate, out=y[rows, columns])
+        else:
+            loops.gated(y, rows, columns, gate)
 
     return stage
 
@@ -80,11 +85,11 @@ def _apply(stages: Sequence[Stage], y: Array, columns: slice) -> None:
     """Run ``stages`` on blocks of rows that stay in the core's cache."""
     if not stages:
         return
-    step = max(1, BLOCK // y.shape[1])
+    step = max(1, BLOCK // (columns.stop - columns.start))
     for start in range(0, len(y), step):
         rows = slice(start, min(start + step, len(y)))
         for stage in stages:
-            stage(y[rows], rows, columns)
+            stage(y, rows, columns)
 
 
 def _block(other: Array, rows: slice, columns: slice) -> Array:

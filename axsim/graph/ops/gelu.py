@@ -23,14 +23,9 @@ def _work(inputs: Sequence[Shape], outputs: Sequence[Shape], attrs: Mapping[str,
 
 
 def _kernel(x: Array, *, approximate: str = "none") -> tuple[Array]:
-    import numpy as np
+    from axsim.graph.kernels import gelu
 
-    from axsim.graph.kernels.gelu import gelu_erf, gelu_tanh
-    from axsim.graph.kernels.parallel import in_blocks
-
-    x = np.ascontiguousarray(x)
-    function = gelu_tanh if approximate == "tanh" else gelu_erf
-    return (in_blocks(lambda out, part: function(part, out=out), np.empty_like(x), x),)
+    return (gelu.activation(x, gelu.GELU_TANH if approximate == "tanh" else gelu.GELU),)
 
 
 GELU = register(Operator("Gelu", shape, _work, _kernel))

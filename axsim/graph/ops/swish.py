@@ -20,13 +20,9 @@ def _work(inputs: Sequence[Shape], outputs: Sequence[Shape], attrs: Mapping[str,
 
 
 def _kernel(x: Array, *, alpha: float = 1.0) -> tuple[Array]:
-    import numpy as np
+    from axsim.graph.kernels.gelu import activation
 
-    from axsim.graph.kernels.gelu import swish
-    from axsim.graph.kernels.parallel import in_blocks
-
-    x = np.ascontiguousarray(x)
-    return (in_blocks(lambda out, part: swish(part, alpha, out), np.empty_like(x), x),)
+    return (activation(x, (alpha,)),)
 
 
 SWISH = register(Operator("Swish", shape, _work, _kernel))
