@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
-from axsim.analysis.stages import stage, stage_timelines
+from axsim.analysis.stages import main_stages, stage
 from axsim.compiler.program import EngineKind, Segment
 from axsim.machine.timeline import Timeline, Timing
 from axsim.runtime.results import VariantResult
@@ -69,13 +69,14 @@ class Ceiling:
 def roofline_points(variant: VariantResult, stages: Sequence[str] | None = None) -> list[Point]:
     """The fused operators of a variant, stage by stage in program order; equal operators of equal
     layers are one. Operators that take less than :data:`WORTH` of the time of their stage are left
-    out. ``stages`` are some of ``vision``, ``prefill`` (``prefill 1``, …), ``decode``, ``post``.
+    out. ``stages`` are some of ``vision``, ``prefill`` (``prefill 1``, …), ``decode``, ``post``; by
+    default :func:`axsim.analysis.stages.main_stages`.
 
     Raises:
         InputError: there is no such stage.
     """
     found: list[Point] = []
-    for name in stage_timelines(variant) if stages is None else stages:
+    for name in main_stages(variant) if stages is None else stages:
         layered = name.startswith(("prefill", "decode"))
         layers = variant.stages.layers if layered else 1
         found += _points(name, stage(variant, name), layers)

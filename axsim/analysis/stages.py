@@ -16,6 +16,13 @@ def stage_timelines(variant: VariantResult) -> dict[str, Timeline]:
     return dict(_timelines(variant))
 
 
+def main_stages(variant: VariantResult) -> list[str]:
+    """One stage of each kind: of several prefill chunks the last, which attends to all others."""
+    known = list(stage_timelines(variant))
+    last = [name for name in known if name.startswith("prefill")][-1:]
+    return [name for name in known if not name.startswith("prefill") or name in last]
+
+
 def stage(variant: VariantResult, name: str) -> Timeline:
     """One of :func:`stage_timelines`.
 

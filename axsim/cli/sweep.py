@@ -52,7 +52,8 @@ def sweep(
             "-o",
             metavar="FILE",
             show_default=False,
-            help="The table (.csv or .parquet); - is stdout, where it goes without an --objective.",
+            help="The table (.csv or .parquet); - is stdout, where it goes without --objective and "
+            "--plot.",
         ),
     ] = None,
     objective: Annotated[
@@ -134,8 +135,7 @@ def sweep(
     from axsim.sweeps.sweep import compute, pool, table
     from axsim.sweeps.values import parse_vary
 
-    searches = bool(objective or constraint)
-    if output is None and not searches:
+    if output is None and not (objective or constraint or plot):
         output = STDOUT
     check_writable(output)
     check_sweep_picture(plot)

@@ -143,7 +143,8 @@ def test_an_optimizer_repeats_itself_on_any_number_of_processes(folder) -> None:
 
 
 def test_pictures(folder) -> None:
-    axsim(*TINY, *VARY, "--variant", "u8", "--plot", "map.svg", "-q", "-o", "o.csv", folder=folder)
+    found = axsim(*TINY, *VARY, "--variant", "u8", "--plot", "map.svg", folder=folder)
+    assert found.stdout == ""
     text = (folder / "map.svg").read_text()
     assert text.startswith("<?xml")
     grid = [*TINY, *VARY, "--chip", "ax650n", "-q", "-o", "o.csv"]

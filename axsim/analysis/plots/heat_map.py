@@ -27,6 +27,9 @@ Marks = Mapping[str, tuple[float, float]]
 COLOURS = "cividis"
 """Its lightness grows evenly, in greyscale and for colour-blind eyes too."""
 
+STAR = 15
+"""Size of a mark, points."""
+
 
 def heat_map(
     frame: pd.DataFrame,
@@ -58,7 +61,7 @@ def heat_map(
     axes.set_title(title, fontsize=SMALL + 2)
     axes.set_xlim(xs[0], xs[-1])
     axes.set_ylim(ys[0], ys[-1])
-    _lines(axes, xs, ys, values)
+    _lines(axes, xs, ys, values, list((marks or {}).values()))
     _marks(axes, dict(marks or {}), xs, ys)
     return figure
 
@@ -120,9 +123,13 @@ def _grid(frame: pd.DataFrame, x: str, y: str, value: str) -> tuple[Values, Valu
     )
 
 
-def _lines(axes: Any, xs: Values, ys: Values, values: Values) -> None:
-    """Lines of equal value, black on light and white halo, each with its number."""
+def _lines(
+    axes: Any, xs: Values, ys: Values, values: Values, marks: Sequence[tuple[float, float]]
+) -> None:
+    """Lines of equal value, black with a white halo, each with its number where that covers neither
+    another number nor a mark."""
     from matplotlib import patheffects
+    from matplotlib.transforms import Bbox
 
     if np.nanmin(values) == np.nanmax(values):
         return
@@ -133,7 +140,10 @@ def _lines(axes: Any, xs: Values, ys: Values, values: Values) -> None:
     halo = [patheffects.withStroke(linewidth=2.5, foreground="white")]
     axes.get_figure().draw_without_rendering()
     frame = axes.get_window_extent()
-    kept: list[Any] = []
+    kept = [
+        Bbox.from_extents(x - STAR, y - STAR, x + STAR, y + STAR)
+        for x, y in (axes.transData.transform(mark) for mark in marks)
+    ]
     for text in axes.clabel(lines, fmt="%g", fontsize=SMALL + 1):
         text.set_path_effects(halo)
         extent = text.get_window_extent()
@@ -160,7 +170,7 @@ def _marks(axes: Any, marks: Marks, xs: Values, ys: Values) -> None:
             [x],
             [y],
             marker="*",
-            markersize=15,
+            markersize=STAR,
             markerfacecolor="white",
             markeredgecolor="black",
             linestyle="none",

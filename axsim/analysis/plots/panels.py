@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from axsim.analysis.stages import stage, stage_timelines
+from axsim.analysis.stages import main_stages, stage
 from axsim.errors import InputError
 from axsim.machine.timeline import Timeline
 from axsim.runtime.results import VariantResult
@@ -38,11 +38,8 @@ def panels(
     if isinstance(source, Timeline):
         found = [Panel(source.program.name, source, 0.0, source.duration_us)]
     else:
-        known = stage_timelines(source)
-        if stages is None:
-            last = [name for name in known if name.startswith("prefill")][-1:]
-            stages = [name for name in known if not name.startswith("prefill") or name in last]
-        found = [_panel(source, name, stage(source, name)) for name in stages]
+        chosen = main_stages(source) if stages is None else stages
+        found = [_panel(source, name, stage(source, name)) for name in chosen]
     if window_ms is None:
         return found
     start, end = (1e3 * each for each in window_ms)

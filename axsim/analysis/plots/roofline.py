@@ -28,9 +28,10 @@ def roofline(
     logarithmic, under the ceilings of the chip: the effective DRAM bandwidth, and what CONV and
     TENG can do with the operand types of these stages at the calibrated clock.
 
-    ``stages`` are some of ``vision``, ``prefill`` (``prefill 1``, …), ``decode``, ``post``; all by
-    default. The shape of a point is its engine, its fill the stage, its size grows with the time it
-    takes; the ``labels`` longest are named. Operators that do not touch DRAM stand at the right.
+    ``stages`` are some of ``vision``, ``prefill`` (``prefill 1``, …), ``decode``, ``post``; by
+    default all, of several prefill chunks the last. The shape of a point is its engine, its fill
+    the stage, its size grows with the time it takes; the ``labels`` longest are named. Operators
+    that do not touch DRAM stand at the right.
 
     Raises:
         InputError: matplotlib is not installed, or there is no such stage.
@@ -47,7 +48,7 @@ def roofline(
     beyond = high * 3 if len(finite) < len(points) else high
     places = [(each.intensity if each.dram_bytes else beyond, each.gops) for each in points]
     bottom = min(y for _, y in places) / 3
-    right = beyond * (beyond / high) ** 0.5
+    right = beyond * (beyond / high) ** 0.8
     axes.set(xscale="log", yscale="log", xlim=(low, right))
     axes.set_ylim(bottom, 6 * top)
     _roofs(axes, roofs, bandwidth, low, right)
