@@ -100,9 +100,9 @@ def tower_output(model, image: np.ndarray) -> np.ndarray:
         return model.model.vision_tower(pixels(image)).last_hidden_state.numpy()
 
 
-def image_features(model, image: np.ndarray) -> np.ndarray:
+def image_features(model, image: np.ndarray, normalised=pixels) -> np.ndarray:
     """Image tokens in the decoder's width [1, tokens, hidden]."""
     with torch.no_grad():
-        out = model.model.get_image_features(pixels(image), return_dict=True)
+        out = model.model.get_image_features(normalised(image), return_dict=True)
     out = getattr(out, "pooler_output", out)
     return out.numpy()

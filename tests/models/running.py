@@ -3,10 +3,13 @@
 import numpy as np
 
 from axsim.graph.executor import Executor
+from axsim.graph.ir import Graph
 from axsim.models.config import DecoderConfig, ModelConfig
 from axsim.models.decoder import decoder_layer_graph, post_graph
 from axsim.models.internvit import vision_graph
 from axsim.models.weights import Weights, layer_weights, post_weights, vision_weights
+from axsim.quantization.schemes import assign_decoder
+from axsim.quantization.weight_only import WeightOnly
 
 MASKED = np.float32(-65536)
 
@@ -17,19 +20,39 @@ def relative(got: np.ndarray, expected: np.ndarray) -> float:
     return float(np.abs(got - expected).max() / np.abs(expected).max())
 
 
-def run_vision(weights: Weights, model: ModelConfig, image: np.ndarray) -> np.ndarray:
+def in_bf16(graph: Graph) -> Graph:
+    """The graph with bf16 activations and matrices."""
+    graph = assign_decoder(graph, "bf16")
+    kinds = {t.name: "bf16" for t in graph.tensors.values() if t.dtype == "f32"}
+    vectors = {t.name: "f32" for t in graph.weights() if sum(n > 1 for n in t.shape) == 1}
+    tables = {t.name: "f32" for t in graph.tensors.values() if t.name.startswith("rope.")}
+    return graph.with_dtypes(kinds | vectors | tables)
+
+
+def execute(graph: Graph, weights: Weights, inputs: dict, bf16: bool = False) -> dict:
+    """Run a graph in float32 or in bf16."""
+    if not bf16:
+        return Executor(graph, weights).run_all(inputs)
+    return Executor(in_bf16(graph), weights, WeightOnly()).run_all(inputs)
+
+
+def run_vision(
+    weights: Weights, model: ModelConfig, image: np.ndarray, bf16: bool = False
+) -> np.ndarray:
     """[1, S, S, 3] u8 to [1, tokens, hidden]; the tower alone without a projector."""
     size = image.shape[1]
     graph = vision_graph(model.vision, size, model.projector)
-    executor = Executor(graph, vision_weights(weights, model.vision, size))
-    return executor.run_all({"input": image})["output"]
+    get = vision_weights(weights, model.vision, size)
+    return execute(graph, get, {"input": image}, bf16)["output"]
 
 
 class Loop:
     """Feeds embeddings to the decoder; caches hold ``kv_len`` rows, zero until written."""
 
-    def __init__(self, weights: Weights, cfg: DecoderConfig, kv_len: int) -> None:
-        self.weights, self.cfg, self.kv_len = weights, cfg, kv_len
+    def __init__(
+        self, weights: Weights, cfg: DecoderConfig, kv_len: int, bf16: bool = False
+    ) -> None:
+        self.weights, self.cfg, self.kv_len, self.bf16 = weights, cfg, kv_len, bf16
         shape = (cfg.num_hidden_layers, 1, kv_len, cfg.kv_dim)
         self.k, self.v = np.zeros(shape, np.float32), np.zeros(shape, np.float32)
         self.position = 0
@@ -50,8 +73,9 @@ class Loop:
 
     def logits(self, x: np.ndarray) -> np.ndarray:
         """Post on each row of [tokens, hidden]."""
-        post = Executor(post_graph(self.cfg), post_weights(self.weights, self.cfg))
-        return np.concatenate([post.run_all({"input": row[None, None]})["output"][0] for row in x])
+        graph, get = post_graph(self.cfg), post_weights(self.weights, self.cfg)
+        rows = [{"input": row[None, None]} for row in x]
+        return np.concatenate([execute(graph, get, row, self.bf16)["output"][0] for row in rows])
 
     def _layers(self, x: np.ndarray, cached: int, mask: np.ndarray) -> np.ndarray:
         new, rows = len(x), slice(self.position, self.position + len(x))
@@ -60,15 +84,14 @@ class Loop:
         dummy = np.zeros((1, 1, self.cfg.hidden_size), np.float32)
         x = x[None]
         for i in range(self.cfg.num_hidden_layers):
-            out = Executor(graph, layer_weights(self.weights, i)).run_all(
-                {
-                    "K_cache": self.k[i, :, :cached] if cached else dummy,
-                    "V_cache": self.v[i, :, :cached] if cached else dummy,
-                    "indices": indices,
-                    "input": x,
-                    "mask": mask[None],
-                }
-            )
+            inputs = {
+                "K_cache": self.k[i, :, :cached] if cached else dummy,
+                "V_cache": self.v[i, :, :cached] if cached else dummy,
+                "indices": indices,
+                "input": x,
+                "mask": mask[None],
+            }
+            out = execute(graph, layer_weights(self.weights, i), inputs, self.bf16)
             self.k[i, 0, rows], self.v[i, 0, rows] = out["K_cache_out"][0], out["V_cache_out"][0]
             x = out["output"]
         self.position += new

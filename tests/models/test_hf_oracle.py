@@ -5,10 +5,12 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from axsim.models import layout
 from axsim.models.checkpoint import Checkpoint
 from axsim.models.config import ModelConfig
 from tests.models.running import Loop, relative, run_vision
 from tests.models.seeded import DECODERS, INTERNVL, SeededWeights, embeddings, image
+from tests.models.writing import internvl_chat_json, stored, write
 
 pytestmark = pytest.mark.oracle
 hf = pytest.importorskip("tests.models.hf", exc_type=ImportError)
@@ -104,3 +106,17 @@ def test_saved_decoder_runs_from_its_files(decoder, tmp_path):
     x = embeddings(24, cfg.hidden_size)
     loop = Loop(checkpoint, cfg, kv_len=40)
     assert relative(loop.logits(loop.prefill(x)), hf.decoder_logits(model, x)) <= BOUND
+
+
+def test_files_of_the_opengvlab_layout(internvl, tmp_path):
+    """Picture to logits: tower, projector, prefill in chunks, and decode from the cache."""
+    weights, model = internvl
+    tensors = stored(weights, INTERNVL, layout.opengvlab)
+    checkpoint = Checkpoint(write(tmp_path, internvl_chat_json(INTERNVL), tensors, shards=3))
+    seen = run_vision(checkpoint, checkpoint.config, image(112))[0]
+    assert relative(seen, hf.image_features(model, image(112))[0]) <= BOUND
+    x = np.concatenate([embeddings(9, 64), seen, embeddings(12, 64)])  # 9 + 16 + 12 tokens
+    loop = Loop(checkpoint, checkpoint.config.decoder, kv_len=40)
+    out = [loop.prefill(x[i : i + 8]) for i in range(0, 32, 8)]
+    out += [loop.decode(x[i : i + 1]) for i in range(32, 37)]
+    assert relative(loop.logits(np.concatenate(out)), hf.decoder_logits(model, x)) <= BOUND
