@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -126,33 +126,55 @@ def _grid(frame: pd.DataFrame, x: str, y: str, value: str) -> tuple[Values, Valu
 def _lines(
     axes: Any, xs: Values, ys: Values, values: Values, marks: Sequence[tuple[float, float]]
 ) -> None:
-    """Lines of equal value, black with a white halo, each with its number where that covers neither
-    another number nor a mark."""
-    from matplotlib import patheffects
-    from matplotlib.transforms import Bbox
+    """Lines of equal value, black with a white halo, each with its number where there is room."""
+    from matplotlib.patheffects import withStroke
 
     if np.nanmin(values) == np.nanmax(values):
         return
-    lines = axes.contour(
-        xs, ys, np.ma.masked_invalid(values), levels=8, colors="black", linewidths=0.9
-    )
-    lines.set_path_effects([patheffects.withStroke(linewidth=2, foreground="white", alpha=0.6)])
-    halo = [patheffects.withStroke(linewidth=2.5, foreground="white")]
-    axes.get_figure().draw_without_rendering()
+    lines = axes.contour(xs, ys, np.ma.masked_invalid(values), levels=8, colors="black",
+                         linewidths=0.9)  # fmt: skip
+    lines.set_path_effects([withStroke(linewidth=2, foreground="white", alpha=0.6)])
+    figure = axes.get_figure()
+    figure.draw_without_rendering()  # the layout, and with it where the lines are
+    points = _label_points(axes, lines, marks, figure.dpi / 72)
+    if not points:
+        return
+    for text in axes.clabel(lines, fmt="%g", fontsize=SMALL + 1, manual=points):
+        text.set_path_effects([withStroke(linewidth=2.5, foreground="white")])
+
+
+def _label_points(
+    axes: Any, lines: Any, marks: Sequence[tuple[float, float]], scale: float
+) -> list[tuple[float, float]]:
+    """A place for the number of each line, near the middle of its longest piece, where it lies in
+    the frame and covers neither another number nor a mark; none for lines without such a place.
+    ``scale`` is pixels per point."""
     frame = axes.get_window_extent()
-    kept = [
-        Bbox.from_extents(x - STAR, y - STAR, x + STAR, y + STAR)
-        for x, y in (axes.transData.transform(mark) for mark in marks)
-    ]
-    for text in axes.clabel(lines, fmt="%g", fontsize=SMALL + 1):
-        text.set_path_effects(halo)
-        extent = text.get_window_extent()
-        inside = frame.containsx(extent.x0) and frame.containsx(extent.x1)
-        inside = inside and frame.containsy(extent.y0) and frame.containsy(extent.y1)
-        if not inside or any(extent.overlaps(other) for other in kept):
-            text.set_visible(False)
-        else:
-            kept.append(extent)
+    taken = [(*axes.transData.transform(mark), STAR * scale) for mark in marks]
+    found = []
+    for level, pieces in zip(lines.levels, lines.allsegs, strict=True):
+        reach = (0.33 * len(f"{level:g}") + 0.4) * (SMALL + 1) * scale
+        for x, y in _along(axes, pieces, reach / 2):
+            inside = frame.x0 + reach < x < frame.x1 - reach
+            inside = inside and frame.y0 + reach < y < frame.y1 - reach
+            free = all(max(abs(x - u), abs(y - v)) > reach + r for u, v, r in taken)
+            if inside and free:
+                taken.append((x, y, reach))
+                found.append(tuple(axes.transData.inverted().transform((x, y))))
+                break
+    return found
+
+
+def _along(axes: Any, pieces: Sequence[Values], step: float) -> Iterator[tuple[float, float]]:
+    """Points in pixels on the pieces of a line, the longest piece first, each from its middle."""
+    drawn = [axes.transData.transform(piece) for piece in pieces if len(piece) > 1]
+    lengths = [np.hypot(*np.diff(piece, axis=0).T) for piece in drawn]
+    for index in sorted(range(len(drawn)), key=lambda i: (-lengths[i].sum(), i)):
+        way = np.concatenate([[0.0], np.cumsum(lengths[index])])
+        steps = np.arange(0.0, way[-1], step)
+        for at in sorted(steps, key=lambda at: abs(at - way[-1] / 2)):
+            x, y = (np.interp(at, way, drawn[index][:, axis]) for axis in (0, 1))
+            yield float(x), float(y)
 
 
 def _marks(axes: Any, marks: Marks, xs: Values, ys: Values) -> None:
