@@ -91,7 +91,7 @@ def _because(explanation: Explanation) -> list[Child]:
     if memory.fits:
         return [*text, f"It fits: it takes {need} of the {there} MiB of DRAM."]
     missing = mebibytes(memory.total - memory.capacity)
-    warning = f"It does not fit: it needs {need} MiB, {missing} more than the {there} of DRAM."
+    warning = f"It does not fit: it needs {need} MiB of DRAM, {missing} more than the chip has."
     return [*text, element("strong", warning, class_="bad"), " The times are those of a chip "
             "that has the memory."]  # fmt: skip
 

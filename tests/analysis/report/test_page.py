@@ -7,6 +7,7 @@ import hashlib
 import re
 import subprocess
 import sys
+from dataclasses import replace
 from itertools import pairwise
 from pathlib import Path
 
@@ -202,6 +203,16 @@ def test_synthetic_weights_are_named_wherever_their_results_are(kernels) -> None
         assert row[-2] == f"{variant.numerics.vision_cosine:.4f} synthetic weights"
         tokens = found.table("Tokens generated, synthetic weights").row(variant.name)
         assert tokens[1] == " ".join(map(str, variant.numerics.tokens))
+
+
+def test_an_interrupted_run_says_what_is_missing(kernels) -> None:
+    report, _ = kernels
+    first, second = report.result
+    cut = replace(report.result, variants=(first, replace(second, numerics=None)), complete=False)
+    found = Page(page(replace(report, result=cut)))
+    assert found.table("Variants").row(second.name)[-2:] == ["not finished"] * 2
+    assert "not finished" not in found.table("Variants").row(first.name)
+    assert "The run was interrupted" in found.text
 
 
 def test_pictures_are_there_and_share_no_names(report, text) -> None:
