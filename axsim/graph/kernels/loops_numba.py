@@ -75,13 +75,15 @@ def _bounded(x: Any) -> Any:
 def _gated(y: Any, top: Any, bottom: Any, left: Any, right: Any, gate: Any) -> None:
     last = len(gate) - 1
     for i in range(top, bottom):
-        for j in range(left, right):
-            value = y[i, j]
+        row = y[i]
+        # Unsigned, because an index that might be negative keeps the loop from being vectorised.
+        for j in range(np.uint64(left), np.uint64(right)):
+            value = row[j]
             square = value * value
             p = gate[last]
             for n in range(last - 1, -1, -1):
                 p = p * square + gate[n]
-            y[i, j] = value / (np.float32(1) + _exp(_bounded(p * value)))
+            row[j] = value / (np.float32(1) + _exp(_bounded(p * value)))
 
 
 @_compiled
