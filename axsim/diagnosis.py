@@ -11,7 +11,7 @@ from typing import Annotated, Any, Literal, Union, get_args, get_origin
 from pydantic import BaseModel, ValidationError
 
 from axsim.errors import Fault, Faults, Problem
-from axsim.located import Key, Located, show
+from axsim.located import Key, Located, locate, show
 
 _KINDS = {
     "int": "a whole number",
@@ -67,6 +67,26 @@ def key_names(cls: Any, path: tuple[Key, ...] = ()) -> list[str]:
     for model in _models_at(cls, path):
         names.update(dict.fromkeys(_fields(model)))
     return list(names)
+
+
+def accepts(cls: Any, path: tuple[Key, ...], value: Any) -> bool:
+    """Whether the key at ``path`` of the descriptor class ``cls`` can have ``value`` at all,
+    whatever the other keys are; a key that does not exist has none."""
+    *above, last = path
+    sections = [
+        each
+        for each in _models_at(cls, tuple(above))
+        if isinstance(each, type) and issubclass(each, BaseModel)
+    ]
+    return not sections or any(_takes(each, str(last), value) for each in sections)
+
+
+def _takes(section: type[BaseModel], key: str, value: Any) -> bool:
+    try:
+        section.model_validate({key: locate(value, "").plain()})
+    except ValidationError as error:
+        return all(item["loc"][:1] != (key,) for item in error.errors(include_url=False))
+    return True
 
 
 def _translate(item: Any, cls: type, tree: Located) -> Iterator[Problem]:

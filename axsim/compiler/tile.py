@@ -97,20 +97,15 @@ class Tiling:
 
     def timed(self, durations_us: Sequence[Sequence[float]]) -> tuple[Task, ...]:
         """The tasks with their durations, those of each step by part."""
-        return tuple(
-            each
-            if isinstance(each, Task)
-            else Task(
-                each.engine,
-                "compute",
-                each.step,
-                durations_us[each.step][each.part],
-                0.0,
-                0.0,
-                each.deps,
-            )
-            for each in self.tasks
-        )
+        found = []
+        for each in self.tasks:
+            if isinstance(each, Compute):
+                engine, step, part, deps = each
+                us = durations_us[step][part]
+                found.append(Task(engine, "compute", step, us, 0.0, 0.0, deps))
+            else:
+                found.append(each)
+        return tuple(found)
 
 
 @dataclass
@@ -205,7 +200,7 @@ class Tiler:
             for tile in range(tiles):
                 issue = FIRST if tile == 0 else 0
                 # Inputs and spilled operands are loaded once the tile two before is used up.
-                waits = self._transfers(step, units["rd"][0], loads, before)
+                waits = self._transfers(step, units["rd"][0], loads, before) if loads else ()
                 waits += self._load_weights(group, step, weight) if weight else ()
                 waits += ready if tile == 0 else ()
                 before = last
@@ -216,7 +211,7 @@ class Tiler:
                     last = self._compute(step, units["teng"], VECTOR + issue, waits)
                 if weight:
                     self._stream[group].append(_WeightTile(weight, last))
-                stored = self._transfers(step, units["wr"][0], stores, last)
+                stored = self._transfers(step, units["wr"][0], stores, last) if stores else ()
             made.computed += last
             made.stored += stored[-1:]
         for name in operation.writes:

@@ -4,21 +4,17 @@ from __future__ import annotations
 
 import itertools
 import json
-import re
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from math import prod
 from pathlib import Path
 from typing import Any
 
 from axsim.chip import Chip, load_chip
-from axsim.descriptor import load_mapping, split_overrides
 from axsim.errors import InputError, Problem
 from axsim.fingerprint import code_fingerprint, fingerprint
-from axsim.located import scalar
+from axsim.sweeps.values import usable
 from axsim.workload import Workload, load_workload
-
-_RANGE = re.compile(r"(?P<low>[^.]+(?:\.\d+)?)\.\.(?P<high>[^:]+):(?P<count>\d+)")
 
 
 @dataclass(frozen=True)
@@ -44,55 +40,6 @@ class Point:
         parts: list[object] = [self.workload, self.chip, self.chip_name, self.settings]
         parts += [self.variants, self.timing_only, self.checkpoint, code_fingerprint()]
         return fingerprint(parts)
-
-
-def parse_vary(settings: Iterable[str]) -> dict[str, list[Any]]:
-    """Key to list of values, from ``["build.vision_dtype=u8,u16", …]`` as the command line has it.
-
-    Values are typed as YAML types them; ``low..high:count`` (``2133..4267:5``) is that many evenly
-    spaced numbers, both ends included.
-
-    Raises:
-        InputError: a setting is no assignment, or its values are no list.
-    """
-    found: dict[str, list[Any]] = {}
-    faults: list[Problem] = []
-    for setting in settings:
-        where = f"--vary {setting}"
-        key, equals, text = setting.partition("=")
-        key = key.strip()
-        if not equals or not all(key.split(".")):
-            allowed = "KEY=VALUE,VALUE,… or KEY=LOW..HIGH:COUNT"
-            faults.append(Problem(where, "", "not an assignment", allowed))
-        elif key in found:
-            faults.append(Problem(where, key, "is varied twice", "all its values in one --vary"))
-        else:
-            try:
-                values = [each for item in scalar(f"[{text}]") for each in _spread(item)]
-            except InputError as error:
-                faults.append(Problem(where, key, error.problems[0].what))
-                continue
-            found[key] = values
-            if not values:
-                faults.append(Problem(where, key, "has no values", "VALUE,VALUE,…"))
-    if faults:
-        raise InputError(faults)
-    return found
-
-
-def _spread(item: Any) -> list[Any]:
-    """The numbers of a range, or the value itself."""
-    match = _RANGE.fullmatch(item) if isinstance(item, str) else None
-    if match is None:
-        return [item]
-    low, high, count = scalar(match["low"]), scalar(match["high"]), int(match["count"])
-    if not all(isinstance(end, int | float) for end in (low, high)) or count < 1:
-        return [item]
-    if count == 1:
-        return [low]
-    values = [low + (high - low) * index / (count - 1) for index in range(count)]
-    values[-1] = high
-    return [int(each) if each == int(each) else each for each in values]
 
 
 @dataclass(frozen=True)
@@ -154,12 +101,12 @@ def space(
     for name in variants or ():
         workload.variant(name)
     named = [_named(chip) for chip in chips]
-    _check_keys(workload, named[0][1], {key: values[0] for key, values in vary.items()})
-    _check_keys(workload, named[0][1], settings)
+    vary = _usable(workload, named[0][1], vary, "--vary")
+    _usable(workload, named[0][1], {key: (value,) for key, value in settings.items()}, "--set")
     return Space(
         workload.model_dump_json(exclude_unset=True),
         tuple((name, chip.model_dump_json(exclude_unset=True)) for name, chip in named),
-        {key: tuple(values) for key, values in vary.items()},
+        vary,
         dict(settings),
         None if variants is None else tuple(variants),
         timing_only,
@@ -185,16 +132,25 @@ def _named(chip: Chip | str | Path) -> tuple[str, Chip]:
     return (chip.name, chip) if isinstance(chip, Chip) else (str(chip), load_chip(chip))
 
 
-def _check_keys(workload: Workload, chip: Chip, settings: Mapping[str, object]) -> None:
-    """Complain about keys that do not exist; a wrong value is the affair of its points."""
-    chip_keys, keys = split_overrides(settings, "chip")
+def _usable(
+    workload: Workload, chip: Chip, vary: Mapping[str, Sequence[Any]], option: str
+) -> dict[str, tuple[Any, ...]]:
+    """Every key with the values that it gets.
+
+    Raises:
+        InputError: a key does not exist, or can never have such a value.
+    """
+    found: dict[str, tuple[Any, ...]] = {}
     faults: list[Problem] = []
-    for instance, overrides, under in ((chip, chip_keys, "chip."), (workload, keys, "")):
-        document = instance.model_dump(exclude_unset=True)
-        for key, value in overrides.items():
-            try:
-                load_mapping(type(instance), document, "", {key: value}, under=under)
-            except InputError as error:
-                faults += [each for each in error.problems if "unknown key" in each.what]
+    for instance, under in ((chip, "chip."), (workload, "")):
+        own = {
+            key.removeprefix(under): values
+            for key, values in vary.items()
+            if key.startswith("chip.") == bool(under)
+        }
+        good, wrong = usable(instance, own, under, option)
+        found |= good
+        faults += wrong
     if faults:
         raise InputError(faults)
+    return {key: found[key] for key in vary}

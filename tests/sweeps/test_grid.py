@@ -3,36 +3,8 @@ import json
 import pytest
 
 import axsim
-from axsim.sweeps.grid import grid, parse_vary
+from axsim.sweeps.grid import grid
 from tests.runtime.tiny import variants
-
-
-def test_values_have_yaml_types_and_ranges_both_ends() -> None:
-    found = parse_vary(
-        ["a.b=u8,1,1.5,true", "c=[1, 2],{x: 3}", "d=2133..4267:3", "e=224..448:9", "f=-1.5..1:2"]
-    )
-    assert found == {
-        "a.b": ["u8", 1, 1.5, True],
-        "c": [(1, 2), {"x": 3}],
-        "d": [2133, 3200, 4267],
-        "e": [224, 252, 280, 308, 336, 364, 392, 420, 448],
-        "f": [-1.5, 1],
-    }
-    assert all(isinstance(each, int) for each in found["e"])
-
-
-@pytest.mark.parametrize(
-    ("setting", "what"),
-    [("a", "not an assignment"), ("a=", "no values"), ("a..b=1", "not an assignment")],
-)
-def test_what_is_no_list_of_values_is_refused(setting: str, what: str) -> None:
-    with pytest.raises(axsim.InputError, match=what):
-        parse_vary([setting])
-
-
-def test_a_key_is_varied_once() -> None:
-    with pytest.raises(axsim.InputError, match="varied twice"):
-        parse_vary(["a=1", "a=2"])
 
 
 def test_points_are_all_combinations_chips_outermost() -> None:
