@@ -13,7 +13,7 @@ from axsim.analysis.plots.style import SMALL
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
-MARKER = 5.0
+MARKER = 7.0
 """Points that a marker reaches in each direction."""
 DISTANCES = (9.0, 15.0, 24.0, 36.0, 50.0)
 """Points between a marker and its label, nearest first."""
@@ -82,7 +82,7 @@ def place(
         places = np.hstack([middles - half, middles + half])
         hidden = _overlap(places, taken).sum(axis=1)
         outside = (4 * half.prod() - _overlap(places, frame)).sum(axis=1)
-        best = int(np.argmin(hidden + 2 * outside))  # the first of equals
+        best = int(np.argmin(np.round(hidden + 2 * outside)))  # the first of equals
         taken = np.vstack([taken, places[best]])
         to = tuple(offsets[best] / scale)
         note.set_position(to)
@@ -105,11 +105,16 @@ def _texts(axes: Axes) -> Boxes:
 
 def _lines(axes: Axes) -> Boxes:
     """Lines in small pieces."""
+    from matplotlib.cbook import STEP_LOOKUP_MAP
+
     found = [np.empty((0, 2))]
     for line in axes.lines:
         if line.get_linestyle() in ("None", "none", "", " "):
             continue
-        vertices: Any = line.get_transform().transform_path(line.get_path()).vertices
+        stairs = STEP_LOOKUP_MAP[line.get_drawstyle()]
+        points: Any = line.get_xydata()
+        vertices = np.stack(stairs(*points.T), axis=1)
+        vertices = line.get_transform().transform(vertices)
         for start, end in pairwise(vertices):
             pieces = max(1, int(np.abs(end - start).max() / PIECE))
             found.append(np.linspace(start, end, pieces + 1))

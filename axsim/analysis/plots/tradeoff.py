@@ -86,7 +86,9 @@ def tradeoff(
         (axes.set_xlabel if which == "x" else axes.set_ylabel)(text)
     axes.margins(0.12)
     grid(axes)
-    axes.legend(fontsize=SMALL + 1, loc="best")
+    figure.legend(
+        loc="outside lower center", ncols=len(groups) + 1, fontsize=SMALL + 1, frameon=False
+    )
     axes.set_title("\n".join(_notes(columns, ways, title)), fontsize=SMALL + 1)
     if names:
         chosen = front if len(rows) > MOST_LABELS else [*front, *(set(rows) - set(front))]
