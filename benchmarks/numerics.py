@@ -148,13 +148,13 @@ def decoder() -> list[Case]:
     from axsim.models.decoder import decoder_layer_graph, post_graph
     from axsim.models.synthetic import SyntheticWeights
     from axsim.models.weights import layer_weights, post_weights
-    from axsim.quantization.matrix import StoredWeights
     from axsim.quantization.schemes import assign_decoder
+    from axsim.quantization.stored import StoredWeights
     from axsim.quantization.weight_only import WeightOnly
 
     cfg = DecoderConfig("qwen2", 24, 896, 4864, 14, 2, 151655)
     source = SyntheticWeights(ModelConfig(cfg))
-    stored, arithmetic = StoredWeights(source), WeightOnly()
+    stored, arithmetic = StoredWeights(source, ready=True), WeightOnly()
     layers = []
     for i in range(24):
         names = [t.name for t in decoder_layer_graph(cfg, 1, 0).weights()]

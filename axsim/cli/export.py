@@ -135,7 +135,7 @@ def _jobs(
 ) -> Iterator[Job]:
     """File name, graph, weights and quantisation parameters of each model."""
     from axsim.models.weights import layer_weights, post_weights
-    from axsim.quantization.matrix import StoredWeights
+    from axsim.quantization.stored import StoredWeights
 
     suffix = "_quantized" if quantized else ""
     if Part.vision in parts:

@@ -18,8 +18,8 @@ from axsim.graph.array import Array
 from axsim.graph.ir import Graph, Node, Tensor
 from axsim.quantization.calibration import QUANTISED
 from axsim.quantization.chains import attention_chains
-from axsim.quantization.products import bias_codes
 from axsim.quantization.matrix import Matrix, quantise_matrix
+from axsim.quantization.products import bias_codes
 from axsim.quantization.qparams import QParams, asymmetric
 
 Weights = Callable[[str], Array]

@@ -30,17 +30,22 @@ made once in float64 (exp) or float32 (GELU and the like), by numpy.
 
 **Weight-only decoder (w8a16, w4a16).** Hidden states, K, V and every stored activation are bf16.
 
-* Gemm with weights: the bf16 activations times the integer weight codes, accumulated in float32,
-  times the row's float32 scale (S4: the codes are scaled per group of 128 inputs before the
-  product), plus the float32 bias; the result is rounded to bf16.
+* Gemm with S8 weights: a row of activations is put on a grid of 24 bits up to its largest number,
+  where bf16 numbers down to 2^-15 of that lie as they are; the whole numbers times the codes sum
+  exactly; ``float32(sum) * grid * scale + bias`` is rounded to bf16. As exact as float32 sums at
+  their best, and the same bits on any CPU, backend and number of threads
+  (:mod:`axsim.quantization.fixed_point`).
+* Gemm with S4 weights (scaled per group of 128 inputs) and with bf16 ones: products accumulated in
+  float32, plus the float32 bias; the result is rounded to bf16.
 * Every other operator computes in float32 on bf16 operands and its result is rounded to bf16,
   except within attention: scores, their scale and mask, and the softmax stay in float32 until the
   probabilities are rounded to bf16 for the product with V; exponentials below 1e-35 count as
   zero.
 * Rounding to bf16 is round-half-to-even.
 
-The order of float32 accumulation is not defined (the vendor does not document it):
-two correct implementations agree to rounding of the last bf16 bit, not to the last bit.
+The order of float32 accumulation, in attention and norms too, is not defined (the vendor does not
+document it): there two correct implementations agree to rounding of the last bf16 bit, not to the
+last bit.
 
 **Reference.** float32 everywhere.
 """

@@ -42,6 +42,28 @@ def split_bytes(codes: Array, high: Array, low: Array) -> None:
     _split_bytes(codes, high, low)
 
 
+def to_fixed_point(x: Array, codes: Array, grid: Array) -> None:
+    """See :func:`axsim.quantization.loops_numpy.to_fixed_point`."""
+    _to_fixed_point(x, x.view(np.uint32), codes, grid, grid.view(np.uint32))
+
+
+def from_fixed_point(
+    parts: Array,
+    grid: Array,
+    shares: Array,
+    scale: Array,
+    bias: Array,
+    y: Array,
+    top: int,
+    left: int,
+) -> None:
+    """See :func:`axsim.quantization.loops_numpy.from_fixed_point`."""
+    columns = slice(left, left + parts.shape[1])
+    _from_fixed_point(
+        parts, grid, shares[columns], scale[columns], bias[columns], y, top, np.uint64(left)
+    )
+
+
 def softmax(codes: Array, exponentials: Array, y: QParams, out: Array) -> None:
     """See :func:`axsim.quantization.loops_numpy.softmax`."""
     row = np.empty(codes.shape[1], np.int32)
@@ -149,6 +171,40 @@ def _requantise_byte_pairs(
             acc = 256.0 * first + second + rows[i] + columns[j]
             steps = np.float32(acc) * multiplier[j]
             out[i, j] = np.int32(np.rint(min(max(steps, low), high))) + zero
+
+
+@_compiled
+def _to_fixed_point(x: Any, bits: Any, codes: Any, grid: Any, grid_bits: Any) -> None:
+    rows, width = x.shape
+    for i in range(rows):
+        largest = np.uint32(0)
+        for j in range(width):
+            largest = max(largest, bits[i, j] & np.uint32(0x7FFFFFFF))
+        exponent = largest >> np.uint32(23)
+        grid_bits[i] = np.uint32(max(exponent, np.uint32(27)) - np.uint32(22)) << np.uint32(23)
+        inverse = np.float32(1) / grid[i]
+        if exponent == 255:
+            grid[i] = np.nan
+            inverse = np.float32(0)
+        for j in range(width):
+            steps = min(np.rint(x[i, j] * inverse), np.float32(2**23 - 1))
+            whole = np.int32(np.int32(steps) + np.int32(2**23))
+            codes[i, j] = whole >> 16
+            codes[rows + i, j] = (whole >> 8) & 255
+            codes[2 * rows + i, j] = whole & 255
+
+
+@_compiled
+def _from_fixed_point(
+    parts: Any, grid: Any, shares: Any, scale: Any, bias: Any, y: Any, top: Any, left: Any
+) -> None:
+    rows = grid.size
+    for i in range(rows):
+        row = y[top + i]
+        for j in range(parts.shape[1]):
+            acc = 65536.0 * parts[i, j] + 256.0 * parts[rows + i, j] + parts[2 * rows + i, j]
+            value = np.float32(acc - shares[j]) * grid[i] * scale[j] + bias[j]
+            row[np.uint64(j) + left] = value
 
 
 @_compiled

@@ -55,6 +55,49 @@ def split_bytes(codes: Array, high: Array, low: Array) -> None:
     low[...] = codes & 255
 
 
+def to_fixed_point(x: Array, codes: Array, grid: Array) -> None:
+    """Whole numbers of a float32 row's grid, moved up by 2^23, as bytes.
+
+    ``x`` [T, K]; ``codes`` U8 [3 T, K], the rows of high bytes above those of middle and low ones;
+    ``grid`` float32 [T]: 2^(e - 22) for a row whose largest number is in [2^e, 2^(e + 1)), at least
+    2^-122; NaN for a row that is not finite.
+    """
+    rows = len(x)
+    bits = np.abs(x).max(axis=1).view(np.uint32) >> 23
+    grid[...] = ((np.maximum(bits, 27) - 22) << 23).astype(np.uint32).view(np.float32)
+    grid[bits == 255] = np.nan
+    with np.errstate(invalid="ignore"):
+        steps = np.minimum(np.rint(x * (np.float32(1) / grid)[:, None]), np.float32(2**23 - 1))
+        whole = np.nan_to_num(steps, nan=0.0).astype(np.int32) + np.int32(2**23)
+    for i in range(3):
+        codes[i * rows : (i + 1) * rows] = (whole >> (16 - 8 * i)) & 255
+
+
+def from_fixed_point(
+    parts: Array,
+    grid: Array,
+    shares: Array,
+    scale: Array,
+    bias: Array,
+    y: Array,
+    top: int,
+    left: int,
+) -> None:
+    """``float32(sum) * grid * scale + bias`` into a block of ``y``, whose corner is given.
+
+    ``parts`` int32 [3 T, N]: the sums over the three bytes; ``shares``, ``scale``, ``bias`` belong
+    to all columns of ``y``; see :mod:`axsim.quantization.fixed_point`.
+    """
+    rows, columns = len(grid), slice(left, left + parts.shape[1])
+    acc = 65536.0 * parts[:rows] + 256.0 * parts[rows : 2 * rows] + parts[2 * rows :]
+    value = (acc - shares[columns]).astype(np.float32)
+    with np.errstate(over="ignore"):
+        value *= grid[:, None]
+        value *= scale[columns]
+        value += bias[columns]
+    y[top : top + rows, columns] = value
+
+
 def softmax(codes: Array, exponentials: Array, y: QParams, out: Array) -> None:
     """Softmax of each row of [rows, keys]; ``exponentials`` as :func:`exponential_table` has them.
 

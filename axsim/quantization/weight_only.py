@@ -22,6 +22,8 @@ from axsim.graph.kernels.softmax import exponentials
 from axsim.graph.operator import OPERATORS
 from axsim.quantization.arithmetic import round_bf16
 from axsim.quantization.chains import AttentionChain, attention_chains
+from axsim.quantization.fixed_point import PackedMatrix, packed, product
+from axsim.quantization.integer import best_backend
 from axsim.quantization.integer_kernels import for_rows
 from axsim.quantization.loops import weight_loops
 from axsim.quantization.matrix import Matrix, quantise_matrix
@@ -35,8 +37,8 @@ STORED = frozenset({"s8", "s4", "bf16"})
 class WeightOnly:
     """Arithmetic of a graph whose dtypes :func:`~axsim.quantization.schemes.assign_decoder` gave.
 
-    Weights may come as :class:`Matrix` (from :class:`~axsim.quantization.matrix.StoredWeights`,
-    which quantises each once) or as float32, quantised anew at every use. ``exact`` names graph
+    Weights may come from :class:`~axsim.quantization.stored.StoredWeights`, which quantises and
+    packs each once, or as float32, quantised anew at every use. ``exact`` names graph
     inputs that already hold numbers of their storage dtype, so that they need no rounding: the
     caches, which are outputs of earlier runs. One object serves any number of executors.
     """
@@ -46,9 +48,9 @@ class WeightOnly:
         self._scratch = Scratch()
 
     def load(self, tensor: Tensor, weights: Weights) -> Any:
-        """A :class:`Matrix`, or float32 values."""
+        """A matrix, or float32 values."""
         value: Any = weights(tensor.name)
-        if isinstance(value, Matrix) or tensor.dtype not in STORED:
+        if isinstance(value, Matrix | PackedMatrix) or tensor.dtype not in STORED:
             return value
         if value.ndim not in (2, 4):  # no matrix and no convolution: a vector, a token, positions
             return _rounding(tensor.dtype)(np.array(value))
@@ -120,15 +122,33 @@ class WeightOnly:
         return Step(node.inputs, node.outputs, whole)
 
 
-def project(x: Array, w: Matrix, bias: Array | None, rounding: Round, scratch: Scratch) -> Array:
-    """``x @ w.T + bias`` [T, out] for ``x`` [T, in]; ``rounding`` rounds blocks in place.
+def project(
+    x: Array, w: Matrix | PackedMatrix, bias: Array | None, rounding: Round, scratch: Scratch
+) -> Array:
+    """``x @ w.T + bias`` [T, out] for ``x`` [T, in]; ``rounding`` rounds blocks in place."""
+    if isinstance(w, Matrix) and w.dtype == "s8":
+        w = packed(w, best_backend())
+    if isinstance(w, PackedMatrix):
+        return _rounded(product(x, w, bias), rounding)
+    return _in_slices(x, w, bias, rounding, scratch)
+
+
+def _rounded(y: Array, rounding: Round) -> Array:
+    def task(rows: slice) -> None:
+        rounding(y[rows])
+
+    for_rows(task, len(y), max(1, _SLICE // y.shape[1]))
+    return y
+
+
+def _in_slices(x: Array, w: Matrix, bias: Array | None, rounding: Round, scratch: Scratch) -> Array:
+    """:func:`project` in float32, for S4 by groups, bf16 and float32 weights.
 
     Only the stored codes are read from memory: slices of the matrix become float32 within a core's
     cache, or a compiled loop converts them as it goes where ``x`` has few rows. Every thread takes
     slices of its own, with BLAS on that thread alone.
     """
     rows, inner = w.shape
-    scale = w.row_scale
     y = np.empty((x.shape[0], rows), np.float32)
     x = np.ascontiguousarray(x)
     workers = threads()
@@ -149,8 +169,6 @@ def project(x: Array, w: Matrix, bias: Array | None, rounding: Round, scratch: S
             np.matmul(x, factors.T, out=block)
         for start in range(0, len(block), lines):
             warm = block[start : start + lines]
-            if scale is not None:
-                warm *= scale[part]
             if bias is not None:
                 warm += bias[part]
             y[start : start + lines, part] = rounding(warm)
@@ -168,11 +186,11 @@ def _attention(graph: Graph, chain: AttentionChain) -> Step:
     keys = graph.tensors[chain.scores].shape[-1]
     probabilities = _rounding(graph.tensors[chain.softmax].dtype)
     context = _rounding(graph.tensors[chain.tensors[-1]].dtype)
-    product = OPERATORS["MatMul"].kernel
+    multiply = OPERATORS["MatMul"].kernel
     step = max(1, _SLICE * shape[-2] // graph.tensors[chain.scores].elements)
 
     def attend(q: Array, k: Array, v: Array, operands: Sequence[Array]) -> Array:
-        s: Array = product(q, k)[0]
+        s: Array = multiply(q, k)[0]
         for function, operand in zip(middle, operands, strict=True):
             function(s, operand, out=s)
         rows = s.reshape(-1, s.shape[-1])
@@ -181,7 +199,7 @@ def _attention(graph: Graph, chain: AttentionChain) -> Step:
         np.multiply(rows, rows >= _SMALLEST, out=rows)
         rows *= 1 / totals[:, None]
         probabilities(rows)
-        y: Array = context(np.ascontiguousarray(product(s, v)[0]))
+        y: Array = context(np.ascontiguousarray(multiply(s, v)[0]))
         return y
 
     def run(q: Array, k: Array, v: Array, *operands: Array) -> list[Array]:

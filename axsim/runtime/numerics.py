@@ -21,7 +21,7 @@ from axsim.models.checkpoint import Checkpoint
 from axsim.models.weights import Weights, post_tensor
 from axsim.quantization.calibration import Calibration
 from axsim.quantization.integer_graph import Integer, IntegerWeights
-from axsim.quantization.matrix import StoredWeights
+from axsim.quantization.stored import StoredWeights
 from axsim.quantization.weight_only import WeightOnly
 from axsim.runtime.calibrating import CalibrationPictures
 from axsim.runtime.checkpoints import open_checkpoint
@@ -269,7 +269,7 @@ class Kernels:
                 del self._known[other]
             head = post_tensor(cfg, "lm_head.weight")
             overrides = {head: build.post_weight_dtype}
-            self._known[key] = StoredWeights(weights, build.weight_dtype, overrides)
+            self._known[key] = StoredWeights(weights, build.weight_dtype, overrides, ready=True)
         found: StoredWeights = self._known[key]
         return found
 

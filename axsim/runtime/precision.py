@@ -34,7 +34,6 @@ from axsim.models.weights import (
 from axsim.quantization import precision
 from axsim.quantization.calibration import Calibration
 from axsim.quantization.integer_graph import Integer, IntegerWeights
-from axsim.quantization.matrix import StoredWeights
 from axsim.quantization.mixed import Overrides
 from axsim.quantization.observers import OBSERVERS
 from axsim.quantization.precision import Precision
@@ -42,6 +41,7 @@ from axsim.quantization.qparams import QParams
 from axsim.quantization.schemes import DecoderScheme, VisionDtype, VisionScheme, assign
 from axsim.quantization.sensitivity import Sensitivity
 from axsim.quantization.smooth import ChannelMaxima, SmoothedWeights
+from axsim.quantization.stored import StoredWeights
 from axsim.quantization.weight_only import WeightOnly
 from axsim.runtime.host import prefill_mask
 from axsim.runtime.prompt import image_span, seeded_image, seeded_tokens

@@ -14,7 +14,7 @@ from axsim.models import layout
 from axsim.models.checkpoint import Checkpoint
 from axsim.models.config import DecoderConfig, ModelConfig
 from axsim.models.gptq import Gptq
-from axsim.quantization.matrix import StoredWeights
+from axsim.quantization.stored import StoredWeights
 from tests.models.seeded import SeededWeights
 from tests.models.writing import decoder_json, stored, write
 

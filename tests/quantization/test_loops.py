@@ -78,6 +78,27 @@ def test_every_pass_gives_the_same_bits_plain_and_compiled(rows, width, kinds, s
             assert np.array_equal(result, results[0]), name
 
 
+@settings(deadline=None, max_examples=30)
+@given(rows=st.integers(1, 5), width=st.integers(1, 70), seed=st.integers(0, 999))
+def test_fixed_point_gives_the_same_bits_plain_and_compiled(rows, width, seed):
+    rng = np.random.default_rng(seed)
+    x = rng.standard_normal((rows, width)) * 10.0 ** rng.integers(-40, 38, (rows, width))
+    x = x.clip(-3e38, 3e38).astype(np.float32)
+    parts = rng.integers(-(2**30), 2**30, (3 * rows, width)).astype(np.int32)
+    shares = 2.0**23 * rng.integers(-(10**6), 10**6, width + 4)
+    scale, bias = rng.uniform(0.1, 1, (2, width + 4)).astype(np.float32)
+    results = []
+    for module in passes():
+        codes, grid = np.empty((3 * rows, width), np.uint8), np.empty(rows, np.float32)
+        module.to_fixed_point(x, codes, grid)
+        y = np.zeros((rows + 2, width + 4), np.float32)
+        module.from_fixed_point(parts, grid, shares, scale, bias, y, 1, 3)
+        results.append((codes, grid, y))
+    for other in results[1:]:
+        for a, b in zip(results[0], other, strict=True):
+            assert np.array_equal(a, b)
+
+
 @pytest.mark.parametrize("module", passes())
 @pytest.mark.parametrize("dtype", ["u8", "u16"])
 def test_look_up_and_split(module, dtype):

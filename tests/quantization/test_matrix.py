@@ -2,7 +2,8 @@ import numpy as np
 import pytest
 
 from axsim.quantization.arithmetic import round_bf16
-from axsim.quantization.matrix import StoredWeights, quantise_matrix
+from axsim.quantization.matrix import quantise_matrix
+from axsim.quantization.stored import StoredWeights
 
 
 def weights(shape, seed=0):

@@ -9,8 +9,9 @@ from axsim.models.synthetic import SyntheticWeights
 from axsim.models.weights import post_weights
 from axsim.quantization import weight_only
 from axsim.quantization.arithmetic import round_bf16
-from axsim.quantization.matrix import Matrix, StoredWeights, quantise_matrix
+from axsim.quantization.matrix import Matrix, quantise_matrix
 from axsim.quantization.schemes import assign_decoder
+from axsim.quantization.stored import StoredWeights
 from axsim.quantization.weight_only import WeightOnly, project
 from tests.quantization.models import DECODER, cosine, decoder
 

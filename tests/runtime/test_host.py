@@ -12,7 +12,7 @@ from axsim.compiler.partition import Deployment
 from axsim.machine.npu import Npu
 from axsim.models.config import ModelConfig
 from axsim.models.synthetic import SyntheticWeights
-from axsim.quantization.matrix import StoredWeights
+from axsim.quantization.stored import StoredWeights
 from axsim.quantization.weight_only import WeightOnly
 from axsim.runtime.devices import Float32Device, SimulatedNpu, cosine
 from axsim.runtime.host import MASKED, HostLoop, generate, prefill_mask
