@@ -22,7 +22,7 @@ from axsim.analysis.report.figures import (
 from axsim.analysis.report.markup import Child, Column, Html, Row, element, join, note, table
 from axsim.analysis.report.markup import section as section_of
 from axsim.analysis.tables import number
-from axsim.analysis.words import LEAST, first_goal, waits
+from axsim.analysis.words import LEAST, NAMES, first_goal, waits
 from axsim.runtime.results import Prediction, VariantResult
 
 RESOURCES = {
@@ -104,7 +104,7 @@ def shares(path: Sequence[PathStage]) -> str:
             spent[resource] += ms
     total = total_ms(tuple(path))
     found = [
-        f"{'the host' if name == 'host' else RESOURCES[name][0]} ({percent(ms / total)})"
+        f"{NAMES[name]} ({percent(ms / total)})"
         for name, ms in sorted(spent.items(), key=lambda item: -item[1])
         if ms >= LEAST * total
     ]

@@ -77,7 +77,7 @@ def _cosines(variant: VariantResult, vision: bool, decoder: bool) -> list[Child]
     if numerics is None:
         return ["not finished"] * (vision + decoder)
     values = [(numerics.vision_cosine, vision), (numerics.logits_cosine, decoder)]
-    mark = element("small", element("span", "synthetic weights")) if numerics.synthetic else None
+    mark = element("small", "synthetic ", element("br"), "weights") if numerics.synthetic else None
     return [
         "–" if value is None else [element("b", f"{value:.4f}"), mark]
         for value, has in values
