@@ -4,7 +4,7 @@ from operator import ge, gt, le, lt
 
 import pandas as pd
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import axsim
@@ -73,6 +73,7 @@ def test_what_is_no_constraint(text) -> None:
         parse_constraint(text)
 
 
+@settings(deadline=None)
 @given(
     st.one_of(st.none(), st.floats(), st.integers(-5, 5), st.booleans(), st.sampled_from("ab")),
     st.sampled_from([">=", "<=", "==", "!=", ">", "<"]),

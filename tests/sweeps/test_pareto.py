@@ -3,7 +3,7 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import axsim
@@ -22,6 +22,7 @@ def dominates(a: list[float], b: list[float]) -> bool:
     return all(x <= y for x, y in zip(a, b, strict=True)) and a != b
 
 
+@settings(deadline=None)
 @given(TABLES)
 def test_exactly_the_rows_that_none_dominates(rows: list[list[float]]) -> None:
     values = np.array(rows, dtype=float).reshape(len(rows), len(rows[0]) if rows else 1)
@@ -32,6 +33,7 @@ def test_exactly_the_rows_that_none_dominates(rows: list[list[float]]) -> None:
     assert non_dominated(values).tolist() == expected
 
 
+@settings(deadline=None)
 @given(TABLES.filter(bool))
 def test_maximising_is_minimising_the_negative(rows: list[list[float]]) -> None:
     frame = pd.DataFrame(rows, columns=[f"c{index}" for index in range(len(rows[0]))])

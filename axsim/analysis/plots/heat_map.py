@@ -152,7 +152,8 @@ def _label_points(
     frame = axes.get_window_extent()
     taken = [(*axes.transData.transform(mark), STAR * scale) for mark in marks]
     found = []
-    for level, pieces in zip(lines.levels, lines.allsegs, strict=True):
+    for level, path in zip(lines.levels, lines.get_paths(), strict=True):
+        pieces = path.to_polygons(closed_only=False)
         reach = (0.33 * len(f"{level:g}") + 0.4) * (SMALL + 1) * scale
         for x, y in _along(axes, pieces, reach / 2):
             inside = frame.x0 + reach < x < frame.x1 - reach
