@@ -7,7 +7,7 @@ import signal
 import sys
 import threading
 from collections.abc import Callable
-from concurrent.futures import Executor, Future, ProcessPoolExecutor
+from concurrent.futures import BrokenExecutor, Executor, Future, ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import suppress
 from functools import partial
@@ -30,7 +30,7 @@ class WorkerDied(RuntimeError):
 
 
 class Processes(Executor):
-    """``count`` processes, spawned: a script needs ``if __name__ == "__main__":``.
+    """``count`` processes, spawned: the script needs ``if __name__ == "__main__":``.
 
     A process that is killed costs nothing but its own task, which a new one tries once more before
     the task's future raises WorkerDied. Where a process does not even start, futures raise
@@ -110,11 +110,17 @@ class _Keeper(threading.Thread):
         raise WorkerDied(f"its process was killed {ATTEMPTS} times; is there too little memory?")
 
     def _start(self) -> ProcessPoolExecutor:
-        self._pool = ProcessPoolExecutor(1, get_context("spawn"), _prepare, (self._threads,))
-        self._pid = self._pool.submit(os.getpid).result()
+        pool = ProcessPoolExecutor(1, get_context("spawn"), _prepare, (self._threads,))
+        try:
+            self._pid = pool.submit(os.getpid).result()
+        except (RuntimeError, OSError) as error:
+            pool.shutdown()
+            why = "no process could be started; does the script have `if __name__ == '__main__':`?"
+            raise BrokenExecutor(why) from error
+        self._pool = pool
         if self.stopping:
             self.stop()
-        return self._pool
+        return pool
 
     def _end(self) -> None:
         self._pid = None

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import os
+import subprocess
+import sys
 import time
 from collections.abc import Sequence
 from concurrent.futures import BrokenExecutor, CancelledError, Executor, Future
@@ -51,6 +53,19 @@ def test_processes_that_cannot_start_are_not_tried_for_ever(monkeypatch) -> None
     monkeypatch.setattr("axsim.sweeps.processes._prepare", os._exit)
     with Processes(1, 1) as processes, pytest.raises(BrokenExecutor):
         processes.submit(abs, -1).result()
+
+
+def test_a_script_without_a_guard_is_told_so(tmp_path) -> None:
+    script = tmp_path / "script.py"
+    script.write_text(
+        "from axsim.sweeps.processes import Processes\n"
+        "with Processes(1, 1) as processes:\n"
+        "    print(processes.submit(abs, -1).result())\n"
+    )
+    found = subprocess.run([sys.executable, script], capture_output=True, text=True)
+    assert found.returncode == 1
+    assert found.stdout == ""
+    assert found.stderr.rstrip().endswith("does the script have `if __name__ == '__main__':`?")
 
 
 def test_an_exception_ends_what_runs_and_cancels_what_waits() -> None:
