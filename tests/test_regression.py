@@ -11,6 +11,7 @@ import yaml
 import axsim
 from axsim.descriptor import shipped
 from axsim.regression import check, parse_tolerance, snapshot
+from tests.runtime import tiny
 from tests.runtime.tiny import variants
 
 AXSIM = [sys.executable, "-c", "from axsim.cli import main; main()"]
@@ -19,8 +20,7 @@ AXSIM = [sys.executable, "-c", "from axsim.cli import main; main()"]
 @pytest.fixture
 def folder(tmp_path: Path) -> Path:
     """A workload of toy size and a board of one's own in a subfolder."""
-    document = json.loads(variants().model_dump_json(exclude_unset=True))
-    (tmp_path / "tiny.yaml").write_text(yaml.safe_dump(document))
+    tiny.write(tmp_path)
     (tmp_path / "boards").mkdir()
     (tmp_path / "boards" / "mine.yaml").write_text(shipped("chip")["ax630c"].read_text())
     return tmp_path

@@ -7,27 +7,20 @@ import time
 
 import numpy as np
 import pytest
-from typer.testing import CliRunner
 
 pytest.importorskip("tokenizers")
 pytest.importorskip("PIL")
 
 from PIL import Image
 
-from axsim.cli.app import app
 from axsim.models.checkpoint import Checkpoint
 from axsim.runtime.tokenizer import Tokens
+from tests.cli.command import axsim
 from tests.models.running import Loop, run_vision
 from tests.runtime.talking import MODEL, write_model
 
 ASK = ["--chip", "ax630c", "--prompt", "what?", "--set", "request.new_tokens=6"]
 EXACT = ["--set", "build.weight_dtype=bf16", "--set", "build.post_weight_dtype=bf16"]
-
-
-def axsim(*arguments, code=0):
-    result = CliRunner().invoke(app, [str(each) for each in arguments])
-    assert result.exit_code == code, result.output
-    return result
 
 
 @pytest.fixture(scope="module")

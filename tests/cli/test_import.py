@@ -5,20 +5,13 @@ from __future__ import annotations
 import json
 
 import pytest
-from typer.testing import CliRunner
 
-from axsim.cli.app import app
 from axsim.models import layout
+from tests.cli.command import axsim
 from tests.models.seeded import INTERNVL, SeededWeights
 from tests.models.writing import internvl_chat_json, stored, write
 
 RUN = ["--chip", "ax630c", "--variant", "112-u8", "--set", "request.new_tokens=2"]
-
-
-def axsim(*arguments, code=0):
-    result = CliRunner().invoke(app, [str(each) for each in arguments])
-    assert result.exit_code == code, result.output
-    return result
 
 
 @pytest.fixture

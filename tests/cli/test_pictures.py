@@ -2,24 +2,21 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 
 import pytest
-import yaml
 from typer.testing import CliRunner
 
 from axsim.cli.app import app
 from tests.fidelity.rows import DECODE, VISION, write
-from tests.runtime.tiny import variants
+from tests.runtime import tiny
 
 RUN = ["run", "tiny.yaml", "--chip", "ax630c", "--timing-only", "--quiet"]
 
 
 @pytest.fixture
 def folder(tmp_path: Path, monkeypatch) -> Path:
-    document = json.loads(variants().model_dump_json(exclude_unset=True))
-    (tmp_path / "tiny.yaml").write_text(yaml.safe_dump(document))
+    tiny.write(tmp_path)
     monkeypatch.chdir(tmp_path)
     return tmp_path
 

@@ -7,24 +7,14 @@ import json
 
 import pytest
 import yaml
-from typer.testing import CliRunner
 
-from axsim.cli.app import app
-from tests.runtime.tiny import variants
-
-
-def axsim(*arguments, code=0):
-    result = CliRunner().invoke(app, [str(each) for each in arguments])
-    assert result.exit_code == code, result.output
-    return result
+from tests.cli.command import axsim
+from tests.runtime import tiny as tiny_model
 
 
 @pytest.fixture(scope="module")
 def tiny(tmp_path_factory):
-    path = tmp_path_factory.mktemp("precision") / "tiny.yaml"
-    document = json.loads(variants().model_dump_json(exclude_unset=True))
-    path.write_text(yaml.safe_dump(document))
-    return path
+    return tiny_model.write(tmp_path_factory.mktemp("precision"))
 
 
 def test_worst_first_on_screen_and_in_files(tiny, tmp_path):

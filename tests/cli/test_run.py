@@ -13,6 +13,7 @@ from pathlib import Path
 import pytest
 
 import axsim
+from tests.runtime import tiny
 from tests.runtime.tiny import variants
 
 RUN = [sys.executable, "-c", "from axsim.cli import main; main()", "run"]
@@ -30,11 +31,8 @@ def run(*arguments: str, folder: Path, code: int = 0) -> subprocess.CompletedPro
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory) -> Path:
     """A folder with a workload of toy size."""
-    import yaml
-
     path = tmp_path_factory.mktemp("run")
-    document = json.loads(variants().model_dump_json(exclude_unset=True))
-    (path / "tiny.yaml").write_text(yaml.safe_dump(document))
+    tiny.write(path)
     return path
 
 

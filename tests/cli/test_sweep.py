@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import csv
-import json
 import os
 import signal
 import subprocess
@@ -12,9 +11,8 @@ import time
 from pathlib import Path
 
 import pytest
-import yaml
 
-from tests.runtime.tiny import variants
+from tests.runtime import tiny
 
 AXSIM = [sys.executable, "-c", "from axsim.cli import main; main()", "sweep"]
 TINY = ["tiny.yaml", "--chip", "ax630c", "--timing-only"]
@@ -23,8 +21,7 @@ TINY = ["tiny.yaml", "--chip", "ax630c", "--timing-only"]
 @pytest.fixture
 def folder(tmp_path: Path) -> Path:
     """A folder with a workload of toy size."""
-    document = json.loads(variants().model_dump_json(exclude_unset=True))
-    (tmp_path / "tiny.yaml").write_text(yaml.safe_dump(document))
+    tiny.write(tmp_path)
     return tmp_path
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import csv
-import json
 import os
 import shlex
 import subprocess
@@ -11,11 +10,10 @@ import sys
 from pathlib import Path
 
 import pytest
-import yaml
 from typer.testing import CliRunner
 
 from axsim.cli.app import app
-from tests.runtime.tiny import variants
+from tests.runtime import tiny
 
 AXSIM = [sys.executable, "-c", "from axsim.cli import main; main()"]
 TINY = ["sweep", "tiny.yaml", "--chip", "ax630c", "--timing-only", "-j", "1"]
@@ -25,8 +23,7 @@ VARY = ["--vary", "build.prefill_chunk=2,4,8", "--vary", "chip.cpu.clock_mhz=600
 @pytest.fixture
 def folder(tmp_path: Path) -> Path:
     """A folder with a workload of toy size."""
-    document = json.loads(variants().model_dump_json(exclude_unset=True))
-    (tmp_path / "tiny.yaml").write_text(yaml.safe_dump(document))
+    tiny.write(tmp_path)
     return tmp_path
 
 

@@ -15,15 +15,9 @@ from axsim.models.config import DecoderConfig, ProjectorConfig, VisionConfig
 from axsim.models.decoder import decoder_layer_graph, post_graph
 from axsim.models.internvit import vision_graph
 from axsim.quantization.schemes import DecoderScheme, Part, VisionScheme, assign
+from tests.models.towers import tower as small_tower
 
-TOWER = VisionConfig(
-    num_hidden_layers=4,
-    hidden_size=64,
-    intermediate_size=128,
-    num_attention_heads=2,
-    patch_size=14,
-    image_size=56,
-)
+TOWER = small_tower(4, 64, 2, 56)
 DECODER = DecoderConfig("qwen2", 2, 64, 96, 4, 2, 101)
 
 
@@ -57,16 +51,8 @@ def graphs(draw: st.DrawFn) -> tuple[Graph, Part]:
     heads = draw(st.sampled_from([2, 4]))
     hidden = heads * draw(st.sampled_from([8, 16, 64]))
     if draw(st.booleans()):
-        config = VisionConfig(
-            num_hidden_layers=draw(st.integers(1, 3)),
-            hidden_size=hidden,
-            intermediate_size=2 * hidden,
-            num_attention_heads=heads,
-            patch_size=14,
-            image_size=56,
-            class_token=draw(st.booleans()),
-            layer_scale=draw(st.booleans()),
-        )
+        parts = {"class_token": draw(st.booleans()), "layer_scale": draw(st.booleans())}
+        config = small_tower(draw(st.integers(1, 3)), hidden, heads, 56, **parts)
         dtype = draw(st.sampled_from(["u8", "u16", "bf16"]))
         return tower(dtype, config, draw(st.sampled_from([28, 56, 112]))), "vision"
     family: Any = draw(st.sampled_from(["qwen2", "qwen3", "llama", "phi2"]))

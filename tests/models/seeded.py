@@ -6,18 +6,12 @@ from math import prod
 
 import numpy as np
 
-from axsim.models.config import DecoderConfig, ModelConfig, ProjectorConfig, VisionConfig
+from axsim.models.config import DecoderConfig, ModelConfig, ProjectorConfig
 from axsim.models.synthetic import bfloat16
 from axsim.models.weights import tensor_shapes
+from tests.models.towers import tower
 
-VISION = VisionConfig(
-    num_hidden_layers=3,
-    hidden_size=64,
-    intermediate_size=128,
-    num_attention_heads=4,
-    patch_size=14,
-    image_size=112,
-)
+VISION = tower(3, 64, 4, 112)
 DECODERS = {
     "qwen2": DecoderConfig("qwen2", 3, 64, 96, 4, 2, 211, rope_theta=1e6),
     "qwen3": DecoderConfig("qwen3", 3, 64, 96, 4, 2, 211, head_dim=32, tie_word_embeddings=True),

@@ -4,16 +4,14 @@ from functools import lru_cache
 
 import numpy as np
 
-from axsim.models.config import DecoderConfig, ModelConfig, ProjectorConfig, VisionConfig
+from axsim.models.config import DecoderConfig, ModelConfig, ProjectorConfig
 from axsim.models.decoder import decoder_layer_graph
 from axsim.models.internvit import vision_graph
 from axsim.models.synthetic import SyntheticWeights
 from axsim.models.weights import layer_weights, vision_weights
+from tests.models.towers import tower
 
-VISION = VisionConfig(
-    num_hidden_layers=2, hidden_size=64, intermediate_size=160, num_attention_heads=4,
-    patch_size=14, image_size=56,
-)  # fmt: skip
+VISION = tower(2, 64, 4, 56, wide=2.5)
 DECODER = DecoderConfig("qwen2", 2, 128, 384, 4, 2, 320)
 
 

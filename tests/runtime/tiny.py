@@ -2,19 +2,17 @@
 
 from __future__ import annotations
 
+import json
+from pathlib import Path
 from typing import Any
 
-from axsim.models.config import DecoderConfig, ModelConfig, ProjectorConfig, VisionConfig
-from axsim.workload import Workload
+import yaml
 
-VISION = VisionConfig(
-    num_hidden_layers=2,
-    hidden_size=32,
-    intermediate_size=64,
-    num_attention_heads=2,
-    patch_size=14,
-    image_size=56,
-)
+from axsim.models.config import DecoderConfig, ModelConfig, ProjectorConfig
+from axsim.workload import Workload
+from tests.models.towers import tower
+
+VISION = tower(2, 32, 2, 56)
 DECODER = DecoderConfig("qwen2", 2, 32, 48, 4, 2, 101)
 VLM = ModelConfig(DECODER, VISION, ProjectorConfig(32))
 
@@ -32,3 +30,10 @@ def variants(**request: Any) -> Workload:
     model = VLM
     base = workload(model, **request).model_dump(exclude_unset=True)
     return Workload.model_validate({**base, "variants": tuple(chosen)})
+
+
+def write(folder: Path) -> Path:
+    """tiny.yaml with the two variants."""
+    path = folder / "tiny.yaml"
+    path.write_text(yaml.safe_dump(json.loads(variants().model_dump_json(exclude_unset=True))))
+    return path
