@@ -124,11 +124,11 @@ _command(
     "sweep",
     "axsim sweep internvl2_1b --chip ax650n,ax630c --vary build.prefill_chunk=64,128 --timing-only",
     "axsim sweep mine.yaml --chip ax630c --vary chip.dram.data_rate_mtps=2133..4267:5 -o out.csv",
-    "axsim sweep internvl2_1b --chip ax630c --objective ttft_ms --constraint 'cosine>=0.99'",
     "axsim sweep internvl2_1b --chip ax630c --variant 448-u8 --timing-only --plot map.png \\\n"
     "      --vary chip.dram.peak_gbps=4..34:16 --vary chip.npu.int8_tops=1..16:16",
     "axsim sweep mine.yaml --chip ax650n --timing-only --objective ttft_ms --optimizer optuna \\\n"
     "      --vary build.prefill_chunk=32..512:31 --vary chip.dram.peak_gbps=16..64:25",
+    "axsim sweep internvl2_1b --chip ax630c --objective ttft_ms --constraint 'cosine>=0.99'",
 )
 _command(
     snapshot.snapshot,
