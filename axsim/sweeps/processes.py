@@ -80,6 +80,8 @@ class _Keeper(threading.Thread):
 
     def run(self) -> None:
         """Until there are no more tasks."""
+        if hasattr(signal, "pthread_sigmask"):  # what this thread starts is born deaf to Ctrl-C
+            signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
         while (task := self._tasks.get()) is not None:
             future, call = task
             if self.stopping:
