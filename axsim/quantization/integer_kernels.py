@@ -22,9 +22,8 @@ from axsim.quantization.qparams import QParams
 
 _GEMM_ROWS = {"u8": 256, "u16": 128}
 _ELEMENTS = 1 << 16
-_ATTENTION_ROWS = {"u8": 1 << 12, "u16": 128}
-"""Query rows of a block: 1025 rows of as many U8 scores, or 128 rows of float64 sums, fill a core's
-L2 cache."""
+_ATTENTION_ROWS = {"u8": 1 << 12, "u16": 350}
+"""Query rows of a block: as few as keep the sums near the core, as many as keep the calls few."""
 
 
 def for_rows(task: Callable[[slice], None], rows: int, block: int) -> None:

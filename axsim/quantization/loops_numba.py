@@ -37,9 +37,9 @@ def requantise_byte_pairs(
     _requantise_byte_pairs(parts, rows, columns, multiplier, *_limits(y), out)
 
 
-def split_bytes(codes: Array, high: Array, low: Array) -> None:
+def split_bytes(codes: Array, high: Array, low: Array, sums: Array) -> None:
     """See :func:`axsim.quantization.loops_numpy.split_bytes`."""
-    _split_bytes(codes, high, low)
+    _split_bytes(codes, high, low, sums)
 
 
 def to_fixed_point(x: Array, codes: Array, grid: Array) -> None:
@@ -145,11 +145,14 @@ def _requantise_bytes(
 
 
 @_compiled
-def _split_bytes(codes: Any, high: Any, low: Any) -> None:
+def _split_bytes(codes: Any, high: Any, low: Any, sums: Any) -> None:
     for i in range(codes.shape[0]):
+        total = np.uint64(0)
         for j in range(codes.shape[1]):
             high[i, j] = codes[i, j] >> 8
             low[i, j] = codes[i, j] & 255
+            total += codes[i, j]
+        sums[i] = total
 
 
 @_compiled

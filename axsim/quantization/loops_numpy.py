@@ -49,10 +49,11 @@ def requantise_byte_pairs(
     requantise(acc, columns, multiplier, y, out)
 
 
-def split_bytes(codes: Array, high: Array, low: Array) -> None:
-    """High and low bytes of U16 codes [M, N]."""
+def split_bytes(codes: Array, high: Array, low: Array, sums: Array) -> None:
+    """High and low bytes of U16 codes [M, N], and float64 sums of each row's codes [M]."""
     high[...] = codes >> 8
     low[...] = codes & 255
+    sums[...] = codes.sum(axis=1, dtype=np.uint64)
 
 
 def to_fixed_point(x: Array, codes: Array, grid: Array) -> None:

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from axsim.graph.array import Array
+from axsim.graph.kernels.scratch import Scratch
 from axsim.quantization.arithmetic import MAX_INNER_U8
 from axsim.quantization.integer import Backend, Packed
 from axsim.quantization.loops import loops
@@ -44,13 +45,14 @@ def by_weights(matrix: IntegerMatrix, bias: Array | None, x: QParams, y: QParams
     scale = np.float32(x.scale) * matrix.scale
     multiplier = scale / np.float32(y.scale)
     correction = bias_codes(bias, scale) - x.zero_point * matrix.row_sums
+    scratch = Scratch()
 
     def product(a: Array, out: Array) -> None:
         if x.dtype == "u8":
             acc = matrix.packed.sums(a)
             loops().requantise(acc, correction, multiplier, y, out)
         else:
-            parts = matrix.packed.sums(_byte_rows(a))
+            parts = matrix.packed.sums(_byte_rows(a, scratch)[0])
             loops().requantise_bytes(parts, correction, multiplier, y, out)
 
     return product
@@ -83,22 +85,25 @@ def _by_bytes(
     """U16 codes from one product of bytes, which gives all four pairs of high and low ones."""
     inner, columns = b.shape
     right = np.empty((inner, 2 * columns), np.uint8)
-    loops().split_bytes(b, right[:, :columns], right[:, columns:])
+    loops().split_bytes(b, right[:, :columns], right[:, columns:], np.empty(inner))
     share = a_zero * (b.sum(axis=0, dtype=np.int64) - inner * b_zero)
     correction = -share.astype(np.float64)
+    scratch = Scratch()
 
     def product(a: Array, out: Array) -> None:
-        parts = backend.product(_byte_rows(a), right)
-        # An inner size up to MAX_INNER_U8 / 2 keeps sums of U16 codes within 32 bits.
-        rows = -float(b_zero) * a.sum(axis=1, dtype=np.uint32)
-        loops().requantise_byte_pairs(parts, rows, correction, multiplier, y, out)
+        codes, sums = _byte_rows(a, scratch)
+        parts = backend.product(codes, right)
+        sums *= -float(b_zero)
+        loops().requantise_byte_pairs(parts, sums, correction, multiplier, y, out)
 
     return product
 
 
-def _byte_rows(codes: Array) -> Array:
-    """U16 codes [M, K] as bytes [2 M, K], the rows of high ones above those of low ones."""
+def _byte_rows(codes: Array, scratch: Scratch) -> tuple[Array, Array]:
+    """U16 codes [M, K] as bytes [2 M, K], the rows of high ones above those of low ones, and the
+    float64 sums of the codes of each row."""
     rows = codes.shape[0]
-    planes = np.empty((2 * rows, codes.shape[1]), np.uint8)
-    loops().split_bytes(codes, planes[:rows], planes[rows:])
-    return planes
+    planes = scratch.array("bytes", (2 * rows, codes.shape[1]), np.uint8)
+    sums = scratch.array("row sums", (rows,), np.float64)
+    loops().split_bytes(codes, planes[:rows], planes[rows:], sums)
+    return planes, sums

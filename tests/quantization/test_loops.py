@@ -110,7 +110,9 @@ def test_look_up_and_split(module, dtype):
     module.look_up(table, codes, out)
     assert np.array_equal(out, table[codes])
     high, low = np.empty((2, 5, 33), np.uint8)
-    module.split_bytes(codes.astype(np.uint16), high, low)
+    sums = np.empty(5)
+    module.split_bytes(codes.astype(np.uint16), high, low, sums)
+    assert sums.tolist() == codes.sum(axis=1, dtype=int).tolist()
     assert np.array_equal(256 * high.astype(int) + low, codes)
 
 
