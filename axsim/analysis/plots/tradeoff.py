@@ -28,6 +28,10 @@ MARKERS = (
 )
 """Marker and fill of each group of rows."""
 
+WIDTH = 7.5
+ENTRY = (0.6, 0.075)
+"""Inches that an entry of the legend takes, and each letter of it."""
+
 MOST_LABELS = 24
 """With more rows than this only those of the fronts are labelled."""
 
@@ -71,7 +75,7 @@ def tradeoff(
     groups: dict[str, list[int]] = {}
     for row in rows:
         groups.setdefault(str(columns[group][row]) if group else "", []).append(row)
-    figure = new_figure(7.5, 5)
+    figure = new_figure(WIDTH, 5)
     axes = figure.add_subplot()
     front: list[int] = []
     for number, (name, own) in enumerate(groups.items()):
@@ -87,7 +91,10 @@ def tradeoff(
     axes.margins(0.12)
     grid(axes)
     figure.legend(
-        loc="outside lower center", ncols=len(groups) + 1, fontsize=SMALL + 1, frameon=False
+        loc="outside lower center",
+        ncols=_columns(["Pareto front", *groups]),
+        fontsize=SMALL + 1,
+        frameon=False,
     )
     axes.set_title("\n".join(_notes(columns, ways, title)), fontsize=SMALL + 1)
     if names:
@@ -96,6 +103,12 @@ def tradeoff(
         labels = [Label(text, *places[row]) for text, row in zip(texts, chosen, strict=True)]
         place(axes, labels, [places[row] for row in rows if row not in chosen])
     return figure
+
+
+def _columns(names: Sequence[str]) -> int:
+    """Entries of the legend that have room side by side."""
+    rest, letter = ENTRY
+    return max(1, min(len(names), int(WIDTH / (rest + letter * max(map(len, names))))))
 
 
 def _front(axes: Any, points: list[tuple[float, float]], stairs: str, number: int) -> None:

@@ -142,3 +142,14 @@ def test_a_sweeps_picture_is_a_trade_off_by_default(frame) -> None:
     (axes,) = sweep_picture(frame, vary, chosen).axes
     assert axes.get_xlabel() == "weights, MB  (more is better)"
     assert axes.get_ylabel() == "image to first token, ms  (less is better)"
+
+
+def test_a_legend_of_many_groups_lies_in_the_picture(frame) -> None:
+    names = [f"a chip with a long name, {size} px" for size in (224, 280, 336, 364, 392, 448)]
+    many = pd.concat(frame.head(1).assign(chip=name) for name in names)
+    figure = tradeoff(many)
+    figure.draw_without_rendering()
+    (legend,) = figure.legends
+    box = legend.get_window_extent()
+    assert box.x0 >= 0
+    assert box.x1 <= figure.bbox.x1
