@@ -22,7 +22,7 @@ from axsim.quantization.qparams import QParams
 
 _GEMM_ROWS = {"u8": 256, "u16": 128}
 _ELEMENTS = 1 << 16
-_ATTENTION_ROWS = {"u8": 1 << 12, "u16": 350}
+_ATTENTION_ROWS = {"u8": 1 << 12, "u16": 520}
 """Query rows of a block: as few as keep the sums near the core, as many as keep the calls few."""
 
 
