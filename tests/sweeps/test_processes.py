@@ -89,6 +89,8 @@ def test_an_exception_ends_what_runs_and_cancels_what_waits() -> None:
 
 
 def test_kernels_share_the_cores(monkeypatch) -> None:
+    for name in THREAD_LIMITS:  # distributed sets some in any process that starts its workers
+        monkeypatch.delenv(name, raising=False)
     monkeypatch.setenv("OMP_NUM_THREADS", "16")
     monkeypatch.setenv("MKL_NUM_THREADS", "1")
     with Processes(2, 8) as processes:
