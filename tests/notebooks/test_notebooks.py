@@ -15,7 +15,17 @@ LARGEST = 1_000_000
 MACHINE = re.compile(r"/(?:home|root|tmp|usr|opt|var|work|Users)/|\b[A-Z]:\\|site-packages")
 """Paths that only one machine has."""
 
+WRAPPED = "\\"
+"""Where pandas breaks a wide table, which its releases do at different columns."""
+
 NUMBER = re.compile(r"\d+(?:\.\d+)?")
+
+SIMILARITY = re.compile(r"0\.\d{4}")
+"""How a cosine is written."""
+
+SIMILAR = 0.0005
+"""What a cosine may differ by. The order of float32 sums, another on other machines, moves the
+ranges of activations by a bit, and codes with them: numpy 1.24 and 2.4 are 0.0002 apart."""
 
 each_notebook = pytest.mark.parametrize("path", PATHS, ids=lambda path: path.stem)
 
@@ -39,7 +49,8 @@ def printed(output: Any) -> str:
     data = output["data"]
     if "image/png" in data:
         return "picture"
-    return " ".join(joined(data.get("text/markdown", data["text/plain"])).split())
+    text = joined(data.get("text/markdown", data["text/plain"]))
+    return " ".join(word for word in text.split() if word != WRAPPED)
 
 
 def shown(cell: Any) -> str:
@@ -48,13 +59,15 @@ def shown(cell: Any) -> str:
 
 
 def close(committed: str, fresh: str) -> bool:
-    """Whether two texts differ at most in the last digits of their numbers, by one."""
+    """Whether two texts differ in similarities by :data:`SIMILAR`, and in their other numbers by
+    one of the last digit, at most."""
     if NUMBER.sub("#", committed) != NUMBER.sub("#", fresh):
         return False
     pairs = zip(NUMBER.findall(committed), NUMBER.findall(fresh), strict=True)
     for before, after in pairs:
         digits = min(len(each.partition(".")[2]) for each in (before, after))
-        if abs(float(before) - float(after)) > 1.01 * 10**-digits:
+        allowed = SIMILAR if SIMILARITY.fullmatch(before) else 10**-digits
+        if abs(float(before) - float(after)) > 1.01 * allowed:
             return False
     return True
 
@@ -93,7 +106,7 @@ def test_it_is_small(path: Path) -> None:
 @each_notebook
 def test_it_says_the_same_when_executed_again(path: Path, tmp_path: Path) -> None:
     """From another working directory. Numbers are the same to the last digit; those of the kernels
-    to one unit of it."""
+    as nearly as machines agree."""
     pytest.importorskip("nbclient", reason="needs the notebook extra")
     pytest.importorskip("ipykernel", reason="needs the notebook extra")
     committed, fresh = code_cells(read(path)), code_cells(execute(path, tmp_path))
@@ -106,6 +119,7 @@ def test_it_says_the_same_when_executed_again(path: Path, tmp_path: Path) -> Non
 
 
 def test_stale_numbers_are_seen() -> None:
-    assert close("cosine 0.9991 in 150.7 ms", "cosine 0.9990 in 150.6 ms")
-    assert not close("cosine 0.9991 in 150.7 ms", "cosine 0.9993 in 150.7 ms")
-    assert not close("3 of 4 rows", "3 of 5 columns")
+    assert close("cosine 0.9991 in 150.7 ms", "cosine 0.9989 in 150.6 ms")
+    assert not close("cosine 0.9991 in 150.7 ms", "cosine 0.9981 in 150.7 ms")
+    assert not close("cosine 0.9991 in 150.7 ms", "cosine 0.9991 in 150.9 ms")
+    assert not close("3 of 4 rows", "3 of 4 columns")
