@@ -8,24 +8,10 @@ import sys
 from pathlib import Path
 
 import pytest
-from typer.testing import CliRunner, Result
 
 from axsim.cli.app import app
 from axsim.descriptor import shipped
-
-RUNNER = CliRunner()
-
-
-def axsim(*arguments: str, exit_code: int = 0) -> Result:
-    result = RUNNER.invoke(app, list(arguments))
-    assert result.exit_code == exit_code, result.output
-    return result
-
-
-def process(*arguments: str, folder: Path) -> subprocess.CompletedProcess[str]:
-    command = [sys.executable, "-c", "from axsim.cli import main; main()", *arguments]
-    return subprocess.run(command, cwd=folder, capture_output=True, text=True, check=False)
-
+from tests.cli.command import axsim, process
 
 COMMANDS = [command.name for command in app.registered_commands]
 
@@ -49,7 +35,7 @@ def test_version() -> None:
 
 
 def test_no_arguments_show_the_help(tmp_path: Path) -> None:
-    result = process(folder=tmp_path)
+    result = process(folder=tmp_path, code=2)
     assert "Usage: axsim" in result.stdout + result.stderr
 
 
@@ -77,35 +63,38 @@ def test_show_tells_meaning_and_source_of_each_key() -> None:
     assert "310" in rows["448-u8"]
 
 
-def test_show_takes_chip_keys_with_and_without_their_prefix(tmp_path: Path) -> None:
+def test_show_takes_chip_keys_with_and_without_their_prefix() -> None:
     for key in ("dram.width_bits", "chip.dram.width_bits"):
-        text = process("show", "ax650n", "--set", f"{key}=0", folder=tmp_path).stderr
+        text = axsim("show", "ax650n", "--set", f"{key}=0", code=2).stderr
         assert f"--set {key}=0: dram.width_bits: found 0; allowed: a number greater than 0" in text
 
 
-@pytest.mark.parametrize(
-    ("arguments", "message"),
-    [
-        (
-            ["show", "ax650"],
-            "error: no chip, workload or file is named 'ax650'; did you mean 'ax650n'?",
-        ),
-        (["show", "nowhere/x.yaml"], "error: no chip, workload or file is named 'nowhere/x.yaml'"),
-        (["show", "internvl2_1b", "--set", "build"], "error: --set build: not an assignment"),
-        (
-            ["show", "internvl2_1b", "--set", "build.x=1"],
-            "error: --set build.x=1: build.x: unknown",
-        ),
-        (["shwo"], "shwo"),
-        (["show"], "NAME"),
-        (["show", "ax650n", "--sett", "a=1"], "--sett"),
-    ],
-)
-def test_wrong_input_is_told_on_stderr_with_status_2_and_no_traceback(
+WRONG = [
+    (
+        ["show", "ax650"],
+        "error: no chip, workload or file is named 'ax650'; did you mean 'ax650n'?",
+    ),
+    (["show", "nowhere/x.yaml"], "error: no chip, workload or file is named 'nowhere/x.yaml'"),
+    (["show", "internvl2_1b", "--set", "build"], "error: --set build: not an assignment"),
+    (["show", "internvl2_1b", "--set", "build.x=1"], "error: --set build.x=1: build.x: unknown"),
+    (["shwo"], "shwo"),
+    (["show"], "NAME"),
+    (["show", "ax650n", "--sett", "a=1"], "--sett"),
+]
+
+
+@pytest.mark.parametrize(("arguments", "message"), WRONG)
+def test_wrong_input_is_told_on_stderr_with_status_2(arguments: list[str], message: str) -> None:
+    result = axsim(*arguments, code=2)
+    assert result.stdout == ""
+    assert message in result.stderr
+
+
+@pytest.mark.parametrize(("arguments", "message"), WRONG[3::3])
+def test_a_process_ends_on_wrong_input_with_status_2_and_no_traceback(
     arguments: list[str], message: str, tmp_path: Path
 ) -> None:
-    result = process(*arguments, folder=tmp_path)
-    assert result.returncode == 2
+    result = process(*arguments, folder=tmp_path, code=2)
     assert result.stdout == ""
     assert message in result.stderr
     assert "Traceback" not in result.stderr
@@ -113,7 +102,7 @@ def test_wrong_input_is_told_on_stderr_with_status_2_and_no_traceback(
 
 def test_a_broken_file_of_ones_own(tmp_path: Path) -> None:
     (tmp_path / "w.yaml").write_text("name: x\nmodel: {}\nbild: {}\n")
-    result = process("show", "w.yaml", folder=tmp_path)
+    result = axsim("show", "w.yaml", folder=tmp_path, code=2)
     assert result.stderr.splitlines() == [
         "error: w.yaml:2: model: holds neither part; allowed: vision, decoder or both",
         "error: w.yaml:3: bild: unknown key (value found: {}); did you mean 'build'?; allowed: "
@@ -124,8 +113,7 @@ def test_a_broken_file_of_ones_own(tmp_path: Path) -> None:
 def test_a_file_of_ones_own_is_known_by_its_keys(tmp_path: Path) -> None:
     chip = shipped("chip")["ax650n"].read_text()
     (tmp_path / "mine.yaml").write_text(chip.replace("\nname: ax650n", "\nname: mine_too"))
-    result = process("show", "mine.yaml", folder=tmp_path)
-    assert result.returncode == 0, result.stderr
+    result = axsim("show", "mine.yaml", folder=tmp_path)
     assert result.stdout.startswith("chip mine: mine.yaml\n")
     assert "mine_too" in result.stdout
 

@@ -3,16 +3,11 @@
 from __future__ import annotations
 
 import json
-import subprocess
-import sys
+from functools import partial
 
-COMMAND = [sys.executable, "-c", "from axsim.cli import main; main()", "explain"]
+from tests.cli.command import axsim, process
 
-
-def run(*arguments: str, code: int = 0) -> subprocess.CompletedProcess[str]:
-    found = subprocess.run([*COMMAND, *arguments], capture_output=True, text=True, check=False)
-    assert found.returncode == code, found.stdout + found.stderr
-    return found
+run = partial(axsim, "explain")
 
 
 def test_words() -> None:
@@ -30,7 +25,7 @@ def test_the_first_variant_and_the_names_of_the_others() -> None:
 
 
 def test_json_on_stdout() -> None:
-    out = run("qwen3_0_6b", "--chip", "ax630c", "--json", "-").stdout
+    out = process("explain", "qwen3_0_6b", "--chip", "ax630c", "--json", "-").stdout
     (found,) = json.loads(out)["explanations"]
     assert found["chip"] == "ax630c"
 

@@ -3,29 +3,24 @@
 from __future__ import annotations
 
 import shlex
-import subprocess
 import sys
-from pathlib import Path
+from functools import partial
 
 import pytest
 
 from tests.analysis.report.reading import Page
+from tests.cli.command import axsim, process
 
-COMMAND = [sys.executable, "-c", "from axsim.cli import main; main()", "report"]
-
-
-def run(
-    *arguments: str, folder: Path, code: int = 0, pictures: bool = False
-) -> subprocess.CompletedProcess[str]:
-    """The command; drawing takes a second or two, so that most tests do without matplotlib."""
-    command = [*COMMAND, *arguments]
-    if not pictures:
-        command[2] = f"import sys; sys.modules['matplotlib'] = None; {command[2]}"
-    found = subprocess.run(command, cwd=folder, capture_output=True, text=True, check=False)
-    assert found.returncode == code, found.stdout + found.stderr
-    return found
+run = partial(axsim, "report")
 
 
+@pytest.fixture
+def without_matplotlib(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Drawing takes a second or two, so that most tests do without."""
+    monkeypatch.setitem(sys.modules, "matplotlib", None)
+
+
+@pytest.mark.usefixtures("without_matplotlib")
 def test_a_page_of_the_same_run_as_the_terminal_shows(tmp_path) -> None:
     out = run("siglip2_b16", "--chip", "ax630c", "--timing-only", folder=tmp_path).stdout
     found = Page((tmp_path / "report.html").read_text(encoding="utf-8"))
@@ -37,6 +32,7 @@ def test_a_page_of_the_same_run_as_the_terminal_shows(tmp_path) -> None:
     assert [each.name for each in tmp_path.iterdir()] == ["report.html"]
 
 
+@pytest.mark.usefixtures("without_matplotlib")
 def test_the_command_on_the_page_makes_the_page_again(tmp_path) -> None:
     arguments = ["siglip2_b16", "--chip", "ax650n", "--timing-only", "--variant", "u16"]
     arguments += ["--set", "chip.cpu.clock_mhz=1000", "--seed", "4"]
@@ -49,11 +45,12 @@ def test_the_command_on_the_page_makes_the_page_again(tmp_path) -> None:
 
 def test_quiet_with_pictures(tmp_path) -> None:
     arguments = ["siglip2_b16", "--chip", "ax630c", "--timing-only", "-q", "--variant", "u8"]
-    found = run(*arguments, folder=tmp_path, pictures=True)
+    found = process("report", *arguments, folder=tmp_path)
     assert found.stdout == found.stderr == ""
     assert "<svg" in (tmp_path / "report.html").read_text(encoding="utf-8")
 
 
+@pytest.mark.usefixtures("without_matplotlib")
 def test_without_matplotlib_one_line_says_what_to_install(tmp_path) -> None:
     arguments = ["siglip2_b16", "--chip", "ax630c", "--timing-only", "-q"]
     found = run(*arguments, folder=tmp_path)
@@ -75,5 +72,4 @@ def test_without_matplotlib_one_line_says_what_to_install(tmp_path) -> None:
 def test_bad_input_writes_nothing(arguments: list[str], message: str, tmp_path) -> None:
     found = run(*arguments, folder=tmp_path, code=2)
     assert message in found.stderr
-    assert "Traceback" not in found.stderr
     assert not list(tmp_path.iterdir())

@@ -8,24 +8,18 @@ import os
 import subprocess
 import sys
 import time
+from functools import partial
 from pathlib import Path
 
 import pytest
 
 import axsim
+from tests.cli import command as cli
 from tests.runtime import tiny
 from tests.runtime.tiny import variants
 
-RUN = [sys.executable, "-c", "from axsim.cli import main; main()", "run"]
-
-
-def run(*arguments: str, folder: Path, code: int = 0) -> subprocess.CompletedProcess[str]:
-    environment = {**os.environ, "COLUMNS": "80"}
-    found = subprocess.run(
-        [*RUN, *arguments], cwd=folder, capture_output=True, text=True, env=environment
-    )
-    assert found.returncode == code, found.stdout + found.stderr
-    return found
+run = partial(cli.axsim, "run")
+process = partial(cli.process, "run")
 
 
 @pytest.fixture(scope="module")
@@ -37,18 +31,18 @@ def folder(tmp_path_factory) -> Path:
 
 
 def test_timing_only(tmp_path) -> None:
-    out = run("internvl2_1b", "--chip", "ax630c", "--timing-only", folder=tmp_path).stdout
+    out = process("internvl2_1b", "--chip", "ax630c", "--timing-only", folder=tmp_path).stdout
     assert out.startswith("InternVL2-1B on ax630c, NPU2")
     for name in ("224-u8", "224-u16", "448-u8", "448-u16"):
         assert f"\n{name}" in out
     assert "measured" in out
     assert "Where the time of 224-u8 goes" in out
     assert "cosine" not in out
-    assert out == run("internvl2_1b", "--chip", "ax630c", "--timing-only", folder=tmp_path).stdout
+    assert out == run("internvl2_1b", "--chip", "ax630c", "--timing-only").stdout
 
 
 def test_with_kernels_the_timing_comes_first_and_the_numbers_later(folder) -> None:
-    found = run("tiny.yaml", "--chip", "ax630c", folder=folder)
+    found = process("tiny.yaml", "--chip", "ax630c", folder=folder)
     first, _, rest = found.stdout.partition("with the kernels:")
     assert "cosine" not in first
     assert "cosine" in rest
@@ -115,7 +109,6 @@ def test_one_variant_and_its_settings(folder) -> None:
 def test_wrong_input_is_told_with_status_2(folder, arguments, message) -> None:
     found = run(*arguments, folder=folder, code=2)
     assert message in found.stderr
-    assert "Traceback" not in found.stderr
 
 
 def test_an_interrupt_keeps_what_is_finished(folder) -> None:
@@ -170,7 +163,7 @@ def test_a_terminal_shows_progress_and_fills_the_table(folder) -> None:
     pty = pytest.importorskip("pty")
     master, slave = pty.openpty()
     process = subprocess.Popen(
-        [*RUN, "tiny.yaml", "--chip", "ax630c"],
+        [*cli.COMMAND, "run", "tiny.yaml", "--chip", "ax630c"],
         cwd=folder,
         stdout=slave,
         stderr=subprocess.PIPE,
@@ -199,8 +192,10 @@ def test_timing_only_is_quick(tmp_path) -> None:
     best = 9.0
     for _ in range(3):
         start = time.perf_counter()
-        run("internvl2_1b", "--chip", "ax650n", "--timing-only", folder=tmp_path)
+        process("internvl2_1b", "--chip", "ax650n", "--timing-only", folder=tmp_path)
         best = min(best, time.perf_counter() - start)
+        if best < 2.5:
+            break
     assert best < 2.5
 
 

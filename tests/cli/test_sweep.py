@@ -6,16 +6,20 @@ import csv
 import os
 import signal
 import subprocess
-import sys
 import time
+from functools import partial
 from pathlib import Path
 
 import pytest
 
+from tests.cli.command import COMMAND, axsim
 from tests.runtime import tiny
 
-AXSIM = [sys.executable, "-c", "from axsim.cli import main; main()", "sweep"]
+SWEEP = [*COMMAND, "sweep"]
 TINY = ["tiny.yaml", "--chip", "ax630c", "--timing-only"]
+LARGE = [*TINY, "--vary", "chip.dram.data_rate_mtps=1600..3200:400"]
+
+sweep = partial(axsim, "sweep")
 
 
 @pytest.fixture
@@ -25,10 +29,13 @@ def folder(tmp_path: Path) -> Path:
     return tmp_path
 
 
-def sweep(*arguments: str, folder: Path, code: int = 0) -> subprocess.CompletedProcess[str]:
-    found = subprocess.run([*AXSIM, *arguments], cwd=folder, capture_output=True, text=True)
-    assert found.returncode == code, found.stdout + found.stderr
-    return found
+@pytest.fixture(scope="module")
+def whole(tmp_path_factory) -> bytes:
+    """The table of :data:`LARGE`, computed in one go."""
+    path = tmp_path_factory.mktemp("whole")
+    tiny.write(path)
+    sweep(*LARGE, "-o", "whole.csv", "-j", "1", folder=path)
+    return (path / "whole.csv").read_bytes()
 
 
 def test_csv_file_and_standard_output_hold_the_same(folder) -> None:
@@ -56,11 +63,10 @@ def test_parquet(folder) -> None:
     assert (frame["ttft_ms"] > 0).all()
 
 
-def test_killed_and_resumed_is_the_same_file(folder) -> None:
-    grid = [*TINY, "--vary", "chip.dram.data_rate_mtps=1600..3200:400", "-j", "2"]
-    sweep(*grid, "-o", "whole.csv", folder=folder)
+def test_killed_and_resumed_is_the_same_file(folder, whole) -> None:
+    grid = [*LARGE, "-j", "2"]
     journal = folder / "out.csv.journal"
-    process = subprocess.Popen([*AXSIM, *grid, "-o", "out.csv"], cwd=folder)
+    process = subprocess.Popen([*SWEEP, *grid, "-o", "out.csv"], cwd=folder)
     wait_for_points(journal, 20)
     workers = children(process.pid)
     process.send_signal(signal.SIGKILL)
@@ -74,30 +80,28 @@ def test_killed_and_resumed_is_the_same_file(folder) -> None:
     assert journal.read_bytes().count(b"\n") == kept
 
     sweep(*grid, "-o", "out.csv", "--resume", folder=folder)
-    assert (folder / "out.csv").read_bytes() == (folder / "whole.csv").read_bytes()
+    assert (folder / "out.csv").read_bytes() == whole
     assert not journal.exists()
     assert workers
     assert not any(alive(each) for each in workers)
 
 
-def test_a_local_worker_that_is_killed_is_replaced(folder) -> None:
-    grid = [*TINY, "--vary", "chip.dram.data_rate_mtps=1600..3200:300", "-j", "2"]
-    sweep(*grid, "-o", "whole.csv", folder=folder)
+def test_a_local_worker_that_is_killed_is_replaced(folder, whole) -> None:
     journal = folder / "out.csv.journal"
-    process = subprocess.Popen([*AXSIM, *grid, "-o", "out.csv"], cwd=folder)
+    process = subprocess.Popen([*SWEEP, *LARGE, "-j", "2", "-o", "out.csv"], cwd=folder)
     wait_for_points(journal, 20)
     worker = next(each for each in children(process.pid) if "spawn_main" in command(each))
     os.kill(worker, signal.SIGKILL)
     assert process.poll() is None  # in mid-run
     assert process.wait(timeout=300) == 0
-    assert (folder / "out.csv").read_bytes() == (folder / "whole.csv").read_bytes()
+    assert (folder / "out.csv").read_bytes() == whole
 
 
 def test_ctrl_c_ends_it_soon_and_keeps_what_is_finished(folder) -> None:
     grid = [*TINY, "--vary", "chip.dram.data_rate_mtps=1600..3200:2000", "-j", "2"]
     journal = folder / "out.csv.journal"
     process = subprocess.Popen(
-        [*AXSIM, *grid, "-o", "out.csv"],
+        [*SWEEP, *grid, "-o", "out.csv"],
         cwd=folder,
         stderr=subprocess.PIPE,
         text=True,
@@ -161,17 +165,15 @@ def test_nothing_but_failures_is_a_failure(folder) -> None:
     assert (folder / "out.csv").exists()
 
 
-def test_a_dask_cluster_that_loses_a_worker(folder) -> None:
+def test_a_dask_cluster_that_loses_a_worker(folder, whole) -> None:
     from distributed import LocalCluster  # of the test extra: never skipped
 
-    grid = [*TINY, "--vary", "chip.dram.data_rate_mtps=1600..3200:400"]
-    sweep(*grid, "-o", "whole.csv", "-j", "1", folder=folder)
     options = {"n_workers": 2, "threads_per_worker": 1, "processes": True}
     with LocalCluster(**options, host="127.0.0.1", dashboard_address=None) as cluster:
-        command = [*AXSIM, *grid, "-o", "out.csv", "--scheduler", cluster.scheduler_address]
+        command = [*SWEEP, *LARGE, "-o", "out.csv", "--scheduler", cluster.scheduler_address]
         process = subprocess.Popen(command, cwd=folder)
         wait_for_points(folder / "out.csv.journal", 20)
         os.kill(next(iter(cluster.workers.values())).pid, signal.SIGKILL)
         assert process.poll() is None  # in mid-run
         assert process.wait(timeout=300) == 0
-    assert (folder / "out.csv").read_bytes() == (folder / "whole.csv").read_bytes()
+    assert (folder / "out.csv").read_bytes() == whole

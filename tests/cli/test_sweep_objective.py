@@ -3,19 +3,14 @@
 from __future__ import annotations
 
 import csv
-import os
 import shlex
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
-from typer.testing import CliRunner
 
-from axsim.cli.app import app
+from tests.cli.command import axsim
 from tests.runtime import tiny
 
-AXSIM = [sys.executable, "-c", "from axsim.cli import main; main()"]
 TINY = ["sweep", "tiny.yaml", "--chip", "ax630c", "--timing-only", "-j", "1"]
 VARY = ["--vary", "build.prefill_chunk=2,4,8", "--vary", "chip.cpu.clock_mhz=600,1200"]
 
@@ -25,15 +20,6 @@ def folder(tmp_path: Path) -> Path:
     """A folder with a workload of toy size."""
     tiny.write(tmp_path)
     return tmp_path
-
-
-def axsim(*arguments: str, folder: Path, code: int = 0) -> subprocess.CompletedProcess[str]:
-    environment = {**os.environ, "COLUMNS": "80"}
-    found = subprocess.run(
-        [*AXSIM, *arguments], cwd=folder, capture_output=True, text=True, env=environment
-    )
-    assert found.returncode == code, found.stdout + found.stderr
-    return found
 
 
 def test_the_best_is_shown_with_the_command_that_runs_it(folder) -> None:
@@ -114,12 +100,8 @@ def test_cosine_is_there_when_kernels_run_and_synthetic_weights_are_told(folder)
         (["--plot", "no/a.png"], "no folder no"),
     ],
 )
-def test_mistakes_are_told_before_anything_is_computed(
-    folder, monkeypatch, arguments, message
-) -> None:
-    monkeypatch.chdir(folder)
-    found = CliRunner().invoke(app, [*TINY, *arguments, "-o", "out.csv"])
-    assert found.exit_code == 2
+def test_mistakes_are_told_before_anything_is_computed(folder, arguments, message) -> None:
+    found = axsim(*TINY, *arguments, "-o", "out.csv", folder=folder, code=2)
     assert message in found.output
     assert [path.name for path in folder.iterdir()] == ["tiny.yaml"]
 

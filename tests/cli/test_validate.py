@@ -3,24 +3,16 @@
 from __future__ import annotations
 
 import json
-import subprocess
-import sys
+from functools import partial
 from pathlib import Path
 
 import pytest
 
 from axsim.fidelity.ledger import COLUMNS
+from tests.cli.command import axsim, process
 from tests.fidelity.rows import DECODE, VISION, write
 
-COMMAND = [sys.executable, "-c", "from axsim.cli import main; main()", "validate"]
-
-
-def run(*arguments: str | Path, code: int = 0) -> subprocess.CompletedProcess[str]:
-    found = subprocess.run(
-        [*COMMAND, *map(str, arguments)], capture_output=True, text=True, check=False
-    )
-    assert found.returncode == code, found.stdout + found.stderr
-    return found
+run = partial(axsim, "validate")
 
 
 @pytest.fixture
@@ -29,7 +21,7 @@ def ledger(tmp_path) -> Path:
 
 
 def test_tables_fit_eighty_columns(ledger) -> None:
-    out = run("--ledger", ledger).stdout
+    out = process("validate", "--ledger", ledger).stdout
     assert max(map(len, out.splitlines())) <= 80
     for text in ("V1", "224 px u8", "MAPE", "median", "worst"):
         assert text in out
@@ -67,7 +59,6 @@ def test_input_errors(tmp_path, ledger) -> None:
     broken = write(tmp_path / "b.csv", [DECODE], COLUMNS[:-1][1:])
     found = run("--ledger", broken, code=2)
     assert "id: column is missing" in found.stderr
-    assert "Traceback" not in found.stderr
     assert "no such" in run("--ledger", ledger, "--chip", "ax000.yaml", code=2).stderr
     assert "cannot draw" in run("--ledger", ledger, "--plot", "x.bmp", code=2).stderr
     assert "no folder" in run("--ledger", ledger, "--json", "/nowhere/x.json", code=2).stderr
@@ -76,9 +67,10 @@ def test_input_errors(tmp_path, ledger) -> None:
 
 def test_plot(ledger, tmp_path) -> None:
     pytest.importorskip("matplotlib")
-    for name, start in (("p.png", b"\x89PNG"), ("p.svg", b"<?xml")):
+    elsewhere = partial(process, "validate")  # where sets of strings have another order
+    for name, start, again in (("p.png", b"\x89PNG", run), ("p.svg", b"<?xml", elsewhere)):
         first, second = tmp_path / name, tmp_path / f"again-{name}"
         run("--ledger", ledger, "-q", "--plot", first)
-        run("--ledger", ledger, "-q", "--plot", second)
+        again("--ledger", ledger, "-q", "--plot", second)
         assert first.read_bytes().startswith(start)
         assert first.read_bytes() == second.read_bytes()

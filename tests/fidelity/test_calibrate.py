@@ -4,10 +4,7 @@ from __future__ import annotations
 
 import json
 import math
-import subprocess
-import sys
 from dataclasses import replace
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -24,6 +21,7 @@ from axsim.fidelity.ledger import COLUMNS, Measurement, load_ledger, shipped_led
 from axsim.fidelity.plausible import PLAUSIBLE, plausible
 from axsim.fidelity.predict import compare, shipped_chips
 from axsim.fidelity.validate import architectures
+from tests.cli.command import axsim, process
 from tests.fidelity.rows import write
 
 CHIP = load_chip("ax630c")
@@ -223,12 +221,10 @@ def test_command(tmp_path) -> None:
 
     rows = [{name: cell(getattr(row, name)) for name in COLUMNS} for row in measured()]
     ledger = write(tmp_path / "l.csv", rows)
-    command = [sys.executable, "-c", "from axsim.cli import main; main()", "calibrate", "ax630c"]
-    command += ["--ledger", str(ledger), "-o", "out.yaml", "--json", "out.json"]
+    options = ["--ledger", ledger, "-o", "out.yaml", "--json", "out.json"]
     for name in KEEP:
-        command += ["--keep", name]
-    done = subprocess.run(command, capture_output=True, text=True, cwd=tmp_path, check=False)
-    assert done.returncode == 0, done.stderr
+        options += ["--keep", name]
+    done = process("calibrate", "ax630c", *options, folder=tmp_path)
     assert max(map(len, done.stdout.splitlines())) <= 80
     for text in ("clock_mhz", "standard", "Not fitted", "MAPE"):
         assert text in done.stdout
@@ -236,8 +232,4 @@ def test_command(tmp_path) -> None:
     assert chip.calibrated.clock_mhz == pytest.approx(760, rel=0.01)
     report = json.loads((tmp_path / "out.json").read_text())
     assert report["parameters"][0]["value"] == chip.calibrated.clock_mhz
-    missing = subprocess.run(
-        [*command[:4], "ax1", "-o", str(Path("/nowhere/x.yaml"))],
-        capture_output=True, text=True, cwd=tmp_path, check=False,
-    )  # fmt: skip
-    assert missing.returncode == 2
+    axsim("calibrate", "ax1", "-o", "/nowhere/x.yaml", code=2)
