@@ -54,6 +54,8 @@ def main() -> None:
     print(f"peak memory, both sides together: {peak:.2f} GiB")
 
 
+PAUSE = 0.2
+"""Seconds in which the threads of the side before stop looking for more work."""
 CLOCKS = {"wall": time.perf_counter, "cpu": time.process_time}
 
 
@@ -62,6 +64,7 @@ def report(case: Case, repeat: int, clock: Callable[[], float]) -> None:
     times: tuple[list[float], list[float]] = ([], [])
     for _ in range(repeat):
         for run, taken in zip((case.ours, case.theirs), times, strict=True):
+            time.sleep(PAUSE)
             start = clock()
             run()
             taken.append(1e3 * (clock() - start))

@@ -8,88 +8,126 @@ do three byte products in the time of one float32 product.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
+from threading import Lock
 
 import numpy as np
 
 from axsim.graph.array import Array
 from axsim.graph.kernels.blas import one_blas_thread
 from axsim.graph.kernels.parallel import parallel, threads
-from axsim.quantization.integer import Backend, Packed
+from axsim.quantization.integer import Backend
 from axsim.quantization.loops import loops
 from axsim.quantization.matrix import Matrix
 
-_FEW_ROWS = 16
-"""Products of fewer rows read every weight for little arithmetic: cores share the matrix."""
+_PIECE = 1 << 19
+"""Codes of a piece at least: cores take pieces in turn, so that each reads a weight once."""
+_PIECES = 2
+"""Pieces for each core at most: every one costs a call."""
 _ROWS = 160
-"""Rows of a block otherwise: their sums over a few thousand columns stay near the cores."""
+"""Rows multiplied at once: their sums stay near the core until they are scaled."""
+_ALONE = 1 << 24
+"""Codes of a matrix that one core has multiplied with a row before it could wake another."""
 
 
-@dataclass(frozen=True, slots=True)
 class PackedMatrix:
-    """An S8 matrix [out, in] packed for products in ``pieces``, one for each of ``columns``.
+    """An S8 matrix [out, in] packed for :func:`product`; it keeps no codes of its own.
 
     ``scale``: float32 [out]; ``shares``: 2^23 times each row's sum of codes, float64 [out].
+    ``pieces`` are for columns of the product from each of ``starts`` on.
     """
 
-    pieces: tuple[Packed, ...]
-    columns: tuple[slice, ...]
-    scale: Array
-    shares: Array
-    shape: tuple[int, int]
+    def __init__(self, matrix: Matrix, backend: Backend) -> None:
+        assert matrix.scale is not None
+        self.shape = out, inner = matrix.shape
+        self.scale = matrix.scale
+        self.shares = 2.0**23 * matrix.codes.sum(axis=1, dtype=np.int64)
+        step = -(-out // min(_PIECES * threads(), -(-out * inner // _PIECE)))
+        self.starts = range(0, out, step)
+        self.pieces = [backend.pack(matrix.codes[start : start + step]) for start in self.starts]
+        self.lock = Lock()
+        self._row: _Row | None = None
 
     @property
     def nbytes(self) -> int:
         """Bytes of the codes and the vectors."""
         return self.shape[0] * self.shape[1] + int(self.scale.nbytes + self.shares.nbytes)
 
-
-def packed(matrix: Matrix, backend: Backend) -> PackedMatrix:
-    """An S8 ``matrix`` for :func:`product`, with a piece for every core; it keeps no codes."""
-    assert matrix.scale is not None
-    out, _ = matrix.shape
-    step = -(-out // threads())
-    columns = tuple(slice(i, min(i + step, out)) for i in range(0, out, step))
-    pieces = tuple(backend.pack(matrix.codes[part]) for part in columns)
-    shares = 2.0**23 * matrix.codes.sum(axis=1, dtype=np.int64)
-    return PackedMatrix(pieces, columns, matrix.scale, shares, matrix.shape)
+    @property
+    def row(self) -> _Row:
+        """What products with one row use again and again; for the thread that has the lock."""
+        if self._row is None:
+            codes, grid = _grid(1, self.shape[1])
+            self._row = _Row(codes, grid, [piece.prepared(codes) for piece in self.pieces])
+        return self._row
 
 
-def product(x: Array, w: PackedMatrix, bias: Array | None) -> Array:
+@dataclass(frozen=True, slots=True)
+class _Row:
+    codes: Array
+    grid: Array
+    sums: list[Callable[[], Array]]
+
+
+def _grid(rows: int, inner: int) -> tuple[Array, Array]:
+    """Memory for bytes [3 rows, inner] of the whole numbers, and the unit [rows] of each row."""
+    return np.empty((3 * rows, inner), np.uint8), np.empty(rows, np.float32)
+
+
+def product(x: Array, w: PackedMatrix, bias: Array | None, *, to_bf16: bool = False) -> Array:
     """``x @ w.T + bias`` as float32 [T, out] for float32 ``x`` [T, in].
 
-    ``float32(exact sum) * grid * scale + bias``, each operation in float32. A row with an infinity
-    or a NaN becomes NaN.
+    ``float32(exact sum) * grid * scale + bias``, each operation in float32; bf16 numbers if
+    ``to_bf16``. A row with an infinity or a NaN becomes NaN.
     """
-    rows = len(x)
     x = np.ascontiguousarray(x)
-    y = np.empty((rows, w.shape[0]), np.float32)
+    y = np.empty((len(x), w.shape[0]), np.float32)
     if bias is None:
         bias = np.zeros(w.shape[0], np.float32)
-
-    def on_grid(part: Array) -> tuple[Array, Array]:
-        codes = np.empty((3 * len(part), part.shape[1]), np.uint8)
-        grid = np.empty(len(part), np.float32)
-        loops().to_fixed_point(part, codes, grid)
-        return codes, grid
-
-    def piece(i: int, codes: Array, grid: Array, top: int) -> None:
-        loops().from_fixed_point(
-            w.pieces[i].sums(codes), grid, w.shares, w.scale, bias, y, top, w.columns[i].start
-        )
-
-    with one_blas_thread():  # for the products of the plain backend
-        if rows < _FEW_ROWS:
-            whole = on_grid(x)
-            parallel(len(w.pieces), lambda i: piece(i, *whole, 0))
-            return y
-        step = -(-rows // (-(-rows // (_ROWS * threads())) * threads()))
-
-        def task(block: int) -> None:
-            top = block * step
-            codes, grid = on_grid(x[top : top + step])
-            for i in range(len(w.pieces)):
-                piece(i, codes, grid, top)
-
-        parallel(-(-rows // step), task)
+    multiply = _one_row if len(x) == 1 else _rows
+    multiply(x, w, bias, y, to_bf16)
     return y
+
+
+def _one_row(x: Array, w: PackedMatrix, bias: Array, y: Array, to_bf16: bool) -> None:
+    passes = loops()
+    with w.lock, one_blas_thread():
+        row = w.row
+        passes.to_fixed_point(x, row.codes, row.grid)
+
+        def task(i: int) -> None:
+            sums = row.sums[i]()
+            passes.from_fixed_point(
+                sums, row.grid, w.shares, w.scale, bias, y, 0, w.starts[i], to_bf16
+            )
+
+        if w.shape[0] * w.shape[1] > _ALONE:
+            parallel(len(row.sums), task)
+        else:
+            for i in range(len(row.sums)):
+                task(i)
+
+
+def _rows(x: Array, w: PackedMatrix, bias: Array, y: Array, to_bf16: bool) -> None:
+    passes = loops()
+    blocks = -(-len(x) // (-(-len(x) // (_ROWS * threads())) * threads()))
+    tops = range(0, len(x), blocks)
+    grids = [_grid(min(blocks, len(x) - top), x.shape[1]) for top in tops]
+
+    def on_grid(b: int) -> None:
+        passes.to_fixed_point(x[tops[b] : tops[b] + blocks], *grids[b])
+
+    def task(i: int) -> None:
+        piece, some = i % len(w.pieces), i // len(w.pieces)
+        for b in range(some, len(tops), shares):
+            codes, grid = grids[b]
+            sums = w.pieces[piece].sums(codes)
+            passes.from_fixed_point(
+                sums, grid, w.shares, w.scale, bias, y, tops[b], w.starts[piece], to_bf16
+            )
+
+    shares = 1 if len(w.pieces) >= threads() else threads()
+    with one_blas_thread():  # for the products of the plain backend
+        parallel(len(tops), on_grid)
+        parallel(len(w.pieces) * shares, task)

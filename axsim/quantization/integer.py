@@ -7,6 +7,7 @@ bit-identical: see :mod:`axsim.quantization.arithmetic`.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from functools import lru_cache
 from typing import Protocol
 
@@ -26,6 +27,10 @@ class Packed(Protocol):
 
         The array may be overwritten by the caller, and is by the thread's next sums or product.
         """
+
+    def prepared(self, a: Array) -> Callable[[], Array]:
+        """:meth:`sums` of ``a``, which the caller fills anew before each call; always the same
+        array, for one thread at a time."""
 
 
 class Backend(Protocol):
@@ -78,6 +83,9 @@ class _NumpyPacked:
 
     def sums(self, a: Array) -> Array:
         return _sliced_product(a, self._codes.T, 2**24 // (255 * 128))
+
+    def prepared(self, a: Array) -> Callable[[], Array]:
+        return lambda: self.sums(a)
 
 
 def check_inner(size: int) -> None:

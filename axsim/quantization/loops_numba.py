@@ -56,11 +56,20 @@ def from_fixed_point(
     y: Array,
     top: int,
     left: int,
+    to_bf16: bool,
 ) -> None:
     """See :func:`axsim.quantization.loops_numpy.from_fixed_point`."""
-    columns = slice(left, left + parts.shape[1])
+    part = slice(left, left + parts.shape[1])
     _from_fixed_point(
-        parts, grid, shares[columns], scale[columns], bias[columns], y, top, np.uint64(left)
+        parts,
+        grid,
+        shares[part],
+        scale[part],
+        bias[part],
+        y.view(np.uint32),
+        top,
+        np.uint64(left),
+        *(_TO_BF16 if to_bf16 else _AS_IT_IS),
     )
 
 
@@ -197,17 +206,32 @@ def _to_fixed_point(x: Any, bits: Any, codes: Any, grid: Any, grid_bits: Any) ->
             codes[2 * rows + i, j] = whole & 255
 
 
+_TO_BF16 = np.uint32(0xFFFFFFFF), np.uint32(0xFFFF0000)
+_AS_IT_IS = np.uint32(0), np.uint32(0xFFFFFFFF)
+
+
 @_compiled
 def _from_fixed_point(
-    parts: Any, grid: Any, shares: Any, scale: Any, bias: Any, y: Any, top: Any, left: Any
+    parts: Any,
+    grid: Any,
+    shares: Any,
+    scale: Any,
+    bias: Any,
+    y_bits: Any,
+    top: Any,
+    left: Any,
+    rounded: Any,
+    kept: Any,
 ) -> None:
     rows = grid.size
     for i in range(rows):
-        row = y[top + i]
+        row = y_bits[top + i]
         for j in range(parts.shape[1]):
             acc = 65536.0 * parts[i, j] + 256.0 * parts[rows + i, j] + parts[2 * rows + i, j]
             value = np.float32(acc - shares[j]) * grid[i] * scale[j] + bias[j]
-            row[np.uint64(j) + left] = value
+            bits = np.float32(value).view(np.uint32)
+            up = (((bits >> np.uint32(16)) & np.uint32(1)) + np.uint32(0x7FFF)) & rounded
+            row[np.uint64(j) + left] = np.uint32(bits + up) & kept
 
 
 @_compiled

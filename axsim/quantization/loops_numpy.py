@@ -10,6 +10,7 @@ from __future__ import annotations
 import numpy as np
 
 from axsim.graph.array import Array
+from axsim.quantization.arithmetic import round_bf16
 from axsim.quantization.qparams import QParams
 
 
@@ -83,6 +84,7 @@ def from_fixed_point(
     y: Array,
     top: int,
     left: int,
+    to_bf16: bool,
 ) -> None:
     """``float32(sum) * grid * scale + bias`` into a block of ``y``, whose corner is given.
 
@@ -96,7 +98,7 @@ def from_fixed_point(
         value *= grid[:, None]
         value *= scale[columns]
         value += bias[columns]
-    y[top : top + rows, columns] = value
+    y[top : top + rows, columns] = round_bf16(value, inplace=True) if to_bf16 else value
 
 
 def softmax(codes: Array, exponentials: Array, y: QParams, out: Array) -> None:

@@ -10,6 +10,7 @@ with zero point 128, whose kernels widen first, where the signed ones fail.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -127,6 +128,16 @@ class _OnnxPacked:
         _run(self._session, {"a": a}, out)
         return out
 
+    def prepared(self, a: Array) -> Callable[[], Array]:
+        out = np.empty((a.shape[0], self._columns), np.int32)
+        binding = _binding(self._session, {"a": a}, out)
+
+        def run() -> Array:
+            self._session.run_with_iobinding(binding)
+            return out
+
+        return run
+
 
 _U8_ZERO = np.array(0, np.uint8)
 _ONE = np.array(1, np.float32)
@@ -134,11 +145,16 @@ _ONE = np.array(1, np.float32)
 
 def _run(session: Any, feed: dict[str, Array], out: Array) -> None:
     """Compute the one output into ``out`` (C-contiguous), without a copy."""
+    session.run_with_iobinding(_binding(session, feed, out))
+
+
+def _binding(session: Any, feed: dict[str, Array], out: Array) -> Any:
+    """The session's operands and result where they lie; ``feed`` and ``out`` must outlive it."""
     binding = session.io_binding()
     for name, array in feed.items():
         binding.bind_cpu_input(name, array)
     binding.bind_output("y", "cpu", 0, out.dtype.type, out.shape, out.ctypes.data)
-    session.run_with_iobinding(binding)
+    return binding
 
 
 def _session(model: bytes) -> Any:

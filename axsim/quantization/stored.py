@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from axsim.graph.array import Array
-from axsim.quantization.fixed_point import packed
+from axsim.quantization.fixed_point import PackedMatrix
 from axsim.quantization.integer import best_backend
 from axsim.quantization.matrix import Matrix, quantise_matrix
 
@@ -42,7 +42,7 @@ class StoredWeights:
             if value.ndim == 2:
                 value = self._matrix(name, value)
                 if self._ready and value.dtype == "s8":
-                    value = packed(value, best_backend())
+                    value = PackedMatrix(value, best_backend())
             self._kept[name] = value
         return self._kept[name]
 

@@ -19,6 +19,8 @@ _reordered = njit(
     nogil=True, cache=True, error_model="numpy", fastmath={"reassoc", "contract", "nsz"}
 )
 
+_inlined = njit(nogil=True, error_model="numpy", inline="always")
+
 
 def round_bf16(x: Array) -> Array:
     """``x`` (float32) rounded half to even to bf16 values, in place.
@@ -29,6 +31,31 @@ def round_bf16(x: Array) -> Array:
         raise ValueError("round_bf16 in place needs a contiguous array")
     _round_bf16(x.reshape(-1).view(np.uint32))
     return x
+
+
+def add(a: Array, b: Array, y: Array) -> None:
+    """``a + b`` rounded; all C-contiguous float32 of one shape, as below."""
+    _add(a.reshape(-1), b.reshape(-1), y.reshape(-1).view(np.uint32))
+
+
+def multiply(a: Array, b: Array, y: Array) -> None:
+    """``a * b`` rounded."""
+    _multiply(a.reshape(-1), b.reshape(-1), y.reshape(-1).view(np.uint32))
+
+
+def look_up(table: Array, x: Array, y: Array) -> None:
+    """A function of bf16 numbers ``x``; ``table`` has its values by their bit patterns [65536]."""
+    _look_up(table, x.reshape(-1).view(np.uint32), y.reshape(-1))
+
+
+def rms_norm(x: Array, scale: Array, epsilon: float, y: Array) -> None:
+    """Rows [T, width] over their root mean square, times ``scale`` [width], rounded."""
+    _rms_norm(x, scale, np.float32(epsilon), y.view(np.uint32))
+
+
+def rotate(x: Array, cos: Array, sin: Array, y: Array) -> None:
+    """Channels j and j + half of heads [T, heads, width] turned by angles [T, half], rounded."""
+    _rotate(x, cos, sin, y.view(np.uint32))
 
 
 def dots(x: Array, w: Matrix, rows: slice, out: Array) -> None:
@@ -52,6 +79,66 @@ def _round_bf16(bits: Any) -> None:
     for i in range(bits.size):
         odd = (bits[i] >> np.uint32(16)) & np.uint32(1)
         bits[i] = (bits[i] + odd + np.uint32(0x7FFF)) & np.uint32(0xFFFF0000)
+
+
+@_inlined
+def _bf16_bits(value: Any) -> Any:
+    bits = np.float32(value).view(np.uint32)
+    odd = (bits >> np.uint32(16)) & np.uint32(1)
+    return np.uint32(bits + odd + np.uint32(0x7FFF)) & np.uint32(0xFFFF0000)
+
+
+@_compiled
+def _add(a: Any, b: Any, y_bits: Any) -> None:
+    for i in range(a.size):
+        y_bits[i] = _bf16_bits(a[i] + b[i])
+
+
+@_compiled
+def _multiply(a: Any, b: Any, y_bits: Any) -> None:
+    for i in range(a.size):
+        y_bits[i] = _bf16_bits(a[i] * b[i])
+
+
+@_compiled
+def _look_up(table: Any, x_bits: Any, y: Any) -> None:
+    for i in range(x_bits.size):
+        y[i] = table[x_bits[i] >> np.uint32(16)]
+
+
+@_reordered
+def _sum_of_squares(row: Any) -> Any:
+    total = np.float64(0)
+    for j in range(row.size):
+        value = np.float64(row[j])
+        total += value * value
+    return total
+
+
+@_compiled
+def _rms_norm(x: Any, scale: Any, epsilon: Any, y_bits: Any) -> None:
+    for i in range(x.shape[0]):
+        row, out = x[i], y_bits[i]
+        mean = np.float32(_sum_of_squares(row) / row.size)
+        factor = np.float32(1) / np.sqrt(mean + epsilon)
+        for j in range(row.size):
+            out[j] = _bf16_bits(row[j] * factor * scale[j])
+
+
+@_compiled
+def _rotate(x: Any, cos: Any, sin: Any, y_bits: Any) -> None:
+    half = cos.shape[1]
+    for t in range(x.shape[0]):
+        c, s = cos[t], sin[t]
+        for h in range(x.shape[1]):
+            first, second = x[t, h, :half], x[t, h, half : 2 * half]
+            y_first, y_second = y_bits[t, h, :half], y_bits[t, h, half : 2 * half]
+            for j in range(half):
+                y_first[j] = _bf16_bits(first[j] * c[j] - second[j] * s[j])
+                y_second[j] = _bf16_bits(second[j] * c[j] + first[j] * s[j])
+            rest, y_rest = x[t, h, 2 * half :], y_bits[t, h, 2 * half :]
+            for j in range(rest.size):
+                y_rest[j] = _bf16_bits(rest[j])
 
 
 @_reordered

@@ -21,8 +21,9 @@ from axsim.graph.kernels.scratch import Scratch
 from axsim.graph.kernels.softmax import exponentials
 from axsim.graph.operator import OPERATORS
 from axsim.quantization.arithmetic import round_bf16
+from axsim.quantization.bf16_kernels import bf16_kernel
 from axsim.quantization.chains import AttentionChain, attention_chains
-from axsim.quantization.fixed_point import PackedMatrix, packed, product
+from axsim.quantization.fixed_point import PackedMatrix, product
 from axsim.quantization.integer import best_backend
 from axsim.quantization.integer_kernels import for_rows
 from axsim.quantization.loops import weight_loops
@@ -94,7 +95,7 @@ class WeightOnly:
                 return Step(
                     node.inputs,
                     node.outputs,
-                    lambda x, w, bias=None: [project(x, w, bias, rounding, self._scratch)],
+                    lambda x, w, bias=None: [project(x, w, bias, output.dtype, self._scratch)],
                 )
             if node.op in ("Gemm", "Conv", "MatMul"):
                 shape = graph.tensors[node.inputs[1]].shape
@@ -104,6 +105,9 @@ class WeightOnly:
                     return [rounding(np.array(kernel(x, full, *rest, **attrs)[0], order="C"))]
 
                 return Step(node.inputs, node.outputs, with_matrix)
+        loop = bf16_kernel(graph, node)
+        if loop is not None:
+            return Step(node.inputs, node.outputs, lambda *values: [loop(*values)])
         if node.op in _BY_ROW and output.elements >= _LARGE:
 
             def by_row(*values: Array) -> list[Array]:
@@ -123,22 +127,15 @@ class WeightOnly:
 
 
 def project(
-    x: Array, w: Matrix | PackedMatrix, bias: Array | None, rounding: Round, scratch: Scratch
+    x: Array, w: Matrix | PackedMatrix, bias: Array | None, dtype: str, scratch: Scratch
 ) -> Array:
-    """``x @ w.T + bias`` [T, out] for ``x`` [T, in]; ``rounding`` rounds blocks in place."""
+    """``x @ w.T + bias`` [T, out] for ``x`` [T, in], rounded to ``dtype``."""
     if isinstance(w, Matrix) and w.dtype == "s8":
-        w = packed(w, best_backend())
+        w = PackedMatrix(w, best_backend())
     if isinstance(w, PackedMatrix):
-        return _rounded(product(x, w, bias), rounding)
-    return _in_slices(x, w, bias, rounding, scratch)
-
-
-def _rounded(y: Array, rounding: Round) -> Array:
-    def task(rows: slice) -> None:
-        rounding(y[rows])
-
-    for_rows(task, len(y), max(1, _SLICE // y.shape[1]))
-    return y
+        y = product(x, w, bias, to_bf16=dtype == "bf16")
+        return y if dtype == "bf16" else _rounding(dtype)(y)
+    return _in_slices(x, w, bias, _rounding(dtype), scratch)
 
 
 def _in_slices(x: Array, w: Matrix, bias: Array | None, rounding: Round, scratch: Scratch) -> Array:
@@ -204,7 +201,8 @@ def _attention(graph: Graph, chain: AttentionChain) -> Step:
 
     def run(q: Array, k: Array, v: Array, *operands: Array) -> list[Array]:
         if step >= shape[-2]:
-            return [attend(q, k, v, operands)]
+            with one_blas_thread():  # whose own threads would go on looking for work meanwhile
+                return [attend(q, k, v, operands)]
         out = np.empty(shape, np.float32)
         k, v = np.ascontiguousarray(k), np.ascontiguousarray(v)
 

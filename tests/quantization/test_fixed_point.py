@@ -3,7 +3,7 @@ import pytest
 
 from axsim.quantization import fixed_point
 from axsim.quantization.arithmetic import round_bf16
-from axsim.quantization.fixed_point import packed, product
+from axsim.quantization.fixed_point import PackedMatrix, product
 from axsim.quantization.matrix import quantise_matrix
 from tests.quantization.test_integer import backend, backends  # noqa: F401  (a fixture)
 from tests.quantization.test_loops import passes
@@ -31,7 +31,7 @@ def test_sums_of_bf16_numbers_are_exact(backend, rows):  # noqa: F811
     x = round_bf16(x.astype(np.float32))
     m, bias = matrix(rng), rng.standard_normal(70).astype(np.float32)
     sums = (x.astype(np.float64) @ m.codes.T.astype(np.float64)).astype(np.float32)
-    found = product(x, packed(m, backend), bias)
+    found = product(x, PackedMatrix(m, backend), bias)
     assert np.array_equal(found, sums * m.scale + bias)
 
 
@@ -44,7 +44,7 @@ def test_extremes_are_exact(backend):  # noqa: F811
     x = np.full((2, inner), 255 * 2.0**90, np.float32)
     x[1] *= -1
     sums = (x.astype(np.float64) @ m.codes.T.astype(np.float64)).astype(np.float32)
-    assert np.array_equal(product(x, packed(m, backend), None), sums * m.scale)
+    assert np.array_equal(product(x, PackedMatrix(m, backend), None), sums * m.scale)
 
 
 @pytest.mark.usefixtures("loops")
@@ -55,7 +55,7 @@ def test_small_numbers_lose_what_float32_sums_would(backend):  # noqa: F811
     x[:, 3] *= 1000  # one channel far above the rest, as in language models
     m = matrix(rng)
     exact = x.astype(np.float64) @ m.dequantise().T.astype(np.float64)
-    found = product(x, packed(m, backend), None)
+    found = product(x, PackedMatrix(m, backend), None)
     reach = np.abs(x).max(axis=1, keepdims=True) * np.abs(m.dequantise()).sum(axis=1)
     assert np.all(np.abs(found - exact) <= reach * 2.0**-22)
 
@@ -66,7 +66,7 @@ def test_rows_of_zeros_tiny_numbers_and_no_numbers(backend):  # noqa: F811
     x = np.ones((5, 8), np.float32)
     x[0], x[1], x[2, 3], x[3, 0] = 0, 1e-42, np.inf, np.nan
     bias = np.arange(5, dtype=np.float32)
-    found = product(x, packed(m, backend), bias)
+    found = product(x, PackedMatrix(m, backend), bias)
     assert np.array_equal(found[0], bias)
     assert np.allclose(found[1], bias)
     assert np.isnan(found[2:4]).all()
@@ -79,7 +79,7 @@ def test_bits_are_the_same_on_any_backend_and_number_of_threads(monkeypatch):
     results = []
     for threads in ("1", "3"):
         monkeypatch.setenv("AXSIM_THREADS", threads)
-        results += [product(x, packed(m, each), None) for each in backends()]
-        results += [np.vstack([product(row[None], packed(m, each), None) for row in x])
+        results += [product(x, PackedMatrix(m, each), None) for each in backends()]
+        results += [np.vstack([product(row[None], PackedMatrix(m, each), None) for row in x])
                     for each in backends()]  # fmt: skip
     assert all(np.array_equal(result, results[0]) for result in results)

@@ -6,6 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from axsim.quantization import loops_numpy
+from axsim.quantization.arithmetic import round_bf16
 from axsim.quantization.integer_kernels import exponential_table
 from axsim.quantization.loops import loops
 from axsim.quantization.qparams import QParams
@@ -92,7 +93,10 @@ def test_fixed_point_gives_the_same_bits_plain_and_compiled(rows, width, seed):
         codes, grid = np.empty((3 * rows, width), np.uint8), np.empty(rows, np.float32)
         module.to_fixed_point(x, codes, grid)
         y = np.zeros((rows + 2, width + 4), np.float32)
-        module.from_fixed_point(parts, grid, shares, scale, bias, y, 1, 3)
+        module.from_fixed_point(parts, grid, shares, scale, bias, y, 1, 3, False)
+        rounded = np.zeros_like(y)
+        module.from_fixed_point(parts, grid, shares, scale, bias, rounded, 1, 3, True)
+        assert np.array_equal(rounded, round_bf16(y))
         results.append((codes, grid, y))
     for other in results[1:]:
         for a, b in zip(results[0], other, strict=True):

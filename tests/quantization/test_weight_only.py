@@ -71,7 +71,7 @@ def test_projection_is_the_float64_product_rounded(monkeypatch, tokens, dtype, c
     w = quantise_matrix(rng.standard_normal((700, 384)).astype(np.float32), dtype)
     x = round_bf16(rng.standard_normal((tokens, 384)).astype(np.float32))
     bias = rng.standard_normal(700).astype(np.float32)
-    y = project(x, w, bias, lambda a: round_bf16(a, inplace=True), Scratch())
+    y = project(x, w, bias, "bf16", Scratch())
     exact = x.astype(np.float64) @ w.dequantise().astype(np.float64).T + bias
     # float32 accumulation may move a value across a rounding boundary: one bf16 step at most
     assert np.all(np.abs(y - exact) <= np.abs(exact) * 2.0**-8 + 1e-4)
