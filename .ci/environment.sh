@@ -2,6 +2,10 @@
 # usage: environment [EXTRA,…]   (from the project's folder)
 # Does nothing when pyproject.toml has not changed since these extras were installed.
 
+# Packages are installed without bytecode and compiled as they are first imported. Where it may not
+# be kept, every process compiles all it imports again: matplotlib and pandas for four seconds.
+unset PYTHONDONTWRITEBYTECODE
+
 python_command() {
   # The newest Python on the path that axsim supports.
   local candidate

@@ -19,6 +19,8 @@ venv="$(mktemp -d)/venv"
 trap 'rm -rf "$(dirname "$venv")"' EXIT
 "$python" -m venv "$venv"
 "$python" .ci/oldest.py test > "$venv/constraints.txt"
-"$venv/bin/pip" install --quiet --disable-pip-version-check -c "$venv/constraints.txt" -e '.[test]'
+"$venv/bin/pip" install --quiet --disable-pip-version-check --no-compile \
+  -c "$venv/constraints.txt" -e '.[test]'
 "$venv/bin/python" -V
-"$venv/bin/python" -m pytest -q -n "${TEST_PROCESSES:-2}" -p no:cacheprovider
+"$venv/bin/python" -m pytest -q -n "${TEST_PROCESSES:-2}" --dist worksteal \
+  -p no:cacheprovider
