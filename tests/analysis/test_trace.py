@@ -272,7 +272,7 @@ def test_the_bandwidth_counter_integrates_to_the_bytes_moved(result, events) -> 
         assert moved == pytest.approx(vision.total_dram_bytes, rel=0.01)
 
 
-@pytest.mark.parametrize("chip", ["ax650n", "ax630c"])
+@pytest.mark.parametrize("chip", [pytest.param("ax650n", marks=pytest.mark.slow), "ax630c"])
 def test_a_file_of_four_variants_is_valid_and_small(tmp_path, chip) -> None:
     result = axsim.run("internvl2_1b", chip, timing_only=True)
     packed = tmp_path / "t.json.gz"

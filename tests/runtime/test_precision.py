@@ -24,10 +24,15 @@ def analysis(source, **options):
     return Analysis(deployment, SyntheticWeights(deployment.model, 0), **options)
 
 
-def test_the_ends_are_those_of_the_run():
-    source = workload()
-    vision, logits = analysis(source).ends()
-    numerics = axsim.run(source, CHIP)[0].numerics
+@pytest.fixture(scope="module")
+def plain():
+    """The ends of a workload without options: vision output, first logits."""
+    return analysis(workload()).ends()
+
+
+def test_the_ends_are_those_of_the_run(plain):
+    vision, logits = plain
+    numerics = axsim.run(workload(), CHIP)[0].numerics
     assert vision.cosine == pytest.approx(numerics.vision_cosine, abs=1e-7)
     assert logits.cosine == pytest.approx(numerics.logits_cosine, abs=1e-4)
 
@@ -44,19 +49,19 @@ def test_every_part_has_rows_and_decoder_errors_build_up():
 
 
 @pytest.mark.parametrize("observer", OBSERVERS)
-def test_observers_lead_to_different_ranges(observer):
+def test_observers_lead_to_different_ranges(plain, observer):
     cosine = analysis(workload(), observer=observer).ends()[0].cosine
     assert 0.9 < cosine < 1
     if observer != "MinMax":
-        assert cosine != analysis(workload()).ends()[0].cosine
+        assert cosine != plain[0].cosine
 
 
-def test_smooth_quant_is_compared_with_the_same_function():
-    plain, smooth = (analysis(workload(), smooth_quant=s).ends()[0] for s in (False, True))
-    assert smooth.sqnr_db > plain.sqnr_db
+def test_smooth_quant_is_compared_with_the_same_function(plain):
+    smooth = analysis(workload(), smooth_quant=True).ends()[0]
+    assert smooth.sqnr_db > plain[0].sqnr_db
 
 
-def test_given_pictures_are_compared_and_calibrate():
+def test_given_pictures_are_compared_and_calibrate(plain):
     rng = np.random.default_rng(0)
     pictures = [rng.integers(0, 256, (1, 56, 56, 3)).astype(np.uint8) for _ in range(3)]
     pixels = Pixels.split(pictures, 1)
@@ -64,7 +69,7 @@ def test_given_pictures_are_compared_and_calibrate():
     assert Pixels.split(pictures[:1], 2).calibration == pictures[:1]
     assert len(Pixels.split(pictures[:1], 2).request) == 2
     found = analysis(workload(), pixels=pixels).ends()[0].cosine
-    assert found != analysis(workload()).ends()[0].cosine
+    assert found != plain[0].cosine
 
 
 def test_operators_alone():

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import base64
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from functools import cache
+from pathlib import Path
 
 import pytest
 
@@ -15,7 +17,6 @@ from axsim.analysis.stages import stage_timelines
 from axsim.analysis.tables import number
 from axsim.chip import load_chip
 from axsim.machine.timeline import Slice
-from axsim.runtime.results import VariantResult
 from tests.analysis.report.browser import TimelineView, View, browsing
 from tests.runtime.tiny import variants
 
@@ -34,24 +35,31 @@ def driver(tmp_path_factory: pytest.TempPathFactory) -> Iterator[object]:
         yield found
 
 
+RUNS = {
+    "ax630c": ("internvl2_1b", "ax630c", {}),
+    "ax650n": ("internvl2_1b", "ax650n", {}),
+    "too large": ("internvl3_2b", "ax630c", {"chip.dram.capacity_bytes": 2**31}),
+}
+
+
 @pytest.fixture(scope="module")
-def reports(tmp_path_factory: pytest.TempPathFactory) -> dict[str, tuple[Report, object]]:
-    """Reports with the files they were written to: both chips, and one that does not fit."""
+def reports(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], tuple[Report, Path]]:
+    """A report by its name with the file that it was written to, made when first asked for: those
+    of :data:`RUNS`, and "tiny" with its kernels."""
     folder = tmp_path_factory.mktemp("reports")
-    found = {}
-    for name, (workload, chip, keys) in {
-        "ax630c": ("internvl2_1b", "ax630c", {}),
-        "ax650n": ("internvl2_1b", "ax650n", {}),
-        "too large": ("internvl3_2b", "ax630c", {"chip.dram.capacity_bytes": 2**31}),
-    }.items():
+
+    @cache
+    def made(name: str) -> tuple[Report, Path]:
+        path = folder / f"{name}.html"
+        if name == "tiny":
+            return axsim.report(variants(), load_chip("ax650n"), path), path
+        workload, chip, keys = RUNS[name]
         result = axsim.run(workload, chip, overrides=keys, timing_only=True)
         report = gather(result, workload, chip, keys)
-        path = folder / f"{name}.html"
         write(report, path)
-        found[name] = report, path
-    path = folder / "tiny.html"
-    found["tiny"] = axsim.report(variants(), load_chip("ax650n"), path), path
-    return found
+        return report, path
+
+    return made
 
 
 @pytest.fixture
@@ -59,7 +67,7 @@ def opened(driver, reports):
     """Opens a report by its name in :func:`reports`."""
 
     def opening(name: str) -> tuple[Report, View]:
-        report, path = reports[name]
+        report, path = reports(name)
         return report, View(driver, path)
 
     return opening
@@ -151,23 +159,23 @@ def test_what_does_not_fit_stands_over_the_end_of_the_dram(opened) -> None:
 
 
 def task_at(
-    variant: VariantResult, stage: str, timeline: TimelineView, x: float, row: int
+    names: list[str], tasks: list[Slice], timeline: TimelineView, x: float, row: int
 ) -> Slice | None:
-    """The task under a pixel of the canvas, as the machine ran it."""
+    """The task under a pixel of the canvas, as the machine ran it: one of ``tasks``, on engines of
+    these names."""
     start, end = timeline.range
-    ran = stage_timelines(variant)[stage]
     gutter, width = timeline.view.run(
         "const c = arguments[0], p = c.getContext('2d'); p.save();"
         "p.font = `12px ${getComputedStyle(document.documentElement).fontFamily}`;"
         "const w = Math.max(44, ...arguments[1].map(n => p.measureText(n).width)); p.restore();"
         "return [10 + w, c.clientWidth]",
         timeline.canvas,
-        [engine.name for engine in ran.program.engines],
+        names,
     )
     ns = start + (x - gutter) / (width - gutter) * (end - start)
     found = [
         each
-        for each in ran.slices()
+        for each in tasks
         if each.task.engine == row and each.start_us * 1e3 <= ns <= each.end_us * 1e3
     ]
     return found[0] if len(found) == 1 else None
@@ -187,21 +195,23 @@ def test_the_pointer_is_told_what_it_is_on(opened, name: str) -> None:
     timeline = TimelineView(view)
     for _ in range(4):
         timeline.wheel(700, row_middle(view, 0), -600)
-    program = report.result[CHIPS[name]].stages.vision.program
+    ran = report.result[CHIPS[name]].stages.vision
+    tasks = list(ran.slices())
+    names = [engine.name for engine in ran.program.engines]
     seen = 0
-    for row, engine in enumerate(program.engines):
+    for row, engine in enumerate(names):
         for x in range(200, 1000, 100):
             timeline.mouse("mouseMoved", x, row_middle(view, row))
             words = timeline.tip()
             if words is None or "start" not in words:
                 continue
-            task = task_at(report.result[CHIPS[name]], "vision", timeline, x, row)
+            task = task_at(names, tasks, timeline, x, row)
             if task is None:
                 continue  # it is within reach of the pointer, not under it
             step = task.segment.steps[task.task.step]
             assert words[""].endswith(step.label)
             assert words["operator"] == step.operator
-            assert words["engine"].startswith(f"{engine.name}, ")
+            assert words["engine"].startswith(f"{engine}, ")
             value, unit = words["start"].split()
             us = float(value) * {"ms": 1e3, "µs": 1}[unit]
             assert us == pytest.approx(task.start_us, abs=0.06)
