@@ -11,7 +11,11 @@ from typer.testing import CliRunner, Result
 
 from axsim.cli.app import app
 
-COMMAND = (sys.executable, "-c", "from axsim.cli import main; main()")
+HEARING = "import signal; signal.signal(signal.SIGINT, signal.default_int_handler)\n"
+"""First line of a process that is sent Ctrl-C: what a shell runs in the background is born deaf to
+it, and so are the processes of tests that run there."""
+
+COMMAND = (sys.executable, "-c", f"{HEARING}from axsim.cli import main; main()")
 """``axsim`` as a process of its own."""
 
 

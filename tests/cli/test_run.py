@@ -113,7 +113,7 @@ def test_wrong_input_is_told_with_status_2(folder, arguments, message) -> None:
 
 def test_an_interrupt_keeps_what_is_finished(folder) -> None:
     script = (
-        "import os, signal\n"
+        f"{cli.HEARING}import os\n"
         "from axsim.runtime import numerics\n"
         "whole = numerics.Kernels.run\n"
         "done = []\n"
@@ -142,7 +142,7 @@ def test_an_interrupt_keeps_what_is_finished(folder) -> None:
 
 def test_an_interrupt_inside_a_kernel_ends_the_run_too(folder) -> None:
     script = (
-        "import os, signal\n"
+        f"{cli.HEARING}import os\n"
         "from axsim.graph.executor import Executor\n"
         "whole = Executor.execute\n"
         "def execute(self, node):\n"
