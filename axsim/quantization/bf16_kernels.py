@@ -16,9 +16,9 @@ import numpy as np
 import axsim.graph.ops  # noqa: F401  (fills OPERATORS)
 from axsim.graph.array import Array
 from axsim.graph.ir import Graph, Node
+from axsim.graph.kernels.parallel import for_rows
 from axsim.graph.operator import OPERATORS
 from axsim.quantization.arithmetic import from_bf16_bits, round_bf16
-from axsim.quantization.integer_kernels import for_rows
 from axsim.quantization.loops import weight_loops
 
 Kernel = Callable[..., Array]
@@ -45,7 +45,7 @@ def _elementwise(loops: ModuleType, graph: Graph, node: Node) -> Kernel | None:
 
     def run(a: Array, b: Array) -> Array:
         a, b = np.ascontiguousarray(a), np.ascontiguousarray(b)
-        return _by_rows(lambda rows, y: loop(a[rows], b[rows], y), shape)
+        return _by_rows(lambda rows, y: loop(a[rows], b[rows], y), a.shape)
 
     return run
 
@@ -54,11 +54,10 @@ def _function(loops: ModuleType, graph: Graph, node: Node) -> Kernel | None:
     if graph.tensors[node.inputs[0]].dtype != "bf16":
         return None
     loop, table = loops.look_up, function_table(node.op, tuple(node.attrs.items()))
-    shape = graph.tensors[node.outputs[0]].shape
 
     def run(x: Array) -> Array:
         x = np.ascontiguousarray(x)
-        return _by_rows(lambda rows, y: loop(table, x[rows], y), shape)
+        return _by_rows(lambda rows, y: loop(table, x[rows], y), x.shape)
 
     return run
 
@@ -78,11 +77,11 @@ def _rms_norm(loops: ModuleType, graph: Graph, node: Node) -> Kernel | None:
     if scale != x[-1:] or node.attrs.get("axis", -1) not in (-1, len(x) - 1):
         return None
     loop, epsilon = loops.rms_norm, float(node.attrs.get("epsilon", 1e-5))
-    shape = int(np.prod(x[:-1])), x[-1]
 
-    def run(values: Array, scale: Array) -> Array:
-        values = np.ascontiguousarray(values).reshape(shape)
-        return _by_rows(lambda rows, y: loop(values[rows], scale, epsilon, y), shape).reshape(x)
+    def run(x: Array, scale: Array) -> Array:
+        flat = np.ascontiguousarray(x).reshape(-1, scale.size)
+        y = _by_rows(lambda rows, y: loop(flat[rows], scale, epsilon, y), flat.shape)
+        return y.reshape(x.shape)
 
     return run
 

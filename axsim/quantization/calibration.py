@@ -10,7 +10,6 @@ from axsim.graph.array import Array
 from axsim.graph.executor import Step
 from axsim.graph.float32 import Float32
 from axsim.graph.ir import Graph, Node
-from axsim.graph.kernels.blas import one_blas_thread
 from axsim.graph.kernels.parallel import parallel
 from axsim.graph.kernels.softmax import exponentials
 from axsim.quantization.chains import AttentionChain, attention_chains
@@ -124,8 +123,7 @@ def ranged_attention(q: Array, k: Array, v: Array) -> tuple[Array, tuple[Array, 
         largest[i] = 1 / total.min()
         np.divide(s @ v[head], total, out=out[head, rows])
 
-    with one_blas_thread():
-        parallel(heads * blocks, task)
+    parallel(heads * blocks, task)
     return out, (scores, np.append(largest, np.float32(0)))
 
 

@@ -1,9 +1,10 @@
-"""Chains of nodes that the executors compute as one: attention from scores to context."""
+"""Chains of nodes that the executors compute as one: attention from scores to context, and runs of
+operators that treat rows alone."""
 
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Collection
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 
 from axsim.graph.ir import Graph, Node
@@ -67,3 +68,69 @@ def attention_chains(graph: Graph, keep: Collection[str] = ()) -> list[Attention
         if ops[-2:] == ["Softmax", "MatMul"] and ops.count("Softmax") == 1:
             chains.append(AttentionChain(first, tuple(path[1:-2]), path[-2], path[-1]))
     return chains
+
+
+@dataclass(frozen=True, slots=True)
+class RowChain:
+    """Nodes, in order, that compute each row [1, width] of their results from one row of others.
+
+    ``cut``: those of the ``inputs`` whose rows these are; the rest are weights. ``dropped``: by
+    node, the tensors that no later node of the chain reads.
+    """
+
+    nodes: tuple[str, ...]
+    inputs: tuple[str, ...]
+    cut: tuple[str, ...]
+    outputs: tuple[str, ...]
+    dropped: Mapping[str, tuple[str, ...]]
+
+
+def row_chains(
+    graph: Graph, keep: Collection[str], joins: Callable[[Node], bool]
+) -> list[RowChain]:
+    """Runs of two or more nodes for which ``joins`` holds, on matrices of one number of rows.
+
+    None of their results is kept. All that a chain reads is there once its first node can run.
+    """
+    before: dict[str, frozenset[str]] = {}  # what each tensor is made of
+    closed = {*keep, *graph.outputs}
+    chains: list[list[Node]] = []
+    held: set[str] = set()
+    for node in graph.nodes:
+        read = [n for n in node.inputs if graph.tensors[n].kind not in ("weight", "constant")]
+        made_of = frozenset(read).union(*(before.get(n, frozenset()) for n in read))
+        before |= dict.fromkeys(node.outputs, made_of)
+        shapes = [graph.tensors[n].shape for n in (*read, *node.outputs)]
+        rows = shapes[0][0] if shapes[0] else 0
+        if rows < 2 or any(len(s) != 2 or s[0] != rows for s in shapes):
+            continue
+        if not closed.isdisjoint(node.outputs) or not joins(node):
+            continue
+        first = before[chains[-1][0].outputs[0]] if chains else frozenset()
+        if not held.isdisjoint(read) and held | first >= {*read}:
+            chains[-1].append(node)
+        else:
+            chains.append([node])
+            held = set()
+        held.update(node.outputs)
+    return [_row_chain(graph, chain) for chain in chains if len(chain) > 1]
+
+
+def _row_chain(graph: Graph, chain: list[Node]) -> RowChain:
+    names = {node.name for node in chain}
+    made = {n for node in chain for n in node.outputs}
+    elsewhere = {n for node in graph.nodes if node.name not in names for n in node.inputs}
+    last = {n: node.name for node in chain for n in (*node.inputs, *node.outputs)}
+    inputs = tuple(dict.fromkeys(n for node in chain for n in node.inputs if n not in made))
+    cut = tuple(n for n in inputs if graph.tensors[n].kind not in ("weight", "constant"))
+    outputs = tuple(n for node in chain for n in node.outputs if n in elsewhere)
+    dropped: dict[str, list[str]] = {node.name: [] for node in chain}
+    for tensor, node_name in last.items():
+        dropped[node_name].append(tensor)
+    return RowChain(
+        tuple(node.name for node in chain),
+        inputs,
+        cut,
+        outputs,
+        {name: tuple(tensors) for name, tensors in dropped.items()},
+    )

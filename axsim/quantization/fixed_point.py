@@ -15,27 +15,24 @@ from threading import Lock
 import numpy as np
 
 from axsim.graph.array import Array
-from axsim.graph.kernels.blas import one_blas_thread
-from axsim.graph.kernels.parallel import parallel, threads
+from axsim.graph.kernels.parallel import for_rows, parallel, threads
 from axsim.quantization.integer import Backend
 from axsim.quantization.loops import loops
 from axsim.quantization.matrix import Matrix
 
-_PIECE = 1 << 19
-"""Codes of a piece at least: cores take pieces in turn, so that each reads a weight once."""
-_PIECES = 2
-"""Pieces for each core at most: every one costs a call."""
 _ROWS = 160
-"""Rows multiplied at once: their sums stay near the core until they are scaled."""
-_ALONE = 1 << 24
-"""Codes of a matrix that one core has multiplied with a row before it could wake another."""
+"""Rows multiplied at once: more and their sums leave the caches, fewer and weights are read more
+often."""
+_LARGE = 1 << 24
+"""Codes of a matrix that is worth waking other cores for when one row is multiplied."""
 
 
 class PackedMatrix:
     """An S8 matrix [out, in] packed for :func:`product`; it keeps no codes of its own.
 
     ``scale``: float32 [out]; ``shares``: 2^23 times each row's sum of codes, float64 [out].
-    ``pieces`` are for columns of the product from each of ``starts`` on.
+    ``pieces`` make the columns of the product from each of ``starts`` on: one for each core when
+    the matrix is large, else one.
     """
 
     def __init__(self, matrix: Matrix, backend: Backend) -> None:
@@ -43,7 +40,7 @@ class PackedMatrix:
         self.shape = out, inner = matrix.shape
         self.scale = matrix.scale
         self.shares = 2.0**23 * matrix.codes.sum(axis=1, dtype=np.int64)
-        step = -(-out // min(_PIECES * threads(), -(-out * inner // _PIECE)))
+        step = -(-out // threads()) if out * inner > _LARGE else out
         self.starts = range(0, out, step)
         self.pieces = [backend.pack(matrix.codes[start : start + step]) for start in self.starts]
         self.lock = Lock()
@@ -92,7 +89,7 @@ def product(x: Array, w: PackedMatrix, bias: Array | None, *, to_bf16: bool = Fa
 
 def _one_row(x: Array, w: PackedMatrix, bias: Array, y: Array, to_bf16: bool) -> None:
     passes = loops()
-    with w.lock, one_blas_thread():
+    with w.lock:
         row = w.row
         passes.to_fixed_point(x, row.codes, row.grid)
 
@@ -102,32 +99,22 @@ def _one_row(x: Array, w: PackedMatrix, bias: Array, y: Array, to_bf16: bool) ->
                 sums, row.grid, w.shares, w.scale, bias, y, 0, w.starts[i], to_bf16
             )
 
-        if w.shape[0] * w.shape[1] > _ALONE:
+        if len(row.sums) > 1:
             parallel(len(row.sums), task)
         else:
-            for i in range(len(row.sums)):
-                task(i)
+            task(0)
 
 
 def _rows(x: Array, w: PackedMatrix, bias: Array, y: Array, to_bf16: bool) -> None:
     passes = loops()
-    blocks = -(-len(x) // (-(-len(x) // (_ROWS * threads())) * threads()))
-    tops = range(0, len(x), blocks)
-    grids = [_grid(min(blocks, len(x) - top), x.shape[1]) for top in tops]
 
-    def on_grid(b: int) -> None:
-        passes.to_fixed_point(x[tops[b] : tops[b] + blocks], *grids[b])
-
-    def task(i: int) -> None:
-        piece, some = i % len(w.pieces), i // len(w.pieces)
-        for b in range(some, len(tops), shares):
-            codes, grid = grids[b]
-            sums = w.pieces[piece].sums(codes)
+    def task(rows: slice) -> None:
+        codes, grid = _grid(rows.stop - rows.start, x.shape[1])
+        passes.to_fixed_point(x[rows], codes, grid)
+        for piece, start in zip(w.pieces, w.starts, strict=True):
+            sums = piece.sums(codes)
             passes.from_fixed_point(
-                sums, grid, w.shares, w.scale, bias, y, tops[b], w.starts[piece], to_bf16
+                sums, grid, w.shares, w.scale, bias, y, rows.start, start, to_bf16
             )
 
-    shares = 1 if len(w.pieces) >= threads() else threads()
-    with one_blas_thread():  # for the products of the plain backend
-        parallel(len(tops), on_grid)
-        parallel(len(w.pieces) * shares, task)
+    for_rows(task, len(x), _ROWS)

@@ -13,8 +13,7 @@ from functools import lru_cache
 import numpy as np
 
 from axsim.graph.array import Array
-from axsim.graph.kernels.blas import one_blas_thread
-from axsim.graph.kernels.parallel import parallel, threads
+from axsim.graph.kernels.parallel import for_rows, parallel
 from axsim.quantization.integer import Backend
 from axsim.quantization.loops import loops
 from axsim.quantization.products import IntegerMatrix, by_codes, by_weights
@@ -26,14 +25,6 @@ _ATTENTION_ROWS = {"u8": 1 << 12, "u16": 520}
 """Query rows of a block: as few as keep the sums near the core, as many as keep the calls few."""
 
 
-def for_rows(task: Callable[[slice], None], rows: int, block: int) -> None:
-    """Call ``task`` on slices of at most about ``block`` rows, the same number for each thread."""
-    workers = threads()
-    count = max(1, -(-rows // (block * workers))) * workers
-    step = -(-rows // count)
-    parallel(-(-rows // step), lambda i: task(slice(i * step, min((i + 1) * step, rows))))
-
-
 def gemm(a: Array, matrix: IntegerMatrix, bias: Array | None, x: QParams, y: QParams) -> Array:
     """Codes [M, N] of ``a @ w.T + bias`` for codes ``a`` [M, K]; ``bias`` float32 [N] or None."""
     product = by_weights(matrix, bias, x, y)
@@ -43,8 +34,7 @@ def gemm(a: Array, matrix: IntegerMatrix, bias: Array | None, x: QParams, y: QPa
     def task(rows: slice) -> None:
         product(a[rows], out[rows])
 
-    with one_blas_thread():  # for the products of the plain backend
-        for_rows(task, a.shape[0], _GEMM_ROWS[x.dtype])
+    for_rows(task, a.shape[0], _GEMM_ROWS[x.dtype])
     return out
 
 
@@ -60,8 +50,7 @@ def matmul(backend: Backend, a: Array, b: Array, qa: QParams, qb: QParams, y: QP
         product = by_codes(backend, b[indices[i]], qa, qb, y)
         product(np.ascontiguousarray(a[indices[i]]), out[indices[i]])
 
-    with one_blas_thread():
-        parallel(len(indices), task)
+    parallel(len(indices), task)
     return out
 
 
@@ -103,8 +92,7 @@ def attention(backend: Backend, q: Array, k: Array, v: Array, p: AttentionQParam
             loops().softmax(scores[:count], exponentials, p.softmax, shares[:count])
             context(shares[:count], out[head, rows])
 
-    with one_blas_thread():  # for the float64 products of U16 codes
-        parallel(heads, task)
+    parallel(heads, task)
     return out
 
 

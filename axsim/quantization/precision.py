@@ -20,7 +20,6 @@ import axsim.graph.ops  # noqa: F401  (fills OPERATORS)
 from axsim.graph.array import Array
 from axsim.graph.executor import Arithmetic, Weights
 from axsim.graph.ir import Graph, Node
-from axsim.graph.kernels.blas import one_blas_thread
 from axsim.graph.kernels.parallel import parallel
 from axsim.graph.operator import OPERATORS
 
@@ -64,8 +63,7 @@ def errors(reference: Array, found: Array) -> Errors:
         x -= y
         sums[index] = *products, x @ x, np.abs(x).max()
 
-    with one_blas_thread():
-        parallel(len(sums), task)
+    parallel(len(sums), task)
     signal, energy, product, noise = sums[:, :4].sum(axis=0).tolist()
     norms = sqrt(signal) * sqrt(energy)
     same = 1.0 if signal == energy else 0.0

@@ -12,6 +12,7 @@ import numpy as np
 from numba import njit
 
 from axsim.graph.array import Array
+from axsim.graph.kernels.loops_numba import bounded, exp, largest_of, total_of
 from axsim.quantization.matrix import Matrix
 
 _compiled = njit(nogil=True, cache=True, error_model="numpy")
@@ -35,12 +36,12 @@ def round_bf16(x: Array) -> Array:
 
 def add(a: Array, b: Array, y: Array) -> None:
     """``a + b`` rounded; all C-contiguous float32 of one shape, as below."""
-    _add(a.reshape(-1), b.reshape(-1), y.reshape(-1).view(np.uint32))
+    _add(a.reshape(-1), b.reshape(-1), y.reshape(-1))
 
 
 def multiply(a: Array, b: Array, y: Array) -> None:
     """``a * b`` rounded."""
-    _multiply(a.reshape(-1), b.reshape(-1), y.reshape(-1).view(np.uint32))
+    _multiply(a.reshape(-1), b.reshape(-1), y.reshape(-1))
 
 
 def look_up(table: Array, x: Array, y: Array) -> None:
@@ -50,12 +51,19 @@ def look_up(table: Array, x: Array, y: Array) -> None:
 
 def rms_norm(x: Array, scale: Array, epsilon: float, y: Array) -> None:
     """Rows [T, width] over their root mean square, times ``scale`` [width], rounded."""
-    _rms_norm(x, scale, np.float32(epsilon), y.view(np.uint32))
+    _rms_norm(x, scale, np.float32(epsilon), y)
 
 
 def rotate(x: Array, cos: Array, sin: Array, y: Array) -> None:
     """Channels j and j + half of heads [T, heads, width] turned by angles [T, half], rounded."""
-    _rotate(x, cos, sin, y.view(np.uint32))
+    _rotate(x, cos, sin, y)
+
+
+def probabilities(scores: Array, scale: float, mask: Array, smallest: float) -> None:
+    """Softmax over keys of ``scores * scale + mask``, rounded; C-contiguous [..., T, keys] in
+    place. ``mask`` [T, keys]. Exponentials below ``smallest`` become 0."""
+    rows = scores.reshape(-1, scores.shape[-1])
+    _probabilities(rows, np.float32(scale), mask, len(mask), np.float32(smallest))
 
 
 def dots(x: Array, w: Matrix, rows: slice, out: Array) -> None:
@@ -82,22 +90,23 @@ def _round_bf16(bits: Any) -> None:
 
 
 @_inlined
-def _bf16_bits(value: Any) -> Any:
+def _bf16(value: Any) -> Any:
     bits = np.float32(value).view(np.uint32)
     odd = (bits >> np.uint32(16)) & np.uint32(1)
-    return np.uint32(bits + odd + np.uint32(0x7FFF)) & np.uint32(0xFFFF0000)
+    up = np.uint32(bits + odd + np.uint32(0x7FFF)) & np.uint32(0xFFFF0000)
+    return np.uint32(up).view(np.float32)
 
 
 @_compiled
-def _add(a: Any, b: Any, y_bits: Any) -> None:
+def _add(a: Any, b: Any, y: Any) -> None:
     for i in range(a.size):
-        y_bits[i] = _bf16_bits(a[i] + b[i])
+        y[i] = _bf16(a[i] + b[i])
 
 
 @_compiled
-def _multiply(a: Any, b: Any, y_bits: Any) -> None:
+def _multiply(a: Any, b: Any, y: Any) -> None:
     for i in range(a.size):
-        y_bits[i] = _bf16_bits(a[i] * b[i])
+        y[i] = _bf16(a[i] * b[i])
 
 
 @_compiled
@@ -116,29 +125,44 @@ def _sum_of_squares(row: Any) -> Any:
 
 
 @_compiled
-def _rms_norm(x: Any, scale: Any, epsilon: Any, y_bits: Any) -> None:
+def _rms_norm(x: Any, scale: Any, epsilon: Any, y: Any) -> None:
     for i in range(x.shape[0]):
-        row, out = x[i], y_bits[i]
+        row, out = x[i], y[i]
         mean = np.float32(_sum_of_squares(row) / row.size)
         factor = np.float32(1) / np.sqrt(mean + epsilon)
         for j in range(row.size):
-            out[j] = _bf16_bits(row[j] * factor * scale[j])
+            out[j] = _bf16(row[j] * factor * scale[j])
 
 
 @_compiled
-def _rotate(x: Any, cos: Any, sin: Any, y_bits: Any) -> None:
+def _probabilities(rows: Any, scale: Any, mask: Any, tokens: Any, smallest: Any) -> None:
+    for i in range(rows.shape[0]):
+        row, allowed = rows[i], mask[i % tokens]
+        for j in range(row.size):
+            row[j] = row[j] * scale + allowed[j]
+        largest = largest_of(row)
+        for j in range(row.size):
+            row[j] = exp(bounded(row[j] - largest))
+        factor = np.float32(1) / total_of(row)
+        for j in range(row.size):
+            value = row[j] if row[j] >= smallest else np.float32(0)
+            row[j] = _bf16(value * factor)
+
+
+@_compiled
+def _rotate(x: Any, cos: Any, sin: Any, y: Any) -> None:
     half = cos.shape[1]
     for t in range(x.shape[0]):
         c, s = cos[t], sin[t]
         for h in range(x.shape[1]):
             first, second = x[t, h, :half], x[t, h, half : 2 * half]
-            y_first, y_second = y_bits[t, h, :half], y_bits[t, h, half : 2 * half]
+            y_first, y_second = y[t, h, :half], y[t, h, half : 2 * half]
             for j in range(half):
-                y_first[j] = _bf16_bits(first[j] * c[j] - second[j] * s[j])
-                y_second[j] = _bf16_bits(second[j] * c[j] + first[j] * s[j])
-            rest, y_rest = x[t, h, 2 * half :], y_bits[t, h, 2 * half :]
+                y_first[j] = _bf16(first[j] * c[j] - second[j] * s[j])
+                y_second[j] = _bf16(second[j] * c[j] + first[j] * s[j])
+            rest, y_rest = x[t, h, 2 * half :], y[t, h, 2 * half :]
             for j in range(rest.size):
-                y_rest[j] = _bf16_bits(rest[j])
+                y_rest[j] = _bf16(rest[j])
 
 
 @_reordered

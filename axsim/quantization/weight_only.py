@@ -16,16 +16,15 @@ from axsim.graph.array import Array
 from axsim.graph.executor import Step, Weights
 from axsim.graph.ir import Graph, Node, Tensor
 from axsim.graph.kernels.blas import one_blas_thread
-from axsim.graph.kernels.parallel import parallel, threads
+from axsim.graph.kernels.parallel import for_rows, parallel, threads
 from axsim.graph.kernels.scratch import Scratch
 from axsim.graph.kernels.softmax import exponentials
 from axsim.graph.operator import OPERATORS
 from axsim.quantization.arithmetic import round_bf16
 from axsim.quantization.bf16_kernels import bf16_kernel
-from axsim.quantization.chains import AttentionChain, attention_chains
+from axsim.quantization.chains import AttentionChain, RowChain, attention_chains, row_chains
 from axsim.quantization.fixed_point import PackedMatrix, product
 from axsim.quantization.integer import best_backend
-from axsim.quantization.integer_kernels import for_rows
 from axsim.quantization.loops import weight_loops
 from axsim.quantization.matrix import Matrix, quantise_matrix
 
@@ -77,10 +76,11 @@ class WeightOnly:
                 continue
             steps |= dict.fromkeys(chain.nodes[:-1])
             steps[chain.nodes[-1]] = _attention(graph, chain)
-        for node in graph.nodes:
-            if node.name not in steps:
-                steps[node.name] = self._step(graph, node)
-        return steps
+        own = {n.name: self._step(graph, n) for n in graph.nodes if n.name not in steps}
+        for rows in row_chains(graph, keep, lambda node: _joins(graph, node)):
+            steps |= dict.fromkeys(rows.nodes[1:])
+            steps[rows.nodes[0]] = _in_row_blocks(graph, rows, own)
+        return own | steps
 
     def _step(self, graph: Graph, node: Node) -> Step:
         output = graph.tensors[node.outputs[0]]
@@ -170,32 +170,59 @@ def _in_slices(x: Array, w: Matrix, bias: Array | None, rounding: Round, scratch
                 warm += bias[part]
             y[start : start + lines, part] = rounding(warm)
 
-    with one_blas_thread():
-        parallel(-(-rows // step), task)
+    parallel(-(-rows // step), task)
     return y
+
+
+def _joins(graph: Graph, node: Node) -> bool:
+    """Whether blocks of rows may go from one node to the next: products of S8 matrices among them,
+    which are exact and need not be one large product."""
+    if node.op == "Gemm":
+        return graph.tensors[node.inputs[1]].dtype == "s8"
+    return node.op in _BY_ROW
+
+
+def _in_row_blocks(graph: Graph, chain: RowChain, steps: Mapping[str, Step]) -> Step:
+    """The steps of a chain's nodes, one after another on each block of rows."""
+    whole = [name for name in chain.inputs if name not in chain.cut]
+
+    def run(*values: Array) -> list[Array]:
+        given = dict(zip(chain.inputs, values, strict=True))
+        rows = len(given[chain.cut[0]])
+        out = {n: np.empty(graph.tensors[n].shape, np.float32) for n in chain.outputs}
+
+        def task(part: slice) -> None:
+            held = {name: given[name] for name in whole}
+            held |= {name: given[name][part] for name in chain.cut}
+            for name in chain.nodes:
+                step = steps[name]
+                results = step.run(*(held[n] for n in step.inputs))
+                held |= dict(zip(step.outputs, results, strict=True))
+                for n in step.outputs:
+                    if n in out:
+                        out[n][part] = held[n]
+                for n in chain.dropped[name]:
+                    del held[n]
+
+        for_rows(task, rows, _CHAIN_ROWS)
+        return list(out.values())
+
+    return Step(chain.inputs, chain.outputs, run)
 
 
 def _attention(graph: Graph, chain: AttentionChain) -> Step:
     """Scores, scale, mask and softmax in float32; probabilities and context rounded."""
     extra = [node.inputs[1] for node in chain.middle]
-    middle = [{"Mul": np.multiply, "Add": np.add}[node.op] for node in chain.middle]
     shape = graph.tensors[chain.tensors[-1]].shape
     keys = graph.tensors[chain.scores].shape[-1]
-    probabilities = _rounding(graph.tensors[chain.softmax].dtype)
+    soften = _softened(graph, chain)
     context = _rounding(graph.tensors[chain.tensors[-1]].dtype)
     multiply = OPERATORS["MatMul"].kernel
     step = max(1, _SLICE * shape[-2] // graph.tensors[chain.scores].elements)
 
     def attend(q: Array, k: Array, v: Array, operands: Sequence[Array]) -> Array:
-        s: Array = multiply(q, k)[0]
-        for function, operand in zip(middle, operands, strict=True):
-            function(s, operand, out=s)
-        rows = s.reshape(-1, s.shape[-1])
-        totals = exponentials(rows)
-        # Masked keys leave numbers at the edge of float32, which make products very slow.
-        np.multiply(rows, rows >= _SMALLEST, out=rows)
-        rows *= 1 / totals[:, None]
-        probabilities(rows)
+        s: Array = np.ascontiguousarray(multiply(q, k)[0])
+        soften(s, *operands)
         y: Array = context(np.ascontiguousarray(multiply(s, v)[0]))
         return y
 
@@ -216,11 +243,42 @@ def _attention(graph: Graph, chain: AttentionChain) -> Step:
             queries = np.ascontiguousarray(q[..., part, :])
             out[..., part, :] = attend(queries, k[..., :reach], v[..., :reach, :], cut)
 
-        with one_blas_thread():
-            parallel(-(-shape[-2] // step), task)
+        parallel(-(-shape[-2] // step), task)
         return [out]
 
     return Step((*chain.inputs, *extra), (chain.tensors[-1],), run)
+
+
+def _softened(graph: Graph, chain: AttentionChain) -> Callable[..., object]:
+    """What turns scores and the operands of ``chain.middle`` into probabilities, in place."""
+    loops = weight_loops()
+    tokens, keys = graph.tensors[chain.scores].shape[-2:]
+    dtype = graph.tensors[chain.softmax].dtype
+    sizes = [graph.tensors[node.inputs[1]].elements for node in chain.middle]
+    ops = [node.op for node in chain.middle]
+    usual = ops == ["Mul", "Add"] and sizes == [1, tokens * keys]
+    if loops is not None and dtype == "bf16" and usual:
+        compiled = loops.probabilities
+
+        def at_once(s: Array, scale: Array, mask: Array) -> None:
+            allowed = np.ascontiguousarray(mask).reshape(s.shape[-2:])
+            compiled(s, scale.item(), allowed, _SMALLEST)
+
+        return at_once
+    functions = [{"Mul": np.multiply, "Add": np.add}[op] for op in ops]
+    rounding = _rounding(dtype)
+
+    def one_by_one(s: Array, *operands: Array) -> None:
+        for function, operand in zip(functions, operands, strict=True):
+            function(s, operand, out=s)
+        rows = s.reshape(-1, s.shape[-1])
+        totals = exponentials(rows)
+        # Masked keys leave numbers at the edge of float32, which make products very slow.
+        np.multiply(rows, rows >= _SMALLEST, out=rows)
+        rows *= 1 / totals[:, None]
+        rounding(rows)
+
+    return one_by_one
 
 
 def _reach(operands: Sequence[Array], keys: int) -> int:
@@ -282,6 +340,7 @@ _BY_ROW = frozenset({"Add", "Sub", "Mul", "Div", "Gelu", "Swish"}) | {
     "LayerNormalization",
     "RMSNormalization",
 }
+_CHAIN_ROWS = 160  # at most: fewer and every weight is read more often
 _LARGE = 1 << 16  # elements from which rows are spread over threads
 _FEW_ROWS = 16
 _MASKED = -60000.0  # the runtime masks with -65536; no score outweighs that

@@ -117,3 +117,15 @@ def test_compiled_rounding_to_bf16_gives_the_same_bits():
     x = bits.view(np.float32)
     x = x[~np.isnan(x)]
     assert np.array_equal(loops.round_bf16(x.copy()), round_bf16(x))
+
+
+def test_operators_on_blocks_of_rows_give_the_bits_of_operators_one_by_one(monkeypatch):
+    monkeypatch.setattr(weight_only, "_CHAIN_ROWS", 7)
+    graph, weights, inputs = decoder(40, 24)
+    graph = assign_decoder(graph)
+    chained = Executor(graph, weights, WeightOnly())
+    inner = {"mlp.gate_proj", "mlp.silu", "attn.q_proj", "attn.residual", "input_layernorm"}
+    assert all(chained._steps[name] is None for name in inner - {"input_layernorm"})
+    alone = Executor(graph, weights, WeightOnly(), keep=inner | {"mlp.mul", "attn.o_proj"})
+    found, expected = chained.run_all(inputs), alone.run_all(inputs)
+    assert all(np.array_equal(found[name], expected[name]) for name in expected)

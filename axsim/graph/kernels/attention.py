@@ -7,7 +7,6 @@ from math import prod
 import numpy as np
 
 from axsim.graph.array import Array
-from axsim.graph.kernels.blas import one_blas_thread
 from axsim.graph.kernels.matmul import matmul
 from axsim.graph.kernels.parallel import parallel
 from axsim.graph.kernels.softmax import exponentials
@@ -58,8 +57,7 @@ def attention(q: Array, k: Array, v: Array, scale: Array | None, mask: Array | N
             context /= totals[:, None]
             out_head[part] = context
 
-    with one_blas_thread():
-        parallel(prod(heads), task)
+    parallel(prod(heads), task)
     return np.moveaxis(out, 0, -2)
 
 

@@ -7,7 +7,6 @@ from collections.abc import Callable, Sequence
 import numpy as np
 
 from axsim.graph.array import Array
-from axsim.graph.kernels.blas import one_blas_thread
 from axsim.graph.kernels.compiled import compiled
 from axsim.graph.kernels.gelu import Gate, gated
 from axsim.graph.kernels.parallel import BLOCK, parallel, threads
@@ -45,8 +44,7 @@ def linear(x: Array, w: Array, stages: Sequence[Stage] = ()) -> Array:
             np.matmul(x, w[columns].T, out=out[:, columns])
             _apply(stages, out, columns)
 
-    with one_blas_thread():
-        parallel(shares, task)
+    parallel(shares, task)
     return out
 
 

@@ -51,7 +51,7 @@ def layer_norm(
 
 
 @_inlined
-def _exp(x: Any) -> Any:
+def exp(x: Any) -> Any:
     """exp(x) for x in [-87, 88.8], to about 1e-7: 2^n exp(r) with r within half of ln 2."""
     n = np.rint(x * _LOG2_E)
     r = (x - n * _LN2_HIGH) - n * _LN2_LOW
@@ -65,8 +65,8 @@ def _exp(x: Any) -> Any:
 
 
 @_inlined
-def _bounded(x: Any) -> Any:
-    """``x`` within what :func:`_exp` takes; not a number stays so."""
+def bounded(x: Any) -> Any:
+    """``x`` within what :func:`exp` takes; not a number stays so."""
     x = _LOWEST if x < _LOWEST else x
     return _HIGHEST if x > _HIGHEST else x
 
@@ -83,21 +83,22 @@ def _gated(y: Any, top: Any, bottom: Any, left: Any, right: Any, gate: Any) -> N
             p = gate[last]
             for n in range(last - 1, -1, -1):
                 p = p * square + gate[n]
-            row[j] = value / (np.float32(1) + _exp(_bounded(p * value)))
+            row[j] = value / (np.float32(1) + exp(bounded(p * value)))
 
 
 @_compiled
 def _exponentials(scores: Any, totals: Any, shift: Any) -> None:
     for i in range(scores.shape[0]):
         row = scores[i]
-        largest = _largest(row) if shift else np.float32(0)
+        largest = largest_of(row) if shift else np.float32(0)
         for j in range(row.size):
-            row[j] = _exp(_bounded(row[j] - largest))
-        totals[i] = _total(row)
+            row[j] = exp(bounded(row[j] - largest))
+        totals[i] = total_of(row)
 
 
 @_reordered_numbers
-def _largest(row: Any) -> Any:
+def largest_of(row: Any) -> Any:
+    """The largest number of a row without NaNs."""
     largest = row[0]
     for j in range(row.size):
         largest = max(largest, row[j])
@@ -105,7 +106,8 @@ def _largest(row: Any) -> Any:
 
 
 @_reordered
-def _total(row: Any) -> Any:
+def total_of(row: Any) -> Any:
+    """The sum of a float32 row."""
     total = np.float32(0)
     for j in range(row.size):
         total += row[j]

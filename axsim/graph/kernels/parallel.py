@@ -14,6 +14,7 @@ from concurrent.futures import ThreadPoolExecutor
 from functools import lru_cache
 
 from axsim.graph.array import Array
+from axsim.graph.kernels.blas import one_blas_thread
 
 BLOCK = 1 << 15
 """Elements of a block: 128 KB of float32, so that a few such arrays stay in a core's L2 cache."""
@@ -41,15 +42,15 @@ def _pool(workers: int) -> ThreadPoolExecutor:
 def parallel(count: int, task: Callable[[int], None]) -> None:
     """Call ``task(0)`` to ``task(count - 1)``, on several threads when there are several tasks.
 
-    ``task`` must write to disjoint memory. Called from within a task, it runs on that task's thread
-    alone. The first exception is raised again here.
+    ``task`` must write to disjoint memory; BLAS calls of it use its own thread only. Called from
+    within a task, it runs on that task's thread alone. The first exception is raised again here.
     """
-    workers = min(threads(), count)
-    if workers < 2 or getattr(_inside, "task", False):
+    if getattr(_inside, "task", False):
         for i in range(count):
             task(i)
         return
 
+    workers = min(threads(), count)
     numbers = itertools.count()  # next() is atomic: each thread takes the next task left
 
     def work() -> None:
@@ -60,10 +61,19 @@ def parallel(count: int, task: Callable[[int], None]) -> None:
         finally:
             _inside.task = False
 
-    others = [_pool(workers - 1).submit(work) for _ in range(1, workers)]
-    work()
-    for other in others:
-        other.result()
+    with one_blas_thread():
+        others = [_pool(workers - 1).submit(work) for _ in range(1, workers)]
+        work()
+        for other in others:
+            other.result()
+
+
+def for_rows(task: Callable[[slice], None], rows: int, block: int) -> None:
+    """Call ``task`` on slices of at most about ``block`` rows, the same number for each thread."""
+    workers = threads()
+    count = max(1, -(-rows // (block * workers))) * workers
+    step = -(-rows // count)
+    parallel(-(-rows // step), lambda i: task(slice(i * step, min((i + 1) * step, rows))))
 
 
 def in_row_blocks(task: Callable[[slice], None], rows: int, width: int) -> None:

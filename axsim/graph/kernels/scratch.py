@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from math import prod
 from typing import Any
 
 import numpy as np
@@ -18,7 +19,7 @@ class Scratch(threading.local):
 
     def array(self, use: str, shape: tuple[int, ...], dtype: Any) -> Array:
         """An uninitialised array; the same memory for the same ``use`` on the same thread."""
-        size = int(np.prod(shape)) * np.dtype(dtype).itemsize
+        size = prod(shape) * np.dtype(dtype).itemsize
         if use not in self._bytes or self._bytes[use].size < size:
             self._bytes[use] = np.empty(size, np.uint8)
         array: Array = self._bytes[use][:size].view(dtype).reshape(shape)
