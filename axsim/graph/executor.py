@@ -79,12 +79,12 @@ class Executor:
         if unknown:
             raise KeyError(f"graph {graph.name} has no tensors {sorted(unknown)}")
         self._steps = arithmetic.steps(graph, self._kept)
-        self._uses = Counter(
-            name for step in self._steps.values() if step is not None for name in set(step.inputs)
-        )
+        steps = {node: step for node, step in self._steps.items() if step is not None}
+        self._read = {node: tuple(dict.fromkeys(step.inputs)) for node, step in steps.items()}
+        self._uses = dict(Counter(name for names in self._read.values() for name in names))
         self._constants: dict[str, Any] = {}
         self._values: dict[str, Any] = {}
-        self._left: Counter[str] = Counter()
+        self._left: dict[str, int] = {}
 
     def feed(self, inputs: Mapping[str, Array]) -> None:
         """Begin a run with these graph inputs; what is left of the run before is dropped.
@@ -111,13 +111,15 @@ class Executor:
         step = self._steps[node]
         if step is None:
             return
-        for name, value in zip(step.outputs, step.run(*map(self._value, step.inputs)), strict=True):
-            if name in self._kept or self._left[name]:
-                self._values[name] = value
-        for name in set(step.inputs):
-            self._left[name] -= 1
-            if not self._left[name] and name not in self._kept:
-                self._values.pop(name, None)
+        values, left = self._values, self._left
+        taken = [values[name] if name in values else self._value(name) for name in step.inputs]
+        for name, value in zip(step.outputs, step.run(*taken), strict=True):
+            if name in self._kept or name in left:
+                values[name] = value
+        for name in self._read[node]:
+            left[name] -= 1
+            if not left[name] and name not in self._kept:
+                values.pop(name, None)
 
     def fetch(self, name: str) -> Array:
         """The value of a graph output or kept tensor; KeyError before its node has run."""
@@ -131,8 +133,7 @@ class Executor:
         return {name: self.fetch(name) for name in self.graph.outputs}
 
     def _value(self, name: str) -> Any:
-        if name in self._values:
-            return self._values[name]
+        """A weight or a constant, which the executor itself asks for."""
         tensor = self.graph.tensors[name]
         if tensor.kind == "weight":
             return self._arithmetic.load(tensor, self._weights)

@@ -16,48 +16,63 @@ import numpy as np
 
 from axsim.graph.array import Array
 from axsim.graph.kernels.parallel import for_rows, parallel, threads
-from axsim.quantization.integer import Backend
+from axsim.quantization.integer import Backend, Packed
 from axsim.quantization.loops import loops
 from axsim.quantization.matrix import Matrix
 
-_ROWS = 160
+_ROWS = 80
 """Rows multiplied at once: more and their sums leave the caches, fewer and weights are read more
 often."""
 _LARGE = 1 << 24
 """Codes of a matrix that is worth waking other cores for when one row is multiplied."""
 
 
+@dataclass(frozen=True, slots=True)
+class _Piece:
+    """Columns of a product from ``start`` on, and the parts of the matrix's vectors for them."""
+
+    packed: Packed
+    start: int
+    shares: Array
+    scale: Array
+    no_bias: Array
+
+
 class PackedMatrix:
     """An S8 matrix [out, in] packed for :func:`product`; it keeps no codes of its own.
 
-    ``scale``: float32 [out]; ``shares``: 2^23 times each row's sum of codes, float64 [out].
-    ``pieces`` make the columns of the product from each of ``starts`` on: one for each core when
-    the matrix is large, else one.
+    In one piece, or in one for each core when it is large.
     """
 
     def __init__(self, matrix: Matrix, backend: Backend) -> None:
-        assert matrix.scale is not None
         self.shape = out, inner = matrix.shape
-        self.scale = matrix.scale
-        self.shares = 2.0**23 * matrix.codes.sum(axis=1, dtype=np.int64)
         step = -(-out // threads()) if out * inner > _LARGE else out
-        self.starts = range(0, out, step)
-        self.pieces = [backend.pack(matrix.codes[start : start + step]) for start in self.starts]
+        self.pieces = [_piece(matrix, backend, i, i + step) for i in range(0, out, step)]
         self.lock = Lock()
         self._row: _Row | None = None
 
     @property
     def nbytes(self) -> int:
         """Bytes of the codes and the vectors."""
-        return self.shape[0] * self.shape[1] + int(self.scale.nbytes + self.shares.nbytes)
+        vectors = [v for p in self.pieces for v in (p.shares, p.scale, p.no_bias)]
+        return self.shape[0] * self.shape[1] + sum(int(v.nbytes) for v in vectors)
 
     @property
     def row(self) -> _Row:
         """What products with one row use again and again; for the thread that has the lock."""
         if self._row is None:
             codes, grid = _grid(1, self.shape[1])
-            self._row = _Row(codes, grid, [piece.prepared(codes) for piece in self.pieces])
+            self._row = _Row(codes, grid, [p.packed.prepared(codes) for p in self.pieces])
         return self._row
+
+
+def _piece(matrix: Matrix, backend: Backend, start: int, stop: int) -> _Piece:
+    codes, scale = matrix.codes[start:stop], matrix.scale
+    assert scale is not None
+    # A row's share of what to_fixed_point adds to every whole number.
+    shares = 2.0**23 * codes.sum(axis=1, dtype=np.int64)
+    nothing = np.zeros(len(codes), np.float32)
+    return _Piece(backend.pack(codes), start, shares, scale[start:stop], nothing)
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,41 +95,30 @@ def product(x: Array, w: PackedMatrix, bias: Array | None, *, to_bf16: bool = Fa
     """
     x = np.ascontiguousarray(x)
     y = np.empty((len(x), w.shape[0]), np.float32)
-    if bias is None:
-        bias = np.zeros(w.shape[0], np.float32)
-    multiply = _one_row if len(x) == 1 else _rows
-    multiply(x, w, bias, y, to_bf16)
-    return y
-
-
-def _one_row(x: Array, w: PackedMatrix, bias: Array, y: Array, to_bf16: bool) -> None:
     passes = loops()
+
+    def finish(sums: Array, grid: Array, piece: _Piece, top: int) -> None:
+        vector = piece.no_bias
+        if bias is not None:
+            vector = bias[piece.start : piece.start + vector.size]
+        passes.from_fixed_point(
+            sums, grid, piece.shares, piece.scale, vector, y, top, piece.start, to_bf16
+        )
+
+    def rows(part: slice) -> None:
+        codes, grid = _grid(part.stop - part.start, x.shape[1])
+        passes.to_fixed_point(x[part], codes, grid)
+        for piece in w.pieces:
+            finish(piece.packed.sums(codes), grid, piece, part.start)
+
+    if len(x) > 1:
+        for_rows(rows, len(x), _ROWS)
+        return y
     with w.lock:
         row = w.row
         passes.to_fixed_point(x, row.codes, row.grid)
-
-        def task(i: int) -> None:
-            sums = row.sums[i]()
-            passes.from_fixed_point(
-                sums, row.grid, w.shares, w.scale, bias, y, 0, w.starts[i], to_bf16
-            )
-
-        if len(row.sums) > 1:
-            parallel(len(row.sums), task)
+        if len(w.pieces) == 1:
+            finish(row.sums[0](), row.grid, w.pieces[0], 0)
         else:
-            task(0)
-
-
-def _rows(x: Array, w: PackedMatrix, bias: Array, y: Array, to_bf16: bool) -> None:
-    passes = loops()
-
-    def task(rows: slice) -> None:
-        codes, grid = _grid(rows.stop - rows.start, x.shape[1])
-        passes.to_fixed_point(x[rows], codes, grid)
-        for piece, start in zip(w.pieces, w.starts, strict=True):
-            sums = piece.sums(codes)
-            passes.from_fixed_point(
-                sums, grid, w.shares, w.scale, bias, y, rows.start, start, to_bf16
-            )
-
-    for_rows(task, len(x), _ROWS)
+            parallel(len(w.pieces), lambda i: finish(row.sums[i](), row.grid, w.pieces[i], 0))
+    return y

@@ -59,18 +59,8 @@ def from_fixed_point(
     to_bf16: bool,
 ) -> None:
     """See :func:`axsim.quantization.loops_numpy.from_fixed_point`."""
-    part = slice(left, left + parts.shape[1])
-    _from_fixed_point(
-        parts,
-        grid,
-        shares[part],
-        scale[part],
-        bias[part],
-        y.view(np.uint32),
-        top,
-        np.uint64(left),
-        *(_TO_BF16 if to_bf16 else _AS_IT_IS),
-    )
+    rounding = _TO_BF16 if to_bf16 else _AS_IT_IS
+    _from_fixed_point(parts, grid, shares, scale, bias, y, top, np.uint64(left), *rounding)
 
 
 def softmax(codes: Array, exponentials: Array, y: QParams, out: Array) -> None:
@@ -217,7 +207,7 @@ def _from_fixed_point(
     shares: Any,
     scale: Any,
     bias: Any,
-    y_bits: Any,
+    y: Any,
     top: Any,
     left: Any,
     rounded: Any,
@@ -225,13 +215,14 @@ def _from_fixed_point(
 ) -> None:
     rows = grid.size
     for i in range(rows):
-        row = y_bits[top + i]
+        row = y[top + i]
         for j in range(parts.shape[1]):
             acc = 65536.0 * parts[i, j] + 256.0 * parts[rows + i, j] + parts[2 * rows + i, j]
             value = np.float32(acc - shares[j]) * grid[i] * scale[j] + bias[j]
             bits = np.float32(value).view(np.uint32)
             up = (((bits >> np.uint32(16)) & np.uint32(1)) + np.uint32(0x7FFF)) & rounded
-            row[np.uint64(j) + left] = np.uint32(bits + up) & kept
+            bits = np.uint32(bits + up) & kept
+            row[np.uint64(j) + left] = np.uint32(bits).view(np.float32)
 
 
 @_compiled

@@ -88,17 +88,19 @@ def from_fixed_point(
 ) -> None:
     """``float32(sum) * grid * scale + bias`` into a block of ``y``, whose corner is given.
 
-    ``parts`` int32 [3 T, N]: the sums over the three bytes; ``shares``, ``scale``, ``bias`` belong
-    to all columns of ``y``; see :mod:`axsim.quantization.fixed_point`.
+    ``parts`` int32 [3 T, N]: the sums over the three bytes; ``shares``, ``scale``, ``bias`` [N]:
+    see :mod:`axsim.quantization.fixed_point`. Rounded to bf16 numbers if ``to_bf16``.
     """
-    rows, columns = len(grid), slice(left, left + parts.shape[1])
+    rows = len(grid)
     acc = 65536.0 * parts[:rows] + 256.0 * parts[rows : 2 * rows] + parts[2 * rows :]
-    value = (acc - shares[columns]).astype(np.float32)
+    value = (acc - shares).astype(np.float32)
     with np.errstate(over="ignore"):
         value *= grid[:, None]
-        value *= scale[columns]
-        value += bias[columns]
-    y[top : top + rows, columns] = round_bf16(value, inplace=True) if to_bf16 else value
+        value *= scale
+        value += bias
+    y[top : top + rows, left : left + parts.shape[1]] = (
+        round_bf16(value, inplace=True) if to_bf16 else value
+    )
 
 
 def softmax(codes: Array, exponentials: Array, y: QParams, out: Array) -> None:

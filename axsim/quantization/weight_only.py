@@ -69,7 +69,8 @@ class WeightOnly:
         return value
 
     def steps(self, graph: Graph, keep: Collection[str]) -> Mapping[str, Step | None]:
-        """Attention is one step where nothing inside is kept; every other node is its own."""
+        """Attention is one step where nothing inside is kept, and so are operators that treat rows
+        alone; every other node is its own."""
         steps: dict[str, Step | None] = {}
         for chain in attention_chains(graph, keep):
             if {n.op for n in chain.middle} - {"Mul", "Add"} or not _over_keys(graph, chain):
@@ -230,7 +231,8 @@ def _attention(graph: Graph, chain: AttentionChain) -> Step:
         if step >= shape[-2]:
             with one_blas_thread():  # whose own threads would go on looking for work meanwhile
                 return [attend(q, k, v, operands)]
-        out = np.empty(shape, np.float32)
+        # Laid out as [T, ..., d], so that merging the heads afterwards is a view.
+        out = np.moveaxis(np.empty((shape[-2], *shape[:-2], shape[-1]), np.float32), 0, -2)
         k, v = np.ascontiguousarray(k), np.ascontiguousarray(v)
 
         def task(i: int) -> None:
@@ -347,4 +349,4 @@ _MASKED = -60000.0  # the runtime masks with -65536; no score outweighs that
 _SMALLEST = np.float32(1e-35)
 _FEW_ROWS_SLICE = 1 << 19  # elements: smaller ones are done before the threads can take turns
 _WIDE_SLICE = 1 << 21  # elements: with many rows BLAS wants the matrix in few slices
-_SLICE = 1 << 17  # elements: half a MiB of float32, within a core's cache
+_SLICE = 1 << 18  # elements: half a MiB of float32, within a core's cache
