@@ -24,7 +24,7 @@ from axsim.quantization.loops import weight_loops
 Kernel = Callable[..., Array]
 """Takes the values of a node's inputs and gives that of its output."""
 
-_ALONE = 1 << 18
+_ALONE = 1 << 19
 """Elements that one core is done with before it could wake another."""
 
 
@@ -35,6 +35,24 @@ def bf16_kernel(graph: Graph, node: Node) -> Kernel | None:
     if make is None or loops is None or graph.tensors[node.outputs[0]].dtype != "bf16":
         return None
     return make(loops, graph, node)
+
+
+def gated_kernel(graph: Graph, function: Node, times: Node) -> Kernel | None:
+    """``function(x) * other``, both steps rounded, as one loop; None where there is none."""
+    loops = weight_loops()
+    names = function.inputs[0], *times.inputs, *times.outputs
+    shape = graph.tensors[times.outputs[0]].shape
+    if loops is None or any(graph.tensors[n].dtype != "bf16" for n in names):
+        return None
+    if any(graph.tensors[n].shape != shape for n in names):
+        return None
+    loop, table = loops.look_up_times, function_table(function.op, tuple(function.attrs.items()))
+
+    def run(x: Array, other: Array) -> Array:
+        x, other = np.ascontiguousarray(x), np.ascontiguousarray(other)
+        return _by_rows(lambda rows, y: loop(table, x[rows], other[rows], y), x.shape)
+
+    return run
 
 
 def _elementwise(loops: ModuleType, graph: Graph, node: Node) -> Kernel | None:

@@ -1,10 +1,10 @@
-"""Chains of nodes that the executors compute as one: attention from scores to context, and runs of
-operators that treat rows alone."""
+"""Nodes that the executors compute as one: attention from scores to context, runs of operators that
+treat rows alone, a function and the product with it."""
 
 from __future__ import annotations
 
-from collections import defaultdict
-from collections.abc import Callable, Collection, Mapping
+from collections import Counter, defaultdict
+from collections.abc import Callable, Collection
 from dataclasses import dataclass
 
 from axsim.graph.ir import Graph, Node
@@ -74,15 +74,13 @@ def attention_chains(graph: Graph, keep: Collection[str] = ()) -> list[Attention
 class RowChain:
     """Nodes, in order, that compute each row [1, width] of their results from one row of others.
 
-    ``cut``: those of the ``inputs`` whose rows these are; the rest are weights. ``dropped``: by
-    node, the tensors that no later node of the chain reads.
+    ``cut``: those of the ``inputs`` whose rows these are; the rest are weights.
     """
 
     nodes: tuple[str, ...]
     inputs: tuple[str, ...]
     cut: tuple[str, ...]
     outputs: tuple[str, ...]
-    dropped: Mapping[str, tuple[str, ...]]
 
 
 def row_chains(
@@ -120,17 +118,27 @@ def _row_chain(graph: Graph, chain: list[Node]) -> RowChain:
     names = {node.name for node in chain}
     made = {n for node in chain for n in node.outputs}
     elsewhere = {n for node in graph.nodes if node.name not in names for n in node.inputs}
-    last = {n: node.name for node in chain for n in (*node.inputs, *node.outputs)}
     inputs = tuple(dict.fromkeys(n for node in chain for n in node.inputs if n not in made))
     cut = tuple(n for n in inputs if graph.tensors[n].kind not in ("weight", "constant"))
     outputs = tuple(n for node in chain for n in node.outputs if n in elsewhere)
-    dropped: dict[str, list[str]] = {node.name: [] for node in chain}
-    for tensor, node_name in last.items():
-        dropped[node_name].append(tensor)
-    return RowChain(
-        tuple(node.name for node in chain),
-        inputs,
-        cut,
-        outputs,
-        {name: tuple(tensors) for name, tensors in dropped.items()},
-    )
+    return RowChain(tuple(node.name for node in chain), inputs, cut, outputs)
+
+
+def gated_products(graph: Graph, keep: Collection[str] = ()) -> list[tuple[Node, Node, str]]:
+    """Functions of one tensor whose result is only multiplied by another: the function's node, the
+    product's and the other operand."""
+    makers = {n: node for node in graph.nodes for n in node.outputs}
+    readers = Counter(n for node in graph.nodes for n in node.inputs)
+    closed = {*keep, *graph.outputs}
+    pairs = []
+    for node in graph.nodes:
+        if node.op != "Mul":
+            continue
+        for name, other in (node.inputs, node.inputs[::-1]):
+            maker = makers.get(name)
+            if maker is None or maker.op not in ("Swish", "Gelu") or name in closed:
+                continue
+            if readers[name] == 1:
+                pairs.append((maker, node, other))
+                break
+    return pairs

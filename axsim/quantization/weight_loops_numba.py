@@ -49,6 +49,11 @@ def look_up(table: Array, x: Array, y: Array) -> None:
     _look_up(table, x.reshape(-1).view(np.uint32), y.reshape(-1))
 
 
+def look_up_times(table: Array, x: Array, other: Array, y: Array) -> None:
+    """:func:`look_up` of ``x``, times ``other``, rounded."""
+    _look_up_times(table, x.reshape(-1).view(np.uint32), other.reshape(-1), y.reshape(-1))
+
+
 def rms_norm(x: Array, scale: Array, epsilon: float, y: Array) -> None:
     """Rows [T, width] over their root mean square, times ``scale`` [width], rounded."""
     _rms_norm(x, scale, np.float32(epsilon), y)
@@ -113,6 +118,12 @@ def _multiply(a: Any, b: Any, y: Any) -> None:
 def _look_up(table: Any, x_bits: Any, y: Any) -> None:
     for i in range(x_bits.size):
         y[i] = table[x_bits[i] >> np.uint32(16)]
+
+
+@_compiled
+def _look_up_times(table: Any, x_bits: Any, other: Any, y: Any) -> None:
+    for i in range(x_bits.size):
+        y[i] = _bf16(table[x_bits[i] >> np.uint32(16)] * other[i])
 
 
 @_reordered

@@ -21,8 +21,14 @@ from axsim.graph.kernels.scratch import Scratch
 from axsim.graph.kernels.softmax import exponentials
 from axsim.graph.operator import OPERATORS
 from axsim.quantization.arithmetic import round_bf16
-from axsim.quantization.bf16_kernels import bf16_kernel
-from axsim.quantization.chains import AttentionChain, RowChain, attention_chains, row_chains
+from axsim.quantization.bf16_kernels import Kernel, bf16_kernel, gated_kernel
+from axsim.quantization.chains import (
+    AttentionChain,
+    RowChain,
+    attention_chains,
+    gated_products,
+    row_chains,
+)
 from axsim.quantization.fixed_point import PackedMatrix, product
 from axsim.quantization.integer import best_backend
 from axsim.quantization.loops import weight_loops
@@ -77,7 +83,12 @@ class WeightOnly:
                 continue
             steps |= dict.fromkeys(chain.nodes[:-1])
             steps[chain.nodes[-1]] = _attention(graph, chain)
-        own = {n.name: self._step(graph, n) for n in graph.nodes if n.name not in steps}
+        for function, times, other in gated_products(graph, keep):
+            kernel = gated_kernel(graph, function, times)
+            if kernel is not None:
+                steps[function.name] = None
+                steps[times.name] = _of_one(kernel, (function.inputs[0], other), times.outputs)
+        own = steps | {n.name: self._step(graph, n) for n in graph.nodes if n.name not in steps}
         for rows in row_chains(graph, keep, lambda node: _joins(graph, node)):
             steps |= dict.fromkeys(rows.nodes[1:])
             steps[rows.nodes[0]] = _in_row_blocks(graph, rows, own)
@@ -108,7 +119,7 @@ class WeightOnly:
                 return Step(node.inputs, node.outputs, with_matrix)
         loop = bf16_kernel(graph, node)
         if loop is not None:
-            return Step(node.inputs, node.outputs, lambda *values: [loop(*values)])
+            return _of_one(loop, node.inputs, node.outputs)
         if node.op in _BY_ROW and output.elements >= _LARGE:
 
             def by_row(*values: Array) -> list[Array]:
@@ -183,8 +194,15 @@ def _joins(graph: Graph, node: Node) -> bool:
     return node.op in _BY_ROW
 
 
-def _in_row_blocks(graph: Graph, chain: RowChain, steps: Mapping[str, Step]) -> Step:
+def _of_one(kernel: Kernel, inputs: tuple[str, ...], outputs: tuple[str, ...]) -> Step:
+    return Step(inputs, outputs, lambda *values: [kernel(*values)])
+
+
+def _in_row_blocks(graph: Graph, chain: RowChain, own: Mapping[str, Step | None]) -> Step:
     """The steps of a chain's nodes, one after another on each block of rows."""
+    steps = [step for name in chain.nodes if (step := own[name]) is not None]
+    last = {n: i for i, step in enumerate(steps) for n in (*step.inputs, *step.outputs)}
+    dropped = [[n for n, at in last.items() if at == i] for i in range(len(steps))]
     whole = [name for name in chain.inputs if name not in chain.cut]
 
     def run(*values: Array) -> list[Array]:
@@ -195,14 +213,13 @@ def _in_row_blocks(graph: Graph, chain: RowChain, steps: Mapping[str, Step]) -> 
         def task(part: slice) -> None:
             held = {name: given[name] for name in whole}
             held |= {name: given[name][part] for name in chain.cut}
-            for name in chain.nodes:
-                step = steps[name]
+            for step, names in zip(steps, dropped, strict=True):
                 results = step.run(*(held[n] for n in step.inputs))
                 held |= dict(zip(step.outputs, results, strict=True))
                 for n in step.outputs:
                     if n in out:
                         out[n][part] = held[n]
-                for n in chain.dropped[name]:
+                for n in names:
                     del held[n]
 
         for_rows(task, rows, _CHAIN_ROWS)

@@ -4,7 +4,7 @@ import pytest
 from axsim.graph.builder import GraphBuilder
 from axsim.graph.operator import OPERATORS
 from axsim.quantization.arithmetic import round_bf16
-from axsim.quantization.bf16_kernels import bf16_kernel, function_table
+from axsim.quantization.bf16_kernels import bf16_kernel, function_table, gated_kernel
 from axsim.quantization.schemes import assign_decoder
 
 pytest.importorskip("numba")
@@ -67,3 +67,17 @@ def test_what_has_no_loop_is_left_to_the_operators():
     half = graph_of("Mul", [(5, 70), (5, 70)])
     half = half.with_dtypes(dict.fromkeys(half.tensors, "f16"))
     assert bf16_kernel(half, half.nodes[0]) is None
+
+
+@pytest.mark.parametrize("rows", [5, 2000])
+def test_a_gated_product_has_the_bits_of_its_two_steps(rows):
+    b = GraphBuilder("gate")
+    x, other = b.input("x", (rows, 300)), b.input("other", (rows, 300))
+    gate = b.node("Swish", [x], name="gate")
+    b.node("Mul", [gate, other], name="times", output="y")
+    graph = assign_decoder(b.build(["y"]))
+    values = bf16(np.random.default_rng(1), 2, rows, 300)
+    function, times = graph.nodes
+    found = gated_kernel(graph, function, times)(*values)
+    gated = bf16_kernel(graph, function)(values[0])
+    assert np.array_equal(found, bf16_kernel(graph, times)(gated, values[1]))

@@ -1,5 +1,5 @@
 from axsim.graph.builder import GraphBuilder
-from axsim.quantization.chains import row_chains
+from axsim.quantization.chains import gated_products, row_chains
 
 
 def graph_of_rows():
@@ -31,8 +31,6 @@ def test_runs_of_nodes_end_where_rows_mix():
     assert set(first.inputs) == {"x", "gain", "w"}
     assert first.outputs == ("q", "s")
     assert second.cut == ("back", "x", "q")
-    assert first.dropped["p"] == ()
-    assert set(first.dropped["s"]) == {"p", "q", "s"}
 
 
 def test_results_that_are_kept_stay_nodes_of_their_own():
@@ -50,3 +48,17 @@ def test_all_that_a_run_reads_is_there_before_its_first_node():
                 break
             made.update(node.outputs)
         assert set(chain.cut) <= made | {"x"}
+
+
+def test_a_function_and_the_only_product_with_it_are_a_pair():
+    b = GraphBuilder("gate")
+    x, z = b.input("x", (6, 4)), b.input("z", (6, 4))
+    s = b.node("Swish", [x], name="s")
+    b.node("Mul", [z, s], name="m", output="y")
+    t = b.node("Swish", [z], name="t")
+    u = b.node("Mul", [t, x], name="u")
+    b.node("Add", [t, u], name="v", output="sum")
+    graph = b.build(["y", "sum"])
+    pairs = [(f.name, m.name, other) for f, m, other in gated_products(graph)]
+    assert pairs == [("s", "m", "z")]
+    assert gated_products(graph, (s,)) == []

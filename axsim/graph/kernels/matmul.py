@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import numpy as np
+
 from axsim.graph.array import Array
 
 
@@ -10,7 +12,16 @@ def matmul(a: Array, b: Array) -> Array:
     one right-hand side, are multiplied together."""
     if a.ndim == b.ndim == 4 and b.shape[1] == 1 and a.shape[0] == b.shape[0]:
         heads, group, rows, inner = a.shape
-        product: Array = a.reshape(heads, group * rows, inner) @ b[:, 0]
+        left, right = a.reshape(heads, group * rows, inner), b[:, 0]
+        if group * rows < _FEW_ROWS and right.strides[-2] < right.strides[-1]:
+            # BLAS is twice as fast when the many columns, whose numbers lie together, are its rows.
+            turned = right.swapaxes(1, 2) @ left.swapaxes(1, 2)
+            product: Array = np.ascontiguousarray(turned.swapaxes(1, 2))
+        else:
+            product = left @ right
         return product.reshape(heads, group, rows, b.shape[3])
     product = a @ b
     return product
+
+
+_FEW_ROWS = 16

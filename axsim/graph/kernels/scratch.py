@@ -10,6 +10,9 @@ import numpy as np
 
 from axsim.graph.array import Array
 
+_LINE = 64
+"""Bytes of a cache line, on which arrays begin: vectors that straddle two take longer."""
+
 
 class Scratch(threading.local):
     """Arrays that each thread keeps from one use to the next."""
@@ -21,6 +24,7 @@ class Scratch(threading.local):
         """An uninitialised array; the same memory for the same ``use`` on the same thread."""
         size = prod(shape) * np.dtype(dtype).itemsize
         if use not in self._bytes or self._bytes[use].size < size:
-            self._bytes[use] = np.empty(size, np.uint8)
+            memory = np.empty(size + _LINE, np.uint8)
+            self._bytes[use] = memory[-memory.ctypes.data % _LINE :]
         array: Array = self._bytes[use][:size].view(dtype).reshape(shape)
         return array
