@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from rich.console import Console
 
+INTERRUPTED = 130
+"""Exit status after Ctrl-C, as shells have it."""
 PIPE_WIDTH = 200
 """Columns assumed when the output is no terminal: nothing is cut for a reader that scrolls."""
 

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Optional
 
 import typer
 
+from axsim.cli.console import INTERRUPTED
 from axsim.cli.options import (
     CalibrationFolder,
     CheckpointFolder,
@@ -21,9 +22,6 @@ from axsim.cli.options import (
 if TYPE_CHECKING:
     from axsim.cli.screen import Screen
     from axsim.runtime.results import RunResult
-
-INTERRUPTED = 130
-"""Exit status after Ctrl-C, as shells have it."""
 
 
 def report(

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Optional
 
 import typer
 
+from axsim.cli.console import INTERRUPTED
 from axsim.cli.options import (
     CalibrationFolder,
     CheckpointFolder,
@@ -26,9 +27,6 @@ if TYPE_CHECKING:
     from axsim.cli.answer import Answer
     from axsim.runtime.chat import Chat
     from axsim.runtime.results import RunResult
-
-INTERRUPTED = 130
-"""Exit status after Ctrl-C, as shells have it."""
 
 
 def run(

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Optional
 
 import typer
 
+from axsim.cli.console import INTERRUPTED
 from axsim.cli.goal import Optimizer
 from axsim.cli.options import (
     CheckpointFolder,
@@ -19,7 +20,6 @@ from axsim.cli.options import (
     WorkloadName,
     chip_names,
 )
-from axsim.cli.run import INTERRUPTED
 
 if TYPE_CHECKING:
     from axsim.sweeps.grid import Point

@@ -40,7 +40,8 @@ made once in float64 (exp) or float32 (GELU and the like), by numpy.
 * Every other operator computes in float32 on bf16 operands and its result is rounded to bf16,
   except within attention: scores, their scale and mask, and the softmax stay in float32 until the
   probabilities are rounded to bf16 for the product with V; exponentials below 1e-35 count as
-  zero.
+  zero. A function of one bf16 number (SiLU, GELU) may come from a table of all of them, which is
+  the same thing.
 * Rounding to bf16 is round-half-to-even.
 
 The order of float32 accumulation, in attention and norms too, is not defined (the vendor does not

@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 from functools import lru_cache
+from importlib import import_module
 from types import ModuleType
 
 
-@lru_cache(maxsize=1)
-def compiled() -> ModuleType | None:
-    """:mod:`axsim.graph.kernels.loops_numba`, or None without numba, which is an extra and refuses
-    a numpy that it doesn't know yet."""
+@lru_cache(maxsize=8)
+def compiled(module: str = "axsim.graph.kernels.loops_numba") -> ModuleType | None:
+    """A module of compiled loops, or None without numba, which is an extra and refuses a numpy that
+    it doesn't know yet."""
     try:
-        from axsim.graph.kernels import loops_numba
+        return import_module(module)
     except ImportError:
         return None
-    return loops_numba
