@@ -165,4 +165,7 @@ def _session(model: bytes) -> Any:
     options.log_severity_level = 3
     level = onnxruntime.GraphOptimizationLevel.ORT_DISABLE_ALL
     options.graph_optimization_level = level
-    return onnxruntime.InferenceSession(model, options, providers=["CPUExecutionProvider"])
+    session = onnxruntime.InferenceSession(model, options, providers=["CPUExecutionProvider"])
+    # Kept for other providers only, of which there are none: as many bytes as the packed matrix.
+    session._model_bytes = b""
+    return session
