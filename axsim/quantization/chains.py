@@ -70,23 +70,11 @@ def attention_chains(graph: Graph, keep: Collection[str] = ()) -> list[Attention
     return chains
 
 
-@dataclass(frozen=True, slots=True)
-class RowChain:
-    """Nodes, in order, that compute each row [1, width] of their results from one row of others.
-
-    ``cut``: those of the ``inputs`` whose rows these are; the rest are weights.
-    """
-
-    nodes: tuple[str, ...]
-    inputs: tuple[str, ...]
-    cut: tuple[str, ...]
-    outputs: tuple[str, ...]
-
-
 def row_chains(
     graph: Graph, keep: Collection[str], joins: Callable[[Node], bool]
-) -> list[RowChain]:
-    """Runs of two or more nodes for which ``joins`` holds, on matrices of one number of rows.
+) -> list[tuple[str, ...]]:
+    """Runs of two or more nodes, by name, for which ``joins`` holds, on matrices of one number of
+    rows: each row of a result comes from one row of what the run reads.
 
     None of their results is kept. All that a chain reads is there once its first node can run.
     """
@@ -111,17 +99,7 @@ def row_chains(
             chains.append([node])
             held = set()
         held.update(node.outputs)
-    return [_row_chain(graph, chain) for chain in chains if len(chain) > 1]
-
-
-def _row_chain(graph: Graph, chain: list[Node]) -> RowChain:
-    names = {node.name for node in chain}
-    made = {n for node in chain for n in node.outputs}
-    elsewhere = {n for node in graph.nodes if node.name not in names for n in node.inputs}
-    inputs = tuple(dict.fromkeys(n for node in chain for n in node.inputs if n not in made))
-    cut = tuple(n for n in inputs if graph.tensors[n].kind not in ("weight", "constant"))
-    outputs = tuple(n for node in chain for n in node.outputs if n in elsewhere)
-    return RowChain(tuple(node.name for node in chain), inputs, cut, outputs)
+    return [tuple(node.name for node in chain) for chain in chains if len(chain) > 1]
 
 
 def gated_products(graph: Graph, keep: Collection[str] = ()) -> list[tuple[Node, Node, str]]:

@@ -24,7 +24,6 @@ from axsim.quantization.arithmetic import round_bf16
 from axsim.quantization.bf16_kernels import Kernel, bf16_kernel, gated_kernel
 from axsim.quantization.chains import (
     AttentionChain,
-    RowChain,
     attention_chains,
     gated_products,
     row_chains,
@@ -78,20 +77,21 @@ class WeightOnly:
         """Attention is one step where nothing inside is kept, and so are operators that treat rows
         alone; every other node is its own."""
         steps: dict[str, Step | None] = {}
-        for chain in attention_chains(graph, keep):
-            if {n.op for n in chain.middle} - {"Mul", "Add"} or not _over_keys(graph, chain):
+        for attention in attention_chains(graph, keep):
+            ops = {node.op for node in attention.middle}
+            if ops - {"Mul", "Add"} or not _over_keys(graph, attention):
                 continue
-            steps |= dict.fromkeys(chain.nodes[:-1])
-            steps[chain.nodes[-1]] = _attention(graph, chain)
+            steps |= dict.fromkeys(attention.nodes[:-1])
+            steps[attention.nodes[-1]] = _attention(graph, attention)
         for function, times, other in gated_products(graph, keep):
             kernel = gated_kernel(graph, function, times)
             if kernel is not None:
                 steps[function.name] = None
                 steps[times.name] = _of_one(kernel, (function.inputs[0], other), times.outputs)
         own = steps | {n.name: self._step(graph, n) for n in graph.nodes if n.name not in steps}
-        for rows in row_chains(graph, keep, lambda node: _joins(graph, node)):
-            steps |= dict.fromkeys(rows.nodes[1:])
-            steps[rows.nodes[0]] = _in_row_blocks(graph, rows, own)
+        for chain in row_chains(graph, keep, lambda node: _joins(graph, node)):
+            steps |= dict.fromkeys(chain)
+            steps[chain[0]] = _in_row_blocks(graph, chain, own)
         return own | steps
 
     def _step(self, graph: Graph, node: Node) -> Step:
@@ -198,21 +198,26 @@ def _of_one(kernel: Kernel, inputs: tuple[str, ...], outputs: tuple[str, ...]) -
     return Step(inputs, outputs, lambda *values: [kernel(*values)])
 
 
-def _in_row_blocks(graph: Graph, chain: RowChain, own: Mapping[str, Step | None]) -> Step:
+def _in_row_blocks(graph: Graph, chain: tuple[str, ...], own: Mapping[str, Step | None]) -> Step:
     """The steps of a chain's nodes, one after another on each block of rows."""
-    steps = [step for name in chain.nodes if (step := own[name]) is not None]
+    steps = [step for name in chain if (step := own[name]) is not None]
+    others = [step for name, step in own.items() if step is not None and name not in chain]
+    made = dict.fromkeys(n for step in steps for n in step.outputs)
+    inputs = tuple(dict.fromkeys(n for step in steps for n in step.inputs if n not in made))
+    elsewhere = {n for step in others for n in step.inputs}
+    outputs = tuple(n for n in made if n in elsewhere)
+    cut = [n for n in inputs if graph.tensors[n].kind not in ("weight", "constant")]
+    whole = [n for n in inputs if n not in cut]
     last = {n: i for i, step in enumerate(steps) for n in (*step.inputs, *step.outputs)}
     dropped = [[n for n, at in last.items() if at == i] for i in range(len(steps))]
-    whole = [name for name in chain.inputs if name not in chain.cut]
 
     def run(*values: Array) -> list[Array]:
-        given = dict(zip(chain.inputs, values, strict=True))
-        rows = len(given[chain.cut[0]])
-        out = {n: np.empty(graph.tensors[n].shape, np.float32) for n in chain.outputs}
+        given = dict(zip(inputs, values, strict=True))
+        out = {n: np.empty(graph.tensors[n].shape, np.float32) for n in outputs}
 
         def task(part: slice) -> None:
             held = {name: given[name] for name in whole}
-            held |= {name: given[name][part] for name in chain.cut}
+            held |= {name: given[name][part] for name in cut}
             for step, names in zip(steps, dropped, strict=True):
                 results = step.run(*(held[n] for n in step.inputs))
                 held |= dict(zip(step.outputs, results, strict=True))
@@ -222,10 +227,10 @@ def _in_row_blocks(graph: Graph, chain: RowChain, own: Mapping[str, Step | None]
                 for n in names:
                     del held[n]
 
-        for_rows(task, rows, _CHAIN_ROWS)
+        for_rows(task, len(given[cut[0]]), _CHAIN_ROWS)
         return list(out.values())
 
-    return Step(chain.inputs, chain.outputs, run)
+    return Step(inputs, outputs, run)
 
 
 def _attention(graph: Graph, chain: AttentionChain) -> Step:
@@ -366,4 +371,4 @@ _MASKED = -60000.0  # the runtime masks with -65536; no score outweighs that
 _SMALLEST = np.float32(1e-35)
 _FEW_ROWS_SLICE = 1 << 19  # elements: smaller ones are done before the threads can take turns
 _WIDE_SLICE = 1 << 21  # elements: with many rows BLAS wants the matrix in few slices
-_SLICE = 1 << 18  # elements: half a MiB of float32, within a core's cache
+_SLICE = 1 << 18  # elements: a MiB of float32, within a core's cache

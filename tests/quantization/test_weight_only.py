@@ -129,3 +129,17 @@ def test_operators_on_blocks_of_rows_give_the_bits_of_operators_one_by_one(monke
     alone = Executor(graph, weights, WeightOnly(), keep=inner | {"mlp.mul", "attn.o_proj"})
     found, expected = chained.run_all(inputs), alone.run_all(inputs)
     assert all(np.array_equal(found[name], expected[name]) for name in expected)
+
+
+@pytest.mark.parametrize(
+    "kept", ["mlp.gate_proj", "mlp.silu", "mlp.mul", "attn.o_proj", "mlp.up_proj"]
+)
+def test_any_result_can_be_kept_alone(kept):
+    graph, weights, inputs = decoder(16, 0)
+    graph = assign_decoder(graph)
+    attention = {"attn.scores", "attn.scale", "attn.mask", "attn.softmax"}  # other float32 sums
+    every = {n for n, t in graph.tensors.items() if t.kind == "activation"} - attention
+    one, all_ = (Executor(graph, weights, WeightOnly(), keep=k) for k in ({kept}, every))
+    one.run_all(inputs), all_.run_all(inputs)
+    assert np.array_equal(one.fetch(kept), all_.fetch(kept))
+    assert np.array_equal(one.fetch("output"), all_.fetch("output"))
