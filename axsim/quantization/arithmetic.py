@@ -59,6 +59,8 @@ from axsim.graph.array import Array
 
 MAX_INNER_U8 = (2**31 - 1) // (255 * 128)
 """Largest inner size whose U8 x S8 sums cannot leave S32."""
+MAX_INNER_BYTES = (2**31 - 1) // (255 * 255)
+"""Largest inner size whose U8 x U8 sums cannot leave S32."""
 
 
 def round_bf16(x: Array, *, inplace: bool = False) -> Array:

@@ -97,19 +97,20 @@ def product(x: Array, w: PackedMatrix, bias: Array | None, *, to_bf16: bool = Fa
     y = np.empty((len(x), w.shape[0]), np.float32)
     passes = loops()
 
-    def finish(sums: Array, grid: Array, piece: _Piece, top: int) -> None:
-        vector = piece.no_bias
+    def finish(sums: Array, grid: Array, piece: _Piece, start: int, top: int) -> None:
+        part = slice(start, start + sums.shape[1])
+        shares, scale, vector = piece.shares[part], piece.scale[part], piece.no_bias[part]
+        left = piece.start + start
         if bias is not None:
-            vector = bias[piece.start : piece.start + vector.size]
-        passes.from_fixed_point(
-            sums, grid, piece.shares, piece.scale, vector, y, top, piece.start, to_bf16
-        )
+            vector = bias[left : left + vector.size]
+        passes.from_fixed_point(sums, grid, shares, scale, vector, y, top, left, to_bf16)
 
     def rows(part: slice) -> None:
         codes, grid = _grid(part.stop - part.start, x.shape[1])
         passes.to_fixed_point(x[part], codes, grid)
         for piece in w.pieces:
-            finish(piece.packed.sums(codes), grid, piece, part.start)
+            for start, sums in piece.packed.strips(codes):
+                finish(sums, grid, piece, start, part.start)
 
     if len(x) > 1:
         for_rows(rows, len(x), _ROWS)
@@ -118,7 +119,7 @@ def product(x: Array, w: PackedMatrix, bias: Array | None, *, to_bf16: bool = Fa
         row = w.row
         passes.to_fixed_point(x, row.codes, row.grid)
         if len(w.pieces) == 1:
-            finish(row.sums[0](), row.grid, w.pieces[0], 0)
+            finish(row.sums[0](), row.grid, w.pieces[0], 0, 0)
         else:
-            parallel(len(w.pieces), lambda i: finish(row.sums[i](), row.grid, w.pieces[i], 0))
+            parallel(len(w.pieces), lambda i: finish(row.sums[i](), row.grid, w.pieces[i], 0, 0))
     return y

@@ -1,32 +1,39 @@
 """Exact products of integer codes, in plain numpy.
 
 :class:`NumpyBackend` needs numpy only. :mod:`axsim.quantization.onnx_backend` computes the same
-sums several times faster through onnxruntime; :func:`best_backend` picks. Both are exact, hence
-bit-identical: see :mod:`axsim.quantization.arithmetic`.
+sums several times faster through onnxruntime, and :mod:`axsim.quantization.vnni_backend` faster
+still on the CPUs it is for; :func:`best_backend` picks. All are exact, hence bit-identical: see
+:mod:`axsim.quantization.arithmetic`.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from functools import lru_cache
 from typing import Protocol
 
 import numpy as np
 
 from axsim.graph.array import Array
-from axsim.quantization.arithmetic import MAX_INNER_U8
+from axsim.graph.kernels.compiled import compiled
+from axsim.quantization.arithmetic import MAX_INNER_BYTES, MAX_INNER_U8
 from axsim.quantization.loops_numpy import requantise
 from axsim.quantization.qparams import QParams
 
 
 class Packed(Protocol):
-    """An S8 weight matrix [N, K] made ready for products by one backend."""
+    """A right operand of N columns made ready for products by one backend."""
+
+    def strips(self, a: Array) -> Iterator[tuple[int, Array]]:
+        """The product of C-contiguous U8 codes ``a`` [M, K], some columns after others: the first
+        column of a strip, and exact int32 [M, n].
+
+        A strip may have more columns than there are left. It may be overwritten by the caller, and
+        is by the next.
+        """
 
     def sums(self, a: Array) -> Array:
-        """``a @ codes.T`` for U8 codes ``a`` [M, K]: exact int32 [M, N].
-
-        The array may be overwritten by the caller, and is by the thread's next sums or product.
-        """
+        """All columns at once: exact int32 [M, N], to be used up before the thread's next."""
 
     def prepared(self, a: Array) -> Callable[[], Array]:
         """:meth:`sums` of ``a``, which the caller fills anew before each call; always the same
@@ -39,10 +46,13 @@ class Backend(Protocol):
     name: str
 
     def pack(self, codes: Array) -> Packed:
-        """Prepare int8 codes [N, K]. Raises ValueError when K is beyond ``MAX_INNER_U8``."""
+        """Prepare int8 codes [N, K] for ``a @ codes.T``. Raises ValueError when K is beyond
+        ``MAX_INNER_U8``."""
 
-    def product(self, a: Array, b: Array) -> Array:
-        """``a @ b`` for U8 codes [M, K] and [K, N]: exact int32 [M, N], as :meth:`Packed.sums`."""
+    def pack_bytes(self, codes: Array) -> Packed:
+        """Prepare U16 codes [K, N] for products with their bytes. Strips have 2 n columns: the
+        high bytes' on the left, the low ones' on the right. Raises ValueError when K is beyond
+        ``MAX_INNER_BYTES``."""
 
     def product_codes(
         self, a: Array, b: Array, zeros: tuple[int, int, int], multiplier: float, out: Array
@@ -59,18 +69,19 @@ class NumpyBackend:
     def pack(self, codes: Array) -> Packed:
         """Keeps the codes; float32 copies of slices are made for each product."""
         check_inner(codes.shape[1])
-        return _NumpyPacked(codes)
+        return _NumpyPacked(codes.T, 2**24 // (255 * 128))
 
-    def product(self, a: Array, b: Array) -> Array:
+    def pack_bytes(self, codes: Array) -> Packed:
         """See :class:`Backend`."""
-        check_inner(a.shape[1])
-        return _sliced_product(a, b, 2**24 // (255 * 255))
+        check_inner(len(codes), MAX_INNER_BYTES)
+        return _NumpyPacked(bytes_of(codes), 2**24 // (255 * 255))
 
     def product_codes(
         self, a: Array, b: Array, zeros: tuple[int, int, int], multiplier: float, out: Array
     ) -> None:
         """See :class:`Backend`."""
-        acc = self.product(a, b)
+        check_inner(a.shape[1], MAX_INNER_BYTES)
+        acc = _sliced_product(a, b, 2**24 // (255 * 255))
         acc -= (a.sum(axis=1, dtype=np.int64) * zeros[1]).astype(np.int32)[:, None]
         columns = b.sum(axis=0, dtype=np.int64) - b.shape[0] * zeros[1]
         factors = np.full(b.shape[1], multiplier, np.float32)
@@ -78,20 +89,31 @@ class NumpyBackend:
 
 
 class _NumpyPacked:
-    def __init__(self, codes: Array) -> None:
-        self._codes = codes
+    def __init__(self, right: Array, longest: int) -> None:
+        self._right, self._longest = right, longest
+
+    def strips(self, a: Array) -> Iterator[tuple[int, Array]]:
+        yield 0, self.sums(a)
 
     def sums(self, a: Array) -> Array:
-        return _sliced_product(a, self._codes.T, 2**24 // (255 * 128))
+        return _sliced_product(a, self._right, self._longest)
 
     def prepared(self, a: Array) -> Callable[[], Array]:
         return lambda: self.sums(a)
 
 
-def check_inner(size: int) -> None:
-    """Raise ValueError when sums over ``size`` U8 x S8 products might leave S32."""
-    if size > MAX_INNER_U8:
-        raise ValueError(f"an inner size of {size} overflows S32; {MAX_INNER_U8} is the largest")
+def check_inner(size: int, largest: int = MAX_INNER_U8) -> None:
+    """Raise ValueError when sums over ``size`` products of bytes might leave S32."""
+    if size > largest:
+        raise ValueError(f"an inner size of {size} overflows S32; {largest} is the largest")
+
+
+def bytes_of(codes: Array) -> Array:
+    """U8 [K, 2 N]: the high bytes of U16 codes [K, N] on the left of the low ones."""
+    right = np.empty((codes.shape[0], 2 * codes.shape[1]), np.uint8)
+    np.right_shift(codes, 8, out=right[:, : codes.shape[1]], casting="unsafe")
+    np.bitwise_and(codes, 255, out=right[:, codes.shape[1] :], casting="unsafe")
+    return right
 
 
 def _sliced_product(a: Array, b: Array, longest: int) -> Array:
@@ -104,7 +126,12 @@ def _sliced_product(a: Array, b: Array, longest: int) -> Array:
 
 @lru_cache(maxsize=1)
 def best_backend() -> Backend:
-    """onnxruntime where it is installed and proves exact on this CPU, else numpy."""
+    """VNNI instructions through numba where both are there, else onnxruntime where it is installed
+    and proves exact on this CPU, else numpy."""
+    vnni = compiled("axsim.quantization.vnni_backend")
+    if vnni is not None and vnni.supported():
+        backend: Backend = vnni.VnniBackend()
+        return backend
     try:
         from axsim.quantization.onnx_backend import OnnxBackend
 

@@ -12,29 +12,38 @@ import numpy as np
 from numba import njit
 
 from axsim.graph.array import Array
+from axsim.graph.kernels.vectors_numba import wide_vectors
 from axsim.quantization.qparams import QParams
 
 _compiled = njit(nogil=True, cache=True, error_model="numpy")
 
 
-def requantise(acc: Array, correction: Array, multiplier: Array, y: QParams, out: Array) -> None:
+def requantise(
+    acc: Array, correction: Array, multiplier: Array, y: QParams, out: Array, left: int = 0
+) -> None:
     """See :func:`axsim.quantization.loops_numpy.requantise`."""
     loop = _requantise_s32 if acc.dtype == np.int32 else _requantise_f64
-    loop(acc, correction.astype(acc.dtype), multiplier, *_limits(y), out)
+    loop(acc, correction.astype(acc.dtype), multiplier, *_limits(y), out, left)
 
 
 def requantise_bytes(
-    parts: Array, correction: Array, multiplier: Array, y: QParams, out: Array
+    parts: Array, correction: Array, multiplier: Array, y: QParams, out: Array, left: int = 0
 ) -> None:
     """See :func:`axsim.quantization.loops_numpy.requantise_bytes`."""
-    _requantise_bytes(parts, correction.astype(np.float64), multiplier, *_limits(y), out)
+    _requantise_bytes(parts, correction.astype(np.float64), multiplier, *_limits(y), out, left)
 
 
 def requantise_byte_pairs(
-    parts: Array, rows: Array, columns: Array, multiplier: Array, y: QParams, out: Array
+    parts: Array,
+    rows: Array,
+    columns: Array,
+    multiplier: Array,
+    y: QParams,
+    out: Array,
+    left: int = 0,
 ) -> None:
     """See :func:`axsim.quantization.loops_numpy.requantise_byte_pairs`."""
-    _requantise_byte_pairs(parts, rows, columns, multiplier, *_limits(y), out)
+    _requantise_byte_pairs(parts, rows, columns, multiplier, *_limits(y), out, left)
 
 
 def split_bytes(codes: Array, high: Array, low: Array, sums: Array) -> None:
@@ -60,7 +69,7 @@ def from_fixed_point(
 ) -> None:
     """See :func:`axsim.quantization.loops_numpy.from_fixed_point`."""
     rounding = _TO_BF16 if to_bf16 else _AS_IT_IS
-    _from_fixed_point(parts, grid, shares, scale, bias, y, top, np.uint64(left), *rounding)
+    _from_fixed_point(parts, grid, shares, scale, bias, y, top, left, *rounding)
 
 
 def softmax(codes: Array, exponentials: Array, y: QParams, out: Array) -> None:
@@ -113,38 +122,52 @@ def _real(q: QParams) -> tuple[np.float32, np.float32]:
 
 @_compiled
 def _requantise_s32(
-    acc: Any, correction: Any, multiplier: Any, low: Any, high: Any, zero: Any, out: Any
+    acc: Any, correction: Any, multiplier: Any, low: Any, high: Any, zero: Any, out: Any, left: Any
 ) -> None:
+    wide_vectors()
     for i in range(acc.shape[0]):
-        for j in range(acc.shape[1]):
+        codes = out[i, left : left + correction.size]
+        for j in range(codes.size):
             steps = np.float32(np.int32(acc[i, j] + correction[j])) * multiplier[j]
-            out[i, j] = np.int32(np.rint(min(max(steps, low), high))) + zero
+            codes[j] = np.int32(np.rint(min(max(steps, low), high))) + zero
 
 
 @_compiled
 def _requantise_f64(
-    acc: Any, correction: Any, multiplier: Any, low: Any, high: Any, zero: Any, out: Any
+    acc: Any, correction: Any, multiplier: Any, low: Any, high: Any, zero: Any, out: Any, left: Any
 ) -> None:
+    wide_vectors()
     for i in range(acc.shape[0]):
-        for j in range(acc.shape[1]):
+        codes = out[i, left : left + correction.size]
+        for j in range(codes.size):
             steps = np.float32(acc[i, j] + correction[j]) * multiplier[j]
-            out[i, j] = np.int32(np.rint(min(max(steps, low), high))) + zero
+            codes[j] = np.int32(np.rint(min(max(steps, low), high))) + zero
 
 
 @_compiled
 def _requantise_bytes(
-    parts: Any, correction: Any, multiplier: Any, low: Any, high: Any, zero: Any, out: Any
+    parts: Any,
+    correction: Any,
+    multiplier: Any,
+    low: Any,
+    high: Any,
+    zero: Any,
+    out: Any,
+    left: Any,
 ) -> None:
+    wide_vectors()
     rows = out.shape[0]
     for i in range(rows):
-        for j in range(out.shape[1]):
-            acc = 256.0 * parts[i, j] + parts[rows + i, j] + correction[j]
+        codes, upper, lower = out[i, left : left + correction.size], parts[i], parts[rows + i]
+        for j in range(codes.size):
+            acc = 256.0 * upper[j] + lower[j] + correction[j]
             steps = np.float32(acc) * multiplier[j]
-            out[i, j] = np.int32(np.rint(min(max(steps, low), high))) + zero
+            codes[j] = np.int32(np.rint(min(max(steps, low), high))) + zero
 
 
 @_compiled
 def _split_bytes(codes: Any, high: Any, low: Any, sums: Any) -> None:
+    wide_vectors()
     for i in range(codes.shape[0]):
         total = np.uint64(0)
         for j in range(codes.shape[1]):
@@ -164,19 +187,25 @@ def _requantise_byte_pairs(
     high: Any,
     zero: Any,
     out: Any,
+    left: Any,
 ) -> None:
-    height, width = out.shape
+    wide_vectors()
+    height, width = out.shape[0], parts.shape[1] // 2
     for i in range(height):
-        for j in range(width):
-            first = 256.0 * parts[i, j] + parts[height + i, j]
-            second = 256.0 * parts[i, width + j] + parts[height + i, width + j]
+        codes = out[i, left : left + columns.size]
+        upper, lower = parts[i], parts[height + i]
+        upper_low, lower_low = upper[width:], lower[width:]
+        for j in range(codes.size):
+            first = 256.0 * upper[j] + lower[j]
+            second = 256.0 * upper_low[j] + lower_low[j]
             acc = 256.0 * first + second + rows[i] + columns[j]
             steps = np.float32(acc) * multiplier[j]
-            out[i, j] = np.int32(np.rint(min(max(steps, low), high))) + zero
+            codes[j] = np.int32(np.rint(min(max(steps, low), high))) + zero
 
 
 @_compiled
 def _to_fixed_point(x: Any, bits: Any, codes: Any, grid: Any, grid_bits: Any) -> None:
+    wide_vectors()
     rows, width = x.shape
     for i in range(rows):
         largest = np.uint32(0)
@@ -213,22 +242,24 @@ def _from_fixed_point(
     rounded: Any,
     kept: Any,
 ) -> None:
+    wide_vectors()
     rows = grid.size
     for i in range(rows):
-        row = y[top + i]
-        for j in range(parts.shape[1]):
+        row = y[top + i, left : left + shares.size]
+        for j in range(row.size):
             acc = 65536.0 * parts[i, j] + 256.0 * parts[rows + i, j] + parts[2 * rows + i, j]
             value = np.float32(acc - shares[j]) * grid[i] * scale[j] + bias[j]
             bits = np.float32(value).view(np.uint32)
             up = (((bits >> np.uint32(16)) & np.uint32(1)) + np.uint32(0x7FFF)) & rounded
             bits = np.uint32(bits + up) & kept
-            row[np.uint64(j) + left] = np.uint32(bits).view(np.float32)
+            row[j] = np.uint32(bits).view(np.float32)
 
 
 @_compiled
 def _softmax(
     codes: Any, exponentials: Any, row: Any, scale: Any, low: Any, high: Any, zero: Any, out: Any
 ) -> None:
+    wide_vectors()
     # One short loop for each step: so they become vector instructions, and a row stays in cache.
     keys = codes.shape[1]
     for i in range(codes.shape[0]):
@@ -265,6 +296,7 @@ def _layer_norm(
     high: Any,
     out: Any,
 ) -> None:
+    wide_vectors()
     width = codes.shape[1]
     for i in range(codes.shape[0]):
         total = np.int64(0)
@@ -296,6 +328,7 @@ def _add(
     high: Any,
     out: Any,
 ) -> None:
+    wide_vectors()
     for i in range(a.size):
         left = (np.float32(a[i]) - a_zero) * a_scale
         right = (np.float32(b[i]) - b_zero) * b_scale
@@ -315,6 +348,7 @@ def _scale_columns(
     high: Any,
     out: Any,
 ) -> None:
+    wide_vectors()
     for i in range(a.shape[0]):
         for j in range(a.shape[1]):
             value = (np.float32(a[i, j]) - a_zero) * a_scale * factor[j]

@@ -10,7 +10,7 @@ with zero point 128, whose kernels widen first, where the signed ones fail.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import numpy as np
@@ -18,7 +18,8 @@ import onnxruntime
 
 from axsim.graph.array import Array
 from axsim.graph.kernels.scratch import Scratch
-from axsim.quantization.integer import Packed, check_inner
+from axsim.quantization.arithmetic import MAX_INNER_BYTES
+from axsim.quantization.integer import Packed, bytes_of, check_inner
 from axsim.quantization.onnx_model import one_node
 
 
@@ -56,33 +57,39 @@ class OnnxBackend:
         expected = a.astype(np.int64) @ codes.T.astype(np.int64)
         b = (codes.T.view(np.uint8) ^ 128).copy()
         wide = a.astype(np.int64) @ b.astype(np.int64)
+        pairs = a.astype(np.int64) @ bytes_of(b.astype(np.uint16) * 256).astype(np.int64)
         halves = np.clip(np.rint(wide.astype(np.float32) * np.float32(1e-4)), 0, 255)
         found = np.empty(wide.shape, np.uint8)
         self.product_codes(a, b, (0, 0, 0), 1e-4, found)
         return (
             bool(np.array_equal(self.pack(codes).sums(a), expected))
-            and bool(np.array_equal(self.product(a, b), wide))
+            and bool(np.array_equal(self.pack_bytes(b.astype(np.uint16) * 256).sums(a), pairs))
             and bool(np.array_equal(found, halves))
         )
 
     def pack(self, codes: Array) -> Packed:
         """Packs the codes inside an onnxruntime session; they are not needed any more."""
         check_inner(codes.shape[1])
-        return _OnnxPacked(self._stored(codes.T), self._zero(0), self._operands(), self._scratch)
+        constants = {"b": self._stored(codes.T), "az": _U8_ZERO, "bz": self._zero(0)}
+        model = one_node("MatMulInteger", self._operands(), ("int32", 2), constants)
+        return _OnnxPacked(_session(model), len(codes), self._scratch, {})
 
-    def product(self, a: Array, b: Array) -> Array:
-        """See :class:`~axsim.quantization.integer.Backend`."""
-        check_inner(a.shape[1])
-        feed = {"a": a, "b": self._flipped(b), "az": _U8_ZERO, "bz": self._zero(-128)}
-        out = self._scratch.array("sums", (a.shape[0], b.shape[1]), np.int32)
-        _run(self._sums, feed, out)
-        return out
+    def pack_bytes(self, codes: Array) -> Packed:
+        """Keeps the bytes; onnxruntime packs them for each product."""
+        check_inner(len(codes), MAX_INNER_BYTES)
+        right = self._flipped(bytes_of(codes))
+        return _OnnxPacked(
+            self._sums,
+            right.shape[1],
+            self._scratch,
+            {"b": right, "az": _U8_ZERO, "bz": self._zero(-128)},
+        )
 
     def product_codes(
         self, a: Array, b: Array, zeros: tuple[int, int, int], multiplier: float, out: Array
     ) -> None:
         """See :class:`~axsim.quantization.integer.Backend`."""
-        check_inner(a.shape[1])
+        check_inner(a.shape[1], MAX_INNER_BYTES)
         feed = {"a": a, "b": self._flipped(b), "as": _ONE, "ys": _ONE}
         feed["az"] = np.array(zeros[0], np.uint8)
         feed["bz"] = self._zero(zeros[1] - 128)
@@ -116,21 +123,22 @@ class OnnxBackend:
 
 class _OnnxPacked:
     def __init__(
-        self, codes: Array, zero: Array, operands: list[tuple[str, str, int]], scratch: Scratch
+        self, session: Any, columns: int, scratch: Scratch, operands: dict[str, Array]
     ) -> None:
-        constants = {"b": codes, "az": _U8_ZERO, "bz": zero}
-        self._session = _session(one_node("MatMulInteger", operands, ("int32", 2), constants))
-        self._columns = codes.shape[1]
-        self._scratch = scratch
+        self._session, self._columns = session, columns
+        self._scratch, self._operands = scratch, operands
+
+    def strips(self, a: Array) -> Iterator[tuple[int, Array]]:
+        yield 0, self.sums(a)
 
     def sums(self, a: Array) -> Array:
         out = self._scratch.array("sums", (a.shape[0], self._columns), np.int32)
-        _run(self._session, {"a": a}, out)
+        _run(self._session, {"a": a, **self._operands}, out)
         return out
 
     def prepared(self, a: Array) -> Callable[[], Array]:
         out = np.empty((a.shape[0], self._columns), np.int32)
-        binding = _binding(self._session, {"a": a}, out)
+        binding = _binding(self._session, {"a": a, **self._operands}, out)
 
         def run() -> Array:
             self._session.run_with_iobinding(binding)

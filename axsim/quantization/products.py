@@ -13,7 +13,7 @@ import numpy as np
 
 from axsim.graph.array import Array
 from axsim.graph.kernels.scratch import Scratch
-from axsim.quantization.arithmetic import MAX_INNER_U8
+from axsim.quantization.arithmetic import MAX_INNER_BYTES
 from axsim.quantization.integer import Backend, Packed
 from axsim.quantization.loops import loops
 from axsim.quantization.qparams import QParams
@@ -48,12 +48,11 @@ def by_weights(matrix: IntegerMatrix, bias: Array | None, x: QParams, y: QParams
     scratch = Scratch()
 
     def product(a: Array, out: Array) -> None:
-        if x.dtype == "u8":
-            acc = matrix.packed.sums(a)
-            loops().requantise(acc, correction, multiplier, y, out)
-        else:
-            parts = matrix.packed.sums(_byte_rows(a, scratch)[0])
-            loops().requantise_bytes(parts, correction, multiplier, y, out)
+        left = a if x.dtype == "u8" else _byte_rows(a, scratch)[0]
+        finish = loops().requantise if x.dtype == "u8" else loops().requantise_bytes
+        for start, sums in matrix.packed.strips(left):
+            part = slice(start, start + sums.shape[1])
+            finish(sums, correction[part], multiplier[part], y, out, start)
 
     return product
 
@@ -62,12 +61,13 @@ def by_codes(backend: Backend, b: Array, qa: QParams, qb: QParams, y: QParams) -
     """``a @ b`` for codes of parameters ``qa`` and codes ``b`` [K, N] of parameters ``qb``."""
     inner, columns = b.shape
     factor = np.float32(qa.scale) * np.float32(qb.scale) / np.float32(y.scale)
-    if qa.dtype == qb.dtype == y.dtype == "u8":
+    fits = inner <= MAX_INNER_BYTES
+    if fits and qa.dtype == qb.dtype == y.dtype == "u8":
         zeros = qa.zero_point, qb.zero_point, y.zero_point
         b = np.ascontiguousarray(b)
         return lambda a, out: backend.product_codes(a, b, zeros, float(factor), out)
     multiplier = np.full(columns, factor, np.float32)
-    if qa.dtype == qb.dtype == "u16" and inner <= MAX_INNER_U8 // 2:
+    if fits and qa.dtype == qb.dtype == "u16":
         return _by_bytes(backend, b, qa.zero_point, qb.zero_point, multiplier, y)
     right = np.subtract(b, float(qb.zero_point), dtype=np.float64)
     nothing = np.zeros(columns)
@@ -83,18 +83,19 @@ def _by_bytes(
     backend: Backend, b: Array, a_zero: int, b_zero: int, multiplier: Array, y: QParams
 ) -> Product:
     """U16 codes from one product of bytes, which gives all four pairs of high and low ones."""
-    inner, columns = b.shape
-    right = np.empty((inner, 2 * columns), np.uint8)
-    loops().split_bytes(b, right[:, :columns], right[:, columns:], np.empty(inner))
-    share = a_zero * (b.sum(axis=0, dtype=np.int64) - inner * b_zero)
+    packed = backend.pack_bytes(b)
+    share = a_zero * (b.sum(axis=0, dtype=np.int64) - len(b) * b_zero)
     correction = -share.astype(np.float64)
     scratch = Scratch()
 
     def product(a: Array, out: Array) -> None:
         codes, sums = _byte_rows(a, scratch)
-        parts = backend.product(codes, right)
         sums *= -float(b_zero)
-        loops().requantise_byte_pairs(parts, sums, correction, multiplier, y, out)
+        for start, parts in packed.strips(codes):
+            part = slice(start, start + parts.shape[1] // 2)
+            loops().requantise_byte_pairs(
+                parts, sums, correction[part], multiplier[part], y, out, start
+            )
 
     return product
 

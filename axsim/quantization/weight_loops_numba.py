@@ -13,6 +13,7 @@ from numba import njit
 
 from axsim.graph.array import Array
 from axsim.graph.kernels.loops_numba import bounded, exp, largest_of, total_of
+from axsim.graph.kernels.vectors_numba import wide_vectors
 from axsim.quantization.matrix import Matrix
 
 _compiled = njit(nogil=True, cache=True, error_model="numpy")
@@ -89,6 +90,7 @@ def dots(x: Array, w: Matrix, rows: slice, out: Array) -> None:
 
 @_compiled
 def _round_bf16(bits: Any) -> None:
+    wide_vectors()
     for i in range(bits.size):
         odd = (bits[i] >> np.uint32(16)) & np.uint32(1)
         bits[i] = (bits[i] + odd + np.uint32(0x7FFF)) & np.uint32(0xFFFF0000)
@@ -104,30 +106,35 @@ def _bf16(value: Any) -> Any:
 
 @_compiled
 def _add(a: Any, b: Any, y: Any) -> None:
+    wide_vectors()
     for i in range(a.size):
         y[i] = _bf16(a[i] + b[i])
 
 
 @_compiled
 def _multiply(a: Any, b: Any, y: Any) -> None:
+    wide_vectors()
     for i in range(a.size):
         y[i] = _bf16(a[i] * b[i])
 
 
 @_compiled
 def _look_up(table: Any, x_bits: Any, y: Any) -> None:
+    wide_vectors()
     for i in range(x_bits.size):
         y[i] = table[x_bits[i] >> np.uint32(16)]
 
 
 @_compiled
 def _look_up_times(table: Any, x_bits: Any, other: Any, y: Any) -> None:
+    wide_vectors()
     for i in range(x_bits.size):
         y[i] = _bf16(table[x_bits[i] >> np.uint32(16)] * other[i])
 
 
 @_reordered
 def _sum_of_squares(row: Any) -> Any:
+    wide_vectors()
     total = np.float64(0)
     for j in range(row.size):
         value = np.float64(row[j])
@@ -137,6 +144,7 @@ def _sum_of_squares(row: Any) -> Any:
 
 @_compiled
 def _rms_norm(x: Any, scale: Any, epsilon: Any, y: Any) -> None:
+    wide_vectors()
     for i in range(x.shape[0]):
         row, out = x[i], y[i]
         mean = np.float32(_sum_of_squares(row) / row.size)
@@ -147,6 +155,7 @@ def _rms_norm(x: Any, scale: Any, epsilon: Any, y: Any) -> None:
 
 @_compiled
 def _probabilities(rows: Any, scale: Any, mask: Any, tokens: Any, smallest: Any) -> None:
+    wide_vectors()
     for i in range(rows.shape[0]):
         row, allowed = rows[i], mask[i % tokens]
         for j in range(row.size):
@@ -162,6 +171,7 @@ def _probabilities(rows: Any, scale: Any, mask: Any, tokens: Any, smallest: Any)
 
 @_compiled
 def _rotate(x: Any, cos: Any, sin: Any, y: Any) -> None:
+    wide_vectors()
     half = cos.shape[1]
     for t in range(x.shape[0]):
         c, s = cos[t], sin[t]
@@ -178,6 +188,7 @@ def _rotate(x: Any, cos: Any, sin: Any, y: Any) -> None:
 
 @_reordered
 def _dots(x: Any, codes: Any, out: Any) -> None:
+    wide_vectors()
     for i in range(codes.shape[0]):
         for t in range(x.shape[0]):
             total = np.float32(0)
@@ -188,20 +199,24 @@ def _dots(x: Any, codes: Any, out: Any) -> None:
 
 @_reordered
 def _dots_by_group(x: Any, codes: Any, scale: Any, group: Any, out: Any) -> None:
+    wide_vectors()
     inner = codes.shape[1]
     for i in range(codes.shape[0]):
         for t in range(x.shape[0]):
             total = np.float32(0)
             for g in range(scale.shape[1]):
+                first, end = g * group, min((g + 1) * group, inner)
+                values, factors = x[t, first:end], codes[i, first:end]
                 part = np.float32(0)
-                for k in range(g * group, min((g + 1) * group, inner)):
-                    part += x[t, k] * np.float32(codes[i, k])
+                for k in range(values.size):
+                    part += values[k] * np.float32(factors[k])
                 total += part * scale[i, g]
             out[t, i] = total
 
 
 @_reordered
 def _dots_bf16(x: Any, bits: Any, out: Any) -> None:
+    wide_vectors()
     row = np.empty(bits.shape[1], np.uint32)
     values = row.view(np.float32)
     for i in range(bits.shape[0]):

@@ -5,12 +5,16 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from axsim.graph.kernels.compiled import compiled
 from axsim.quantization import integer
 from axsim.quantization.arithmetic import MAX_INNER_U8
 
 
 def backends():
     yield integer.NumpyBackend()
+    vnni = compiled("axsim.quantization.vnni_backend")
+    if vnni is not None and vnni.supported():
+        yield vnni.VnniBackend()
     try:
         from axsim.quantization.onnx_backend import OnnxBackend
     except ImportError:
@@ -45,10 +49,10 @@ def test_weight_sums_are_exact(backend, inner, extreme):
 def test_activation_products_are_exact(backend, inner):
     rng = np.random.default_rng(inner)
     a = rng.integers(0, 256, (5, inner)).astype(np.uint8)
-    b = rng.integers(0, 256, (inner, 7)).astype(np.uint8)
-    a[0], b[:, 0] = 255, 255
-    expected = a.astype(np.int64) @ b.astype(np.int64)
-    assert np.array_equal(backend.product(a, b), expected)
+    b = rng.integers(0, 65536, (inner, 7)).astype(np.uint16)
+    a[0], b[:, 0] = 255, 65535
+    high, low = (a.astype(np.int64) @ part for part in np.divmod(b.astype(np.int64), 256))
+    assert np.array_equal(backend.pack_bytes(b).sums(a), np.hstack([high, low]))
 
 
 def test_longest_inner_size_is_exact_and_a_longer_one_is_refused(backend):

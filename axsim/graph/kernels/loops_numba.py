@@ -11,13 +11,11 @@ import numpy as np
 from numba import njit
 
 from axsim.graph.array import Array
+from axsim.graph.kernels.vectors_numba import wide_vectors
 
 _compiled = njit(nogil=True, cache=True, error_model="numpy", fastmath={"contract"})
 _reordered = njit(
     nogil=True, cache=True, error_model="numpy", fastmath={"reassoc", "contract", "nsz"}
-)
-_reordered_numbers = njit(
-    nogil=True, cache=True, error_model="numpy", fastmath={"reassoc", "nsz", "nnan"}
 )
 _inlined = njit(nogil=True, error_model="numpy", inline="always")
 
@@ -73,6 +71,7 @@ def bounded(x: Any) -> Any:
 
 @_compiled
 def _gated(y: Any, top: Any, bottom: Any, left: Any, right: Any, gate: Any) -> None:
+    wide_vectors()
     last = len(gate) - 1
     for i in range(top, bottom):
         row = y[i]
@@ -88,6 +87,7 @@ def _gated(y: Any, top: Any, bottom: Any, left: Any, right: Any, gate: Any) -> N
 
 @_compiled
 def _exponentials(scores: Any, totals: Any, shift: Any) -> None:
+    wide_vectors()
     for i in range(scores.shape[0]):
         row = scores[i]
         largest = largest_of(row) if shift else np.float32(0)
@@ -96,18 +96,24 @@ def _exponentials(scores: Any, totals: Any, shift: Any) -> None:
         totals[i] = total_of(row)
 
 
-@_reordered_numbers
+@_compiled
 def largest_of(row: Any) -> Any:
-    """The largest number of a row without NaNs."""
-    largest = row[0]
-    for j in range(row.size):
-        largest = max(largest, row[j])
-    return largest
+    """The largest number of a contiguous float32 row without NaNs.
+
+    Compared as integers that are in the same order, which vector instructions do at once.
+    """
+    wide_vectors()
+    bits = row.view(np.int32)
+    largest = np.int32(-(2**31))
+    for j in range(bits.size):
+        largest = max(largest, np.int32(bits[j] ^ ((bits[j] >> 31) & np.int32(0x7FFFFFFF))))
+    return np.int32(largest ^ ((largest >> 31) & np.int32(0x7FFFFFFF))).view(np.float32)
 
 
 @_reordered
 def total_of(row: Any) -> Any:
     """The sum of a float32 row."""
+    wide_vectors()
     total = np.float32(0)
     for j in range(row.size):
         total += row[j]
@@ -118,6 +124,7 @@ def total_of(row: Any) -> Any:
 def _layer_norm(
     x: Any, scale: Any, bias: Any, epsilon: Any, y: Any, mean: Any, inverse: Any
 ) -> None:
+    wide_vectors()
     width = np.float32(x.shape[1])
     for i in range(x.shape[0]):
         total = np.float32(0)
