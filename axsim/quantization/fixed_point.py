@@ -8,7 +8,6 @@ do three byte products in the time of one float32 product.
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
 from threading import Lock
 
@@ -79,7 +78,7 @@ def _piece(matrix: Matrix, backend: Backend, start: int, stop: int) -> _Piece:
 class _Row:
     codes: Array
     grid: Array
-    sums: list[Callable[[], Array]]
+    packed: list[Packed]
 
 
 def _grid(rows: int, inner: int) -> tuple[Array, Array]:
@@ -95,31 +94,32 @@ def product(x: Array, w: PackedMatrix, bias: Array | None, *, to_bf16: bool = Fa
     """
     x = np.ascontiguousarray(x)
     y = np.empty((len(x), w.shape[0]), np.float32)
-    passes = loops()
 
-    def finish(sums: Array, grid: Array, piece: _Piece, start: int, top: int) -> None:
-        part = slice(start, start + sums.shape[1])
-        shares, scale, vector = piece.shares[part], piece.scale[part], piece.no_bias[part]
-        left = piece.start + start
+    def finish(packed: Packed, codes: Array, grid: Array, piece: _Piece, top: int) -> None:
+        vector = piece.no_bias
         if bias is not None:
-            vector = bias[left : left + vector.size]
-        passes.from_fixed_point(sums, grid, shares, scale, vector, y, top, left, to_bf16)
+            vector = bias[piece.start : piece.start + vector.size]
+        packed.from_fixed_point(
+            codes, grid, piece.shares, piece.scale, vector, y, top, piece.start, to_bf16
+        )
 
     def rows(part: slice) -> None:
         codes, grid = _grid(part.stop - part.start, x.shape[1])
-        passes.to_fixed_point(x[part], codes, grid)
+        loops().to_fixed_point(x[part], codes, grid)
         for piece in w.pieces:
-            for start, sums in piece.packed.strips(codes):
-                finish(sums, grid, piece, start, part.start)
+            finish(piece.packed, codes, grid, piece, part.start)
 
     if len(x) > 1:
         for_rows(rows, len(x), _ROWS)
         return y
     with w.lock:
         row = w.row
-        passes.to_fixed_point(x, row.codes, row.grid)
+        loops().to_fixed_point(x, row.codes, row.grid)
         if len(w.pieces) == 1:
-            finish(row.sums[0](), row.grid, w.pieces[0], 0, 0)
+            finish(row.packed[0], row.codes, row.grid, w.pieces[0], 0)
         else:
-            parallel(len(w.pieces), lambda i: finish(row.sums[i](), row.grid, w.pieces[i], 0, 0))
+            parallel(
+                len(w.pieces),
+                lambda i: finish(row.packed[i], row.codes, row.grid, w.pieces[i], 0),
+            )
     return y

@@ -8,7 +8,7 @@ still on the CPUs it is for; :func:`best_backend` picks. All are exact, hence bi
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from abc import ABC, abstractmethod
 from functools import lru_cache
 from typing import Protocol
 
@@ -17,27 +17,65 @@ import numpy as np
 from axsim.graph.array import Array
 from axsim.graph.kernels.compiled import compiled
 from axsim.quantization.arithmetic import MAX_INNER_BYTES, MAX_INNER_U8
-from axsim.quantization.loops_numpy import requantise
+from axsim.quantization.loops import loops
 from axsim.quantization.qparams import QParams
 
 
-class Packed(Protocol):
-    """A right operand of N columns made ready for products by one backend."""
+class Packed(ABC):
+    """A right operand of N columns made ready for products by one backend.
 
-    def strips(self, a: Array) -> Iterator[tuple[int, Array]]:
-        """The product of C-contiguous U8 codes ``a`` [M, K], some columns after others: the first
-        column of a strip, and exact int32 [M, n].
+    Left operands are C-contiguous U8 codes ``a`` [M, K]. Products are finished by the passes of
+    :mod:`axsim.quantization.loops_numpy` of the same names, which say what they do.
+    """
 
-        A strip may have more columns than there are left. It may be overwritten by the caller, and
-        is by the next.
-        """
-
+    @abstractmethod
     def sums(self, a: Array) -> Array:
-        """All columns at once: exact int32 [M, N], to be used up before the thread's next."""
+        """Exact int32 [M, N], to be used up before the thread's next."""
 
-    def prepared(self, a: Array) -> Callable[[], Array]:
-        """:meth:`sums` of ``a``, which the caller fills anew before each call; always the same
-        array, for one thread at a time."""
+    def prepared(self, a: Array) -> Packed:
+        """This operand for products with ``a`` alone, filled anew before each, by one thread at a
+        time."""
+        return self
+
+    def requantise(
+        self, a: Array, correction: Array, multiplier: Array, y: QParams, out: Array
+    ) -> None:
+        """Codes [M, N] of the product of U8 codes."""
+        loops().requantise(self.sums(a), correction, multiplier, y, out)
+
+    def requantise_bytes(
+        self, a: Array, correction: Array, multiplier: Array, y: QParams, out: Array
+    ) -> None:
+        """Codes [M / 2, N] of the product of U16 codes, whose bytes ``a`` holds."""
+        loops().requantise_bytes(self.sums(a), correction, multiplier, y, out)
+
+    def requantise_byte_pairs(
+        self,
+        a: Array,
+        rows: Array,
+        columns: Array,
+        multiplier: Array,
+        y: QParams,
+        out: Array,
+    ) -> None:
+        """Codes [M / 2, N / 2] of the product of U16 codes with bytes of U16 codes."""
+        loops().requantise_byte_pairs(self.sums(a), rows, columns, multiplier, y, out)
+
+    def from_fixed_point(
+        self,
+        a: Array,
+        grid: Array,
+        shares: Array,
+        scale: Array,
+        bias: Array,
+        y: Array,
+        top: int,
+        left: int,
+        to_bf16: bool,
+    ) -> None:
+        """Numbers [M / 3, N] of the product of whole numbers, whose bytes ``a`` holds."""
+        sums = self.sums(a)
+        loops().from_fixed_point(sums, grid, shares, scale, bias, y, top, left, to_bf16)
 
 
 class Backend(Protocol):
@@ -50,9 +88,8 @@ class Backend(Protocol):
         ``MAX_INNER_U8``."""
 
     def pack_bytes(self, codes: Array) -> Packed:
-        """Prepare U16 codes [K, N] for products with their bytes. Strips have 2 n columns: the
-        high bytes' on the left, the low ones' on the right. Raises ValueError when K is beyond
-        ``MAX_INNER_BYTES``."""
+        """Prepare U16 codes [K, N] for products with their bytes: 2 N columns, the high bytes' on
+        the left of the low ones'. Raises ValueError when K is beyond ``MAX_INNER_BYTES``."""
 
     def product_codes(
         self, a: Array, b: Array, zeros: tuple[int, int, int], multiplier: float, out: Array
@@ -85,21 +122,15 @@ class NumpyBackend:
         acc -= (a.sum(axis=1, dtype=np.int64) * zeros[1]).astype(np.int32)[:, None]
         columns = b.sum(axis=0, dtype=np.int64) - b.shape[0] * zeros[1]
         factors = np.full(b.shape[1], multiplier, np.float32)
-        requantise(acc, -zeros[0] * columns, factors, QParams(1.0, zeros[2], "u8"), out)
+        loops().requantise(acc, -zeros[0] * columns, factors, QParams(1.0, zeros[2], "u8"), out)
 
 
-class _NumpyPacked:
+class _NumpyPacked(Packed):
     def __init__(self, right: Array, longest: int) -> None:
         self._right, self._longest = right, longest
 
-    def strips(self, a: Array) -> Iterator[tuple[int, Array]]:
-        yield 0, self.sums(a)
-
     def sums(self, a: Array) -> Array:
         return _sliced_product(a, self._right, self._longest)
-
-    def prepared(self, a: Array) -> Callable[[], Array]:
-        return lambda: self.sums(a)
 
 
 def check_inner(size: int, largest: int = MAX_INNER_U8) -> None:
@@ -128,10 +159,11 @@ def _sliced_product(a: Array, b: Array, longest: int) -> Array:
 def best_backend() -> Backend:
     """VNNI instructions through numba where both are there, else onnxruntime where it is installed
     and proves exact on this CPU, else numpy."""
-    vnni = compiled("axsim.quantization.vnni_backend")
+    vnni = compiled("axsim.quantization.vnni_numba")
     if vnni is not None and vnni.supported():
-        backend: Backend = vnni.VnniBackend()
-        return backend
+        from axsim.quantization.vnni_backend import VnniBackend
+
+        return VnniBackend()
     try:
         from axsim.quantization.onnx_backend import OnnxBackend
 

@@ -18,32 +18,24 @@ from axsim.quantization.qparams import QParams
 _compiled = njit(nogil=True, cache=True, error_model="numpy")
 
 
-def requantise(
-    acc: Array, correction: Array, multiplier: Array, y: QParams, out: Array, left: int = 0
-) -> None:
+def requantise(acc: Array, correction: Array, multiplier: Array, y: QParams, out: Array) -> None:
     """See :func:`axsim.quantization.loops_numpy.requantise`."""
-    loop = _requantise_s32 if acc.dtype == np.int32 else _requantise_f64
-    loop(acc, correction.astype(acc.dtype), multiplier, *_limits(y), out, left)
+    loop = requantise_s32 if acc.dtype == np.int32 else _requantise_f64
+    loop(acc, correction.astype(acc.dtype), multiplier, *limits(y), out, 0)
 
 
 def requantise_bytes(
-    parts: Array, correction: Array, multiplier: Array, y: QParams, out: Array, left: int = 0
+    parts: Array, correction: Array, multiplier: Array, y: QParams, out: Array
 ) -> None:
     """See :func:`axsim.quantization.loops_numpy.requantise_bytes`."""
-    _requantise_bytes(parts, correction.astype(np.float64), multiplier, *_limits(y), out, left)
+    requantise_u16(parts, correction.astype(np.float64), multiplier, *limits(y), out, 0)
 
 
 def requantise_byte_pairs(
-    parts: Array,
-    rows: Array,
-    columns: Array,
-    multiplier: Array,
-    y: QParams,
-    out: Array,
-    left: int = 0,
+    parts: Array, rows: Array, columns: Array, multiplier: Array, y: QParams, out: Array
 ) -> None:
     """See :func:`axsim.quantization.loops_numpy.requantise_byte_pairs`."""
-    _requantise_byte_pairs(parts, rows, columns, multiplier, *_limits(y), out, left)
+    requantise_pairs(parts, rows, columns, multiplier, *limits(y), out, 0)
 
 
 def split_bytes(codes: Array, high: Array, low: Array, sums: Array) -> None:
@@ -68,14 +60,13 @@ def from_fixed_point(
     to_bf16: bool,
 ) -> None:
     """See :func:`axsim.quantization.loops_numpy.from_fixed_point`."""
-    rounding = _TO_BF16 if to_bf16 else _AS_IT_IS
-    _from_fixed_point(parts, grid, shares, scale, bias, y, top, left, *rounding)
+    to_floats(parts, grid, shares, scale, bias, y, top, left, *rounding(to_bf16))
 
 
 def softmax(codes: Array, exponentials: Array, y: QParams, out: Array) -> None:
     """See :func:`axsim.quantization.loops_numpy.softmax`."""
     row = np.empty(codes.shape[1], np.int32)
-    _softmax(codes, exponentials, row, np.float32(y.scale), *_limits(y), out)
+    _softmax(codes, exponentials, row, np.float32(y.scale), *limits(y), out)
 
 
 def look_up(table: Array, codes: Array, out: Array) -> None:
@@ -102,10 +93,17 @@ def scale_columns(a: Array, x: QParams, factor: Array, y: QParams, out: Array) -
     _scale_columns(a, *_real(x), factor, np.float32(y.scale), *_bounds(y), out)
 
 
-def _limits(y: QParams) -> tuple[np.float32, np.float32, np.int32]:
+def limits(y: QParams) -> tuple[np.float32, np.float32, np.int32]:
     """What rounded steps are clipped to before the zero point is added, and the zero point."""
     low, high = y.low - y.zero_point, y.high - y.zero_point
     return np.float32(low), np.float32(high), np.int32(y.zero_point)
+
+
+def rounding(to_bf16: bool) -> tuple[np.uint32, np.uint32]:
+    """Masks of what is added to a float32's bits and of the bits that are kept."""
+    if to_bf16:
+        return np.uint32(0xFFFFFFFF), np.uint32(0xFFFF0000)
+    return np.uint32(0), np.uint32(0xFFFFFFFF)
 
 
 def _bounds(y: QParams) -> tuple[np.float32, np.float32, np.float32]:
@@ -118,12 +116,15 @@ def _real(q: QParams) -> tuple[np.float32, np.float32]:
 
 
 # Types are numba's to infer; scalars must be of the width that is meant, since it widens sums.
+# Sums may have more columns than the vectors of a product's columns, which fill ``out`` from
+# column ``left`` on.
 
 
 @_compiled
-def _requantise_s32(
+def requantise_s32(
     acc: Any, correction: Any, multiplier: Any, low: Any, high: Any, zero: Any, out: Any, left: Any
 ) -> None:
+    """Of S32 sums."""
     wide_vectors()
     for i in range(acc.shape[0]):
         codes = out[i, left : left + correction.size]
@@ -145,7 +146,7 @@ def _requantise_f64(
 
 
 @_compiled
-def _requantise_bytes(
+def requantise_u16(
     parts: Any,
     correction: Any,
     multiplier: Any,
@@ -155,6 +156,7 @@ def _requantise_bytes(
     out: Any,
     left: Any,
 ) -> None:
+    """Of sums over the bytes of U16 codes."""
     wide_vectors()
     rows = out.shape[0]
     for i in range(rows):
@@ -178,7 +180,7 @@ def _split_bytes(codes: Any, high: Any, low: Any, sums: Any) -> None:
 
 
 @_compiled
-def _requantise_byte_pairs(
+def requantise_pairs(
     parts: Any,
     rows: Any,
     columns: Any,
@@ -189,6 +191,7 @@ def _requantise_byte_pairs(
     out: Any,
     left: Any,
 ) -> None:
+    """Of sums over the bytes of two U16 codes."""
     wide_vectors()
     height, width = out.shape[0], parts.shape[1] // 2
     for i in range(height):
@@ -225,12 +228,8 @@ def _to_fixed_point(x: Any, bits: Any, codes: Any, grid: Any, grid_bits: Any) ->
             codes[2 * rows + i, j] = whole & 255
 
 
-_TO_BF16 = np.uint32(0xFFFFFFFF), np.uint32(0xFFFF0000)
-_AS_IT_IS = np.uint32(0), np.uint32(0xFFFFFFFF)
-
-
 @_compiled
-def _from_fixed_point(
+def to_floats(
     parts: Any,
     grid: Any,
     shares: Any,
@@ -242,6 +241,7 @@ def _from_fixed_point(
     rounded: Any,
     kept: Any,
 ) -> None:
+    """:func:`from_fixed_point`, with the masks of :func:`rounding`."""
     wide_vectors()
     rows = grid.size
     for i in range(rows):

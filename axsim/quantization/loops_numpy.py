@@ -14,52 +14,40 @@ from axsim.quantization.arithmetic import round_bf16
 from axsim.quantization.qparams import QParams
 
 
-def requantise(
-    acc: Array, correction: Array, multiplier: Array, y: QParams, out: Array, left: int = 0
-) -> None:
-    """``saturate(round(float32(acc + correction) * multiplier) + zero)`` into columns of ``out``
-    from ``left`` on.
+def requantise(acc: Array, correction: Array, multiplier: Array, y: QParams, out: Array) -> None:
+    """``saturate(round(float32(acc + correction) * multiplier) + zero)``.
 
     ``acc`` [M, N]: int32, whose sum with ``correction`` [N] stays in S32, or whole float64 numbers;
-    ``multiplier``: float32 [N]. ``acc`` may have more columns than those, here and below, and may
-    be overwritten.
+    ``multiplier``: float32 [N]. May overwrite ``acc``.
     """
-    acc = acc[:, : correction.size]
     acc += correction.astype(acc.dtype)
     steps = acc.astype(np.float32)
     steps *= multiplier
-    out[:, left : left + correction.size] = rounded_codes(steps, y)
+    out[...] = rounded_codes(steps, y)
 
 
 def requantise_bytes(
-    parts: Array, correction: Array, multiplier: Array, y: QParams, out: Array, left: int = 0
+    parts: Array, correction: Array, multiplier: Array, y: QParams, out: Array
 ) -> None:
     """:func:`requantise` of sums over U16 codes from those over their bytes: ``parts`` int32
     [2 M, N] holds the sums over high bytes above the sums over low ones."""
     rows = len(parts) // 2
     acc = np.multiply(parts[:rows], 256.0, dtype=np.float64)
     acc += parts[rows:]
-    requantise(acc, correction, multiplier, y, out, left)
+    requantise(acc, correction, multiplier, y, out)
 
 
 def requantise_byte_pairs(
-    parts: Array,
-    rows: Array,
-    columns: Array,
-    multiplier: Array,
-    y: QParams,
-    out: Array,
-    left: int = 0,
+    parts: Array, rows: Array, columns: Array, multiplier: Array, y: QParams, out: Array
 ) -> None:
     """:func:`requantise` of products of two U16 codes from those of their bytes.
 
     ``parts`` int32 [2 M, 2 N]: above the sums over the left codes' high bytes, left over the right
     codes' high bytes. float64 ``rows`` [M] and ``columns`` [N] are added to the sums.
     """
-    half = parts.shape[1] // 2
-    sums = 256.0 * parts[: len(rows)] + parts[len(rows) :]
-    acc = 256.0 * sums[:, :half] + sums[:, half:] + rows[:, None]
-    requantise(acc, columns, multiplier, y, out, left)
+    left = 256.0 * parts[: len(rows)] + parts[len(rows) :]
+    acc = 256.0 * left[:, : len(columns)] + left[:, len(columns) :] + rows[:, None]
+    requantise(acc, columns, multiplier, y, out)
 
 
 def split_bytes(codes: Array, high: Array, low: Array, sums: Array) -> None:
@@ -100,10 +88,10 @@ def from_fixed_point(
 ) -> None:
     """``float32(sum) * grid * scale + bias`` into a block of ``y``, whose corner is given.
 
-    ``parts`` int32 [3 T, N or more]: the sums over the three bytes; ``shares``, ``scale``, ``bias``
-    [N]: see :mod:`axsim.quantization.fixed_point`. Rounded to bf16 numbers if ``to_bf16``.
+    ``parts`` int32 [3 T, N]: the sums over the three bytes; ``shares``, ``scale``, ``bias`` [N]:
+    see :mod:`axsim.quantization.fixed_point`. Rounded to bf16 numbers if ``to_bf16``.
     """
-    rows, parts = len(grid), parts[:, : shares.size]
+    rows = len(grid)
     acc = 65536.0 * parts[:rows] + 256.0 * parts[rows : 2 * rows] + parts[2 * rows :]
     value = (acc - shares).astype(np.float32)
     with np.errstate(over="ignore"):

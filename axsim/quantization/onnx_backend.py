@@ -10,7 +10,6 @@ with zero point 128, whose kernels widen first, where the signed ones fail.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
 from typing import Any
 
 import numpy as np
@@ -121,30 +120,32 @@ class OnnxBackend:
         return np.array(signed if self._right == np.int8 else signed + 128, self._right)
 
 
-class _OnnxPacked:
+class _OnnxPacked(Packed):
     def __init__(
         self, session: Any, columns: int, scratch: Scratch, operands: dict[str, Array]
     ) -> None:
         self._session, self._columns = session, columns
         self._scratch, self._operands = scratch, operands
 
-    def strips(self, a: Array) -> Iterator[tuple[int, Array]]:
-        yield 0, self.sums(a)
-
     def sums(self, a: Array) -> Array:
         out = self._scratch.array("sums", (a.shape[0], self._columns), np.int32)
         _run(self._session, {"a": a, **self._operands}, out)
         return out
 
-    def prepared(self, a: Array) -> Callable[[], Array]:
+    def prepared(self, a: Array) -> Packed:
         out = np.empty((a.shape[0], self._columns), np.int32)
-        binding = _binding(self._session, {"a": a, **self._operands}, out)
+        return _Bound(self._session, _binding(self._session, {"a": a, **self._operands}, out), out)
 
-        def run() -> Array:
-            self._session.run_with_iobinding(binding)
-            return out
 
-        return run
+class _Bound(Packed):
+    """A product whose left operand and sums stay where they are."""
+
+    def __init__(self, session: Any, binding: Any, out: Array) -> None:
+        self._session, self._binding, self._out = session, binding, out
+
+    def sums(self, a: Array) -> Array:
+        self._session.run_with_iobinding(self._binding)
+        return self._out
 
 
 _U8_ZERO = np.array(0, np.uint8)

@@ -48,11 +48,11 @@ def by_weights(matrix: IntegerMatrix, bias: Array | None, x: QParams, y: QParams
     scratch = Scratch()
 
     def product(a: Array, out: Array) -> None:
-        left = a if x.dtype == "u8" else _byte_rows(a, scratch)[0]
-        finish = loops().requantise if x.dtype == "u8" else loops().requantise_bytes
-        for start, sums in matrix.packed.strips(left):
-            part = slice(start, start + sums.shape[1])
-            finish(sums, correction[part], multiplier[part], y, out, start)
+        if x.dtype == "u8":
+            matrix.packed.requantise(a, correction, multiplier, y, out)
+        else:
+            codes, _ = _byte_rows(a, scratch)
+            matrix.packed.requantise_bytes(codes, correction, multiplier, y, out)
 
     return product
 
@@ -91,11 +91,7 @@ def _by_bytes(
     def product(a: Array, out: Array) -> None:
         codes, sums = _byte_rows(a, scratch)
         sums *= -float(b_zero)
-        for start, parts in packed.strips(codes):
-            part = slice(start, start + parts.shape[1] // 2)
-            loops().requantise_byte_pairs(
-                parts, sums, correction[part], multiplier[part], y, out, start
-            )
+        packed.requantise_byte_pairs(codes, sums, correction, multiplier, y, out)
 
     return product
 

@@ -2,19 +2,30 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from llvmlite import binding
 from numba import njit
 
 from axsim.graph.array import Array
+from axsim.quantization.loops_numba import (
+    limits,
+    requantise_pairs,
+    requantise_s32,
+    requantise_u16,
+    rounding,
+    to_floats,
+)
+from axsim.quantization.qparams import QParams
 from axsim.quantization.vnni_tile import LINE, QUAD, WIDTH, prefetch, tile_of
 
 _ROWS = 12
 """Rows of a tile: its 24 sums and what they are made of fill the 32 vector registers."""
 _INNER = 1024
 """Inner numbers multiplied at a time, so that blocks of rows stay in the L2 cache."""
+_STRIP = 1 << 16
+"""Sums of a strip: a fifth of an L2 cache."""
 
 _compiled = njit(nogil=True, cache=True, error_model="numpy")
 
@@ -55,45 +66,179 @@ def row_sums(a: Array, factor: int) -> Array:
     return sums
 
 
-def multiply(a: Array, panels: Array, first: Array, out: Array, left: int = 0) -> None:
-    """Write int32 sums to the columns of ``out`` [M, 32 P or more] from ``left`` on.
+def strip_shape(rows: int, operands: int) -> tuple[int, int, int]:
+    """Rows, operands and columns of sums that stay in a core's cache until they are finished."""
+    return rows, operands, max(1, _STRIP // (rows * operands * WIDTH)) * WIDTH
 
-    ``first[i]`` (int32) plus the products of U8 codes ``a`` [M, K] and panels [P, K / 4, 128]; K is
-    the multiple of 4 that the panels have. All C-contiguous.
+
+class Product(NamedTuple):
+    """Operands of byte products. All C-contiguous.
+
+    ``a``: U8 codes [M, K], where K is the multiple of 4 that the panels have; ``first``: int32 [M],
+    what each row's sums begin with; ``panels``: right operands side by side; ``strip``: memory of
+    :func:`strip_shape`.
+
+    The functions below compute the sums of one strip of columns after another and finish them, as
+    the functions of their names in :mod:`axsim.quantization.loops_numpy` do.
     """
-    _multiply(a.reshape(-1), panels.reshape(-1), len(panels), panels.shape[1], first, out, left)
+
+    a: Array
+    first: Array
+    panels: tuple[Array, ...]
+    strip: Array
+
+
+def sums(product: Product, out: Array) -> None:
+    """All sums, as int32 [M, 32 P] for one right operand of P panels."""
+    _multiply(product.a, product.first, product.panels[0], 0, out, 0, out.shape[1])
+
+
+def requantise(
+    product: Product, correction: Array, multiplier: Array, y: QParams, out: Array
+) -> None:
+    """For U8 codes ``a``."""
+    _requantise(product, correction.astype(np.int32), multiplier, *limits(y), out)
+
+
+def requantise_bytes(
+    product: Product, correction: Array, multiplier: Array, y: QParams, out: Array
+) -> None:
+    """For the bytes of U16 codes."""
+    _requantise_bytes(product, correction.astype(np.float64), multiplier, *limits(y), out)
+
+
+def requantise_byte_pairs(
+    product: Product, rows: Array, columns: Array, multiplier: Array, y: QParams, out: Array
+) -> None:
+    """For the bytes of U16 codes on both sides: panels of high ones and of low ones."""
+    _requantise_byte_pairs(product, rows, columns, multiplier, *limits(y), out)
+
+
+def from_fixed_point(
+    product: Product,
+    grid: Array,
+    shares: Array,
+    scale: Array,
+    bias: Array,
+    y: Array,
+    top: int,
+    left: int,
+    to_bf16: bool,
+) -> None:
+    """For the bytes of whole numbers."""
+    _to_floats(product, grid, shares, scale, bias, y, top, left, *rounding(to_bf16))
 
 
 _tile, _low_tile, _line_tile = (tile_of(rows) for rows in (_ROWS, 3, 1))
 
 
 @_compiled
-def _multiply(a: Any, panels: Any, count: Any, quads: Any, first: Any, out: Any, left: Any) -> None:
+def _multiply(a: Any, first: Any, panels: Any, start: Any, out: Any, left: Any, width: Any) -> None:
+    """``width`` columns of the product from ``start`` on, into those of ``out`` from ``left`` on;
+    all of these multiples of a panel's width."""
     rows, columns = out.shape
+    quads = panels.shape[1]
     inner, size = quads * QUAD, quads * QUAD * WIDTH
-    flat = out.reshape(-1)
-    for start in range(0, quads, _INNER // QUAD):
-        some = min(quads - start, _INNER // QUAD)
+    codes, right, flat = a.reshape(-1), panels.reshape(-1), out.reshape(-1)
+    for quad in range(0, quads, _INNER // QUAD):
+        some, add = min(quads - quad, _INNER // QUAD), quad > 0
         # Of the next panel, what each tile asks for; few rows read panels as fast as they come.
         share = some * QUAD * WIDTH * _ROWS // (LINE * rows) + 1 if rows > _ROWS else 0
-        for p in range(count):
-            at = p * size + start * QUAD * WIDTH
+        for column in range(0, width, WIDTH):
+            at = (start + column) // WIDTH * size + quad * QUAD * WIDTH
             following = at + size
             i = 0
             while i < rows:
                 for _ in range(share):
-                    prefetch(panels, following)
+                    prefetch(right, following)
                     following += LINE
-                x, y = i * inner + start * QUAD, i * columns + left + p * WIDTH
+                x, y = i * inner + quad * QUAD, i * columns + left + column
                 if i + _ROWS <= rows:
-                    _tile(a, x, inner, panels, at, flat, y, columns, first, i, some, start > 0)
+                    _tile(codes, x, inner, right, at, flat, y, columns, first, i, some, add)
                     i += _ROWS
                 elif i + 3 <= rows:
-                    _low_tile(a, x, inner, panels, at, flat, y, columns, first, i, some, start > 0)
+                    _low_tile(codes, x, inner, right, at, flat, y, columns, first, i, some, add)
                     i += 3
                 else:
-                    _line_tile(a, x, inner, panels, at, flat, y, columns, first, i, some, start > 0)
+                    _line_tile(codes, x, inner, right, at, flat, y, columns, first, i, some, add)
                     i += 1
+
+
+@_compiled
+def _strip_of(product: Any, start: Any, stop: Any) -> Any:
+    """Sums [M, operands * n] of columns ``start`` to ``stop`` and on to the end of a panel."""
+    width = -(-(stop - start) // WIDTH) * WIDTH
+    rows, columns = product.strip.shape[0], product.strip.shape[1] * width
+    strip = product.strip.reshape(-1)[: rows * columns].reshape(rows, columns)
+    for i in range(product.strip.shape[1]):
+        right = product.panels[i]
+        _multiply(product.a, product.first, right, start, strip, i * width, width)
+    return strip
+
+
+@_compiled
+def _requantise(
+    product: Any, correction: Any, multiplier: Any, low: Any, high: Any, zero: Any, out: Any
+) -> None:
+    step = product.strip.shape[2]
+    for start in range(0, correction.size, step):
+        stop = min(start + step, correction.size)
+        strip = _strip_of(product, start, stop)
+        part, factor = correction[start:stop], multiplier[start:stop]
+        requantise_s32(strip, part, factor, low, high, zero, out, start)
+
+
+@_compiled
+def _requantise_bytes(
+    product: Any, correction: Any, multiplier: Any, low: Any, high: Any, zero: Any, out: Any
+) -> None:
+    step = product.strip.shape[2]
+    for start in range(0, correction.size, step):
+        stop = min(start + step, correction.size)
+        strip = _strip_of(product, start, stop)
+        part, factor = correction[start:stop], multiplier[start:stop]
+        requantise_u16(strip, part, factor, low, high, zero, out, start)
+
+
+@_compiled
+def _requantise_byte_pairs(
+    product: Any,
+    rows: Any,
+    columns: Any,
+    multiplier: Any,
+    low: Any,
+    high: Any,
+    zero: Any,
+    out: Any,
+) -> None:
+    step = product.strip.shape[2]
+    for start in range(0, columns.size, step):
+        stop = min(start + step, columns.size)
+        strip = _strip_of(product, start, stop)
+        part, factor = columns[start:stop], multiplier[start:stop]
+        requantise_pairs(strip, rows, part, factor, low, high, zero, out, start)
+
+
+@_compiled
+def _to_floats(
+    product: Any,
+    grid: Any,
+    shares: Any,
+    scale: Any,
+    bias: Any,
+    y: Any,
+    top: Any,
+    left: Any,
+    rounded: Any,
+    kept: Any,
+) -> None:
+    step = product.strip.shape[2]
+    for start in range(0, shares.size, step):
+        stop = min(start + step, shares.size)
+        strip = _strip_of(product, start, stop)
+        share, factor, constant = shares[start:stop], scale[start:stop], bias[start:stop]
+        at = left + start
+        to_floats(strip, grid, share, factor, constant, y, top, at, rounded, kept)
 
 
 @_compiled

@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from axsim.quantization import fixed_point
+from axsim.quantization import fixed_point, integer
 from axsim.quantization.arithmetic import round_bf16
 from axsim.quantization.fixed_point import PackedMatrix, product
 from axsim.quantization.matrix import quantise_matrix
@@ -19,7 +19,8 @@ def matrix(rng, out=70, inner=300):
 
 @pytest.fixture(params=passes(), ids=lambda module: module.__name__.rpartition(".")[2])
 def loops(request, monkeypatch):
-    monkeypatch.setattr(fixed_point, "loops", lambda: request.param)
+    for module in (integer, fixed_point):
+        monkeypatch.setattr(module, "loops", lambda: request.param)
 
 
 @pytest.mark.parametrize("rows", [1, 3, 40])

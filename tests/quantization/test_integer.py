@@ -12,9 +12,11 @@ from axsim.quantization.arithmetic import MAX_INNER_U8
 
 def backends():
     yield integer.NumpyBackend()
-    vnni = compiled("axsim.quantization.vnni_backend")
+    vnni = compiled("axsim.quantization.vnni_numba")
     if vnni is not None and vnni.supported():
-        yield vnni.VnniBackend()
+        from axsim.quantization.vnni_backend import VnniBackend
+
+        yield VnniBackend()
     try:
         from axsim.quantization.onnx_backend import OnnxBackend
     except ImportError:

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from axsim.quantization import products
+from axsim.quantization import integer, products
 from axsim.quantization.products import IntegerMatrix, bias_codes, by_codes, by_weights
 from axsim.quantization.qparams import QParams
 from tests.quantization.test_integer import backend, codes  # noqa: F401  (a fixture)
@@ -14,7 +14,8 @@ TOP = {"u8": 255, "u16": 65535}
 
 @pytest.fixture(params=passes(), ids=lambda module: module.__name__.rpartition(".")[2])
 def loops(request, monkeypatch):
-    monkeypatch.setattr(products, "loops", lambda: request.param)
+    for module in (integer, products):
+        monkeypatch.setattr(module, "loops", lambda: request.param)
 
 
 def expected(acc, multiplier, y):
