@@ -9,6 +9,7 @@ still on the CPUs it is for; :func:`best_backend` picks. All are exact, hence bi
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from collections.abc import Callable
 from functools import lru_cache
 from typing import Protocol
 
@@ -19,6 +20,9 @@ from axsim.graph.kernels.compiled import compiled
 from axsim.quantization.arithmetic import MAX_INNER_BYTES, MAX_INNER_U8
 from axsim.quantization.loops import loops
 from axsim.quantization.qparams import QParams
+
+Product = Callable[[Array, Array], None]
+"""Writes the product of C-contiguous codes [M, K] and a fixed right operand to [M, N]."""
 
 
 class Packed(ABC):
@@ -91,11 +95,10 @@ class Backend(Protocol):
         """Prepare U16 codes [K, N] for products with their bytes: 2 N columns, the high bytes' on
         the left of the low ones'. Raises ValueError when K is beyond ``MAX_INNER_BYTES``."""
 
-    def product_codes(
-        self, a: Array, b: Array, zeros: tuple[int, int, int], multiplier: float, out: Array
-    ) -> None:
-        """Write U8 codes [M, N] of the product of U8 codes, requantised, to the C-contiguous
-        ``out``; ``zeros``: the zero points of a, b and the result."""
+    def product_codes(self, b: Array, zeros: tuple[int, int, int], multiplier: float) -> Product:
+        """Products of U8 codes [M, K] and ``b`` [K, N], requantised to U8; ``zeros``: the zero
+        points of the left codes, of ``b`` and of the result. Raises ValueError when K is beyond
+        ``MAX_INNER_BYTES``."""
 
 
 class NumpyBackend:
@@ -113,16 +116,19 @@ class NumpyBackend:
         check_inner(len(codes), MAX_INNER_BYTES)
         return _NumpyPacked(bytes_of(codes), 2**24 // (255 * 255))
 
-    def product_codes(
-        self, a: Array, b: Array, zeros: tuple[int, int, int], multiplier: float, out: Array
-    ) -> None:
+    def product_codes(self, b: Array, zeros: tuple[int, int, int], multiplier: float) -> Product:
         """See :class:`Backend`."""
-        check_inner(a.shape[1], MAX_INNER_BYTES)
-        acc = _sliced_product(a, b, 2**24 // (255 * 255))
-        acc -= (a.sum(axis=1, dtype=np.int64) * zeros[1]).astype(np.int32)[:, None]
-        columns = b.sum(axis=0, dtype=np.int64) - b.shape[0] * zeros[1]
+        check_inner(len(b), MAX_INNER_BYTES)
+        correction = -zeros[0] * (b.sum(axis=0, dtype=np.int64) - len(b) * zeros[1])
         factors = np.full(b.shape[1], multiplier, np.float32)
-        loops().requantise(acc, -zeros[0] * columns, factors, QParams(1.0, zeros[2], "u8"), out)
+        y = QParams(1.0, zeros[2], "u8")
+
+        def product(a: Array, out: Array) -> None:
+            acc = _sliced_product(a, b, 2**24 // (255 * 255))
+            acc -= (a.sum(axis=1, dtype=np.int64) * zeros[1]).astype(np.int32)[:, None]
+            loops().requantise(acc, correction, factors, y, out)
+
+        return product
 
 
 class _NumpyPacked(Packed):

@@ -21,7 +21,7 @@ from axsim.quantization.qparams import QParams
 
 _GEMM_ROWS = {"u8": 256, "u16": 128}
 _ELEMENTS = 1 << 16
-_ATTENTION_ROWS = {"u8": 1 << 12, "u16": 520}
+_ATTENTION_ROWS = 520
 """Query rows of a block: as few as keep the sums near the core, as many as keep the calls few."""
 
 
@@ -74,7 +74,7 @@ def attention(backend: Backend, q: Array, k: Array, v: Array, p: AttentionQParam
     """
     heads, tokens, _ = q.shape
     out = np.empty((heads, tokens, v.shape[2]), p.context.numpy)
-    step = -(-tokens // -(-tokens // _ATTENTION_ROWS[p.q.dtype]))
+    step = -(-tokens // -(-tokens // _ATTENTION_ROWS))
     exponentials = exponential_table(p.scores)
 
     def task(head: int) -> None:

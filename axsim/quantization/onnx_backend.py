@@ -18,7 +18,7 @@ import onnxruntime
 from axsim.graph.array import Array
 from axsim.graph.kernels.scratch import Scratch
 from axsim.quantization.arithmetic import MAX_INNER_BYTES
-from axsim.quantization.integer import Packed, bytes_of, check_inner
+from axsim.quantization.integer import Packed, Product, bytes_of, check_inner
 from axsim.quantization.onnx_model import one_node
 
 
@@ -59,7 +59,7 @@ class OnnxBackend:
         pairs = a.astype(np.int64) @ bytes_of(b.astype(np.uint16) * 256).astype(np.int64)
         halves = np.clip(np.rint(wide.astype(np.float32) * np.float32(1e-4)), 0, 255)
         found = np.empty(wide.shape, np.uint8)
-        self.product_codes(a, b, (0, 0, 0), 1e-4, found)
+        self.product_codes(b, (0, 0, 0), 1e-4)(a, found)
         return (
             bool(np.array_equal(self.pack(codes).sums(a), expected))
             and bool(np.array_equal(self.pack_bytes(b.astype(np.uint16) * 256).sums(a), pairs))
@@ -84,17 +84,15 @@ class OnnxBackend:
             {"b": right, "az": _U8_ZERO, "bz": self._zero(-128)},
         )
 
-    def product_codes(
-        self, a: Array, b: Array, zeros: tuple[int, int, int], multiplier: float, out: Array
-    ) -> None:
+    def product_codes(self, b: Array, zeros: tuple[int, int, int], multiplier: float) -> Product:
         """See :class:`~axsim.quantization.integer.Backend`."""
-        check_inner(a.shape[1], MAX_INNER_BYTES)
-        feed = {"a": a, "b": self._flipped(b), "as": _ONE, "ys": _ONE}
+        check_inner(len(b), MAX_INNER_BYTES)
+        feed = {"b": self._flipped(b), "as": _ONE, "ys": _ONE}
         feed["az"] = np.array(zeros[0], np.uint8)
         feed["bz"] = self._zero(zeros[1] - 128)
         feed["bs"] = np.array(multiplier, np.float32)
         feed["yz"] = np.array(zeros[2], np.uint8)
-        _run(self._codes, feed, out)
+        return lambda a, out: _run(self._codes, {"a": a, **feed}, out)
 
     def _operands(self) -> list[tuple[str, str, int]]:
         right = self._right.name

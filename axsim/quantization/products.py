@@ -6,7 +6,6 @@ low bytes. Products of unlike codes are float64, which holds sums of 2^19 of the
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
@@ -14,12 +13,9 @@ import numpy as np
 from axsim.graph.array import Array
 from axsim.graph.kernels.scratch import Scratch
 from axsim.quantization.arithmetic import MAX_INNER_BYTES
-from axsim.quantization.integer import Backend, Packed
+from axsim.quantization.integer import Backend, Packed, Product
 from axsim.quantization.loops import loops
 from axsim.quantization.qparams import QParams
-
-Product = Callable[[Array, Array], None]
-"""Writes the product of C-contiguous codes [M, K] and a fixed right operand to [M, N]."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,8 +60,7 @@ def by_codes(backend: Backend, b: Array, qa: QParams, qb: QParams, y: QParams) -
     fits = inner <= MAX_INNER_BYTES
     if fits and qa.dtype == qb.dtype == y.dtype == "u8":
         zeros = qa.zero_point, qb.zero_point, y.zero_point
-        b = np.ascontiguousarray(b)
-        return lambda a, out: backend.product_codes(a, b, zeros, float(factor), out)
+        return backend.product_codes(b, zeros, float(factor))
     multiplier = np.full(columns, factor, np.float32)
     if fits and qa.dtype == qb.dtype == "u16":
         return _by_bytes(backend, b, qa.zero_point, qb.zero_point, multiplier, y)

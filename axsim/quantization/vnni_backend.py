@@ -8,7 +8,7 @@ from axsim.graph.array import Array
 from axsim.graph.kernels.scratch import Scratch
 from axsim.quantization import vnni_numba as vnni
 from axsim.quantization.arithmetic import MAX_INNER_BYTES
-from axsim.quantization.integer import Packed, check_inner
+from axsim.quantization.integer import Packed, Product, check_inner
 from axsim.quantization.qparams import QParams
 from axsim.quantization.vnni_tile import QUAD, WIDTH
 
@@ -32,17 +32,15 @@ class VnniBackend:
         right = vnni.panels_of_codes(codes, 8), vnni.panels_of_codes(codes)
         return _VnniPacked(right, codes.shape[::-1], 128, self._scratch)
 
-    def product_codes(
-        self, a: Array, b: Array, zeros: tuple[int, int, int], multiplier: float, out: Array
-    ) -> None:
+    def product_codes(self, b: Array, zeros: tuple[int, int, int], multiplier: float) -> Product:
         """See :class:`~axsim.quantization.integer.Backend`."""
         check_inner(len(b), MAX_INNER_BYTES)
-        packed = _VnniPacked(
-            (vnni.panels_of_codes(b),), b.shape[::-1], 128 - zeros[1], self._scratch
-        )
+        right = (vnni.panels_of_codes(b),)
+        packed = _VnniPacked(right, b.shape[::-1], 128 - zeros[1], self._scratch)
         correction = -zeros[0] * (b.sum(axis=0, dtype=np.int64) - len(b) * zeros[1])
         factors = np.full(b.shape[1], multiplier, np.float32)
-        packed.requantise(a, correction, factors, QParams(1.0, zeros[2], "u8"), out)
+        y = QParams(1.0, zeros[2], "u8")
+        return lambda a, out: packed.requantise(a, correction, factors, y, out)
 
 
 class _VnniPacked(Packed):

@@ -47,7 +47,10 @@ def panels_of(codes: Array) -> Array:
 def panels_of_codes(codes: Array, shift: int = 0) -> Array:
     """One byte of U8 or U16 codes [K, N], that ``shift`` bits up, less 128, as panels."""
     panels = _panels(*codes.shape[::-1])
-    _pack_codes(codes, np.uint16(shift), panels)
+    if codes.strides[0] < codes.strides[1]:
+        _pack_columns(codes.T, np.uint16(shift), panels)
+    else:
+        _pack_rows(codes, np.uint16(shift), panels)
     return panels
 
 
@@ -250,7 +253,16 @@ def _pack(codes: Any, panels: Any) -> None:
 
 
 @_compiled
-def _pack_codes(codes: Any, shift: Any, panels: Any) -> None:
+def _pack_columns(codes: Any, shift: Any, panels: Any) -> None:
+    for n in range(codes.shape[0]):
+        panel, column = panels[n // WIDTH], n % WIDTH * QUAD
+        for k in range(codes.shape[1]):
+            code = (np.uint16(codes[n, k]) >> shift) & np.uint16(255)
+            panel[k // QUAD, column + k % QUAD] = np.int16(code) - 128
+
+
+@_compiled
+def _pack_rows(codes: Any, shift: Any, panels: Any) -> None:
     for k in range(codes.shape[0]):
         for n in range(codes.shape[1]):
             code = (np.uint16(codes[k, n]) >> shift) & np.uint16(255)
