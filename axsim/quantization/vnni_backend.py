@@ -6,11 +6,11 @@ import numpy as np
 
 from axsim.graph.array import Array
 from axsim.graph.kernels.scratch import Scratch
+from axsim.graph.kernels.tiles_numba import WIDTH
 from axsim.quantization import vnni_numba as vnni
 from axsim.quantization.arithmetic import MAX_INNER_BYTES
 from axsim.quantization.integer import Packed, Product, check_inner
 from axsim.quantization.qparams import QParams
-from axsim.quantization.vnni_tile import QUAD, WIDTH
 
 
 class VnniBackend:
@@ -98,8 +98,10 @@ class _VnniPacked(Packed):
 
     def _product(self, a: Array) -> vnni.Product:
         rows, inner = a.shape
-        if inner % QUAD:
-            full = self._scratch.array("codes", (rows, -(-inner // QUAD) * QUAD), np.uint8)
+        if inner % vnni.QUAD:
+            full = self._scratch.array(
+                "codes", (rows, -(-inner // vnni.QUAD) * vnni.QUAD), np.uint8
+            )
             full[:, :inner] = a
             a = full
         first = vnni.row_sums(a[:, :inner], self._offset)

@@ -5,10 +5,12 @@ from __future__ import annotations
 from typing import Any, NamedTuple
 
 import numpy as np
-from llvmlite import binding
 from numba import njit
 
 from axsim.graph.array import Array
+from axsim.graph.kernels import tiles_numba
+from axsim.graph.kernels.panels_numba import multiply
+from axsim.graph.kernels.tiles_numba import LINE, WIDTH
 from axsim.quantization.loops_numba import (
     limits,
     requantise_pairs,
@@ -18,12 +20,9 @@ from axsim.quantization.loops_numba import (
     to_floats,
 )
 from axsim.quantization.qparams import QParams
-from axsim.quantization.vnni_tile import LINE, QUAD, WIDTH, prefetch, tile_of
 
-_ROWS = 12
-"""Rows of a tile: its 24 sums and what they are made of fill the 32 vector registers."""
-_INNER = 1024
-"""Inner numbers multiplied at a time, so that blocks of rows stay in the L2 cache."""
+QUAD = 4
+"""Bytes of a word."""
 _STRIP = 1 << 16
 """Sums of a strip: a fifth of an L2 cache."""
 
@@ -32,8 +31,7 @@ _compiled = njit(nogil=True, cache=True, error_model="numpy")
 
 def supported() -> bool:
     """Whether this CPU has the instructions."""
-    features = binding.get_host_cpu_features()
-    return bool(features.get("avx512f") and features.get("avx512vnni"))
+    return tiles_numba.supported("avx512vnni")
 
 
 def panels_of(codes: Array) -> Array:
@@ -93,7 +91,7 @@ class Product(NamedTuple):
 
 def sums(product: Product, out: Array) -> None:
     """All sums, as int32 [M, 32 P] for one right operand of P panels."""
-    _multiply(product.a, product.first, product.panels[0], 0, out, 0, out.shape[1])
+    multiply(product.a, product.first, product.panels[0], 0, out, 0, out.shape[1])
 
 
 def requantise(
@@ -132,41 +130,6 @@ def from_fixed_point(
     _to_floats(product, grid, shares, scale, bias, y, top, left, *rounding(to_bf16))
 
 
-_tile, _low_tile, _line_tile = (tile_of(rows) for rows in (_ROWS, 3, 1))
-
-
-@_compiled
-def _multiply(a: Any, first: Any, panels: Any, start: Any, out: Any, left: Any, width: Any) -> None:
-    """``width`` columns of the product from ``start`` on, into those of ``out`` from ``left`` on;
-    all of these multiples of a panel's width."""
-    rows, columns = out.shape
-    quads = panels.shape[1]
-    inner, size = quads * QUAD, quads * QUAD * WIDTH
-    codes, right, flat = a.reshape(-1), panels.reshape(-1), out.reshape(-1)
-    for quad in range(0, quads, _INNER // QUAD):
-        some, add = min(quads - quad, _INNER // QUAD), quad > 0
-        # Of the next panel, what each tile asks for; few rows read panels as fast as they come.
-        share = some * QUAD * WIDTH * _ROWS // (LINE * rows) + 1 if rows > _ROWS else 0
-        for column in range(0, width, WIDTH):
-            at = (start + column) // WIDTH * size + quad * QUAD * WIDTH
-            following = at + size
-            i = 0
-            while i < rows:
-                for _ in range(share):
-                    prefetch(right, following)
-                    following += LINE
-                x, y = i * inner + quad * QUAD, i * columns + left + column
-                if i + _ROWS <= rows:
-                    _tile(codes, x, inner, right, at, flat, y, columns, first, i, some, add)
-                    i += _ROWS
-                elif i + 3 <= rows:
-                    _low_tile(codes, x, inner, right, at, flat, y, columns, first, i, some, add)
-                    i += 3
-                else:
-                    _line_tile(codes, x, inner, right, at, flat, y, columns, first, i, some, add)
-                    i += 1
-
-
 @_compiled
 def _strip_of(product: Any, start: Any, stop: Any) -> Any:
     """Sums [M, operands * n] of columns ``start`` to ``stop`` and on to the end of a panel."""
@@ -175,7 +138,7 @@ def _strip_of(product: Any, start: Any, stop: Any) -> Any:
     strip = product.strip.reshape(-1)[: rows * columns].reshape(rows, columns)
     for i in range(product.strip.shape[1]):
         right = product.panels[i]
-        _multiply(product.a, product.first, right, start, strip, i * width, width)
+        multiply(product.a, product.first, right, start, strip, i * width, width)
     return strip
 
 

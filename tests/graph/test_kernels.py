@@ -5,6 +5,7 @@ from math import erf as exact_erf
 import numpy as np
 import pytest
 
+import axsim.graph.kernels.attention as attention_module
 import axsim.graph.kernels.gelu as gelu_module
 import axsim.graph.kernels.linear as linear_module
 import axsim.graph.kernels.norm as norm_module
@@ -58,8 +59,9 @@ def kind(request, monkeypatch):
     if request.param == "compiled":
         pytest.importorskip("numba")
         return
-    for module in (gelu_module, linear_module, norm_module, softmax_module):
-        monkeypatch.setattr(module, "compiled", lambda: None)
+    modules = attention_module, gelu_module, linear_module, norm_module, softmax_module
+    for module in modules:
+        monkeypatch.setattr(module, "compiled", lambda *_: None)
 
 
 @pytest.mark.parametrize("shape", [(3, 5), (40, 2049), (2, 3, 4, 500)])
@@ -98,12 +100,14 @@ def test_norms(rows):
 
 
 @pytest.mark.parametrize("group", [1, 3])
-@pytest.mark.parametrize(("rows", "keys"), [(5, 7), (1, 900), (450, 451)])
+@pytest.mark.parametrize(("rows", "keys"), [(5, 7), (1, 900), (450, 451), (100, 1024)])
+@pytest.mark.parametrize("width", [16, 64])
 @pytest.mark.parametrize("masked", [False, True])
 @pytest.mark.parametrize("scale", [0.25, 2, 50], ids=["small", "medium", "large"])
 @pytest.mark.usefixtures("kind")
-def test_attention(group, rows, keys, masked, scale):
-    q, k, v = random(4, 2, group, rows, 16), random(5, 2, 1, 16, keys), random(6, 2, 1, keys, 16)
+def test_attention(group, rows, keys, width, masked, scale):
+    q, k = random(4, 2, group, rows, width), random(5, 2, 1, width, keys) * 4 / width**0.5
+    v = random(6, 2, 1, keys, width)
     mask = np.where(np.tri(rows, keys, keys - rows, dtype=bool), 0, -65536).astype(np.float32)
     scores = q.astype(float) @ k * scale + (mask if masked else 0)
     e = np.exp(scores - scores.max(axis=-1, keepdims=True))
@@ -127,7 +131,7 @@ def test_linear_with_stages(rows, width, inner):
 
 
 def test_results_do_not_depend_on_the_number_of_threads(monkeypatch):
-    q, k, v = random(4, 4, 300, 16), random(5, 4, 16, 300), random(6, 4, 300, 16)
+    q, k, v = random(4, 4, 300, 64), random(5, 4, 64, 300), random(6, 4, 300, 64)
     x, w = random(7, 200, 3000), random(8, 400, 3000)
     results = []
     for threads in ("1", "2", "3"):

@@ -7,6 +7,7 @@ from math import prod
 import numpy as np
 
 from axsim.graph.array import Array
+from axsim.graph.kernels.compiled import compiled
 from axsim.graph.kernels.matmul import matmul
 from axsim.graph.kernels.parallel import parallel
 from axsim.graph.kernels.softmax import exponentials
@@ -36,6 +37,8 @@ def attention(q: Array, k: Array, v: Array, scale: Array | None, mask: Array | N
     v = np.broadcast_to(v, (*heads, *v.shape[-2:]))
     if mask is not None:
         mask = np.broadcast_to(mask, (*heads, rows, keys))
+    panels = compiled("axsim.graph.kernels.panels_numba")
+    whole = panels is not None and panels.attends(q, k, v) and mask is None
     # Laid out as [T, *heads, d], so that merging the heads afterwards is a view.
     out = np.empty((rows, *heads, width), np.float32)
     blocks = -(-rows // _ROWS)
@@ -43,9 +46,12 @@ def attention(q: Array, k: Array, v: Array, scale: Array | None, mask: Array | N
 
     def task(i: int) -> None:
         index = tuple(int(j) for j in np.unravel_index(i, heads))
+        out_head = np.moveaxis(out, 0, -2)[index]
+        if whole and panels is not None:
+            panels.attend(q[index], k[index], v[index], out_head)
+            return
         q_head, k_head, v_head = (np.ascontiguousarray(t[index]) for t in (q, k, v))
         bounded = mask is None and _bound(q_head, k_head) <= _SAFE
-        out_head = np.moveaxis(out, 0, -2)[index]
         buffer = np.empty((min(step, rows), keys), np.float32)
         for start in range(0, rows, step):
             part = slice(start, min(start + step, rows))

@@ -87,13 +87,18 @@ def _gated(y: Any, top: Any, bottom: Any, left: Any, right: Any, gate: Any) -> N
 
 @_compiled
 def _exponentials(scores: Any, totals: Any, shift: Any) -> None:
-    wide_vectors()
     for i in range(scores.shape[0]):
-        row = scores[i]
-        largest = largest_of(row) if shift else np.float32(0)
-        for j in range(row.size):
-            row[j] = exp(bounded(row[j] - largest))
-        totals[i] = total_of(row)
+        totals[i] = exponentials_of(scores[i], shift)
+
+
+@_compiled
+def exponentials_of(row: Any, shift: Any) -> Any:
+    """:func:`exponentials` of one row, whose sum is returned."""
+    wide_vectors()
+    largest = largest_of(row) if shift else np.float32(0)
+    for j in range(row.size):
+        row[j] = exp(bounded(row[j] - largest))
+    return total_of(row)
 
 
 @_compiled

@@ -1,0 +1,145 @@
+"""The innermost loop of matrix products in 512-bit vectors, written for LLVM.
+
+numba has no vectors of its own: what is here builds LLVM's instructions, one by one, for numba's
+loops to call. Float32 numbers take fused multiply-adds. Bytes take ``vpdpbusd`` (AVX-512 VNNI),
+which adds the products of four U8 and four S8 numbers to each S32 lane without saturating (Intel 64
+and IA-32 Architectures Software Developer's Manual, volume 2). Both have a word of 32 bits in each
+lane, so one loop does for both.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from llvmlite import binding, ir
+from numba import types
+from numba.core import cgutils
+from numba.extending import intrinsic
+
+LINE = 64
+"""Bytes of a vector, and of a cache line."""
+WIDTH = 32
+"""Columns of a panel: two vectors of lanes."""
+
+
+def supported(*features: str) -> bool:
+    """Whether this CPU has 512-bit vectors, and the ``features`` of LLVM's names."""
+    found = binding.get_host_cpu_features()
+    return all(found.get(name) for name in ("avx512f", *features))
+
+
+_I8, _I32, _I64 = (ir.IntType(bits) for bits in (8, 32, 64))
+_LANES = 16
+
+
+def tile_of(rows: int) -> Any:
+    """``tile(a, a_at, a_step, b, b_at, c, c_at, c_step, first, f_at, words, add)``, for numba code.
+
+    Multiplies ``rows`` rows of ``a``, ``a_step`` apart, with ``words`` words of a panel ``b``
+    [words, 32] and writes sums to rows of ``c``, ``c_step`` apart: added to what is there where
+    ``add``, else to one number of ``first`` for each row. Either all are float32, or ``a`` is U8,
+    ``b`` S8 and the rest S32. Arrays are flat and begin at the index after them.
+    """
+
+    def tile(
+        typing: Any, a: Any, a_at: Any, a_step: Any, b: Any, b_at: Any, c: Any, c_at: Any,
+        c_step: Any, first: Any, f_at: Any, words: Any, add: Any,
+    ) -> Any:  # fmt: skip
+        kinds = a, a_at, a_step, b, b_at, c, c_at, c_step, first, f_at, words, add
+        return types.void(*kinds), code
+
+    def code(context: Any, builder: Any, signature: Any, values: Any) -> Any:
+        real = signature.args[5].dtype == types.float32
+        lane = ir.FloatType() if real else _I32
+        a = _address(context, builder, signature, values, 0)
+        b = _address(context, builder, signature, values, 3)
+        c = _address(context, builder, signature, values, 5)
+        first = _address(context, builder, signature, values, 8)
+        a_step, c_step, words, add = values[2], values[7], values[10], values[11]
+        lines = [_moved(builder, a, a_step, r * _size(signature, 0)) for r in range(rows)]
+        sums = [
+            _vector(
+                builder, _moved(builder, _moved(builder, c, c_step, 4 * r), _I64(LINE), v), lane
+            )
+            for r in range(rows)
+            for v in range(2)
+        ]
+        # LLVM keeps these in registers.
+        held = [cgutils.alloca_once(builder, ir.VectorType(lane, _LANES)) for _ in sums]
+        with builder.if_else(add) as (then, otherwise):
+            with then:
+                for total, place in zip(sums, held, strict=True):
+                    builder.store(builder.load(total, align=4), place)
+            with otherwise:
+                for i, place in enumerate(held):
+                    start = _moved(builder, first, _I64(4), i // 2)
+                    builder.store(_in_all_lanes(builder, start, lane), place)
+        with cgutils.for_range(builder, words) as loop:
+            here = _moved(builder, b, loop.index, 4 * WIDTH)
+            factors = [
+                builder.load(_vector(builder, _moved(builder, here, _I64(LINE), v), lane), align=1)
+                for v in range(2)
+            ]
+            for r, line in enumerate(lines):
+                word = _in_all_lanes(builder, _moved(builder, line, loop.index, 4), lane)
+                for place, factor in zip(held[2 * r : 2 * r + 2], factors, strict=True):
+                    builder.store(_added(builder, builder.load(place), word, factor), place)
+        for total, place in zip(sums, held, strict=True):
+            builder.store(builder.load(place), total, align=4)
+        return context.get_dummy_value()
+
+    return intrinsic(tile)
+
+
+def _prefetch(typing: Any, array: Any, at: Any) -> Any:
+    def code(context: Any, builder: Any, signature: Any, values: Any) -> Any:
+        line = _address(context, builder, signature, values, 0)
+        kind = ir.FunctionType(ir.VoidType(), [line.type, _I32, _I32, _I32])
+        fetch = builder.module.declare_intrinsic("llvm.prefetch", [line.type], kind)
+        builder.call(fetch, [line, _I32(0), _I32(2), _I32(1)])  # to read, into L2, data
+        return context.get_dummy_value()
+
+    return types.void(array, at), code
+
+
+prefetch: Any = intrinsic(_prefetch)
+"""``prefetch(array, at)`` asks for the cache line of a flat array's element ``at``, which may be
+beyond the end."""
+
+
+def _added(builder: Any, total: Any, word: Any, factor: Any) -> Any:
+    """``total`` and the products of the lanes' words."""
+    kind = ir.FunctionType(total.type, [total.type] * 3)
+    if isinstance(total.type.element, ir.FloatType):
+        fused = builder.module.declare_intrinsic("llvm.fma.v16f32", fnty=kind)
+        return builder.call(fused, [word, factor, total])
+    dot = builder.module.declare_intrinsic("llvm.x86.avx512.vpdpbusd.512", fnty=kind)
+    return builder.call(dot, [total, word, factor])
+
+
+def _size(signature: Any, i: int) -> int:
+    return int(signature.args[i].dtype.bitwidth // 8)
+
+
+def _address(context: Any, builder: Any, signature: Any, values: Any, i: int) -> Any:
+    """Of the element of array ``i`` of the arguments whose index is the one after it."""
+    data = context.make_array(signature.args[i])(context, builder, values[i]).data
+    start = builder.bitcast(data, _I8.as_pointer())
+    return _moved(builder, start, values[i + 1], _size(signature, i))
+
+
+def _moved(builder: Any, pointer: Any, step: Any, times: int) -> Any:
+    return builder.gep(pointer, [builder.mul(step, _I64(times))])
+
+
+def _vector(builder: Any, pointer: Any, lane: Any) -> Any:
+    return builder.bitcast(pointer, ir.VectorType(lane, _LANES).as_pointer())
+
+
+def _in_all_lanes(builder: Any, pointer: Any, lane: Any) -> Any:
+    nothing = ir.Constant(ir.VectorType(lane, _LANES), ir.Undefined)
+    number = builder.load(builder.bitcast(pointer, lane.as_pointer()), align=1)
+    one = builder.insert_element(nothing, number, _I32(0))
+    return builder.shuffle_vector(
+        one, nothing, ir.Constant(ir.VectorType(_I32, _LANES), [0] * _LANES)
+    )
