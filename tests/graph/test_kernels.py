@@ -106,7 +106,7 @@ def test_norms(rows):
 @pytest.mark.parametrize("scale", [0.25, 2, 50], ids=["small", "medium", "large"])
 @pytest.mark.usefixtures("kind")
 def test_attention(group, rows, keys, width, masked, scale):
-    q, k = random(4, 2, group, rows, width), random(5, 2, 1, width, keys) * 4 / width**0.5
+    q, k = random(4, 2, group, rows, width), random(5, 2, 1, width, keys) * 16 / width
     v = random(6, 2, 1, keys, width)
     mask = np.where(np.tri(rows, keys, keys - rows, dtype=bool), 0, -65536).astype(np.float32)
     scores = q.astype(float) @ k * scale + (mask if masked else 0)
