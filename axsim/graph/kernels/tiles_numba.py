@@ -12,7 +12,7 @@ from __future__ import annotations
 from typing import Any
 
 from llvmlite import binding, ir
-from numba import types
+from numba import config, types
 from numba.core import cgutils
 from numba.extending import intrinsic
 
@@ -23,7 +23,11 @@ WIDTH = 32
 
 
 def supported(*features: str) -> bool:
-    """Whether this CPU has 512-bit vectors, and the ``features`` of LLVM's names."""
+    """Whether numba compiles for this CPU, and it has 512-bit vectors and the ``features`` (LLVM's
+    names)."""
+    settings = vars(config)
+    if settings["CPU_NAME"] or settings["CPU_FEATURES"]:  # it compiles for some other one
+        return False
     found = binding.get_host_cpu_features()
     return all(found.get(name) for name in ("avx512f", *features))
 
