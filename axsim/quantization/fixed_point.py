@@ -20,7 +20,7 @@ from axsim.quantization.loops import loops
 from axsim.quantization.matrix import Matrix
 
 _ROWS = 80
-"""Rows multiplied at once: more and their sums leave the caches, fewer and weights are read more
+"""Rows multiplied at once: more and their bytes leave the caches, fewer and weights are read more
 often."""
 _LARGE = 1 << 24
 """Codes of a matrix that is worth waking other cores for when one row is multiplied."""

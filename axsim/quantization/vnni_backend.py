@@ -98,12 +98,11 @@ class _VnniPacked(Packed):
 
     def _product(self, a: Array) -> vnni.Product:
         rows, inner = a.shape
+        first = vnni.row_sums(a, self._offset) if self._offset else np.zeros(rows, np.int32)
         if inner % vnni.QUAD:
-            full = self._scratch.array(
-                "codes", (rows, -(-inner // vnni.QUAD) * vnni.QUAD), np.uint8
-            )
+            whole = -(-inner // vnni.QUAD) * vnni.QUAD
+            full = self._scratch.array("codes", (rows, whole), np.uint8)
             full[:, :inner] = a
             a = full
-        first = vnni.row_sums(a[:, :inner], self._offset)
         shape = vnni.strip_shape(rows, len(self._operands))
         return vnni.Product(a, first, self._operands, self._scratch.array("strip", shape, np.int32))

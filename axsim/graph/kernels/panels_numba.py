@@ -64,7 +64,7 @@ def multiply(a: Any, first: Any, panels: Any, start: Any, out: Any, left: Any, w
     """
     rows, columns = out.shape
     words, inner = panels.shape[1], a.shape[1]
-    share_of_word = 4 // a.itemsize
+    numbers = 4 // a.itemsize  # in a word
     codes, right, flat = a.reshape(-1), panels.reshape(-1), out.reshape(-1)
     line, across = panels.shape[2] // 2, panels.shape[2]
     for word in range(0, words, _WORDS):
@@ -79,7 +79,7 @@ def multiply(a: Any, first: Any, panels: Any, start: Any, out: Any, left: Any, w
                 for _ in range(share):
                     prefetch(right, following)
                     following += line
-                x, y = i * inner + word * share_of_word, i * columns + left + column
+                x, y = i * inner + word * numbers, i * columns + left + column
                 if i + _ROWS <= rows:
                     _tile(codes, x, inner, right, at, flat, y, columns, first, i, some, add)
                     i += _ROWS
