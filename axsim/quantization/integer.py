@@ -11,7 +11,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Callable
 from functools import lru_cache
-from typing import Protocol
+from typing import Any, Protocol
 
 import numpy as np
 
@@ -36,6 +36,10 @@ class Packed(ABC):
     def sums(self, a: Array) -> Array:
         """Exact int32 [M, N], to be used up before the thread's next."""
 
+    def _unfinished(self, a: Array) -> tuple[Any, Any]:
+        """A module of passes, and what they take as the sums of the product."""
+        return loops(), self.sums(a)
+
     def prepared(self, a: Array) -> Packed:
         """This operand for products with ``a`` alone, filled anew before each, by one thread at a
         time."""
@@ -45,13 +49,15 @@ class Packed(ABC):
         self, a: Array, correction: Array, multiplier: Array, y: QParams, out: Array
     ) -> None:
         """Codes [M, N] of the product of U8 codes."""
-        loops().requantise(self.sums(a), correction, multiplier, y, out)
+        passes, sums = self._unfinished(a)
+        passes.requantise(sums, correction, multiplier, y, out)
 
     def requantise_bytes(
         self, a: Array, correction: Array, multiplier: Array, y: QParams, out: Array
     ) -> None:
         """Codes [M / 2, N] of the product of U16 codes, whose bytes ``a`` holds."""
-        loops().requantise_bytes(self.sums(a), correction, multiplier, y, out)
+        passes, sums = self._unfinished(a)
+        passes.requantise_bytes(sums, correction, multiplier, y, out)
 
     def requantise_byte_pairs(
         self,
@@ -63,7 +69,8 @@ class Packed(ABC):
         out: Array,
     ) -> None:
         """Codes [M / 2, N / 2] of the product of U16 codes with bytes of U16 codes."""
-        loops().requantise_byte_pairs(self.sums(a), rows, columns, multiplier, y, out)
+        passes, sums = self._unfinished(a)
+        passes.requantise_byte_pairs(sums, rows, columns, multiplier, y, out)
 
     def from_fixed_point(
         self,
@@ -78,8 +85,8 @@ class Packed(ABC):
         to_bf16: bool,
     ) -> None:
         """Numbers [M / 3, N] of the product of whole numbers, whose bytes ``a`` holds."""
-        sums = self.sums(a)
-        loops().from_fixed_point(sums, grid, shares, scale, bias, y, top, left, to_bf16)
+        passes, sums = self._unfinished(a)
+        passes.from_fixed_point(sums, grid, shares, scale, bias, y, top, left, to_bf16)
 
 
 class Backend(Protocol):
@@ -119,7 +126,7 @@ class NumpyBackend:
     def product_codes(self, b: Array, zeros: tuple[int, int, int], multiplier: float) -> Product:
         """See :class:`Backend`."""
         check_inner(len(b), MAX_INNER_BYTES)
-        correction = -zeros[0] * (b.sum(axis=0, dtype=np.int64) - len(b) * zeros[1])
+        correction = -share_of_zero(b, zeros[0], zeros[1])
         factors = np.full(b.shape[1], multiplier, np.float32)
         y = QParams(1.0, zeros[2], "u8")
 
@@ -147,10 +154,16 @@ def check_inner(size: int, largest: int = MAX_INNER_U8) -> None:
 
 def bytes_of(codes: Array) -> Array:
     """U8 [K, 2 N]: the high bytes of U16 codes [K, N] on the left of the low ones."""
-    right = np.empty((codes.shape[0], 2 * codes.shape[1]), np.uint8)
-    np.right_shift(codes, 8, out=right[:, : codes.shape[1]], casting="unsafe")
-    np.bitwise_and(codes, 255, out=right[:, codes.shape[1] :], casting="unsafe")
+    rows, columns = codes.shape
+    right = np.empty((rows, 2 * columns), np.uint8)
+    loops().split_bytes(codes, right[:, :columns], right[:, columns:], np.empty(rows))
     return right
+
+
+def share_of_zero(b: Array, a_zero: int, b_zero: int) -> Array:
+    """int64 [N]: what the zero point of the left codes takes from sums with codes ``b`` [K, N]."""
+    share: Array = a_zero * (b.sum(axis=0, dtype=np.int64) - len(b) * b_zero)
+    return share
 
 
 def _sliced_product(a: Array, b: Array, longest: int) -> Array:

@@ -13,7 +13,7 @@ import numpy as np
 from axsim.graph.array import Array
 from axsim.graph.kernels.scratch import Scratch
 from axsim.quantization.arithmetic import MAX_INNER_BYTES
-from axsim.quantization.integer import Backend, Packed, Product
+from axsim.quantization.integer import Backend, Packed, Product, share_of_zero
 from axsim.quantization.loops import loops
 from axsim.quantization.qparams import QParams
 
@@ -79,8 +79,7 @@ def _by_bytes(
 ) -> Product:
     """U16 codes from one product of bytes, which gives all four pairs of high and low ones."""
     packed = backend.pack_bytes(b)
-    share = a_zero * (b.sum(axis=0, dtype=np.int64) - len(b) * b_zero)
-    correction = -share.astype(np.float64)
+    correction = -share_of_zero(b, a_zero, b_zero).astype(np.float64)
     scratch = Scratch()
 
     def product(a: Array, out: Array) -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 
 from axsim.graph.array import Array
@@ -9,7 +11,7 @@ from axsim.graph.kernels.scratch import Scratch
 from axsim.graph.kernels.tiles_numba import WIDTH
 from axsim.quantization import vnni_numba as vnni
 from axsim.quantization.arithmetic import MAX_INNER_BYTES
-from axsim.quantization.integer import Packed, Product, check_inner
+from axsim.quantization.integer import Packed, Product, check_inner, share_of_zero
 from axsim.quantization.qparams import QParams
 
 
@@ -37,7 +39,7 @@ class VnniBackend:
         check_inner(len(b), MAX_INNER_BYTES)
         right = (vnni.panels_of_codes(b),)
         packed = _VnniPacked(right, b.shape[::-1], 128 - zeros[1], self._scratch)
-        correction = -zeros[0] * (b.sum(axis=0, dtype=np.int64) - len(b) * zeros[1])
+        correction = -share_of_zero(b, zeros[0], zeros[1])
         factors = np.full(b.shape[1], multiplier, np.float32)
         y = QParams(1.0, zeros[2], "u8")
         return lambda a, out: packed.requantise(a, correction, factors, y, out)
@@ -61,40 +63,8 @@ class _VnniPacked(Packed):
             parts.append(part[:, :columns])
         return parts[0] if len(parts) == 1 else np.hstack(parts)
 
-    def requantise(
-        self, a: Array, correction: Array, multiplier: Array, y: QParams, out: Array
-    ) -> None:
-        vnni.requantise(self._product(a), correction, multiplier, y, out)
-
-    def requantise_bytes(
-        self, a: Array, correction: Array, multiplier: Array, y: QParams, out: Array
-    ) -> None:
-        vnni.requantise_bytes(self._product(a), correction, multiplier, y, out)
-
-    def requantise_byte_pairs(
-        self,
-        a: Array,
-        rows: Array,
-        columns: Array,
-        multiplier: Array,
-        y: QParams,
-        out: Array,
-    ) -> None:
-        vnni.requantise_byte_pairs(self._product(a), rows, columns, multiplier, y, out)
-
-    def from_fixed_point(
-        self,
-        a: Array,
-        grid: Array,
-        shares: Array,
-        scale: Array,
-        bias: Array,
-        y: Array,
-        top: int,
-        left: int,
-        to_bf16: bool,
-    ) -> None:
-        vnni.from_fixed_point(self._product(a), grid, shares, scale, bias, y, top, left, to_bf16)
+    def _unfinished(self, a: Array) -> tuple[Any, Any]:
+        return vnni, self._product(a)
 
     def _product(self, a: Array) -> vnni.Product:
         rows, inner = a.shape

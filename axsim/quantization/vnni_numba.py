@@ -38,7 +38,7 @@ def panels_of(codes: Array) -> Array:
     """int8 [N, K] as panels [N / 32, K / 4, 128], filled up with zeros: each holds 32 columns of
     the product, and of these four numbers after four numbers."""
     panels = _panels(*codes.shape)
-    _pack(codes, panels)
+    _pack_columns(codes, np.int32(0), np.int32(0), panels)
     return panels
 
 
@@ -46,9 +46,9 @@ def panels_of_codes(codes: Array, shift: int = 0) -> Array:
     """One byte of U8 or U16 codes [K, N], that ``shift`` bits up, less 128, as panels."""
     panels = _panels(*codes.shape[::-1])
     if codes.strides[0] < codes.strides[1]:
-        _pack_columns(codes.T, np.uint16(shift), panels)
+        _pack_columns(codes.T, np.int32(shift), np.int32(128), panels)
     else:
-        _pack_rows(codes, np.uint16(shift), panels)
+        _pack_rows(codes, np.int32(shift), np.int32(128), panels)
     return panels
 
 
@@ -208,28 +208,20 @@ def _to_floats(
 
 
 @_compiled
-def _pack(codes: Any, panels: Any) -> None:
+def _pack_columns(codes: Any, shift: Any, less: Any, panels: Any) -> None:
     for n in range(codes.shape[0]):
         panel, column = panels[n // WIDTH], n % WIDTH * QUAD
         for k in range(codes.shape[1]):
-            panel[k // QUAD, column + k % QUAD] = codes[n, k]
+            code = (np.int32(codes[n, k]) >> shift) & np.int32(255)
+            panel[k // QUAD, column + k % QUAD] = np.int8(code - less)
 
 
 @_compiled
-def _pack_columns(codes: Any, shift: Any, panels: Any) -> None:
-    for n in range(codes.shape[0]):
-        panel, column = panels[n // WIDTH], n % WIDTH * QUAD
-        for k in range(codes.shape[1]):
-            code = (np.uint16(codes[n, k]) >> shift) & np.uint16(255)
-            panel[k // QUAD, column + k % QUAD] = np.int16(code) - 128
-
-
-@_compiled
-def _pack_rows(codes: Any, shift: Any, panels: Any) -> None:
+def _pack_rows(codes: Any, shift: Any, less: Any, panels: Any) -> None:
     for k in range(codes.shape[0]):
         for n in range(codes.shape[1]):
-            code = (np.uint16(codes[k, n]) >> shift) & np.uint16(255)
-            panels[n // WIDTH, k // QUAD, n % WIDTH * QUAD + k % QUAD] = np.int16(code) - 128
+            code = (np.int32(codes[k, n]) >> shift) & np.int32(255)
+            panels[n // WIDTH, k // QUAD, n % WIDTH * QUAD + k % QUAD] = np.int8(code - less)
 
 
 @_compiled

@@ -38,7 +38,8 @@ def attention(q: Array, k: Array, v: Array, scale: Array | None, mask: Array | N
     if mask is not None:
         mask = np.broadcast_to(mask, (*heads, rows, keys))
     panels = compiled("axsim.graph.kernels.panels_numba")
-    whole = panels is not None and panels.attends(q, k, v) and mask is None
+    if panels is not None and not (mask is None and panels.attends(q, k, v)):
+        panels = None
     # Laid out as [T, *heads, d], so that merging the heads afterwards is a view.
     out = np.empty((rows, *heads, width), np.float32)
     blocks = -(-rows // _ROWS)
@@ -47,7 +48,7 @@ def attention(q: Array, k: Array, v: Array, scale: Array | None, mask: Array | N
     def task(i: int) -> None:
         index = tuple(int(j) for j in np.unravel_index(i, heads))
         out_head = np.moveaxis(out, 0, -2)[index]
-        if whole and panels is not None:
+        if panels is not None:
             panels.attend(q[index], k[index], v[index], out_head)
             return
         q_head, k_head, v_head = (np.ascontiguousarray(t[index]) for t in (q, k, v))
