@@ -44,9 +44,14 @@ def axsim_timing(request: pytest.FixtureRequest) -> Timing:
         overrides: dict[str, Any] | None = None,
         baseline: str | None = None,
     ) -> None:
-        from axsim.analysis.files import write_json
         from axsim.errors import InputError
-        from axsim.regression import compare_snapshots, load_snapshot, parse_tolerance, snapshot
+        from axsim.files import write_json
+        from axsim.study.regression import (
+            compare_snapshots,
+            load_snapshot,
+            parse_tolerance,
+            snapshot,
+        )
 
         here = request.path.parent
         name = re.sub(r"[^\w.-]+", "_", request.node.name).strip("_")

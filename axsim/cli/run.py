@@ -19,14 +19,14 @@ from axsim.cli.options import (
     Variants,
     WorkloadName,
 )
-from axsim.cli.pictures import PlotKind
+from axsim.cli.run_plot import PlotKind
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from axsim.cli.answer import Answer
-    from axsim.runtime.chat import Chat
-    from axsim.runtime.results import RunResult
+    from axsim.inputs.chat import Chat
+    from axsim.runs.results import RunResult
 
 
 def run(
@@ -98,13 +98,13 @@ def run(
     the (first) variant goes. The ranges of U8 and U16 activations come from --images, else from the
     picture of --image, which they fit better than they would another one, else from a seeded one.
     """
-    from axsim.analysis.files import check_writable
     from axsim.cli.answer import Answer, converse
-    from axsim.cli.pictures import check_picture, draw
+    from axsim.cli.run_plot import check_picture, draw
     from axsim.cli.screen import Screen
-    from axsim.descriptor import parse_overrides
     from axsim.errors import InputError
-    from axsim.runtime.run import run_kernels, time_run
+    from axsim.files import check_writable
+    from axsim.runs.run import run_kernels, time_run
+    from axsim.spec.descriptor import parse_overrides
 
     for path in (json_path, csv_path, trace):
         check_writable(path)
@@ -166,7 +166,7 @@ def _chat(
     timing_only: bool,
 ) -> Chat:
     from axsim.errors import InputError
-    from axsim.runtime.chat import Chat
+    from axsim.inputs.chat import Chat
 
     if prompt is None:
         raise InputError("--image, --dynamic-tiling and --realtime need a question: --prompt TEXT")
@@ -186,7 +186,7 @@ def _write(
     csv_path: Path | None,
     trace: Path | None,
 ) -> None:
-    from axsim.analysis.files import write_csv, write_json
+    from axsim.files import write_csv, write_json
 
     if json_path is not None:
         document = result.to_dict()
@@ -196,6 +196,6 @@ def _write(
     if csv_path is not None:
         write_csv(result.to_rows(), csv_path)
     if trace is not None:
-        from axsim.analysis.trace import write_trace
+        from axsim.show.trace import write_trace
 
         write_trace(result, trace)

@@ -12,7 +12,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
-from axsim.analysis.tables import (
+from axsim.cli.console import console
+from axsim.show.tables import (
     breakdown_table,
     heading,
     memory_line,
@@ -22,11 +23,10 @@ from axsim.analysis.tables import (
     traffic_table,
     variants_table,
 )
-from axsim.cli.console import console
 
 if TYPE_CHECKING:
-    from axsim.runtime.progress import Progress
-    from axsim.runtime.results import RunResult
+    from axsim.runs.progress import Progress
+    from axsim.runs.results import RunResult
 
 
 class Screen:

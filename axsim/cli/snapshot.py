@@ -23,9 +23,9 @@ def snapshot(
 
     The file also holds every parameter that the times come from. Commit it beside the workload.
     """
-    from axsim.analysis.files import check_writable, write_json
-    from axsim.descriptor import parse_overrides
-    from axsim.regression import snapshot as take
+    from axsim.files import check_writable, write_json
+    from axsim.spec.descriptor import parse_overrides
+    from axsim.study.regression import snapshot as take
 
     check_writable(output)
     found = take(
@@ -51,10 +51,10 @@ def check(
     Shows what has moved by more than the tolerance, and which parameter of the chip or workload, or
     which version of axsim, changed since.
     """
-    from axsim.analysis.comparison import changes_table
     from axsim.cli.console import console
-    from axsim.regression import check as check_baseline
-    from axsim.regression import parse_tolerance
+    from axsim.show.changes_table import changes_table
+    from axsim.study.regression import check as check_baseline
+    from axsim.study.regression import parse_tolerance
 
     found = check_baseline(baseline, parse_tolerance(tolerance))
     out = console()

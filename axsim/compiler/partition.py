@@ -11,7 +11,6 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property, lru_cache
 
-from axsim.chip import Chip, Mode
 from axsim.compiler.compile import compile_lowered
 from axsim.compiler.lower import Lowered, lower
 from axsim.compiler.program import Program
@@ -20,7 +19,7 @@ from axsim.graph.ir import DTYPE_BITS, Graph
 from axsim.models.config import DecoderConfig, ModelConfig, ProjectorConfig, VisionConfig
 from axsim.models.decoder import decoder_layer_graph, post_graph
 from axsim.models.internvit import vision_graph
-from axsim.quantization.schemes import (
+from axsim.numerics.formats import (
     DecoderScheme,
     Part,
     UnmatchedPattern,
@@ -28,7 +27,8 @@ from axsim.quantization.schemes import (
     VisionScheme,
     assign,
 )
-from axsim.workload import Workload
+from axsim.spec.chip import Chip, Mode
+from axsim.spec.workload import Workload
 
 
 @dataclass(frozen=True)

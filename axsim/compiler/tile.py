@@ -16,10 +16,10 @@ from dataclasses import dataclass, field
 from functools import lru_cache
 from typing import NamedTuple
 
-from axsim.chip import Chip
 from axsim.compiler.lower import Operation
 from axsim.compiler.plan import Piece, Traffic
 from axsim.compiler.program import Engine, Task, TaskKind
+from axsim.spec.chip import Chip
 
 TILE_BYTES = 512 * 1024
 """Weights of one tile and group; the vendor's traces show loads of 0.46 and 0.98 MB."""

@@ -15,8 +15,8 @@ import pytest
 
 import axsim
 from tests.cli import command as cli
-from tests.runtime import tiny
-from tests.runtime.tiny import variants
+from tests.runs import tiny
+from tests.runs.tiny import variants
 
 run = partial(cli.axsim, "run")
 process = partial(cli.process, "run")
@@ -114,14 +114,14 @@ def test_wrong_input_is_told_with_status_2(folder, arguments, message) -> None:
 def test_an_interrupt_keeps_what_is_finished(folder) -> None:
     script = (
         f"{cli.HEARING}import os\n"
-        "from axsim.runtime import numerics\n"
-        "whole = numerics.Kernels.run\n"
+        "from axsim.runs import numbers\n"
+        "whole = numbers.Kernels.run\n"
         "done = []\n"
         "def run(self, deployment):\n"
         "    if done: os.kill(os.getpid(), signal.SIGINT)\n"
         "    done.append(1)\n"
         "    return whole(self, deployment)\n"
-        "numerics.Kernels.run = run\n"
+        "numbers.Kernels.run = run\n"
         "from axsim.cli import main\n"
         "main()\n"
     )
@@ -143,7 +143,7 @@ def test_an_interrupt_keeps_what_is_finished(folder) -> None:
 def test_an_interrupt_inside_a_kernel_ends_the_run_too(folder) -> None:
     script = (
         f"{cli.HEARING}import os\n"
-        "from axsim.graph.executor import Executor\n"
+        "from axsim.numerics.executor import Executor\n"
         "whole = Executor.execute\n"
         "def execute(self, node):\n"
         "    if node == 'mlp.down_proj': os.kill(os.getpid(), signal.SIGINT)\n"

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import pytest
 
-from axsim.chip import load_chip
 from axsim.compiler.partition import Deployment
-from axsim.workload import load_workload
-from tests.runtime.tiny import DECODER, VLM, workload
-from tests.runtime.tiny import VISION as TOWER
+from axsim.spec.chip import load_chip
+from axsim.spec.workload import load_workload
+from tests.runs.tiny import DECODER, VLM, workload
+from tests.runs.tiny import VISION as TOWER
 
 AX650N = load_chip("ax650n")
 MIB = 1 << 20
