@@ -12,7 +12,7 @@ from axsim.analysis.critical_path import (
     token_path,
 )
 from axsim.compiler.program import Engine, Segment, Step, Task
-from axsim.machine.engines import simulate
+from axsim.machine.events import simulate
 from axsim.runtime.results import VariantResult
 
 ENGINES = (Engine("conv0", "conv", 0), Engine("teng1", "teng", 0), Engine("sdma3.rd", "sdma", 0))
