@@ -22,7 +22,7 @@ Case = tuple[Segment, int]
 
 
 def layer(*tasks: Task) -> Segment:
-    return Segment("layer", (Step("s", "norm", 0, 0),), tasks, (0.0,))
+    return Segment.of("layer", (Step("s", "norm", 0, 0),), tasks, (0.0,))
 
 
 def load(size: float, *deps: int, engine: int = 0) -> Task:

@@ -24,7 +24,7 @@ RATE = 100.0
 
 def segment(*tasks: Task) -> Segment:
     steps = 1 + max(task.step for task in tasks)
-    return Segment(
+    return Segment.of(
         "layer", tuple(Step(f"s{i}", "norm", 0, 0) for i in range(steps)), tasks, (0.0,) * steps
     )
 
