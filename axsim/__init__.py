@@ -14,12 +14,9 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from axsim.analysis.report.write import report
-    from axsim.chip import Chip, load_chip
     from axsim.compiler.partition import Deployment, Memory
     from axsim.errors import InputError
-    from axsim.runtime.breakdown import StageBreakdown
-    from axsim.runtime.results import (
+    from axsim.runs.results import (
         Interval,
         Measured,
         Numerics,
@@ -27,12 +24,15 @@ if TYPE_CHECKING:
         RunResult,
         VariantResult,
     )
-    from axsim.runtime.run import run
-    from axsim.sweeps.objective import best
-    from axsim.sweeps.pareto import pareto
-    from axsim.sweeps.search import search
-    from axsim.sweeps.sweep import sweep
-    from axsim.workload import Workload, load_workload
+    from axsim.runs.run import run
+    from axsim.show.report.write import report
+    from axsim.spec.chip import Chip, load_chip
+    from axsim.spec.workload import Workload, load_workload
+    from axsim.study.objective import best
+    from axsim.study.pareto import pareto
+    from axsim.study.search import search
+    from axsim.study.sweep import sweep
+    from axsim.system.breakdown import StageBreakdown
 
 __all__ = [
     "Chip",
@@ -58,26 +58,26 @@ __all__ = [
 ]
 
 _HOMES = {
-    "Chip": "axsim.chip",
-    "load_chip": "axsim.chip",
+    "Chip": "axsim.spec.chip",
+    "load_chip": "axsim.spec.chip",
     "Deployment": "axsim.compiler.partition",
     "Memory": "axsim.compiler.partition",
     "InputError": "axsim.errors",
-    "StageBreakdown": "axsim.runtime.breakdown",
-    "Interval": "axsim.runtime.results",
-    "Measured": "axsim.runtime.results",
-    "Numerics": "axsim.runtime.results",
-    "Prediction": "axsim.runtime.results",
-    "RunResult": "axsim.runtime.results",
-    "VariantResult": "axsim.runtime.results",
-    "report": "axsim.analysis.report.write",
-    "run": "axsim.runtime.run",
-    "best": "axsim.sweeps.objective",
-    "pareto": "axsim.sweeps.pareto",
-    "search": "axsim.sweeps.search",
-    "sweep": "axsim.sweeps.sweep",
-    "Workload": "axsim.workload",
-    "load_workload": "axsim.workload",
+    "StageBreakdown": "axsim.system.breakdown",
+    "Interval": "axsim.runs.results",
+    "Measured": "axsim.runs.results",
+    "Numerics": "axsim.runs.results",
+    "Prediction": "axsim.runs.results",
+    "RunResult": "axsim.runs.results",
+    "VariantResult": "axsim.runs.results",
+    "report": "axsim.show.report.write",
+    "run": "axsim.runs.run",
+    "best": "axsim.study.objective",
+    "pareto": "axsim.study.pareto",
+    "search": "axsim.study.search",
+    "sweep": "axsim.study.sweep",
+    "Workload": "axsim.spec.workload",
+    "load_workload": "axsim.spec.workload",
 }
 
 

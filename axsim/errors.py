@@ -57,7 +57,7 @@ class Fault(ValueError):
 
     ``key`` and ``also`` are key paths relative to the model being validated, dotted or as tuples;
     ``also`` names the other keys that the value contradicts, whose values and places are cited
-    too. :func:`axsim.descriptor.load` turns a Fault into a :class:`Problem` with file and line.
+    too. :func:`axsim.spec.descriptor.load` turns a Fault into a :class:`Problem` with its place.
     """
 
     def __init__(

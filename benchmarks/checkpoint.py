@@ -23,13 +23,13 @@ from run import AXSIM, ROOT, Measure, measured, table
 
 sys.path.insert(0, str(ROOT))
 
+from axsim.kernels.arithmetic import to_bf16_bits
 from axsim.models.config import ModelConfig
 from axsim.models.synthetic import SyntheticWeights
 from axsim.models.weights import tensor_shapes
-from axsim.quantization.arithmetic import to_bf16_bits
 from tests.models.internvl2 import MODEL
 from tests.models.writing import internvl_chat_json
-from tests.runtime.talking import write_tokenizer
+from tests.runs.talking import write_tokenizer
 
 PEAK_MB = 3000
 

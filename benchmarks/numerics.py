@@ -78,14 +78,14 @@ def tower(size: int) -> list[Case]:
     import torch
     from torch.nn import functional as F
 
-    from axsim.graph.executor import Executor
     from axsim.models.config import ModelConfig, ProjectorConfig, VisionConfig
     from axsim.models.internvit import vision_graph
     from axsim.models.synthetic import SyntheticWeights
     from axsim.models.weights import vision_weights
-    from axsim.quantization.calibration import Calibration
-    from axsim.quantization.integer_graph import Integer, IntegerWeights
-    from axsim.quantization.schemes import assign_vision
+    from axsim.numerics.executor import Executor
+    from axsim.numerics.formats import assign_vision
+    from axsim.numerics.integer_graph import Integer, IntegerWeights
+    from axsim.numerics.ranges import Calibration
 
     vision = VisionConfig(24, 1024, 4096, 16, 14, 448)
     model = ModelConfig(None, vision, ProjectorConfig(896))
@@ -146,14 +146,14 @@ def decoder() -> list[Case]:
     import torch
     from torch.nn import functional as F
 
-    from axsim.graph.executor import Executor
     from axsim.models.config import DecoderConfig, ModelConfig
     from axsim.models.decoder import decoder_layer_graph, post_graph
     from axsim.models.synthetic import SyntheticWeights
     from axsim.models.weights import layer_weights, post_weights
-    from axsim.quantization.schemes import assign_decoder
-    from axsim.quantization.stored import StoredWeights
-    from axsim.quantization.weight_only import WeightOnly
+    from axsim.numerics.executor import Executor
+    from axsim.numerics.formats import assign_decoder
+    from axsim.numerics.stored import StoredWeights
+    from axsim.numerics.weight_only import WeightOnly
 
     cfg = DecoderConfig("qwen2", 24, 896, 4864, 14, 2, 151655)
     source = SyntheticWeights(ModelConfig(cfg))

@@ -21,10 +21,10 @@ from concurrent.futures import Executor
 from pathlib import Path
 from typing import Any
 
-from axsim.sweeps.executors import Here, usable_cores
-from axsim.sweeps.grid import Point, grid
-from axsim.sweeps.processes import Processes
-from axsim.sweeps.sweep import compute
+from axsim.study.executors import Here, usable_cores
+from axsim.study.grid import Point, grid
+from axsim.study.processes import Processes
+from axsim.study.sweep import compute
 
 TARGET = 60
 WORKLOAD = "internvl2_1b"

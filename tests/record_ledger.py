@@ -11,9 +11,9 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
-from axsim.descriptor import data_folder
 from axsim.fidelity.intervals import document
 from axsim.fidelity.validate import validate
+from axsim.spec.descriptor import data_folder
 
 PREDICTIONS = Path(__file__).parent / "recorded" / "ledger.json"
 INTERVALS = data_folder("measurements") / "intervals.json"

@@ -9,7 +9,7 @@ import json
 from pathlib import Path
 
 import axsim
-from axsim.descriptor import shipped
+from axsim.spec.descriptor import shipped
 
 FILE = Path(__file__).parent / "recorded" / "timings.json"
 

@@ -14,10 +14,10 @@ if TYPE_CHECKING:
     from rich.console import Console
 
     from axsim.compiler.partition import Deployment
-    from axsim.runtime.chat import Chat
-    from axsim.runtime.progress import OnProgress, Progress
-    from axsim.runtime.results import RunResult, VariantResult
-    from axsim.runtime.tokenizer import Tokens
+    from axsim.inputs.chat import Chat
+    from axsim.inputs.tokenizer import Tokens
+    from axsim.runs.progress import OnProgress, Progress
+    from axsim.runs.results import RunResult, VariantResult
 
 Piece: TypeAlias = "tuple[str, float] | None"
 """The text of a token and its arrival in ms after the start; None at the end of an answer."""
@@ -29,7 +29,7 @@ class Answer:
     after the picture (or, without one, the prompt) was there."""
 
     def __init__(self, variant: VariantResult, tokens: Tokens) -> None:
-        from axsim.runtime.tokenizer import Stream
+        from axsim.inputs.tokenizer import Stream
 
         self.name = variant.name
         self._first = variant.stages.image_to_first_token_ms
@@ -69,7 +69,7 @@ def converse(
     Each token is a line with its simulated arrival as soon as it is computed; with ``realtime`` the
     text comes at the pace of the chip.
     """
-    from axsim.analysis.tables import heading, variants_table
+    from axsim.show.tables import heading, variants_table
 
     screen = console()
     if shown:
@@ -107,7 +107,7 @@ def _compute(
     show: Show,
 ) -> RunResult:
     """Run the kernels; each token goes to its answer and to ``show``, and None at its end."""
-    from axsim.runtime.run import run_kernels
+    from axsim.runs.run import run_kernels
 
     by_deployment = {id(v.deployment): answer for v, answer in zip(timed, answers, strict=True)}
 

@@ -61,12 +61,12 @@ def calibrate(
     it, and says which ones the rows leave open. Only the calibrated values of the chip's file are
     replaced. The same rows give the same values.
     """
-    from axsim.analysis.files import check_writable, whole_text, write_json
-    from axsim.chip import load_chip
-    from axsim.descriptor import find
     from axsim.fidelity.calibrate import calibrate as fit
     from axsim.fidelity.ledger import load_ledger, shipped_ledger
     from axsim.fidelity.validate import architectures
+    from axsim.files import check_writable, whole_text, write_json
+    from axsim.spec.chip import load_chip
+    from axsim.spec.descriptor import find
 
     for path in (output, json_path):
         check_writable(path)
@@ -96,8 +96,8 @@ def calibrate(
 
 
 def _written(calibration: Calibration, source: Path) -> str:
-    from axsim.analysis.calibration import error_text
     from axsim.fidelity.chip_file import with_calibrated
+    from axsim.show.calibration_table import error_text
 
     parameters = calibration.parameters
     values = {each.name: each.value for each in parameters}
@@ -106,7 +106,8 @@ def _written(calibration: Calibration, source: Path) -> str:
 
 
 def _show(calibration: Calibration) -> None:
-    from axsim.analysis.calibration import (
+    from axsim.cli.console import console
+    from axsim.show.calibration_table import (
         accuracy_table,
         kept_lines,
         left_out_line,
@@ -114,7 +115,6 @@ def _show(calibration: Calibration) -> None:
         parameter_lines,
         parameters_table,
     )
-    from axsim.cli.console import console
 
     out = console()
     rows = len(calibration.validation.compared)

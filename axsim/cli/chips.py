@@ -7,9 +7,9 @@ def chips() -> None:
     """List the shipped chips with their main figures."""
     from rich.table import Table
 
-    from axsim.chip import load_chip
     from axsim.cli.console import console
-    from axsim.descriptor import shipped
+    from axsim.spec.chip import load_chip
+    from axsim.spec.descriptor import shipped
 
     table = Table(box=None, pad_edge=False)
     for heading in ("name", "chip", "NPU", "groups"):

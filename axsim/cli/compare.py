@@ -29,11 +29,11 @@ def compare(
 
     Times are predicted without kernels. Without --workload or --chip, only the keys are compared.
     """
-    from axsim.analysis.comparison import changes_table
     from axsim.cli.console import console
-    from axsim.comparing import by_group, pair, shared, sides
-    from axsim.comparison import compare_groups, different
-    from axsim.descriptor import parse_overrides
+    from axsim.show.changes_table import changes_table
+    from axsim.spec.descriptor import parse_overrides
+    from axsim.study.changes import compare_groups, different
+    from axsim.study.compare import by_group, pair, shared, sides
 
     one, two = sides(first, second, chip, workload, parse_overrides(settings))
     out = console()

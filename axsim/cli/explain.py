@@ -20,11 +20,11 @@ def explain(
     host each stage waits for. Each change of the build or of the chip is simulated by itself, and
     the three with the largest gains are told.
     """
-    from axsim.analysis.explanation import explain as explained
-    from axsim.analysis.files import check_writable, write_json
-    from axsim.analysis.words import lines
-    from axsim.descriptor import parse_overrides
-    from axsim.runtime.run import time_run
+    from axsim.files import check_writable, write_json
+    from axsim.runs.run import time_run
+    from axsim.show.words import lines
+    from axsim.spec.descriptor import parse_overrides
+    from axsim.study.explain import explain as explained
 
     check_writable(json_path)
     overrides = parse_overrides(settings)

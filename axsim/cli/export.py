@@ -24,11 +24,11 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
     from axsim.compiler.partition import Deployment
-    from axsim.graph.array import Array
     from axsim.graph.ir import Graph
+    from axsim.kernels.array import Array
+    from axsim.kernels.qparams import QParams
     from axsim.models.weights import Weights
-    from axsim.quantization.qparams import QParams
-    from axsim.runtime.precision import Analysis
+    from axsim.study.precision import Analysis
 
     Job = tuple[str, Graph, Callable[[str], Array], dict[str, QParams] | None]
 
@@ -74,16 +74,16 @@ def export(
     Every model passes ONNX's checker. Layer files hold one decoder layer each: decode, and prefill
     for every prompt chunk.
     """
-    from axsim.descriptor import parse_overrides
     from axsim.errors import InputError
+    from axsim.spec.descriptor import parse_overrides
 
     try:
-        from axsim.export.models import export as export_graph
+        from axsim.export.subgraphs import export as export_graph
     except ImportError:
         raise InputError("exporting needs onnx: pip install 'axsim[onnx]'") from None
     from axsim.cli.precision import chosen_deployment, pictures_of
-    from axsim.runtime.checkpoints import weights_of
-    from axsim.runtime.precision import Analysis
+    from axsim.runs.checkpoints import weights_of
+    from axsim.study.precision import Analysis
 
     deployment = chosen_deployment(workload, variant, parse_overrides(settings), "ax650n")
     weights = weights_of(deployment, checkpoint)
@@ -135,7 +135,7 @@ def _jobs(
 ) -> Iterator[Job]:
     """File name, graph, weights and quantisation parameters of each model."""
     from axsim.models.weights import layer_weights, post_weights
-    from axsim.quantization.stored import StoredWeights
+    from axsim.numerics.stored import StoredWeights
 
     suffix = "_quantized" if quantized else ""
     if Part.vision in parts:

@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING, Any
 
 import typer
 
-from axsim.cli.pictures import check_picture
+from axsim.cli.run_plot import check_picture
 
 if TYPE_CHECKING:
-    from axsim.sweeps.objective import Goal
+    from axsim.study.objective import Goal
 
 
 class Optimizer(str, Enum):
@@ -31,7 +31,7 @@ def read_goal(
     """
     if not objectives and not constraints:
         return None
-    from axsim.sweeps.objective import Goal
+    from axsim.study.objective import Goal
 
     goal = Goal.parse(objectives, constraints)
     goal.check(columns, timing_only)
@@ -48,7 +48,7 @@ def check_search(
         return
     if goal is None:
         raise typer.BadParameter("--optimizer needs an --objective")
-    from axsim.sweeps.search import check_optimizer
+    from axsim.study.search import check_optimizer
 
     check_optimizer()
 
@@ -57,7 +57,7 @@ def check_sweep_picture(path: Path | None) -> None:
     """Find out before a long sweep that its picture can't be drawn.
 
     Raises:
-        InputError: as :func:`axsim.cli.pictures.check_picture`, or pandas is missing.
+        InputError: as :func:`axsim.cli.run_plot.check_picture`, or pandas is missing.
     """
     check_picture(path)
     if path is None:
@@ -85,8 +85,8 @@ def draw(
     """
     import pandas as pd
 
-    from axsim.analysis import plots
-    from axsim.chip import load_chip
+    from axsim.show import plots
+    from axsim.spec.chip import load_chip
 
     frame = pd.DataFrame(rows, columns=list(rows[0]))
     several = [key for key, values in vary.items() if len(values) > 1]
@@ -108,8 +108,8 @@ def show(
 
     Exit status 1 when no row meets the constraints.
     """
-    from axsim.analysis.leaders import leaders_table, run_command, shortfalls, summary
     from axsim.cli.console import console
+    from axsim.show.leaders import leaders_table, run_command, shortfalls, summary
 
     leaders = goal.leaders(rows)
     if not leaders:

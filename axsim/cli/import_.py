@@ -22,8 +22,8 @@ def import_(
     Reads config.json of InternVL (as OpenGVLab and as Hugging Face publish it), Qwen2, Qwen3,
     Llama and Phi. Weights are not needed.
     """
-    from axsim.analysis.files import check_writable, whole_text
-    from axsim.importing import workload_text
+    from axsim.files import check_writable, whole_text
+    from axsim.spec.from_checkpoint import workload_text
 
     check_writable(output)
     text = workload_text(folder)

@@ -21,7 +21,7 @@ class ObserverName(str, Enum):
 
 
 OBSERVERS = {"minmax": "MinMax", "percentile": "Percentile", "mse": "MSE", "kl": "KL"}
-"""The class that each name stands for, in :mod:`axsim.quantization.observers`."""
+"""The class that each name stands for, in :mod:`axsim.numerics.observers`."""
 
 
 WorkloadName: TypeAlias = Annotated[

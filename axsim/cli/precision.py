@@ -23,9 +23,9 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from axsim.compiler.partition import Deployment
-    from axsim.quantization.precision import Precision
-    from axsim.runtime.lifting import Lift
-    from axsim.runtime.precision import Pixels
+    from axsim.numerics.comparison import Precision
+    from axsim.study.lifting import Lift
+    from axsim.study.precision import Pixels
 
 
 def precision(
@@ -72,13 +72,13 @@ def precision(
     --target, the activations of a U8 vision part that reach it in U16 at the least predicted
     milliseconds; the cosine told is that of a run with just these lifted.
     """
-    from axsim.analysis.files import check_writable
     from axsim.cli.console import console
-    from axsim.descriptor import parse_overrides
     from axsim.errors import InputError
-    from axsim.runtime.checkpoints import weights_of
-    from axsim.runtime.lifting import lift as lift_to
-    from axsim.runtime.precision import Analysis
+    from axsim.files import check_writable
+    from axsim.runs.checkpoints import weights_of
+    from axsim.spec.descriptor import parse_overrides
+    from axsim.study.lifting import lift as lift_to
+    from axsim.study.precision import Analysis
 
     check_writable(output)
     if output is not None and output.suffix not in (".csv", ".json"):
@@ -113,10 +113,10 @@ def chosen_deployment(
     workload: str, variant: str | None, overrides: dict[str, object], chip: str
 ) -> Deployment:
     """One variant of a workload on a chip; the first one when none is named."""
-    from axsim.chip import load_chip
     from axsim.compiler.partition import Deployment
-    from axsim.descriptor import split_overrides
-    from axsim.workload import load_workload
+    from axsim.spec.chip import load_chip
+    from axsim.spec.descriptor import split_overrides
+    from axsim.spec.workload import load_workload
 
     chip_keys, keys = split_overrides(overrides, "chip")
     if variant is None:
@@ -129,8 +129,8 @@ def chosen_deployment(
 def pictures_of(folder: Path, deployment: Deployment, compared: bool = True) -> Pixels:
     """The pictures of a folder as the deployed vision part takes them; all of them calibrate when
     nothing is ``compared``."""
-    from axsim.runtime.pictures import folder_pictures, one_tile, open_picture
-    from axsim.runtime.precision import Pixels
+    from axsim.inputs.images import folder_pictures, one_tile, open_picture
+    from axsim.study.precision import Pixels
 
     workload = deployment.workload
     files = folder_pictures(folder)
@@ -144,7 +144,7 @@ def _show(
     from rich.table import Table
 
     from axsim.cli.console import console
-    from axsim.quantization.precision import worst_first
+    from axsim.numerics.comparison import worst_first
 
     screen = console()
     worst = worst_first(found)
@@ -193,8 +193,8 @@ def _show_lift(lift: Lift, deployment: Deployment) -> None:
 def _write(
     path: Path, found: Sequence[Precision], ends: Sequence[Precision], lift: Lift | None
 ) -> None:
-    from axsim.analysis.files import write_csv, write_json
-    from axsim.quantization.precision import worst_first
+    from axsim.files import write_csv, write_json
+    from axsim.numerics.comparison import worst_first
 
     operators = [_plain(row) for row in worst_first(found)]
     if path.suffix == ".csv":

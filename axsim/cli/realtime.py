@@ -17,7 +17,7 @@ from axsim.cli.console import console
 
 if TYPE_CHECKING:
     from axsim.cli.answer import Answer, Piece, Show
-    from axsim.runtime.results import RunResult
+    from axsim.runs.results import RunResult
 
 Pieces: TypeAlias = "SimpleQueue[Piece]"
 

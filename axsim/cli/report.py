@@ -21,7 +21,7 @@ from axsim.cli.options import (
 
 if TYPE_CHECKING:
     from axsim.cli.screen import Screen
-    from axsim.runtime.results import RunResult
+    from axsim.runs.results import RunResult
 
 
 def report(
@@ -48,14 +48,14 @@ def report(
     memory, how well this chip is predicted, and every assumption with its source. The page loads
     nothing from anywhere; its pictures need matplotlib (pip install 'axsim[plot]').
     """
-    from axsim.analysis.files import check_writable
-    from axsim.analysis.report.content import gather
-    from axsim.analysis.report.pictures import MISSING, installed
-    from axsim.analysis.report.write import command_line, with_seed, write
     from axsim.cli.screen import Screen
-    from axsim.descriptor import parse_overrides
     from axsim.errors import InputError
-    from axsim.runtime.run import time_run
+    from axsim.files import check_writable
+    from axsim.runs.run import time_run
+    from axsim.show.report.content import gather
+    from axsim.show.report.drawings import MISSING, installed
+    from axsim.show.report.write import command_line, with_seed, write
+    from axsim.spec.descriptor import parse_overrides
 
     check_writable(output)
     if images is not None and timing_only:
@@ -87,7 +87,7 @@ def _with_kernels(
     result: RunResult, checkpoint: Path | None, images: Path | None, screen: Screen
 ) -> tuple[RunResult, bool]:
     """The result with what the kernels computed, and whether Ctrl-C ended them early."""
-    from axsim.runtime.run import run_kernels
+    from axsim.runs.run import run_kernels
 
     try:
         with screen.running(result) as shown:

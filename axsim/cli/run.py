@@ -19,14 +19,14 @@ from axsim.cli.options import (
     Variants,
     WorkloadName,
 )
-from axsim.cli.pictures import PlotKind
+from axsim.cli.run_plot import PlotKind
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from axsim.cli.answer import Answer
-    from axsim.runtime.chat import Chat
-    from axsim.runtime.results import RunResult
+    from axsim.inputs.chat import Chat
+    from axsim.runs.results import RunResult
 
 
 def run(
@@ -98,13 +98,14 @@ def run(
     the (first) variant goes. The ranges of U8 and U16 activations come from --images, else from the
     picture of --image, which they fit better than they would another one, else from a seeded one.
     """
-    from axsim.analysis.files import check_writable
     from axsim.cli.answer import Answer, converse
-    from axsim.cli.pictures import check_picture, draw
+    from axsim.cli.run_plot import check_picture, draw
     from axsim.cli.screen import Screen
-    from axsim.descriptor import parse_overrides
     from axsim.errors import InputError
-    from axsim.runtime.run import run_kernels, time_run
+    from axsim.files import check_writable
+    from axsim.runs.run import run_kernels, time_run
+    from axsim.show.tables import misfits
+    from axsim.spec.descriptor import parse_overrides
 
     for path in (json_path, csv_path, trace):
         check_writable(path)
@@ -135,6 +136,9 @@ def run(
     if plot is not None:
         draw(result, plot, plot_kind, plot_stage)
     answers: list[Answer] = []
+    if not timing_only:
+        for line in misfits(result):
+            typer.echo(f"warning: {line}", err=True)
     if timing_only:
         screen.timing(result)
     elif chat is not None:
@@ -166,7 +170,7 @@ def _chat(
     timing_only: bool,
 ) -> Chat:
     from axsim.errors import InputError
-    from axsim.runtime.chat import Chat
+    from axsim.inputs.chat import Chat
 
     if prompt is None:
         raise InputError("--image, --dynamic-tiling and --realtime need a question: --prompt TEXT")
@@ -186,7 +190,7 @@ def _write(
     csv_path: Path | None,
     trace: Path | None,
 ) -> None:
-    from axsim.analysis.files import write_csv, write_json
+    from axsim.files import write_csv, write_json
 
     if json_path is not None:
         document = result.to_dict()
@@ -196,6 +200,6 @@ def _write(
     if csv_path is not None:
         write_csv(result.to_rows(), csv_path)
     if trace is not None:
-        from axsim.analysis.trace import write_trace
+        from axsim.show.trace import write_trace
 
         write_trace(result, trace)

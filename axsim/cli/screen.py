@@ -12,21 +12,22 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
-from axsim.analysis.tables import (
+from axsim.cli.console import console
+from axsim.show.tables import (
     breakdown_table,
     heading,
     memory_line,
+    misfits,
     notes,
     operators_table,
     tokens_lines,
     traffic_table,
     variants_table,
 )
-from axsim.cli.console import console
 
 if TYPE_CHECKING:
-    from axsim.runtime.progress import Progress
-    from axsim.runtime.results import RunResult
+    from axsim.runs.progress import Progress
+    from axsim.runs.results import RunResult
 
 
 class Screen:
@@ -42,6 +43,8 @@ class Screen:
         if not self._quiet:
             self._console.print(heading(result))
             self._console.print(variants_table(result))
+            for line in misfits(result):
+                self._console.print(line, style="bold")
 
     @contextmanager
     def running(self, result: RunResult) -> Iterator[_Running]:

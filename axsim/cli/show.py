@@ -14,9 +14,9 @@ if TYPE_CHECKING:
 
     from rich.table import Table
 
-    from axsim.descriptor import Kind, Section
-    from axsim.explain import Line
-    from axsim.workload import Workload
+    from axsim.spec.describe import Line
+    from axsim.spec.descriptor import Kind, Section
+    from axsim.spec.workload import Workload
 
 
 def show(
@@ -30,9 +30,9 @@ def show(
     Every key, what it means, where its value comes from, and what follows from them all.
     """
     from axsim.cli.console import console
-    from axsim.descriptor import document, load, parse_overrides, split_overrides
-    from axsim.explain import derived, explain
-    from axsim.workload import Workload
+    from axsim.spec.describe import derived, explain
+    from axsim.spec.descriptor import document, load, parse_overrides, split_overrides
+    from axsim.spec.workload import Workload
 
     kind, path = _find(name)
     overrides: dict[str, object] = parse_overrides(settings)
@@ -58,10 +58,10 @@ def show(
 
 def _find(name: str) -> tuple[Kind, Path]:
     """Which kind of descriptor is meant, and its file."""
-    from axsim.descriptor import find, shipped
-    from axsim.diagnosis import nearest
     from axsim.errors import InputError, Problem
-    from axsim.located import read
+    from axsim.spec.descriptor import find, shipped
+    from axsim.spec.diagnosis import nearest
+    from axsim.spec.located import read
 
     found: list[tuple[Kind, Path]] = []
     for kind in ("chip", "workload"):
@@ -81,10 +81,10 @@ def _find(name: str) -> tuple[Kind, Path]:
 
 def _descriptor_class(kind: Kind) -> type[Section]:
     if kind == "chip":
-        from axsim.chip import Chip
+        from axsim.spec.chip import Chip
 
         return Chip
-    from axsim.workload import Workload
+    from axsim.spec.workload import Workload
 
     return Workload
 
@@ -92,7 +92,7 @@ def _descriptor_class(kind: Kind) -> type[Section]:
 def _table(lines: Iterable[Line]) -> Table:
     from rich.table import Table
 
-    from axsim.located import show as as_yaml
+    from axsim.spec.located import show as as_yaml
 
     table = Table(box=None, pad_edge=False)
     for heading in ("key", "value", "meaning", "source"):

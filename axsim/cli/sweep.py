@@ -22,9 +22,9 @@ from axsim.cli.options import (
 )
 
 if TYPE_CHECKING:
-    from axsim.sweeps.grid import Point
-    from axsim.sweeps.point import Row
-    from axsim.sweeps.sweep import OnProgress
+    from axsim.study.grid import Point
+    from axsim.study.point import Row
+    from axsim.study.sweep import OnProgress
 
 STDOUT = Path("-")
 TRIALS = 100
@@ -127,13 +127,13 @@ def sweep(
     """
     from concurrent.futures import BrokenExecutor
 
-    from axsim.analysis.files import check_writable
     from axsim.cli.goal import check_search, check_sweep_picture, draw, read_goal, show
-    from axsim.descriptor import parse_overrides
-    from axsim.sweeps.columns import table_columns
-    from axsim.sweeps.grid import space
-    from axsim.sweeps.sweep import compute, pool, table
-    from axsim.sweeps.values import parse_vary
+    from axsim.files import check_writable
+    from axsim.spec.descriptor import parse_overrides
+    from axsim.study.columns import table_columns
+    from axsim.study.grid import space
+    from axsim.study.sweep import compute, pool, table
+    from axsim.study.values import parse_vary
 
     if output is None and not (objective or constraint or plot):
         output = STDOUT
@@ -165,7 +165,7 @@ def sweep(
             if points is not None:
                 found = compute(points, executor, journal, on_progress)
             else:
-                from axsim.sweeps.search import explore
+                from axsim.study.search import explore
 
                 def run(batch: Sequence[Point]) -> list[list[Row]]:
                     return compute(batch, executor, journal)
@@ -207,7 +207,7 @@ def _journal(output: Path | None, points: list[Point] | None, resume: bool) -> I
     """The output's journal; None without a file. Nothing that was finished is overwritten, neither
     of these points nor, when an optimizer chooses them, any."""
     from axsim.errors import InputError
-    from axsim.sweeps.journal import Journal
+    from axsim.study.journal import Journal
 
     if output is None or output == STDOUT:
         yield None
@@ -239,8 +239,8 @@ def _check_format(output: Path | None) -> None:
 
 
 def _write(rows: list[dict[str, Any]], output: Path) -> None:
-    from axsim.analysis.files import whole_file, write_csv
-    from axsim.sweeps.sweep import flat
+    from axsim.files import whole_file, write_csv
+    from axsim.study.sweep import flat
 
     if output.suffix != ".parquet":
         write_csv(list(flat(rows)), output)
@@ -248,7 +248,7 @@ def _write(rows: list[dict[str, Any]], output: Path) -> None:
     import pyarrow as pa
     import pyarrow.parquet as pq
 
-    from axsim.sweeps.sweep import columns
+    from axsim.study.sweep import columns
 
     with whole_file(output) as file:
         pq.write_table(pa.table(columns(rows)), file)

@@ -58,10 +58,10 @@ def validate(
     of rows are predicted in the right order. Exit status 1 when a row cannot be predicted or a
     limit is broken.
     """
-    from axsim.analysis.files import check_writable
-    from axsim.analysis.validation import failure_lines
-    from axsim.cli.pictures import check_picture
+    from axsim.cli.run_plot import check_picture
     from axsim.fidelity.validate import validate as validate_ledger
+    from axsim.files import check_writable
+    from axsim.show.validation_table import failure_lines
 
     check_writable(json_path)
     check_picture(plot)
@@ -71,7 +71,7 @@ def validate(
     if json_path is not None:
         _write(found, json_path)
     if plot is not None:
-        from axsim.analysis.plots import predicted_measured, save
+        from axsim.show.plots import predicted_measured, save
 
         save(predicted_measured(found), plot)
     complaints = [*failure_lines(found.failures), *_broken(found, max_mape, max_error)]
@@ -82,8 +82,8 @@ def validate(
 
 
 def _show(validation: Validation) -> None:
-    from axsim.analysis.validation import orderings_line, rows_table, summary_table
     from axsim.cli.console import console
+    from axsim.show.validation_table import orderings_line, rows_table, summary_table
 
     out = console()
     for group in validation.groups:
@@ -98,7 +98,7 @@ def _show(validation: Validation) -> None:
 def _write(validation: Validation, path: Path) -> None:
     import json
 
-    from axsim.analysis.files import whole_text
+    from axsim.files import whole_text
 
     with whole_text(path) as file:
         json.dump(validation.to_list(), file, indent=1, ensure_ascii=False, allow_nan=False)

@@ -8,8 +8,8 @@ def workloads() -> None:
     from rich.table import Table
 
     from axsim.cli.console import console
-    from axsim.descriptor import shipped
-    from axsim.workload import load_workload
+    from axsim.spec.descriptor import shipped
+    from axsim.spec.workload import load_workload
 
     table = Table(box=None, pad_edge=False)
     for heading in ("name", "model", "variants", "description"):

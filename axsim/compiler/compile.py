@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from axsim.chip import Chip, Mode
 from axsim.compiler.cost import unit_us
 from axsim.compiler.lower import Lowered, Operation, lower
 from axsim.compiler.plan import Piece, base_label, plan
 from axsim.compiler.program import Program, Segment, Step
 from axsim.compiler.tile import Shape, tile
 from axsim.graph.ir import Graph
-from axsim.quantization.schemes import Part
+from axsim.numerics.formats import Part
+from axsim.spec.chip import Chip, Mode
 
 
 def compile_graph(

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from axsim.chip import Chip
 from axsim.compiler.lower import FLOATS, Matmul, Operation
 from axsim.graph.ir import DTYPE_BITS
+from axsim.spec.chip import Chip
 
 ARRAY_COLUMNS = 16
 """Output columns that one pass of a CONV unit makes at least: narrower tiles leave it under-filled.

@@ -13,8 +13,8 @@ from functools import lru_cache
 from typing import NamedTuple
 
 from axsim.compiler.lower import Lowered, Operation
-from axsim.compiler.memory import Placement, place
-from axsim.quantization.schemes import Part, stored_bytes
+from axsim.compiler.placement import Placement, place
+from axsim.numerics.formats import Part, stored_bytes
 
 WEIGHT_SHARE = 0.2
 """Part of the on-chip memory that activations never take, so that weights can stream through."""

@@ -20,10 +20,10 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from axsim.chip import Chip
 from axsim.compiler.lower import Operation
 from axsim.compiler.plan import Piece, Traffic
 from axsim.compiler.program import Engine, TaskKind, Tiling
+from axsim.spec.chip import Chip
 
 TILE_BYTES = 512 * 1024
 """Weights of one tile and group; the vendor's traces show loads of 0.46 and 0.98 MB."""

@@ -11,7 +11,7 @@ import onnx
 from onnx import TensorProto, helper
 
 from axsim.errors import InputError
-from axsim.graph.array import Array
+from axsim.kernels.array import Array
 
 ELEMENT: dict[str, int] = {
     "f32": TensorProto.FLOAT, "f16": TensorProto.FLOAT16, "bf16": TensorProto.BFLOAT16,

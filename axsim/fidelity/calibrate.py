@@ -11,8 +11,6 @@ from typing import Any
 
 import numpy as np
 
-from axsim.chip import Chip
-from axsim.diagnosis import nearest
 from axsim.errors import InputError, Problem
 from axsim.fidelity.fit import Floats, LedgerFit, covariance, weights, with_parameters
 from axsim.fidelity.ledger import Measurement, series
@@ -20,6 +18,8 @@ from axsim.fidelity.plausible import Plausible, plausible
 from axsim.fidelity.predict import Compared, compare
 from axsim.fidelity.validate import Accuracy, Validation
 from axsim.models.config import ModelConfig
+from axsim.spec.chip import Chip
+from axsim.spec.diagnosis import nearest
 
 DIGITS = 4
 """Significant digits of a calibrated value: noise between sources is 2 to 8 %."""

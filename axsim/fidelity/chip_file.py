@@ -6,9 +6,9 @@ import re
 from collections.abc import Mapping
 from pathlib import Path
 
-from axsim.chip import Chip
-from axsim.descriptor import document
 from axsim.errors import InputError, Problem
+from axsim.spec.chip import Chip
+from axsim.spec.descriptor import document
 
 MARK = "calibrated:"
 

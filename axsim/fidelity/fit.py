@@ -14,11 +14,11 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from axsim.chip import Chip
 from axsim.errors import InputError, Problem
 from axsim.fidelity.ledger import Measurement, series
 from axsim.fidelity.predict import compare
 from axsim.models.config import ModelConfig
+from axsim.spec.chip import Chip
 
 Floats = npt.NDArray[np.float64]
 

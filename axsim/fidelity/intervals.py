@@ -13,10 +13,10 @@ from collections.abc import Iterable
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
-from axsim.chip import Chip
-from axsim.descriptor import data_folder
 from axsim.fidelity.ledger import series
-from axsim.runtime.results import Interval, MetricName
+from axsim.runs.results import Interval, MetricName
+from axsim.spec.chip import Chip
+from axsim.spec.descriptor import data_folder
 
 if TYPE_CHECKING:
     from axsim.fidelity.predict import Compared

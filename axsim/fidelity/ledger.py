@@ -15,11 +15,11 @@ from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any, Literal, get_args
 
-from axsim.descriptor import data_folder
-from axsim.diagnosis import nearest
 from axsim.errors import InputError, Problem
-from axsim.located import read
 from axsim.models.config import DecoderConfig, ModelConfig, ProjectorConfig, VisionConfig
+from axsim.spec.descriptor import data_folder
+from axsim.spec.diagnosis import nearest
+from axsim.spec.located import read
 
 Metric = Literal[
     "vision_encode_ms",

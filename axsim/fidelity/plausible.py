@@ -5,7 +5,7 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-from axsim.chip import Chip
+from axsim.spec.chip import Chip
 
 
 class Plausible(NamedTuple):
@@ -41,7 +41,7 @@ PLAUSIBLE = {
         0.01, 6, "copies of a chunk's K, V and hidden rows: up to a few milliseconds"
     ),
 }
-"""By field of :class:`axsim.chip.CalibratedSection`; the clock's bounds depend on the chip."""
+"""By field of :class:`axsim.spec.chip.CalibratedSection`; the clock's bounds depend on the chip."""
 
 
 def plausible(chip: Chip, name: str) -> Plausible:

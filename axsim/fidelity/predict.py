@@ -7,19 +7,19 @@ from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any
 
-from axsim.chip import Chip, load_chip
 from axsim.compiler.compile import compile_lowered
 from axsim.compiler.lower import Lowered, lower
 from axsim.compiler.partition import Deployment
-from axsim.descriptor import shipped
-from axsim.diagnosis import nearest
 from axsim.errors import InputError, Problem
 from axsim.fidelity.ledger import Matmul, Measurement
 from axsim.graph.builder import GraphBuilder
 from axsim.machine.npu import Npu
 from axsim.models.config import ModelConfig
-from axsim.runtime.stages import time_stages
-from axsim.workload import Workload
+from axsim.spec.chip import Chip, load_chip
+from axsim.spec.descriptor import shipped
+from axsim.spec.diagnosis import nearest
+from axsim.spec.workload import Workload
+from axsim.system.stages import time_stages
 
 DEFAULT_CHUNK = 128
 """Prompt tokens of a prefill call where a row does not say: the vendor's default build."""

@@ -10,7 +10,6 @@ from pathlib import Path
 from statistics import fmean, median
 from typing import Any
 
-from axsim.chip import Chip, load_chip
 from axsim.errors import InputError, Problem
 from axsim.fidelity.ledger import (
     METRICS,
@@ -23,6 +22,7 @@ from axsim.fidelity.ledger import (
 )
 from axsim.fidelity.predict import Compared, compare, shipped_chips
 from axsim.models.config import ModelConfig
+from axsim.spec.chip import Chip, load_chip
 
 DISTINCT = 0.10
 """Measurements that differ by more than this fraction have an order that noise between sources

@@ -6,9 +6,9 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 import axsim.graph.ops  # noqa: F401  (fills OPERATORS)
-from axsim.graph.array import Array
 from axsim.graph.ir import Graph, Node, Tensor
 from axsim.graph.operator import OPERATORS
+from axsim.kernels.array import Array
 
 Shape = tuple[int, ...]
 

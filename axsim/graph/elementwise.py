@@ -6,9 +6,9 @@ from collections.abc import Mapping, Sequence
 from math import prod
 from typing import Any
 
-from axsim.graph.array import Array
 from axsim.graph.operator import Shape, Work
 from axsim.graph.shapes import broadcast
+from axsim.kernels.array import Array
 
 
 def shape(shapes: Sequence[Shape], attrs: Mapping[str, Any]) -> list[Shape]:

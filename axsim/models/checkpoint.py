@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from axsim.errors import InputError
-from axsim.graph.array import Array
+from axsim.kernels.array import Array
 from axsim.models.config import ModelConfig
 from axsim.models.gptq import Gptq
 from axsim.models.hf_config import model_config

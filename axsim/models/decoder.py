@@ -7,9 +7,9 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from axsim.graph.array import Array
 from axsim.graph.builder import GraphBuilder
 from axsim.graph.ir import Graph
+from axsim.kernels.array import Array
 from axsim.models.config import DecoderConfig
 from axsim.models.linear import linear
 from axsim.models.rope import rope_table

@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 
 from axsim.errors import InputError
-from axsim.graph.array import Array
+from axsim.kernels.array import Array
 
 PARTS = ("qweight", "qzeros", "scales", "g_idx")
 

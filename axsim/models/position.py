@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from axsim.graph.array import Array
+from axsim.kernels.array import Array
 
 _A = -0.75
 """The cubic kernel's parameter in torch's bicubic interpolation."""

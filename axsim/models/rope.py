@@ -5,7 +5,7 @@ from __future__ import annotations
 from functools import lru_cache
 from math import pi
 
-from axsim.graph.array import Array
+from axsim.kernels.array import Array
 from axsim.models.config import DecoderConfig
 
 

@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 
 from axsim.errors import InputError
-from axsim.graph.array import Array
+from axsim.kernels.array import Array
 
 Shape = tuple[int, ...]
 

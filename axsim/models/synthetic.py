@@ -20,8 +20,8 @@ from statistics import NormalDist
 
 import numpy as np
 
-from axsim.graph.array import Array
-from axsim.graph.kernels.parallel import parallel
+from axsim.kernels.array import Array
+from axsim.kernels.parallel import parallel
 from axsim.models.config import ModelConfig
 from axsim.models.weights import tensor_shapes
 

@@ -10,8 +10,8 @@ from collections.abc import Callable, Sequence
 from functools import lru_cache
 from typing import Protocol
 
-from axsim.graph.array import Array
 from axsim.graph.ir import Graph
+from axsim.kernels.array import Array
 from axsim.models.config import DecoderConfig, ModelConfig, VisionConfig
 from axsim.models.decoder import decoder_layer_graph, post_graph
 from axsim.models.internvit import EMBEDDINGS, vision_graph

@@ -13,11 +13,11 @@ pytest.importorskip("PIL")
 
 from PIL import Image
 
+from axsim.inputs.tokenizer import Tokens
 from axsim.models.checkpoint import Checkpoint
-from axsim.runtime.tokenizer import Tokens
 from tests.cli.command import axsim
 from tests.models.running import Loop, run_vision
-from tests.runtime.talking import MODEL, write_model
+from tests.runs.talking import MODEL, write_model
 
 ASK = ["--chip", "ax630c", "--prompt", "what?", "--set", "request.new_tokens=6"]
 EXACT = ["--set", "build.weight_dtype=bf16", "--set", "build.post_weight_dtype=bf16"]
@@ -51,8 +51,8 @@ def test_the_answer_is_that_of_the_model(world, tmp_path):
     for each in answer["tokens"]:
         assert f"{each['arrival_ms']:.1f}  {each['text']!r}" in out
 
-    from axsim.runtime.chat import Chat
-    from axsim.workload import load_workload
+    from axsim.inputs.chat import Chat
+    from axsim.spec.workload import load_workload
 
     asked = load_workload(workload, variant="112-u16")
     chat = Chat(model, "what?", picture)

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from axsim.cli.app import app
-from axsim.descriptor import shipped
+from axsim.spec.descriptor import shipped
 from tests.cli.command import axsim, process
 
 COMMANDS = [command.name for command in app.registered_commands]

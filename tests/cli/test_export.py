@@ -6,7 +6,7 @@ import onnx
 import pytest
 
 from tests.cli.command import axsim
-from tests.runtime import tiny as tiny_model
+from tests.runs import tiny as tiny_model
 
 
 @pytest.fixture(scope="module")

@@ -9,7 +9,7 @@ import pytest
 import yaml
 
 from tests.cli.command import axsim
-from tests.runtime import tiny as tiny_model
+from tests.runs import tiny as tiny_model
 
 
 @pytest.fixture(scope="module")

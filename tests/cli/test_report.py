@@ -8,8 +8,8 @@ from functools import partial
 
 import pytest
 
-from tests.analysis.report.reading import Page
 from tests.cli.command import axsim, process
+from tests.show.report.reading import Page
 
 run = partial(axsim, "report")
 

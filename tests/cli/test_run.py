@@ -15,8 +15,8 @@ import pytest
 
 import axsim
 from tests.cli import command as cli
-from tests.runtime import tiny
-from tests.runtime.tiny import variants
+from tests.runs import tiny
+from tests.runs.tiny import variants
 
 run = partial(cli.axsim, "run")
 process = partial(cli.process, "run")
@@ -39,6 +39,18 @@ def test_timing_only(tmp_path) -> None:
     assert "Where the time of 224-u8 goes" in out
     assert "cosine" not in out
     assert out == run("internvl2_1b", "--chip", "ax630c", "--timing-only").stdout
+
+
+def test_a_model_that_does_not_fit_is_a_question_with_timing_only_and_a_warning_else(
+    folder,
+) -> None:
+    small = ("tiny.yaml", "--chip", "ax630c", "--set", "chip.dram.capacity_bytes=65536")
+    asked = run(*small, "--timing-only", folder=folder)
+    assert "does not fit: needs" in asked.stdout.split("Where the time")[0]
+    assert asked.stderr == ""
+    computed = run(*small, folder=folder)
+    assert "warning: " in computed.stderr
+    assert "does not fit: needs 1 MiB, has 0" in computed.stderr
 
 
 def test_with_kernels_the_timing_comes_first_and_the_numbers_later(folder) -> None:
@@ -114,14 +126,14 @@ def test_wrong_input_is_told_with_status_2(folder, arguments, message) -> None:
 def test_an_interrupt_keeps_what_is_finished(folder) -> None:
     script = (
         f"{cli.HEARING}import os\n"
-        "from axsim.runtime import numerics\n"
-        "whole = numerics.Kernels.run\n"
+        "from axsim.runs import numbers\n"
+        "whole = numbers.Kernels.run\n"
         "done = []\n"
         "def run(self, deployment):\n"
         "    if done: os.kill(os.getpid(), signal.SIGINT)\n"
         "    done.append(1)\n"
         "    return whole(self, deployment)\n"
-        "numerics.Kernels.run = run\n"
+        "numbers.Kernels.run = run\n"
         "from axsim.cli import main\n"
         "main()\n"
     )
@@ -143,7 +155,7 @@ def test_an_interrupt_keeps_what_is_finished(folder) -> None:
 def test_an_interrupt_inside_a_kernel_ends_the_run_too(folder) -> None:
     script = (
         f"{cli.HEARING}import os\n"
-        "from axsim.graph.executor import Executor\n"
+        "from axsim.numerics.executor import Executor\n"
         "whole = Executor.execute\n"
         "def execute(self, node):\n"
         "    if node == 'mlp.down_proj': os.kill(os.getpid(), signal.SIGINT)\n"

@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from tests.cli.command import COMMAND, axsim
-from tests.runtime import tiny
+from tests.runs import tiny
 
 SWEEP = [*COMMAND, "sweep"]
 TINY = ["tiny.yaml", "--chip", "ax630c", "--timing-only"]

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from tests.cli.command import axsim
-from tests.runtime import tiny
+from tests.runs import tiny
 
 TINY = ["sweep", "tiny.yaml", "--chip", "ax630c", "--timing-only", "-j", "1"]
 VARY = ["--vary", "build.prefill_chunk=2,4,8", "--vary", "chip.cpu.clock_mhz=600,1200"]

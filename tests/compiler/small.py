@@ -6,7 +6,6 @@ from typing import Any
 
 from hypothesis import strategies as st
 
-from axsim.chip import Chip, load_chip
 from axsim.compiler.compile import compile_graph
 from axsim.compiler.lower import Operation, lower
 from axsim.compiler.program import Program
@@ -14,7 +13,8 @@ from axsim.graph.ir import Graph
 from axsim.models.config import DecoderConfig, ProjectorConfig, VisionConfig
 from axsim.models.decoder import decoder_layer_graph, post_graph
 from axsim.models.internvit import vision_graph
-from axsim.quantization.schemes import DecoderScheme, Part, VisionScheme, assign
+from axsim.numerics.formats import DecoderScheme, Part, VisionScheme, assign
+from axsim.spec.chip import Chip, load_chip
 from tests.models.towers import tower as small_tower
 
 TOWER = small_tower(4, 64, 2, 56)

@@ -9,17 +9,17 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from axsim.chip import Chip, load_chip
 from axsim.compiler.compile import compile_graph, compile_lowered
 from axsim.compiler.cost import unit_us
 from axsim.compiler.lower import lower
-from axsim.compiler.memory import place
+from axsim.compiler.placement import place
 from axsim.compiler.plan import WEIGHT_SHARE, plan
 from axsim.compiler.program import Program
 from axsim.compiler.tile import tile
 from axsim.graph.ir import Graph
 from axsim.models.internvit import vision_graph
-from axsim.quantization.schemes import Part, VisionScheme, assign, stored_bytes
+from axsim.numerics.formats import Part, VisionScheme, assign, stored_bytes
+from axsim.spec.chip import Chip, load_chip
 from tests.compiler.small import chips, compiled, graphs, layer, tower
 from tests.models.internvl2 import PROJECTOR, VISION
 

@@ -6,7 +6,6 @@ from dataclasses import replace
 
 import pytest
 
-from axsim.chip import load_chip
 from axsim.compiler.cost import (
     LOOKUP_PASSES,
     conv_cycles,
@@ -15,6 +14,7 @@ from axsim.compiler.cost import (
     vector_cycles,
 )
 from axsim.compiler.lower import Matmul, lower
+from axsim.spec.chip import load_chip
 from tests.compiler.small import tower
 
 # Round numbers: 1000 MACs per cycle, 32 bytes of the right operand per cycle and group.

@@ -13,7 +13,7 @@ from axsim.graph.builder import GraphBuilder
 from axsim.graph.ir import Graph
 from axsim.graph.operator import OPERATORS
 from axsim.models.config import DecoderConfig
-from axsim.quantization.schemes import Part, VisionScheme, assign
+from axsim.numerics.formats import Part, VisionScheme, assign
 from tests.compiler.small import DECODER, by_label, graphs, layer, tower
 
 

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import pytest
 
-from axsim.chip import load_chip
 from axsim.compiler.partition import Deployment
-from axsim.workload import load_workload
-from tests.runtime.tiny import DECODER, VLM, workload
-from tests.runtime.tiny import VISION as TOWER
+from axsim.spec.chip import load_chip
+from axsim.spec.workload import load_workload
+from tests.runs.tiny import DECODER, VLM, workload
+from tests.runs.tiny import VISION as TOWER
 
 AX650N = load_chip("ax650n")
 MIB = 1 << 20
@@ -26,6 +26,13 @@ def test_sizes_of_the_published_files() -> None:
         sum(memory.weights.values()) + memory.kv_cache + memory.activations + memory.embedding
     )
     assert memory.fits
+
+
+def test_flash_holds_bf16_weights_as_they_are_and_dram_as_32_bit_words() -> None:
+    keys = {"build.weight_dtype": "bf16", "build.post_weight_dtype": "bf16"}
+    memory = Deployment(load_workload("qwen3_0_6b", keys), AX650N).memory
+    assert memory.weights["layers"] / memory.stored["layers"] == pytest.approx(2, rel=0.01)
+    assert memory.weights["post"] / memory.stored["post"] == pytest.approx(2, rel=0.01)
 
 
 def test_a_model_larger_than_the_memory_does_not_fit() -> None:

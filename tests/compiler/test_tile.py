@@ -8,10 +8,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from axsim.chip import load_chip
 from axsim.compiler.plan import Traffic
 from axsim.compiler.program import Task
 from axsim.compiler.tile import FUSED_TILES, MAX_TILES, TILE_BYTES, Shape, Tiled, Tiler
+from axsim.spec.chip import load_chip
 from tests.compiler.small import by_label, chips, layer
 
 AX650N = load_chip("ax650n")

@@ -11,8 +11,6 @@ import pytest
 
 pytest.importorskip("scipy")
 
-from axsim.chip import load_chip
-from axsim.descriptor import find
 from axsim.errors import InputError
 from axsim.fidelity.calibrate import Calibration, calibrate
 from axsim.fidelity.chip_file import with_calibrated
@@ -21,6 +19,8 @@ from axsim.fidelity.ledger import COLUMNS, Measurement, load_ledger, shipped_led
 from axsim.fidelity.plausible import PLAUSIBLE, plausible
 from axsim.fidelity.predict import compare, shipped_chips
 from axsim.fidelity.validate import architectures
+from axsim.spec.chip import load_chip
+from axsim.spec.descriptor import find
 from tests.cli.command import axsim, process
 from tests.fidelity.rows import write
 

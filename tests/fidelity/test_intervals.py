@@ -10,7 +10,6 @@ from dataclasses import replace
 import pytest
 
 import axsim
-from axsim.chip import load_chip
 from axsim.fidelity.intervals import (
     LEAST,
     SOURCES,
@@ -22,6 +21,7 @@ from axsim.fidelity.intervals import (
 from axsim.fidelity.ledger import Measurement
 from axsim.fidelity.predict import Compared
 from axsim.fidelity.validate import Validation, validate
+from axsim.spec.chip import load_chip
 from tests.record_ledger import INTERVALS
 
 ROW = Measurement("a", "ax650n", "Qwen3-0.6B", "post_ms", 10.0)

@@ -6,12 +6,12 @@ from dataclasses import replace
 
 import pytest
 
-from axsim.chip import load_chip
-from axsim.descriptor import override
 from axsim.errors import InputError
 from axsim.fidelity.ledger import Measurement
 from axsim.fidelity.predict import Compared
 from axsim.fidelity.validate import Validation, validate
+from axsim.spec.chip import load_chip
+from axsim.spec.descriptor import override
 from tests.fidelity.rows import DECODE, VISION, write
 
 ROW = Measurement("a", "ax650n", "Qwen3-0.6B", "post_ms", 10.0)

@@ -10,11 +10,11 @@ from functools import cache
 
 import pytest
 
-from axsim.chip import load_chip
 from axsim.compiler.partition import Deployment
-from axsim.descriptor import shipped
 from axsim.machine.npu import Npu
-from axsim.workload import load_workload
+from axsim.spec.chip import load_chip
+from axsim.spec.descriptor import shipped
+from axsim.spec.workload import load_workload
 
 KNOBS = ("dram.data_rate_mtps", "calibrated.clock_mhz", "npu.int8_tops")
 CASES = [

@@ -6,11 +6,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from axsim.chip import load_chip
 from axsim.compiler.partition import Deployment
 from axsim.compiler.program import Segment
 from axsim.machine.events import simulate
-from axsim.workload import load_workload
+from axsim.spec.chip import load_chip
+from axsim.spec.workload import load_workload
 from tests.machine.oracle import times
 from tests.machine.random_segments import segments
 

@@ -8,15 +8,15 @@ from itertools import pairwise
 import pytest
 from hypothesis import given, settings
 
-from axsim.chip import Chip, load_chip
 from axsim.compiler.lower import lower
 from axsim.compiler.partition import Deployment
 from axsim.compiler.program import Program
 from axsim.graph.ir import Graph
 from axsim.machine.npu import Npu
 from axsim.machine.timeline import Timeline
-from axsim.quantization.schemes import Part
-from axsim.workload import load_workload
+from axsim.numerics.formats import Part
+from axsim.spec.chip import Chip, load_chip
+from axsim.spec.workload import load_workload
 from tests.compiler.small import chips, compiled, graphs
 from tests.compiler.test_lower import dependencies_hold
 

@@ -2,7 +2,7 @@
 
 Its own bf16 rounds inside operators, too: scores and their scale before softmax, cosines and sines
 of the rotation, RMSNorm before its scale. Here a result is rounded where
-:mod:`axsim.quantization.arithmetic` says, once per operator.
+:mod:`axsim.kernels.arithmetic` says, once per operator.
 """
 
 from types import MethodType

@@ -2,14 +2,14 @@
 
 import numpy as np
 
-from axsim.graph.executor import Executor
 from axsim.graph.ir import Graph
 from axsim.models.config import DecoderConfig, ModelConfig
 from axsim.models.decoder import decoder_layer_graph, post_graph
 from axsim.models.internvit import vision_graph
 from axsim.models.weights import Weights, layer_weights, post_weights, vision_weights
-from axsim.quantization.schemes import assign_decoder
-from axsim.quantization.weight_only import WeightOnly
+from axsim.numerics.executor import Executor
+from axsim.numerics.formats import assign_decoder
+from axsim.numerics.weight_only import WeightOnly
 
 MASKED = np.float32(-65536)
 

@@ -6,11 +6,11 @@ import sys
 import numpy as np
 import pytest
 
-from axsim.graph.executor import Executor
 from axsim.models.decoder import decoder_layer_graph, post_graph
 from axsim.models.internvit import vision_graph
 from axsim.models.synthetic import SyntheticWeights
 from axsim.models.weights import EMBED_TOKENS, layer_weights, post_weights, vision_weights
+from axsim.numerics.executor import Executor
 from tests.models.internvl2 import DECODER, MODEL, PROJECTOR, VISION
 from tests.models.seeded import image
 

@@ -9,12 +9,12 @@ import pytest
 
 import axsim
 from axsim.errors import InputError
-from axsim.importing import workload_text
 from axsim.models import layout
 from axsim.models.checkpoint import Checkpoint
 from axsim.models.config import DecoderConfig, ModelConfig
 from axsim.models.gptq import Gptq
-from axsim.quantization.stored import StoredWeights
+from axsim.numerics.stored import StoredWeights
+from axsim.spec.from_checkpoint import workload_text
 from tests.models.seeded import SeededWeights
 from tests.models.writing import decoder_json, stored, write
 

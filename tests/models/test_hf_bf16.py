@@ -12,8 +12,8 @@ import numpy as np
 import pytest
 
 from axsim.graph.builder import GraphBuilder
+from axsim.kernels.arithmetic import round_bf16
 from axsim.models.config import ModelConfig
-from axsim.quantization.arithmetic import round_bf16
 from tests.models.running import Loop, execute, run_vision
 from tests.models.seeded import DECODERS, INTERNVL, SeededWeights, embeddings, image
 

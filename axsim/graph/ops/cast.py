@@ -6,9 +6,9 @@ integers and "bool". Floats become integers by truncation, as in ONNX.
 
 from __future__ import annotations
 
-from axsim.graph.array import Array
 from axsim.graph.elementwise import one_pass, shape
 from axsim.graph.operator import Operator, register
+from axsim.kernels.array import Array
 
 _NUMPY = {
     "f32": "float32", "f16": "float16", "u32": "uint32", "s32": "int32", "s64": "int64",

@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from axsim.graph.array import Array
 from axsim.graph.elementwise import moved
 from axsim.graph.operator import Operator, Shape, register
 from axsim.graph.shapes import positive_axis
+from axsim.kernels.array import Array
 
 
 def _shape(shapes: Sequence[Shape], attrs: Mapping[str, Any]) -> list[Shape]:

@@ -11,9 +11,9 @@ from collections.abc import Mapping, Sequence
 from math import prod
 from typing import Any
 
-from axsim.graph.array import Array
 from axsim.graph.elementwise import shape
 from axsim.graph.operator import Operator, Shape, Work, register
+from axsim.kernels.array import Array
 
 
 def _work(inputs: Sequence[Shape], outputs: Sequence[Shape], attrs: Mapping[str, Any]) -> Work:
@@ -23,7 +23,7 @@ def _work(inputs: Sequence[Shape], outputs: Sequence[Shape], attrs: Mapping[str,
 
 
 def _kernel(x: Array, *, approximate: str = "none") -> tuple[Array]:
-    from axsim.graph.kernels import gelu
+    from axsim.kernels import gelu
 
     return (gelu.activation(x, gelu.GELU_TANH if approximate == "tanh" else gelu.GELU),)
 

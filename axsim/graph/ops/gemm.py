@@ -9,9 +9,9 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from axsim.graph.array import Array
 from axsim.graph.operator import Operator, Shape, Work, register
 from axsim.graph.shapes import broadcast
+from axsim.kernels.array import Array
 
 
 def _shape(shapes: Sequence[Shape], attrs: Mapping[str, Any]) -> list[Shape]:

@@ -10,10 +10,10 @@ from collections.abc import Mapping, Sequence
 from math import prod
 from typing import Any
 
-from axsim.graph.array import Array
 from axsim.graph.elementwise import flat
 from axsim.graph.operator import Operator, Shape, Work, register
 from axsim.graph.shapes import broadcast, positive_axis
+from axsim.kernels.array import Array
 
 
 def _shape(shapes: Sequence[Shape], attrs: Mapping[str, Any]) -> list[Shape]:
@@ -40,7 +40,7 @@ def _kernel(
     epsilon: float = 1e-5,
     stash_type: int = 1,
 ) -> tuple[Array, Array, Array]:
-    from axsim.graph.kernels.norm import layer_norm
+    from axsim.kernels.norm import layer_norm
 
     axis %= x.ndim
     width = prod(x.shape[axis:])

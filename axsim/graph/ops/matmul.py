@@ -9,9 +9,9 @@ from collections.abc import Mapping, Sequence
 from math import prod
 from typing import Any
 
-from axsim.graph.array import Array
 from axsim.graph.operator import Operator, Shape, Work, register
 from axsim.graph.shapes import broadcast
+from axsim.kernels.array import Array
 
 
 def _shape(shapes: Sequence[Shape], attrs: Mapping[str, Any]) -> list[Shape]:
@@ -28,7 +28,7 @@ def _work(inputs: Sequence[Shape], outputs: Sequence[Shape], attrs: Mapping[str,
 
 
 def _kernel(a: Array, b: Array) -> tuple[Array]:
-    from axsim.graph.kernels.matmul import matmul
+    from axsim.kernels.matmul import matmul
 
     return (matmul(a, b),)
 

@@ -10,10 +10,10 @@ from collections.abc import Mapping, Sequence
 from math import prod
 from typing import Any
 
-from axsim.graph.array import Array
 from axsim.graph.elementwise import flat
 from axsim.graph.operator import Operator, Shape, Work, register
 from axsim.graph.shapes import broadcast, positive_axis
+from axsim.kernels.array import Array
 
 
 def _shape(shapes: Sequence[Shape], attrs: Mapping[str, Any]) -> list[Shape]:
@@ -33,7 +33,7 @@ def _work(inputs: Sequence[Shape], outputs: Sequence[Shape], attrs: Mapping[str,
 def _kernel(
     x: Array, scale: Array, *, axis: int = -1, epsilon: float = 1e-5, stash_type: int = 1
 ) -> tuple[Array]:
-    from axsim.graph.kernels.norm import rms_norm
+    from axsim.kernels.norm import rms_norm
 
     normalised = x.shape[axis % x.ndim :]
     y = rms_norm(x.reshape(-1, prod(normalised)), flat(scale, normalised), epsilon)

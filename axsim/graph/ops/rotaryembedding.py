@@ -14,8 +14,8 @@ from collections.abc import Mapping, Sequence
 from math import prod
 from typing import Any
 
-from axsim.graph.array import Array
 from axsim.graph.operator import Operator, Shape, Work, register
+from axsim.kernels.array import Array
 
 
 def _head_dim(x: Shape, attrs: Mapping[str, Any]) -> int:

@@ -10,9 +10,9 @@ from collections.abc import Mapping, Sequence
 from math import prod
 from typing import Any
 
-from axsim.graph.array import Array
 from axsim.graph.operator import Operator, Shape, Work, register
 from axsim.graph.shapes import positive_axis
+from axsim.kernels.array import Array
 
 
 def _shape(shapes: Sequence[Shape], attrs: Mapping[str, Any]) -> list[Shape]:
@@ -27,7 +27,7 @@ def _work(inputs: Sequence[Shape], outputs: Sequence[Shape], attrs: Mapping[str,
 
 
 def _kernel(x: Array, *, axis: int = -1) -> tuple[Array]:
-    from axsim.graph.kernels.softmax import softmax
+    from axsim.kernels.softmax import softmax
 
     return (softmax(x, axis),)
 

@@ -9,10 +9,10 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from axsim.graph.array import Array
 from axsim.graph.elementwise import moved
 from axsim.graph.operator import Operator, Shape, register
 from axsim.graph.shapes import positive_axis
+from axsim.kernels.array import Array
 
 
 def _sizes(size: int, split: Sequence[int] | None, num_outputs: int | None) -> list[int]:

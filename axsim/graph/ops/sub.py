@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from axsim.graph.array import Array
 from axsim.graph.elementwise import one_pass, shape
 from axsim.graph.operator import Operator, register
+from axsim.kernels.array import Array
 
 
 def _kernel(a: Array, b: Array) -> tuple[Array]:

@@ -9,9 +9,9 @@ from collections.abc import Mapping, Sequence
 from math import prod
 from typing import Any
 
-from axsim.graph.array import Array
 from axsim.graph.elementwise import shape
 from axsim.graph.operator import Operator, Shape, Work, register
+from axsim.kernels.array import Array
 
 
 def _work(inputs: Sequence[Shape], outputs: Sequence[Shape], attrs: Mapping[str, Any]) -> Work:
@@ -20,7 +20,7 @@ def _work(inputs: Sequence[Shape], outputs: Sequence[Shape], attrs: Mapping[str,
 
 
 def _kernel(x: Array, *, alpha: float = 1.0) -> tuple[Array]:
-    from axsim.graph.kernels.gelu import activation
+    from axsim.kernels.gelu import activation
 
     return (activation(x, (alpha,)),)
 

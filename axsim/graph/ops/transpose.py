@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from axsim.graph.array import Array
 from axsim.graph.elementwise import moved
 from axsim.graph.operator import Operator, Shape, register
+from axsim.kernels.array import Array
 
 
 def _shape(shapes: Sequence[Shape], attrs: Mapping[str, Any]) -> list[Shape]:

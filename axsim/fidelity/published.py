@@ -1,0 +1,122 @@
+"""What was measured on silicon in the same configuration, from the shipped ledger."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import replace
+from functools import lru_cache
+from statistics import median
+
+from axsim.compiler.partition import Deployment
+from axsim.fidelity.ledger import (
+    Measurement,
+    load_ledger,
+    load_models,
+    shipped_ledger,
+    shipped_models,
+)
+from axsim.models.config import DecoderConfig, ModelConfig
+from axsim.runs.results import Measured, MetricName
+from axsim.spec.chip import Chip, load_chip
+from axsim.spec.descriptor import shipped
+
+VOCABULARY_TOLERANCE = 0.01
+"""Models whose vocabularies differ by less than this fraction count as one decoder: InternVL adds
+nine tokens to Qwen2's 151 646, and the head is a quarter of a decode step's bytes at most."""
+
+
+class Published:
+    """Finds ledger rows. ``models`` gives the architectures that the rows name."""
+
+    def __init__(self, rows: Iterable[Measurement], models: Mapping[str, ModelConfig]) -> None:
+        self._rows = tuple(rows)
+        self._models = models
+
+    def find(self, deployment: Deployment, metric: MetricName) -> Measured | None:
+        """The median of the rows with the same chip, architecture, build and request.
+
+        Rows of the workload's own name go before rows of other models of the same architecture.
+        """
+        rows = [row for row in self._rows if row.metric == metric]
+        rows = [row for row in rows if self._same(deployment, row)]
+        own = [row for row in rows if row.model == deployment.workload.name]
+        rows = own or rows
+        if not rows:
+            return None
+        values = [row.value for row in rows]
+        return Measured(
+            float(median(values)),
+            min(values),
+            max(values),
+            tuple(row.id for row in rows),
+            tuple(dict.fromkeys(row.model for row in rows)),
+        )
+
+    def _same(self, deployment: Deployment, row: Measurement) -> bool:
+        workload, build = deployment.workload, deployment.workload.build
+        model = deployment.model
+        if row.chip != deployment.chip.name or row.model not in self._models:
+            return False
+        conditions: dict[str, object] = {"npu_mode": build.npu_mode or deployment.chip.default_mode}
+        other = self._models[row.model]
+        if row.metric == "vision_encode_ms":
+            if model.vision is None or other.vision != model.vision or build.precision_overrides:
+                return False
+            conditions |= {
+                "image_size": workload.image_size,
+                "vision_dtype": build.vision_dtype,
+            }
+            return _agrees(row, conditions)
+        if not _same_decoder(model.decoder, other.decoder):
+            return False
+        conditions |= {
+            "weight_dtype": build.weight_dtype,
+            "prefill_chunk": build.prefill_chunk,
+            "kv_cache_len": build.kv_cache_len,
+            "float_matmul_on_conv": build.float_matmul_on_conv,
+        }
+        if row.metric == "ttft_ms":
+            conditions["prompt_chunks"] = workload.prefill_chunks
+        return _agrees(row, conditions)
+
+
+def shipped_ledger_of(chip: Chip) -> Published | None:
+    """The shipped ledger, for a chip as it is shipped; None for any other, whose predictions are
+    not to be held against silicon."""
+    return _shipped() if _shipped_chip(chip.name) == chip else None
+
+
+@lru_cache(maxsize=16)
+def _shipped_chip(name: str) -> Chip | None:
+    path = shipped("chip").get(name)
+    return None if path is None else load_chip(path)
+
+
+@lru_cache(maxsize=1)
+def _shipped() -> Published:
+    return Published(load_ledger(shipped_ledger()), load_models(shipped_models()))
+
+
+def _agrees(row: Measurement, conditions: Mapping[str, object]) -> bool:
+    """Whether every condition that the row states has the given value."""
+    return all(getattr(row, key) in (None, value) for key, value in conditions.items())
+
+
+def _same_decoder(ours: DecoderConfig | None, theirs: DecoderConfig | None) -> bool:
+    """Equal in everything that time depends on."""
+    if ours is None or theirs is None:
+        return False
+    if abs(ours.vocab_size / theirs.vocab_size - 1) > VOCABULARY_TOLERANCE:
+        return False
+    return _shape(ours) == _shape(theirs)
+
+
+def _shape(cfg: DecoderConfig) -> DecoderConfig:
+    return replace(
+        cfg,
+        vocab_size=1,
+        tie_word_embeddings=False,
+        rope_theta=1.0,
+        rope_scaling=None,
+        rms_norm_eps=1.0,
+    )

@@ -1,1 +1,0 @@
-"""Numeric kernels with more to them than one numpy expression."""

@@ -1,0 +1,1 @@
+"""What a request brings: images, prompts, chat templates, tokens, and how they are chosen."""

@@ -1,0 +1,50 @@
+"""Seeded inputs: pixels and token ids for runs without a picture and a tokenizer."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from hashlib import sha256
+
+import numpy as np
+
+from axsim.kernels.array import Array
+from axsim.spec.workload import Workload
+
+TEXT_BEFORE_IMAGE = 42 / 54
+"""Share of the text that stands before the image: in the vendor's default request 42 of the 54
+tokens around it, chat template and ``<img>``."""
+
+_DETAIL = ((4, 128), (16, 64), (56, 32), (0, 32))
+"""Patches along a side and grey levels of each layer of a seeded picture; 0 is every pixel."""
+
+
+def seeded_image(size: int, seed: int, name: str) -> Array:
+    """A picture [1, size, size, 3] u8 with coarse and fine detail; ``name`` tells pictures of the
+    same seed apart. The same on every machine."""
+    out = np.zeros((size, size, 3), np.int64)
+    for patches, levels in _DETAIL:
+        side = patches or size
+        bits = _stream(seed, f"{name} {side}").random_raw(side * side * 3)
+        layer = (bits >> np.uint64(32)).astype(np.int64) % levels
+        index = np.arange(size) * side // size
+        out += layer.reshape(side, side, 3)[index[:, None], index]
+    return out.astype(np.uint8)[None]
+
+
+def seeded_tokens(count: int, vocabulary: int, seed: int, avoid: Sequence[int] = ()) -> list[int]:
+    """``count`` token ids of the prompt, none of those in ``avoid``."""
+    allowed = np.setdiff1d(np.arange(vocabulary), np.asarray(avoid, np.int64))
+    bits = _stream(seed, "prompt").random_raw(count)
+    return [int(allowed[i]) for i in (bits >> np.uint64(11)) % np.uint64(len(allowed))]
+
+
+def image_span(workload: Workload) -> slice:
+    """Where the images' tokens stand in the prompt."""
+    count = workload.images * workload.image_tokens
+    start = round(workload.text_tokens * TEXT_BEFORE_IMAGE)
+    return slice(start, start + count)
+
+
+def _stream(seed: int, name: str) -> np.random.SFC64:
+    words = np.frombuffer(sha256(name.encode()).digest()[:16], "<u4").tolist()
+    return np.random.SFC64(np.random.SeedSequence([seed, *words]))

@@ -1,0 +1,150 @@
+"""Chat templates: what a person says becomes the text that the model was trained to read.
+
+The templates of the InternVL models, by the name in config.json (conversation.py); else the
+checkpoint's own Jinja template; else ChatML where the tokenizer has its tokens. A model without any
+of these continues the text.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from axsim.errors import InputError
+from axsim.inputs.tokenizer import Tokens
+from axsim.models.checkpoint import read_json
+
+TURN_END = "<|im_end|>"
+
+_HERMES = (
+    "<|im_start|>system\n你是由上海人工智能实验室联合商汤科技开发的书生多模态大模型，"
+    "英文名叫InternVL, 是一个有用无害的人工智能助手。<|im_end|>"
+    "<|im_start|>user\n{}<|im_end|><|im_start|>assistant\n"
+)
+"""InternVL2's template: no line break after the separator."""
+_INTERNVL2_5 = (
+    "<|im_start|>system\n你是书生·万象，英文名是InternVL，是由上海人工智能实验室、"
+    "清华大学及多家合作单位联合开发的多模态大语言模型。<|im_end|>\n"
+    "<|im_start|>user\n{}<|im_end|>\n<|im_start|>assistant\n"
+)
+_CHATML = "<|im_start|>user\n{}<|im_end|>\n<|im_start|>assistant\n"
+TEMPLATES = {"Hermes-2": _HERMES, "internvl2_5": _INTERNVL2_5}
+"""By the name in config.json; ``{}`` is what the user says."""
+
+
+@dataclass(frozen=True)
+class Template:
+    """``render`` makes the prompt's text of what is said; ``ends`` are tokens that end the answer,
+    beside the model's own. ``plain``: the text is continued, and the tokenizer puts its own tokens
+    around it."""
+
+    render: Callable[[str], str]
+    ends: tuple[str, ...] = ()
+    plain: bool = False
+
+
+def template_of(folder: str | Path, config: Mapping[str, Any], tokens: Tokens) -> Template:
+    """The template of a checkpoint with this config.json and tokenizer.
+
+    Raises InputError for an unknown name, for a Jinja template without jinja2 and for one that
+    cannot be rendered (also from ``render``).
+    """
+    name = config.get("template")
+    if name is not None:
+        if name not in TEMPLATES:
+            known = ", ".join(TEMPLATES)
+            raise InputError(f"{folder}: the chat template {name!r} is unknown; known: {known}")
+        return _written(TEMPLATES[name])
+    described = _optional(Path(folder) / "tokenizer_config.json")
+    source = _jinja_source(Path(folder), described)
+    if source is not None:
+        return _jinja(source, folder, described)
+    if tokens.id(TURN_END) is not None:
+        return _written(_CHATML)
+    return Template(lambda said: said, plain=True)
+
+
+def _written(text: str) -> Template:
+    return Template(lambda said: text.replace("{}", said), (TURN_END,))
+
+
+def _optional(path: Path) -> dict[str, Any]:
+    return read_json(path) if path.exists() else {}
+
+
+def _jinja_source(folder: Path, described: Mapping[str, Any]) -> str | None:
+    """The template's text from chat_template.jinja, chat_template.json or tokenizer_config.json;
+    of several named ones the default."""
+    alone = folder / "chat_template.jinja"
+    if alone.exists():
+        return alone.read_text(encoding="utf-8")
+    beside = _optional(folder / "chat_template.json")
+    found = beside.get("chat_template") or described.get("chat_template")
+    if isinstance(found, list):
+        found = {each.get("name"): each.get("template") for each in found}.get("default")
+    return found if isinstance(found, str) else None
+
+
+def _jinja(source: str, folder: str | Path, described: Mapping[str, Any]) -> Template:
+    """A Jinja template, rendered as transformers does: in a sandbox, blocks without their line
+    breaks, with the tokenizer's special tokens as variables."""
+    try:
+        import jinja2
+        from jinja2.sandbox import ImmutableSandboxedEnvironment
+    except ImportError:
+        what = f"{folder} has a chat template of its own, which needs jinja2"
+        raise InputError(f"{what}: pip install 'axsim[tokenizers]'") from None
+
+    def refuse(message: str) -> None:
+        raise jinja2.TemplateError(message)
+
+    def failed(error: Exception) -> InputError:
+        return InputError(f"the chat template of {folder} cannot be rendered: {error}")
+
+    environment = ImmutableSandboxedEnvironment(
+        trim_blocks=True, lstrip_blocks=True, extensions=["jinja2.ext.loopcontrols"]
+    )
+    environment.filters["tojson"] = _to_json
+    environment.globals |= {"raise_exception": refuse, "strftime_now": _now}
+    source = _GENERATION.sub("", source)  # marks the answer for training
+    try:
+        template = environment.from_string(source)
+    except jinja2.TemplateError as error:
+        raise failed(error) from None
+    special = {key: _token(described[key]) for key in described if key.endswith("_token")}
+
+    def render(said: str) -> str:
+        messages = [{"role": "user", "content": said}]
+        try:
+            return template.render(
+                messages=messages, add_generation_prompt=True, tools=None, documents=None, **special
+            )
+        except (jinja2.TemplateError, TypeError, ValueError, KeyError) as error:
+            raise failed(error) from None
+
+    ends = special.get("eos_token")
+    return Template(render, (ends,) if ends else ())
+
+
+def _token(value: object) -> str:
+    """A special token of tokenizer_config.json, written out or described."""
+    text = value.get("content") if isinstance(value, dict) else value
+    return text if isinstance(text, str) else ""
+
+
+def _to_json(value: object, indent: int | None = None) -> str:
+    import json
+
+    return json.dumps(value, ensure_ascii=False, indent=indent)
+
+
+def _now(layout: str) -> str:
+    from datetime import datetime
+
+    return datetime.now().strftime(layout)
+
+
+_GENERATION = re.compile(r"{%-?\s*(end)?generation\s*-?%}")

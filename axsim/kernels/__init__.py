@@ -1,0 +1,1 @@
+"""Numeric kernels: exact integer products, passes over codes, float32 functions."""

@@ -1,0 +1,99 @@
+"""Matrix products with the elementwise operators that follow them applied while they are warm."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+import numpy as np
+
+from axsim.kernels.array import Array
+from axsim.kernels.compiled import compiled
+from axsim.kernels.gelu import Gate, gated
+from axsim.kernels.parallel import BLOCK, parallel, threads
+
+Stage = Callable[[Array, slice, slice], None]
+"""Changes a block of the whole product in place, which the slices of rows and columns give."""
+
+_SMALL = 1 << 24
+"""With fewer multiply-accumulates than this, threads of our own cost more than they save."""
+_FEW_ROWS = 16
+"""Products of fewer rows read every weight for little arithmetic; BLAS spreads those itself."""
+_ALIGN = 64
+"""Columns of a thread's share are a multiple of this, so that BLAS tiles them as in the whole and
+results do not depend on the number of threads."""
+
+
+def linear(x: Array, w: Array, stages: Sequence[Stage] = ()) -> Array:
+    """``x @ w.T`` with ``stages`` applied in order: [rows, K] and [width, K] to [rows, width].
+
+    Every thread takes some of the columns, with BLAS on that thread only: BLAS's own threads go on
+    spinning after a product and would take the cores from the stages.
+    """
+    rows, width = len(x), len(w)
+    if rows < _FEW_ROWS or rows * width * x.shape[1] < _SMALL:
+        y: Array = x @ w.T
+        _apply(stages, y, slice(0, width))
+        return y
+    out = np.empty((rows, width), np.result_type(x, w))
+    shares = threads()
+    share = -(-width // (shares * _ALIGN)) * _ALIGN
+
+    def task(i: int) -> None:
+        columns = slice(i * share, min((i + 1) * share, width))
+        if columns.start < width:
+            np.matmul(x, w[columns].T, out=out[:, columns])
+            _apply(stages, out, columns)
+
+    parallel(shares, task)
+    return out
+
+
+def added(other: Array) -> Stage:
+    """Adds ``other``: [rows, width], or one row or scalar for all."""
+
+    def stage(y: Array, rows: slice, columns: slice) -> None:
+        y[rows, columns] += _block(other, rows, columns)
+
+    return stage
+
+
+def multiplied(other: Array) -> Stage:
+    """Multiplies by ``other``: [rows, width], or one row or scalar for all."""
+
+    def stage(y: Array, rows: slice, columns: slice) -> None:
+        y[rows, columns] *= _block(other, rows, columns)
+
+    return stage
+
+
+def activated(gate: Gate) -> Stage:
+    """Applies :func:`~axsim.kernels.gelu.gated`."""
+    loops = compiled()
+
+    def stage(y: Array, rows: slice, columns: slice) -> None:
+        if loops is None or y.dtype != np.float32:
+            gated(y[rows, columns], gate, out=y[rows, columns])
+        else:
+            loops.gated(y, rows, columns, gate)
+
+    return stage
+
+
+def _apply(stages: Sequence[Stage], y: Array, columns: slice) -> None:
+    """Run ``stages`` on blocks of rows that stay in the core's cache."""
+    if not stages:
+        return
+    step = max(1, BLOCK // (columns.stop - columns.start))
+    for start in range(0, len(y), step):
+        rows = slice(start, min(start + step, len(y)))
+        for stage in stages:
+            stage(y, rows, columns)
+
+
+def _block(other: Array, rows: slice, columns: slice) -> Array:
+    """The part of ``other`` that meets a block, whichever of its dimensions broadcast."""
+    if other.size == 1:
+        return other.reshape(())
+    if other.ndim > 1:
+        other = other.reshape(other.shape[-2:])[rows if other.shape[-2] > 1 else slice(None)]
+    return other[..., columns] if other.shape[-1] > 1 else other

@@ -1,0 +1,102 @@
+"""Float32 arithmetic: the reference that quantised runs are compared with."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping, Sequence
+
+import numpy as np
+
+import axsim.graph.ops  # noqa: F401  (fills OPERATORS)
+from axsim.graph.ir import Graph, Node, Tensor
+from axsim.graph.operator import OPERATORS
+from axsim.graph.patterns import Attention, Chains
+from axsim.kernels.array import Array
+from axsim.kernels.attention import attention
+from axsim.kernels.gelu import GELU, GELU_TANH, SWISH
+from axsim.kernels.linear import Stage, activated, added, linear, multiplied
+from axsim.numerics.executor import Step, Weights, single
+
+_LINEAR = {"transB": 1}
+"""Attributes of the Gemms that the models have: y = x W' + b."""
+_TAIL = ("Add", "Mul", "Gelu", "Swish")
+
+
+class Float32:
+    """Every floating tensor in float32, whatever its storage dtype; integers stay integers.
+
+    Attention, and what follows a Gemm element by element, run as chains unless something inside
+    them is kept. The operators' own kernels give the same values up to rounding.
+    """
+
+    def load(self, tensor: Tensor, weights: Weights) -> Array:
+        """The weight itself."""
+        return weights(tensor.name)
+
+    def feed(self, tensor: Tensor, array: Array) -> Array:
+        """``array`` as float32, or untouched when it is an integer or boolean array."""
+        return array if array.dtype.kind in "iub" else array.astype(np.float32, copy=False)
+
+    def fetch(self, tensor: Tensor, value: Array) -> Array:
+        """``value`` itself."""
+        return value
+
+    def steps(self, graph: Graph, keep: Collection[str]) -> Mapping[str, Step | None]:
+        """One step for each chain and each node outside chains."""
+        steps: dict[str, Step | None] = {
+            node.name: single(node, OPERATORS[node.op].kernel) for node in graph.nodes
+        }
+        chains = Chains(graph, keep)
+        for found in chains.attentions():
+            _replace(steps, found.nodes, _attention_step(found))
+        for nodes in chains.gemms(_TAIL):
+            if nodes[0].attrs == _LINEAR:
+                _replace(steps, nodes, _gemm_step(nodes))
+        return steps
+
+
+def _replace(steps: dict[str, Step | None], nodes: Sequence[Node], step: Step) -> None:
+    steps.update({node.name: None for node in nodes[:-1]})
+    steps[nodes[-1].name] = step
+
+
+def _attention_step(found: Attention) -> Step:
+    names = [found.q, found.k, found.v, found.scale, found.mask]
+    inputs = tuple(n for n in names if n is not None)
+    present = [n is not None for n in names]
+
+    def run(*values: Array) -> tuple[Array]:
+        supplied = iter(values)
+        q, k, v, scale, mask = (next(supplied) if p else None for p in present)
+        assert q is not None
+        assert k is not None
+        assert v is not None
+        return (attention(q, k, v, scale, mask),)
+
+    return Step(inputs, found.nodes[-1].outputs, run)
+
+
+def _gemm_step(nodes: Sequence[Node]) -> Step:
+    gemm, *tail = nodes
+    inputs = list(gemm.inputs)
+    others: list[int | None] = []
+    for previous, node in zip(nodes, tail, strict=False):
+        other = [n for n in node.inputs if n != previous.outputs[0]]
+        others.append(len(inputs) if other else None)
+        inputs += other
+
+    def run(*values: Array) -> tuple[Array]:
+        stages = [added(values[2])] if len(gemm.inputs) > 2 else []
+        for node, other in zip(tail, others, strict=True):
+            stages.append(_stage(node, None if other is None else values[other]))
+        return (linear(values[0], values[1], stages),)
+
+    return Step(tuple(inputs), nodes[-1].outputs, run)
+
+
+def _stage(node: Node, other: Array | None) -> Stage:
+    if node.op == "Gelu":
+        return activated(GELU_TANH if node.attrs.get("approximate") == "tanh" else GELU)
+    if node.op == "Swish":
+        return activated((node.attrs.get("alpha", 1.0) * SWISH[0],))
+    assert other is not None
+    return added(other) if node.op == "Add" else multiplied(other)

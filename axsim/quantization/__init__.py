@@ -1,1 +1,0 @@
-"""Storage dtypes, quantisation parameters, integer and bf16 arithmetic, precision analysis."""

@@ -1,0 +1,284 @@
+"""The numeric part of a run: kernels of every variant, and what they are compared with.
+
+Variants share what is equal: weights as stored, the float32 reference of the same inputs, the
+calibration of the same image size, and whole results where nothing that numbers depend on differs.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from itertools import chain
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from axsim.compiler.partition import Deployment
+from axsim.errors import InputError
+from axsim.inputs.range_images import CalibrationPictures
+from axsim.inputs.sampling import Sampler, end_of_sequence, family_end
+from axsim.inputs.seeded import image_span, seeded_image, seeded_tokens
+from axsim.kernels.array import Array
+from axsim.models.checkpoint import Checkpoint
+from axsim.models.weights import Weights, post_tensor
+from axsim.numerics.executor import Arithmetic
+from axsim.numerics.integer_graph import Integer, IntegerWeights
+from axsim.numerics.ranges import Calibration
+from axsim.numerics.stored import StoredWeights
+from axsim.numerics.weight_only import WeightOnly
+from axsim.runs.checkpoints import open_checkpoint
+from axsim.runs.devices import Float32Device, SimulatedNpu, cosine
+from axsim.runs.host import Device, HostLoop, generate
+from axsim.runs.progress import Meter, OnProgress
+from axsim.runs.reference import Picture, Recent, read, see
+from axsim.runs.results import Numerics
+from axsim.runs.sharing import (
+    Key,
+    calibrated,
+    images_key,
+    numbers_key,
+    pixels_key,
+    request_key,
+    sees,
+    vision_part,
+)
+
+if TYPE_CHECKING:
+    from axsim.inputs.chat import Chat
+
+IN_STEP = 8
+"""Pictures whose float32 runs advance together: each holds its activations, some 40 MB at 448
+pixels."""
+
+OnToken = Callable[[Deployment, int], None]
+"""Told each token that a deployment has generated."""
+
+
+class Kernels:
+    """Runs the kernels of deployments of one workload.
+
+    Raises:
+        InputError: the checkpoint is broken or of another architecture.
+    """
+
+    def __init__(
+        self,
+        deployments: Sequence[Deployment],
+        checkpoint: str | Path | None = None,
+        on_progress: OnProgress | None = None,
+        chat: Chat | None = None,
+        on_token: OnToken | None = None,
+        images: str | Path | None = None,
+    ) -> None:
+        self._chat = chat
+        self._on_token = on_token
+        self._deployments = tuple(deployments)
+        self._synthetic = checkpoint is None
+        self._checkpoint: Checkpoint | None = None
+        if checkpoint is not None:
+            self._checkpoint = open_checkpoint(checkpoint, deployments)
+        self._calibrate_on = CalibrationPictures(deployments, images, chat)
+        self._meter = Meter(deployments, self._calibrate_on.count, on_progress)
+        self._known: dict[Key, Any] = {}
+
+    def run(self, deployment: Deployment) -> Numerics:
+        """The numeric results of one deployment."""
+        key = numbers_key(deployment, "all")
+        found: Numerics = self._once(key, lambda: self._run(deployment))
+        return found
+
+    def _run(self, deployment: Deployment) -> Numerics:
+        workload = deployment.workload
+        weights = self._weights(deployment)
+        self._once(("references", deployment.model, workload.request.seed), self._references)
+        vision_cosine = None
+        images = None
+        calibrated_on = str(self._calibrate_on) if calibrated(deployment) else None
+        if sees(deployment):
+            key = images_key(deployment, "vision")
+            images = self._once(key, lambda: self._deployed_images(deployment, weights))
+            vision_cosine = cosine(images, self._known[request_key(deployment, "vision reference")])
+        cfg = deployment.model.decoder
+        if cfg is None:
+            return Numerics(self._synthetic, vision_cosine, None, (), None, False, calibrated_on)
+        name = workload.label
+        self._meter.label = f"{name}: prefill"
+        device = self._npu(deployment, weights, None)
+        loop = HostLoop(deployment, device)
+        logits = loop.prefill(self._prompt(deployment, device, images))
+        request = workload.request
+        ends = self._ends(deployment) if request.stop_at_eos else ()
+        tokens: list[int] = []
+        for token in generate(loop, logits, workload.new_tokens, Sampler(request), ends):
+            tokens.append(token)
+            if self._on_token is not None:
+                self._on_token(deployment, token)
+            self._meter.label = f"{name}: token {len(tokens)} of {workload.new_tokens}"
+        reference = self._known[request_key(deployment, "logits reference")]
+        return Numerics(
+            self._synthetic,
+            vision_cosine,
+            cosine(logits, reference),
+            tuple(tokens),
+            int(reference.argmax()),
+            bool(tokens) and tokens[-1] in ends,
+            calibrated_on,
+        )
+
+    def _references(self) -> bool:
+        """Every float32 run of the deployments, those of one architecture and seed in step."""
+        groups: dict[Key, list[Deployment]] = {}
+        for deployment in self._deployments:
+            key = (deployment.model, deployment.workload.request.seed)
+            groups.setdefault(key, []).append(deployment)
+        for group in groups.values():
+            weights = self._weights(group[0])
+            self._meter.label = "float32 reference and calibration: vision"
+            self._see([each for each in group if sees(each)], weights)
+            self._meter.label = "float32 reference: prefill"
+            self._read([each for each in group if each.model.decoder], weights)
+            weights.forget()
+        return True
+
+    def _see(self, deployments: Sequence[Deployment], weights: Weights) -> None:
+        """Float32 image tokens of each request, and the ranges of activations."""
+        asked: dict[Key, list[Picture]] = {}
+        others: dict[Key, list[Picture]] = {}
+        for each in deployments:
+            key = pixels_key(each, "calibration")
+            calibration = self._once(key, Calibration)
+            if calibrated(each) and key not in others:
+                own = self._calibrate_on.of(each)
+                others[key] = [Picture(each, image, calibration) for image in own]
+            observer = calibration if self._calibrate_on.asked else None
+            asked[request_key(each, "vision reference")] = [
+                Picture(each, image, observer) for image in self._images(each)
+            ]
+        quantised = [each for each in deployments if calibrated(each)]
+        prepare = None
+        if quantised:
+            packed = self._packed(quantised[0])
+
+            def prepare(name: str) -> object:
+                return packed.matrix(name, weights)
+
+        flat = list(chain(*asked.values(), *others.values()))
+        seen = [
+            output
+            for start in range(0, len(flat), IN_STEP)
+            for output in see(flat[start : start + IN_STEP], weights, self._meter.tick, prepare)
+        ]
+        outputs = iter(seen)
+        for key, several in asked.items():
+            self._known[key] = np.concatenate([next(outputs) for _ in several])
+
+    def _read(self, deployments: Sequence[Deployment], weights: Weights) -> None:
+        """Float32 logits after each prompt."""
+        loops: dict[Key, tuple[HostLoop, Array]] = {}
+        for each in deployments:
+            device = Float32Device(each, weights, self._meter.tick)
+            images = self._known.get(request_key(each, "vision reference"))
+            rows = self._prompt(each, device, images)
+            loops[request_key(each, "logits reference")] = (HostLoop(each, device), rows)
+        if not deployments:
+            return
+        cfg = deployments[0].model.decoder
+        assert cfg is not None
+        logits = read(loops.values(), cfg, self._stored(deployments[0], weights))
+        self._known.update(zip(loops, logits, strict=True))
+
+    def _deployed_images(self, deployment: Deployment, weights: Weights) -> Array:
+        dtype = deployment.workload.build.vision_dtype
+        if dtype == "bf16":
+            arithmetic: Arithmetic = WeightOnly()
+        else:
+            calibration: Calibration = self._known[pixels_key(deployment, "calibration")]
+            qparams = calibration.qparams(vision_part(deployment).graph)
+            arithmetic = Integer(qparams, self._packed(deployment))
+        self._meter.label = f"{deployment.workload.label}: vision"
+        device = self._npu(deployment, weights, arithmetic)
+        return np.concatenate(
+            [device.vision(vision_part(deployment), image) for image in self._images(deployment)]
+        )
+
+    def _prompt(self, deployment: Deployment, device: Device, images: Array | None) -> Array:
+        """Embedded prompt [tokens, hidden], the images' rows in their place."""
+        workload, cfg = deployment.workload, deployment.model.decoder
+        assert cfg is not None
+        if self._chat is not None:
+            question = self._chat.question(deployment)
+            if max(question.tokens) >= cfg.vocab_size:
+                what = f"the tokenizer has the id {max(question.tokens)}"
+                raise InputError(f"{what}, the model {cfg.vocab_size} rows for embeddings")
+            rows = device.embed(list(question.tokens))
+            if images is not None and workload.images:
+                rows[question.image_rows] = images.reshape(-1, rows.shape[1])
+            return rows
+        count, seed = workload.prompt_tokens, workload.request.seed
+        tokens = seeded_tokens(count, cfg.vocab_size, seed, family_end(cfg))
+        rows = device.embed(tokens)
+        if images is not None and workload.images:
+            rows[image_span(workload)] = images.reshape(-1, rows.shape[1])
+        return rows
+
+    def _images(self, deployment: Deployment) -> Sequence[Array]:
+        """Pictures of the request: the question's, or seeded ones."""
+        if self._chat is not None:
+            return self._chat.question(deployment).pictures
+        workload = deployment.workload
+        size, seed = workload.image_size, workload.request.seed
+        return [seeded_image(size, seed, f"image {index}") for index in range(workload.images)]
+
+    def _ends(self, deployment: Deployment) -> tuple[int, ...]:
+        """The tokens that end the answer; those of a turn of a chat, too."""
+        held = None if self._checkpoint is None else self._checkpoint.eos_token_ids
+        ends = end_of_sequence(deployment.workload, held)
+        return ends if self._chat is None else (*ends, *self._chat.question(deployment).ends)
+
+    def _npu(
+        self, deployment: Deployment, weights: Weights, vision: Arithmetic | None
+    ) -> SimulatedNpu:
+        stored = self._stored(deployment, weights) if deployment.model.decoder else weights
+        kind = deployment.workload.build.vision_dtype
+
+        def tick(macs: int, part: str) -> None:
+            self._meter.tick(macs, kind if part == "vision" else part)
+
+        return SimulatedNpu(deployment, weights, stored, vision, WeightOnly(), tick=tick)
+
+    def _weights(self, deployment: Deployment) -> Recent:
+        seed = deployment.workload.request.seed
+
+        def make() -> Recent:
+            if self._checkpoint is not None:
+                return Recent(self._checkpoint)
+            from axsim.models.synthetic import SyntheticWeights
+
+            return Recent(SyntheticWeights(deployment.model, seed))
+
+        found: Recent = self._once(("weights", deployment.model, seed), make)
+        return found
+
+    def _stored(self, deployment: Deployment, weights: Weights) -> StoredWeights:
+        """The decoder as the NPU stores it; only the last set of dtypes is kept."""
+        build, cfg = deployment.workload.build, deployment.model.decoder
+        assert cfg is not None
+        key = ("stored", id(weights), build.weight_dtype, build.post_weight_dtype)
+        if key not in self._known:
+            for other in [k for k in self._known if k[0] == "stored"]:
+                del self._known[other]
+            head = post_tensor(cfg, "lm_head.weight")
+            overrides = {head: build.post_weight_dtype}
+            self._known[key] = StoredWeights(weights, build.weight_dtype, overrides, ready=True)
+        found: StoredWeights = self._known[key]
+        return found
+
+    def _packed(self, deployment: Deployment) -> IntegerWeights:
+        key = ("packed", deployment.model, deployment.workload.request.seed)
+        found: IntegerWeights = self._once(key, IntegerWeights)
+        return found
+
+    def _once(self, key: Key, make: Callable[[], Any]) -> Any:
+        if key not in self._known:
+            self._known[key] = make()
+        return self._known[key]

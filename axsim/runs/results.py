@@ -1,0 +1,348 @@
+"""What a run found: frozen objects, one per variant, with views for JSON, CSV and pandas.
+
+Times are milliseconds, sizes bytes. A figure that measurements can contradict is a
+:class:`Prediction`: it carries its interval and, where the ledger has the same configuration, the
+measured value.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field, replace
+from functools import cached_property
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple
+
+from axsim.compiler.partition import Deployment, Memory
+from axsim.spec.chip import Chip
+from axsim.spec.workload import Workload
+from axsim.system.breakdown import StageBreakdown, breakdown
+from axsim.system.stages import Stages
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+MetricName = Literal[
+    "vision_encode_ms",
+    "ttft_ms",
+    "image_to_first_token_ms",
+    "token_ms",
+    "decode_tokens_per_s",
+]
+METRICS: dict[MetricName, str] = {
+    "vision_encode_ms": "ms",
+    "ttft_ms": "ms",
+    "image_to_first_token_ms": "ms",
+    "token_ms": "ms",
+    "decode_tokens_per_s": "tokens/s",
+}
+"""The predicted metrics and their units. ``ttft_ms`` follows the vendor's convention: all prefill
+chunks and the first post, without image preparation and vision encoder."""
+
+
+class Interval(NamedTuple):
+    """Where the true value is expected, as fractions of the prediction: ``Interval(-0.05, 0.05)``
+    is plus or minus 5 %."""
+
+    low: float
+    high: float
+
+
+@dataclass(frozen=True)
+class Measured:
+    """Published measurements of the same configuration: their median, least and greatest, the
+    ids of the ledger's rows and the models they were made on."""
+
+    value: float
+    low: float
+    high: float
+    ids: tuple[str, ...]
+    models: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Prediction:
+    """A predicted value in ``unit``, its interval if known, and what was measured if anything."""
+
+    value: float
+    unit: str
+    interval: Interval | None = None
+    measured: Measured | None = None
+
+    @property
+    def error(self) -> float | None:
+        """predicted / measured − 1."""
+        return None if self.measured is None else self.value / self.measured.value - 1
+
+    def to_dict(self) -> dict[str, Any]:
+        """For JSON: value, unit, low and high bounds, measured, error."""
+        low, high = self.interval or (None, None)
+        found = self.measured
+        return {
+            "value": self.value,
+            "unit": self.unit,
+            "low": None if low is None else self.value * (1 + low),
+            "high": None if high is None else self.value * (1 + high),
+            "error": self.error,
+            "measured": None
+            if found is None
+            else {
+                "value": found.value,
+                "low": found.low,
+                "high": found.high,
+                "ids": list(found.ids),
+                "models": list(found.models),
+            },
+        }
+
+
+@dataclass(frozen=True)
+class Numerics:
+    """What the kernels computed.
+
+    Cosine similarity of the deployed arithmetic to float32, for the vision part's output over all
+    images and for the logits of the first token; the generated tokens; the token that float32 would
+    have chosen first. ``synthetic`` says that the weights are seeded random numbers: then the
+    similarities show the arithmetic, not the accuracy of a trained model. ``calibrated_on`` tells
+    what the ranges of U8 and U16 activations were taken from.
+    """
+
+    synthetic: bool
+    vision_cosine: float | None
+    logits_cosine: float | None
+    tokens: tuple[int, ...]
+    reference_token: int | None
+    stopped_at_eos: bool
+    calibrated_on: str | None = None
+
+    @property
+    def cosine(self) -> float | None:
+        """The similarity that a build is judged by: of the vision part's output, which image size
+        and activation dtype decide, or of the logits where there is no vision part."""
+        return self.logits_cosine if self.vision_cosine is None else self.vision_cosine
+
+    def to_dict(self) -> dict[str, Any]:
+        """For JSON."""
+        return {
+            "synthetic": self.synthetic,
+            "vision_cosine": self.vision_cosine,
+            "logits_cosine": self.logits_cosine,
+            "tokens": list(self.tokens),
+            "reference_token": self.reference_token,
+            "stopped_at_eos": self.stopped_at_eos,
+            "calibrated_on": self.calibrated_on,
+        }
+
+
+@dataclass(frozen=True)
+class VariantResult:
+    """One variant. ``settings`` are the keys that tell it from the workload's file.
+
+    Metrics that the workload does not have (vision encode without a tower, TTFT without a decoder)
+    are absent from ``predictions`` and None as attributes.
+    """
+
+    name: str
+    settings: Mapping[str, object]
+    deployment: Deployment = field(repr=False)
+    stages: Stages = field(repr=False)
+    predictions: Mapping[MetricName, Prediction]
+    numerics: Numerics | None = None
+
+    @property
+    def workload(self) -> Workload:
+        """The whole configuration."""
+        return self.deployment.workload
+
+    @property
+    def chip(self) -> Chip:
+        """The chip it was compiled for."""
+        return self.deployment.chip
+
+    @property
+    def npu_mode(self) -> str:
+        """NPU1, NPU2 or NPU3."""
+        return self.workload.build.npu_mode or self.chip.default_mode
+
+    @property
+    def memory(self) -> Memory:
+        """DRAM that the deployed model takes, against the chip's."""
+        return self.deployment.memory
+
+    @property
+    def vision_encode_ms(self) -> Prediction | None:
+        """One image through the vision part."""
+        return self.predictions.get("vision_encode_ms")
+
+    @property
+    def preprocess_ms(self) -> float:
+        """Preparation of all images on the CPU."""
+        return self.stages.preprocess_ms
+
+    @property
+    def prefill_chunks(self) -> int:
+        """Prefill calls of the prompt."""
+        return len(self.stages.prefill)
+
+    @property
+    def ttft_ms(self) -> Prediction | None:
+        """All prefill chunks and the first post (the vendor's convention)."""
+        return self.predictions.get("ttft_ms")
+
+    @property
+    def image_to_first_token_ms(self) -> Prediction | None:
+        """What a person waits: image preparation, vision encoding, TTFT."""
+        return self.predictions.get("image_to_first_token_ms")
+
+    @property
+    def token_ms(self) -> Prediction | None:
+        """One decode step."""
+        return self.predictions.get("token_ms")
+
+    @property
+    def decode_tokens_per_s(self) -> Prediction | None:
+        """Decode speed."""
+        return self.predictions.get("decode_tokens_per_s")
+
+    @property
+    def new_tokens(self) -> int:
+        """Tokens generated; those asked for when the kernels did not run."""
+        return self.workload.new_tokens if self.numerics is None else len(self.numerics.tokens)
+
+    @property
+    def arrivals_ms(self) -> tuple[float, ...]:
+        """When each new token is there, counted from the image's arrival."""
+        first, step = self.stages.image_to_first_token_ms, self.stages.token_ms
+        return tuple(first + index * step for index in range(self.new_tokens))
+
+    @cached_property
+    def breakdown(self) -> tuple[StageBreakdown, ...]:
+        """Where the time goes, stage by stage."""
+        return breakdown(self.stages, self.chip)
+
+    def to_dict(self) -> dict[str, Any]:
+        """Everything as JSON types."""
+        memory = self.memory
+        return {
+            "name": self.name,
+            "settings": dict(self.settings),
+            **self._conditions(),
+            "preprocess_ms": self.preprocess_ms,
+            "predictions": {name: found.to_dict() for name, found in self.predictions.items()},
+            "arrivals_ms": list(self.arrivals_ms),
+            "memory": {
+                "weights_bytes": dict(memory.weights),
+                "stored_bytes": dict(memory.stored),
+                "kv_cache_bytes": memory.kv_cache,
+                "activations_bytes": memory.activations,
+                "embedding_bytes": memory.embedding,
+                "total_bytes": memory.total,
+                "capacity_bytes": memory.capacity,
+                "fits": memory.fits,
+            },
+            "breakdown": [stage.to_dict() for stage in self.breakdown],
+            "numerics": None if self.numerics is None else self.numerics.to_dict(),
+        }
+
+    def to_row(self) -> dict[str, Any]:
+        """One flat row for tables: conditions, predictions with ``_low``, ``_high``, ``_measured``
+        and ``_error`` beside them, memory, numerics (``cosine`` is what a build is judged by, see
+        :attr:`Numerics.cosine`). None where there is nothing."""
+        row: dict[str, Any] = {"variant": self.name, **self._conditions()}
+        row |= {"preprocess_ms": self.preprocess_ms, "post_ms": self.stages.post_ms or None}
+        for name in METRICS:
+            found = self.predictions.get(name)
+            values = found.to_dict() if found else {}
+            measured = values.get("measured") or {}
+            row[name] = values.get("value")
+            row[f"{name}_low"], row[f"{name}_high"] = values.get("low"), values.get("high")
+            row[f"{name}_measured"] = measured.get("value")
+            row[f"{name}_error"] = values.get("error")
+        memory, numerics = self.memory, self.numerics
+        row |= {
+            "weights_bytes": sum(memory.weights.values()),
+            "kv_cache_bytes": memory.kv_cache,
+            "activations_bytes": memory.activations,
+            "embedding_bytes": memory.embedding,
+            "capacity_bytes": memory.capacity,
+            "fits": memory.fits,
+            "synthetic": numerics.synthetic if numerics else None,
+            "cosine": numerics.cosine if numerics else None,
+            "vision_cosine": numerics.vision_cosine if numerics else None,
+            "logits_cosine": numerics.logits_cosine if numerics else None,
+            "generated_tokens": len(numerics.tokens) if numerics else None,
+        }
+        return row
+
+    def _conditions(self) -> dict[str, Any]:
+        workload, build = self.workload, self.workload.build
+        vision, decoder = workload.model.vision, workload.model.decoder
+        return {
+            "model": workload.name,
+            "chip": self.chip.name,
+            "npu_mode": self.npu_mode,
+            "images": workload.images,
+            "image_size": workload.image_size if vision else None,
+            "vision_dtype": build.vision_dtype if vision else None,
+            "weight_dtype": build.weight_dtype if decoder else None,
+            "kv_cache_len": build.kv_cache_len if decoder else None,
+            "prefill_chunk": build.prefill_chunk if decoder else None,
+            "prefill_chunks": self.prefill_chunks,
+            "prompt_tokens": workload.prompt_tokens,
+            "new_tokens": workload.new_tokens,
+            "seed": workload.request.seed,
+        }
+
+
+@dataclass(frozen=True)
+class RunResult:
+    """All variants of one run, in the order of the workload. ``complete`` is False when it was
+    interrupted before every variant's kernels had run."""
+
+    workload: str
+    chip: str
+    variants: tuple[VariantResult, ...]
+    timing_only: bool = False
+    complete: bool = True
+
+    def __iter__(self) -> Iterator[VariantResult]:
+        return iter(self.variants)
+
+    def __len__(self) -> int:
+        return len(self.variants)
+
+    def __getitem__(self, name: str | int) -> VariantResult:
+        """A variant by name or position; KeyError or IndexError when there is none."""
+        if isinstance(name, int):
+            return self.variants[name]
+        for variant in self.variants:
+            if variant.name == name:
+                return variant
+        raise KeyError(name)
+
+    def with_numerics(self, name: str, numerics: Numerics) -> RunResult:
+        """The same with one variant's numeric results filled in."""
+        variants = tuple(
+            replace(variant, numerics=numerics) if variant.name == name else variant
+            for variant in self.variants
+        )
+        return replace(self, variants=variants)
+
+    def to_dict(self) -> dict[str, Any]:
+        """Everything as JSON types."""
+        return {
+            "workload": self.workload,
+            "chip": self.chip,
+            "timing_only": self.timing_only,
+            "complete": self.complete,
+            "variants": [variant.to_dict() for variant in self.variants],
+        }
+
+    def to_rows(self) -> list[dict[str, Any]]:
+        """One flat row per variant, all with the same keys."""
+        return [variant.to_row() for variant in self.variants]
+
+    def to_pandas(self) -> pd.DataFrame:
+        """A DataFrame of :meth:`to_rows`, indexed by variant; needs the ``table`` extra."""
+        import pandas as pd
+
+        return pd.DataFrame(self.to_rows()).set_index("variant")

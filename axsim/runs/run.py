@@ -1,0 +1,199 @@
+"""One run: every variant of a workload on a chip, first timed, then with its kernels."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from axsim.compiler.partition import Deployment
+from axsim.fidelity.intervals import shipped_intervals
+from axsim.fidelity.published import Published, shipped_ledger_of
+from axsim.machine.npu import Npu
+from axsim.runs.results import (
+    METRICS,
+    Interval,
+    MetricName,
+    Prediction,
+    RunResult,
+    VariantResult,
+)
+from axsim.spec.chip import Chip, load_chip
+from axsim.spec.descriptor import NO_OVERRIDES, Overrides, override, split_overrides
+from axsim.spec.workload import Workload, load_workload
+from axsim.system.stages import Stages, time_stages
+
+if TYPE_CHECKING:
+    from axsim.inputs.chat import Chat
+    from axsim.runs.numbers import OnToken
+    from axsim.runs.progress import OnProgress
+
+Intervals = Callable[[Chip, MetricName], "Interval | None"]
+"""The interval of a metric's predictions on a chip, or None when nothing is known about it."""
+
+
+def run(
+    workload: Workload | str | Path,
+    chip: Chip | str | Path,
+    *,
+    variants: Sequence[str] | None = None,
+    overrides: Overrides = NO_OVERRIDES,
+    timing_only: bool = False,
+    seed: int | None = None,
+    checkpoint: str | Path | None = None,
+    images: str | Path | None = None,
+    intervals: Intervals = shipped_intervals,
+    on_progress: OnProgress | None = None,
+) -> RunResult:
+    """Simulate a workload on a chip: what ``axsim run`` shows, as objects.
+
+    ``workload`` and ``chip`` are shipped names, paths of YAML files, or loaded descriptors.
+    ``variants`` chooses among the workload's; all by default. ``overrides`` replace dotted keys,
+    those of the chip with the prefix ``chip.``. ``timing_only`` leaves the kernels out: the same
+    timeline without numeric results. ``seed`` replaces ``request.seed``. Weights come from the
+    folder ``checkpoint``, else they are synthetic. The ranges of quantised activations come from
+    the pictures of the folder ``images``, else from a seeded one. ``intervals`` gives the
+    predictions' intervals; by default they follow from how well the ledger's rows are predicted.
+    ``on_progress`` is told how far the kernels are.
+
+    >>> result = axsim.run("internvl2_1b", chip="ax630c", timing_only=True)
+    >>> result["448-u8"].ttft_ms.value
+
+    Raises:
+        InputError: a descriptor, key, variant or checkpoint is wrong.
+    """
+    result = time_run(
+        workload, chip, variants=variants, overrides=overrides, seed=seed, intervals=intervals
+    )
+    if timing_only:
+        return result
+    *_, last = run_kernels(result, checkpoint, on_progress, images=images)
+    return last
+
+
+def time_run(
+    workload: Workload | str | Path,
+    chip: Chip | str | Path,
+    *,
+    variants: Sequence[str] | None = None,
+    overrides: Overrides = NO_OVERRIDES,
+    seed: int | None = None,
+    intervals: Intervals = shipped_intervals,
+    chat: Chat | None = None,
+) -> RunResult:
+    """:func:`run` without the kernels. With ``chat``, the request is its question, and without
+    ``variants`` only the first one answers."""
+    chip_keys, keys = split_overrides(overrides, "chip")
+    if isinstance(chip, Chip):
+        chip = override(chip, chip_keys) if chip_keys else chip
+    else:
+        chip = load_chip(chip, chip_keys)
+    chosen = _variants(workload, variants, keys, seed)
+    if chat is not None:
+        wanted = list(chosen.items())[: None if variants else 1]
+        chosen = {name: (settings, chat.adapt(each)) for name, (settings, each) in wanted}
+    published = shipped_ledger_of(chip)
+    npu = Npu()
+    results = []
+    for name, (settings, variant) in chosen.items():
+        deployment = Deployment(variant, chip)
+        results.append(time_variant(name, settings, deployment, npu, published, intervals))
+    title = next(iter(chosen.values()))[1].name
+    return RunResult(title, chip.name, tuple(results), timing_only=True)
+
+
+def time_variant(
+    name: str,
+    settings: Mapping[str, object],
+    deployment: Deployment,
+    npu: Npu,
+    published: Published | None = None,
+    intervals: Intervals = shipped_intervals,
+) -> VariantResult:
+    """Time one variant: every subgraph of ``deployment`` on ``npu``, without kernels."""
+    stages = time_stages(deployment, npu)
+    predictions = _predict(deployment, stages, published, intervals)
+    return VariantResult(name, settings, deployment, stages, predictions)
+
+
+def run_kernels(
+    timed: RunResult,
+    checkpoint: str | Path | None = None,
+    on_progress: OnProgress | None = None,
+    chat: Chat | None = None,
+    on_token: OnToken | None = None,
+    images: str | Path | None = None,
+) -> Iterator[RunResult]:
+    """Run the kernels of variant after variant; each step yields the result so far.
+
+    The first is the timed result itself, marked incomplete; the last has every variant's numerics.
+    ``chat`` asks its question in place of seeded pixels and tokens; ``on_token`` is told each token
+    of the answer as it is computed. Ranges are calibrated on the pictures of the folder ``images``;
+    without one on the picture of the question, or on a seeded one.
+
+    Raises:
+        InputError: the checkpoint is broken or of another architecture, or ``images`` has no
+            pictures or nothing to calibrate.
+    """
+    from dataclasses import replace
+
+    from axsim.runs.numbers import Kernels
+
+    result = replace(timed, timing_only=False, complete=False)
+    yield result
+    deployments = [variant.deployment for variant in timed]
+    kernels = Kernels(deployments, checkpoint, on_progress, chat, on_token, images)
+    for index, variant in enumerate(timed):
+        numerics = kernels.run(variant.deployment)
+        result = result.with_numerics(variant.name, numerics)
+        result = replace(result, complete=index + 1 == len(timed))
+        yield result
+
+
+def _variants(
+    source: Workload | str | Path,
+    names: Sequence[str] | None,
+    keys: Mapping[str, object],
+    seed: int | None,
+) -> dict[str, tuple[dict[str, object], Workload]]:
+    """The chosen variants by name, each with the keys that were set for it."""
+    if seed is not None:
+        keys = {**keys, "request.seed": seed}
+    if names is not None and not isinstance(source, Workload):
+        base = load_workload(source)
+        own = {each.name: each.set for each in base.variants}
+        return {
+            name: ({**own.get(name, {}), **keys}, load_workload(source, keys, name))
+            for name in names
+        }
+    if isinstance(source, Workload):
+        workload = override(source, keys) if keys else source
+    else:
+        workload = load_workload(source, keys)
+    own = {each.name: each.set for each in workload.variants}
+    expanded = workload.expand()
+    chosen = {name: workload.variant(name) for name in names} if names is not None else expanded
+    return {name: ({**own.get(name, {}), **keys}, each) for name, each in chosen.items()}
+
+
+def _predict(
+    deployment: Deployment, stages: Stages, published: Published | None, intervals: Intervals
+) -> dict[MetricName, Prediction]:
+    """Every metric that the workload has."""
+    chip, workload = deployment.chip, deployment.workload
+    vision, decoder = stages.vision is not None, stages.decode is not None
+    present: dict[MetricName, bool] = {
+        "vision_encode_ms": vision,
+        "ttft_ms": decoder,
+        "image_to_first_token_ms": vision and decoder and workload.images > 0,
+        "token_ms": decoder,
+        "decode_tokens_per_s": decoder,
+    }
+    found: dict[MetricName, Prediction] = {}
+    for name, unit in METRICS.items():
+        if not present[name]:
+            continue
+        measured = published.find(deployment, name) if published else None
+        value = float(getattr(stages, name))
+        found[name] = Prediction(value, unit, intervals(chip, name), measured)
+    return found

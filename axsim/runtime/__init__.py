@@ -1,1 +1,0 @@
-"""The host loop: requests on a deployment, what they take and what the kernels compute."""

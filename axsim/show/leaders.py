@@ -1,0 +1,110 @@
+"""The rows of a sweep that lead, on the terminal."""
+
+from __future__ import annotations
+
+import json
+import shlex
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from rich.table import Table
+
+from axsim.spec.descriptor import split_overrides
+from axsim.spec.located import scalar
+from axsim.spec.workload import load_workload
+from axsim.study.objective import Constraint, Goal, Row
+
+MOST = 10
+"""Rows that are shown."""
+KEY, VALUE = 16, 14
+"""Widths at most of columns that name a row, and of those with its values."""
+
+
+def leaders_table(leaders: Sequence[Row], goal: Goal, varied: Sequence[str]) -> Table:
+    """Chip, variant, varied keys, and the columns of the goal, of the first rows."""
+    table = Table(box=None, pad_edge=False)
+    shown = leaders[:MOST]
+    names = ["chip", "variant", *varied]
+    names = [name for name in names if len({_text(row.get(name)) for row in leaders}) > 1] or names
+    values = [name for name in goal.columns if name not in names]
+    for name in names:
+        table.add_column(name.rpartition(".")[2].replace("_", " "), max_width=KEY)
+    for name in values:
+        table.add_column(name.replace("_", " "), justify="right", max_width=VALUE)
+    columns = [*names, *values]
+    for row in shown:
+        table.add_row(*(_text(row.get(name)) for name in columns))
+    return table
+
+
+def summary(leaders: Sequence[Row], rows: Sequence[Row], goal: Goal) -> str:
+    """One line about what the table shows."""
+    if len(goal.objectives) > 1:
+        front = f"the Pareto front: {len(leaders)} of {len(rows)} rows"
+        return front if len(leaders) <= MOST else f"{front}, the first {MOST}"
+    count = f"{len(leaders)} of {len(rows)} rows"
+    text = f"{count} meet {', '.join(map(str, goal.constraints))}" if goal.constraints else count
+    return text if len(leaders) <= MOST else f"{text}; the best {MOST}"
+
+
+def run_command(row: Row, workload: str, keys: Sequence[str], options: Sequence[str] = ()) -> str:
+    """The command that shows a row in full: ``keys`` are those that were set or varied."""
+    words = ["axsim", "run", workload, "--chip", str(row["chip"])]
+    settings = {key: row[key] for key in keys}
+    variant = _variant(workload, settings, str(row["variant"]))
+    if variant is not None:
+        words += ["--variant", variant]
+    for key, value in settings.items():
+        words += ["--set", f"{key}={_scalar(value)}"]
+    return shlex.join([*words, *options])
+
+
+def _variant(workload: str, settings: Mapping[str, object], name: str) -> str | None:
+    """The variant in the workload's file that a row belongs to: settings may have renamed it."""
+    _, keys = split_overrides(settings, "chip")
+    declared = load_workload(workload).variant_names
+    if name in declared:
+        return name
+    wanted = load_workload(workload, keys).expand().get(name)
+    same = (each for each in declared if load_workload(workload, keys, each) == wanted)
+    return next(same, None)
+
+
+def shortfalls(rows: Sequence[Row], goal: Goal) -> list[str]:
+    """Why no row will do: what every constraint's column reaches, or the rows' own errors."""
+    computed = [row for row in rows if not isinstance(row.get("error"), str)]
+    if not computed:
+        return []
+    found = []
+    for constraint in goal.constraints:
+        if not any(constraint.holds(row) for row in computed):
+            found.append(_reached(constraint, computed))
+    for objective in goal.objectives:
+        if all(row.get(objective.column) is None for row in computed):
+            found.append(f"{objective.column} is empty in every row")
+    return found or ["each constraint is met by some row, but all of them by none"]
+
+
+def _reached(constraint: Constraint, rows: Sequence[Row]) -> str:
+    values = [row.get(constraint.column) for row in rows]
+    known = [each for each in values if each is not None]
+    if not known:
+        return f"{constraint.column} is empty in every row"
+    if constraint.operator in (">", ">="):
+        return f"{constraint.column} reaches {_text(max(known))}"
+    if constraint.operator in ("<", "<="):
+        return f"{constraint.column} is {_text(min(known))} or more"
+    found = list(dict.fromkeys(map(_text, known)))
+    return f"{constraint.column} is {', '.join(found[:MOST])}"
+
+
+def _text(value: Any) -> str:
+    if value is None:
+        return "–"
+    return f"{value:.6g}" if isinstance(value, float) else str(value)
+
+
+def _scalar(value: Any) -> str:
+    """As ``--set`` reads it."""
+    plain = isinstance(value, str) and scalar(value) == value
+    return str(value) if plain else json.dumps(value, ensure_ascii=False)

@@ -1,0 +1,38 @@
+"""Pictures, drawn with matplotlib (the ``plot`` extra), which is imported when one is drawn.
+
+Every function takes results and returns a figure; :func:`save` writes it to a file, :func:`svg`
+gives it to an HTML page. Every picture is readable in greyscale: shapes, hatches and lightness tell
+series apart, not colours alone. Equal results are equal files.
+
+>>> from axsim.show import plots
+>>> result = axsim.run("internvl2_1b", chip="ax630c", timing_only=True)
+>>> plots.save(plots.latency_bars(result), "latency.png")
+"""
+
+from axsim.show.plots.dram_bandwidth import dram_bandwidth
+from axsim.show.plots.eu_timeline import eu_timeline
+from axsim.show.plots.heat_map import chip_marks, heat_map
+from axsim.show.plots.latency import latency_bars
+from axsim.show.plots.predicted_measured import predicted_measured
+from axsim.show.plots.residuals import residuals
+from axsim.show.plots.roofline import roofline
+from axsim.show.plots.style import FORMATS, check_plot, save, svg
+from axsim.show.plots.sweeps import sweep_picture
+from axsim.show.plots.tradeoff import tradeoff
+
+__all__ = [
+    "FORMATS",
+    "check_plot",
+    "chip_marks",
+    "dram_bandwidth",
+    "eu_timeline",
+    "heat_map",
+    "latency_bars",
+    "predicted_measured",
+    "residuals",
+    "roofline",
+    "save",
+    "svg",
+    "sweep_picture",
+    "tradeoff",
+]

@@ -1,0 +1,132 @@
+"""What each execution unit does when."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import TYPE_CHECKING, Any
+
+from axsim.compiler.program import TaskKind
+from axsim.machine.timeline import Timeline
+from axsim.runs.results import VariantResult
+from axsim.show.plots.panels import Panel, Window, panels
+from axsim.show.plots.style import SMALL, TASKS, area, legend, new_figure
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+WIDTH = 9.0
+ROW = 0.2
+"""Height of a row, inches."""
+FINEST = 1 / 3000
+"""Gaps between tasks of one kind that are shorter than this part of the window are closed."""
+BUSY = 0.1
+"""Part of its time in which a unit must be busy with an operator for it to be named."""
+LETTER = 0.066
+"""Width of a letter of a label, inches."""
+
+Span = tuple[float, float]
+
+
+def eu_timeline(
+    source: Timeline | VariantResult,
+    *,
+    stages: Sequence[str] | None = None,
+    window_ms: Window | None = None,
+) -> Figure:
+    """A Gantt chart with a row for each queue: CONV and TENG units, SDMA reads and writes.
+
+    ``source`` is one subgraph's timeline or a variant, of which ``stages`` are shown (as
+    :func:`axsim.show.plots.panels.panels` has them). ``window_ms`` are start and end in
+    milliseconds from the start of the invocation. Colours and hatches tell the kinds of tasks;
+    what is computed is written where there is room.
+
+    Raises:
+        InputError: matplotlib is not installed, there is no such stage, or the window is empty.
+    """
+    shown = panels(source, stages, window_ms)
+    rows = [len(panel.timeline.program.engines) for panel in shown]
+    figure = new_figure(WIDTH, 0.7 + sum(0.75 + ROW * count for count in rows))
+    subplots = figure.subplots(len(shown), 1, squeeze=False, height_ratios=rows)[:, 0]
+    kinds: dict[TaskKind, None] = {}
+    for axes, panel in zip(subplots, shown, strict=True):
+        kinds |= _draw(axes, panel)
+    legend(figure, {kind: fill for kind, fill in TASKS.items() if kind in kinds})
+    return figure
+
+
+def _draw(axes: Any, panel: Panel) -> dict[TaskKind, None]:
+    """One panel; returns the kinds of tasks in it."""
+    engines = panel.timeline.program.engines
+    spans: dict[tuple[int, TaskKind], list[Span]] = {}
+    work: dict[int, list[tuple[str, Span]]] = {}
+    for segment, task, start, end in panel.timeline.slices():
+        if end <= panel.start_us or start >= panel.end_us or end <= start:
+            continue
+        span = max(start, panel.start_us) / 1e3, min(end, panel.end_us) / 1e3
+        spans.setdefault((task.engine, task.kind), []).append(span)
+        if task.kind == "compute":
+            work.setdefault(task.engine, []).append((segment.steps[task.step].label, span))
+    width = (panel.end_us - panel.start_us) / 1e3
+    for (engine, kind), found in spans.items():
+        joined = _joined(found, width * FINEST)
+        axes.broken_barh(
+            [(start, end - start) for start, end in joined],
+            (engine - 0.38, 0.76),
+            label=kind,
+            **area(TASKS[kind]),
+        )
+    letter = width / (WIDTH - 1.2) * LETTER
+    for engine, tasks in work.items():
+        for label, middle in _labels(tasks, letter):
+            axes.text(
+                middle,
+                engine,
+                label,
+                ha="center",
+                va="center_baseline",
+                fontsize=SMALL,
+                bbox={"facecolor": "white", "edgecolor": "none", "alpha": 0.85, "pad": 0.4},
+                clip_on=True,
+            )
+    axes.set_yticks(range(len(engines)), [each.name for each in engines], fontsize=SMALL)
+    axes.set_ylim(len(engines) - 0.5, -0.5)
+    axes.set_xlim(panel.start_us / 1e3, panel.end_us / 1e3)
+    groups = [each.group for each in engines]
+    for place in range(1, len(engines)):
+        if groups[place] != groups[place - 1]:
+            axes.axhline(place - 0.5, color="0.6", linewidth=0.6)
+    axes.set_xlabel("time, ms", fontsize=SMALL + 1)
+    axes.tick_params(axis="x", labelsize=SMALL)
+    axes.set_title(panel.title, fontsize=SMALL + 1, loc="left")
+    return {kind: None for _, kind in spans}
+
+
+def _labels(tasks: list[tuple[str, Span]], letter: float) -> Iterator[tuple[str, float]]:
+    """What a unit computes, with the middle of its time, where the words have room: consecutive
+    tasks of one operator share a label, cut to its last part if need be. ``letter`` is the width of
+    a letter in milliseconds."""
+    runs: list[tuple[str, float, float, float]] = []  # label, start, end, busy
+    for label, (start, end) in sorted(tasks, key=lambda task: task[1]):
+        if runs and runs[-1][0] == label:
+            _, first, last, busy = runs[-1]
+            runs[-1] = label, first, max(end, last), busy + end - start
+        else:
+            runs.append((label, start, end, end - start))
+    for label, start, end, busy in runs:
+        if busy < BUSY * (end - start):
+            continue
+        for text in dict.fromkeys((label, label.rpartition(".")[2])):
+            if end - start > (len(text) + 1) * letter:
+                yield text, (start + end) / 2
+                break
+
+
+def _joined(spans: list[Span], gap: float) -> list[Span]:
+    """Spans in order of time; those closer than ``gap`` are one."""
+    found: list[Span] = []
+    for start, end in sorted(spans):
+        if found and start - found[-1][1] <= gap:
+            found[-1] = (found[-1][0], max(found[-1][1], end))
+        else:
+            found.append((start, end))
+    return found

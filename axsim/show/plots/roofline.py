@@ -1,0 +1,144 @@
+"""Operators under the chip's ceilings: bound by arithmetic or by memory."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from math import atan, degrees
+from typing import TYPE_CHECKING, Any
+
+from axsim.compiler.program import EngineKind
+from axsim.runs.results import VariantResult
+from axsim.show.ceilings import Ceiling, Point, ceilings, roofline_points
+from axsim.show.plots.labels import Label, place
+from axsim.show.plots.style import INK, SMALL, STAGES, grid, new_figure, plain_numbers
+from axsim.show.tables import number
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+SHAPES: dict[EngineKind, str] = {"conv": "o", "teng": "^", "sdma": "s"}
+LABELS = 8
+"""Points with a name: those that take most time."""
+
+
+def roofline(
+    variant: VariantResult, stages: Sequence[str] | None = None, *, labels: int = LABELS
+) -> Figure:
+    """Attained GOP/s of every fused operator against its operations per byte of DRAM traffic, both
+    logarithmic, under the ceilings of the chip: the effective DRAM bandwidth, and what CONV and
+    TENG can do with the operand types of these stages at the calibrated clock.
+
+    ``stages`` are some of ``vision``, ``prefill`` (``prefill 1``, …), ``decode``, ``post``; by
+    default all, of several prefill chunks the last. The shape of a point is its engine, its fill
+    the stage, its size grows with the time it takes; the ``labels`` longest are named. Operators
+    that do not touch DRAM stand at the right.
+
+    Raises:
+        InputError: matplotlib is not installed, or there is no such stage.
+    """
+    figure = new_figure(9, 5.8)
+    axes = figure.add_subplot()
+    points = roofline_points(variant, stages)
+    roofs = ceilings(variant, tuple(dict.fromkeys(each.stage for each in points)))
+    bandwidth = variant.chip.sustained_gbps
+    top = roofs[0].gops
+    finite = [each.intensity for each in points if each.dram_bytes]
+    low = min([*finite, top / bandwidth]) / 3
+    high = max([*finite, top / bandwidth]) * 4
+    beyond = high * 3 if len(finite) < len(points) else high
+    places = [(each.intensity if each.dram_bytes else beyond, each.gops) for each in points]
+    bottom = min(y for _, y in places) / 3
+    right = beyond * (beyond / high) ** 0.8
+    axes.set(xscale="log", yscale="log", xlim=(low, right))
+    axes.set_ylim(bottom, 6 * top)
+    _roofs(axes, roofs, bandwidth, low, right)
+    if beyond > high:
+        axes.axvline(high, color="0.5", linewidth=0.8, linestyle=":")
+        axes.text(
+            beyond, bottom * 1.3, "no DRAM\ntraffic", ha="center", va="bottom", fontsize=SMALL
+        )
+    _points(axes, points, places)
+    axes.set_xlabel("arithmetic intensity, operations per byte of DRAM traffic")
+    axes.set_ylabel("attained, GOP/s (a multiply-accumulate is two operations)")
+    plain_numbers(axes.xaxis)
+    plain_numbers(axes.yaxis)
+    grid(axes, which="major")
+    _legend(axes, points)
+    title = f"{variant.workload.name} {variant.name} on {variant.chip.name}, {variant.npu_mode}"
+    axes.set_title(title, fontsize=SMALL + 2)
+    order = sorted(range(len(points)), key=lambda i: (-points[i].ms, i))
+    named = [Label(points[i].label, *places[i]) for i in order[:labels]]
+    place(axes, named, [places[i] for i in order[labels:]])
+    return figure
+
+
+def _points(axes: Any, points: list[Point], places: list[tuple[float, float]]) -> None:
+    longest = max(each.ms for each in points)
+    for each, (x, y) in zip(points, places, strict=True):
+        axes.plot(
+            [x],
+            [y],
+            marker=SHAPES[each.engine],
+            markersize=4 + 9 * (each.ms / longest) ** 0.5,
+            linestyle="none",
+            markerfacecolor=STAGES[each.stage.split()[0]].color,
+            markeredgecolor=INK,
+            markeredgewidth=0.9,
+            label=f"{each.stage}: {each.label}",
+            zorder=3,
+        )
+
+
+def _roofs(axes: Any, roofs: list[Ceiling], bandwidth: float, low: float, right: float) -> None:
+    """The slope of the memory and the flat ceilings, each with its name."""
+    top = roofs[0].gops
+    axes.plot(
+        [low, top / bandwidth], [low * bandwidth, top], color="black", linewidth=1.4, zorder=1
+    )
+    slope = bandwidth * 1.1  # a little above the line
+    x = low**0.65 * (top / bandwidth) ** 0.35
+    axes.text(
+        x,
+        x * slope,
+        f"effective DRAM bandwidth {bandwidth:.3g} GB/s",
+        rotation=degrees(atan(slope)),
+        rotation_mode="anchor",
+        transform_rotates_text=True,
+        ha="center",
+        va="bottom",
+        fontsize=SMALL,
+    )
+    for roof in roofs:
+        axes.plot(
+            [roof.gops / bandwidth, right],
+            [roof.gops] * 2,
+            color="black",
+            linewidth=1.4 if roof is roofs[0] else 1,
+            linestyle="-" if roof is roofs[0] else "--",
+            zorder=1,
+        )
+        axes.annotate(
+            f"{roof.name}: {number(roof.gops)}",
+            (1, roof.gops),
+            (5, 0),
+            xycoords=("axes fraction", "data"),
+            textcoords="offset points",
+            va="center",
+            fontsize=SMALL,
+        )
+
+
+def _legend(axes: Any, points: list[Point]) -> None:
+    from matplotlib.lines import Line2D
+
+    common: Any = {"linestyle": "none", "markeredgecolor": INK, "markersize": 8}
+    engines = {each.engine for each in points}
+    handles = [
+        Line2D([], [], marker=shape, markerfacecolor="0.7", label=kind.upper(), **common)
+        for kind, shape in SHAPES.items()
+        if kind in engines
+    ]
+    for name in dict.fromkeys(each.stage for each in points):
+        color = STAGES[name.split()[0]].color
+        handles.append(Line2D([], [], marker="o", markerfacecolor=color, label=name, **common))
+    axes.legend(handles=handles, loc="upper left", fontsize=SMALL + 1, ncols=2)

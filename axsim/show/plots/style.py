@@ -1,0 +1,171 @@
+"""What all pictures share: sizes, colours that differ in greyscale too, and how they are saved."""
+
+from __future__ import annotations
+
+import io
+import re
+from collections.abc import Mapping
+from html import escape
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from axsim.errors import InputError, Problem
+from axsim.files import whole_file
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+FORMATS = (".png", ".svg", ".pdf")
+
+DPI = 150
+"""Dots per inch of ``.png`` files."""
+
+SMALL = 8
+"""Points of the smallest text."""
+
+INK = "#1b3a5c"
+ACCENT = "#d95f02"
+FAINT = "0.85"
+
+
+class Fill(NamedTuple):
+    """How an area is filled: colour, hatch, and the colour of text on it."""
+
+    color: str
+    hatch: str
+    text: str
+
+
+STAGES = {
+    "preprocess": Fill("#f2f2f2", "----", "black"),
+    "vision": Fill(INK, "", "white"),
+    "prefill": Fill("#8fb3d9", "", "black"),
+    "post": Fill("#f6d7bd", "////", "black"),
+    "decode": Fill("white", "", "black"),
+}
+"""Fill of each stage of a request."""
+
+TASKS = {
+    "compute": Fill("#44546a", "", "white"),
+    "ld:param": Fill("#f3d37a", "", "black"),
+    "ld:input": Fill("#7fb069", "", "black"),
+    "ld:ddr_swap": Fill("#2b6cb0", "////", "white"),
+    "st:ddr_swap": Fill("#8c2323", "\\\\\\\\", "white"),
+    "st:output": Fill("#f2a65a", "", "black"),
+}
+"""Fill of each kind of task; the colours follow the vendor's traces."""
+
+LOST = Fill("0.94", "xxx", "black")
+"""Fill of bandwidth that inefficient accesses waste."""
+
+
+def new_figure(width: float, height: float) -> Figure:
+    """An empty figure of ``width`` by ``height`` inches, of no window and no global state.
+
+    Raises:
+        InputError: matplotlib is not installed.
+    """
+    _need_matplotlib()
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+    from matplotlib.figure import Figure
+
+    figure = Figure(figsize=(width, height), layout="constrained")
+    FigureCanvasAgg(figure)  # measures texts
+    return figure
+
+
+def check_plot(path: Path) -> None:
+    """Find out before a long run that a picture can't be drawn.
+
+    Raises:
+        InputError: the file's suffix is none of :data:`FORMATS`, or matplotlib is not installed.
+    """
+    if path.suffix.lower() not in FORMATS:
+        raise InputError(Problem("", "", f"cannot draw {path}", ", ".join(FORMATS)))
+    _need_matplotlib()
+
+
+def save(figure: Figure, path: str | Path) -> None:
+    """Write a figure in the format of the file's suffix, whole or not at all; equal figures are
+    equal files.
+
+    Raises:
+        InputError: as :func:`check_plot`, or the file cannot be written.
+    """
+    import matplotlib
+
+    path = Path(path)
+    check_plot(path)
+    kind = path.suffix.lower()[1:]
+    with whole_file(path) as file, matplotlib.rc_context({"svg.hashsalt": "axsim"}):
+        figure.savefig(file, format=kind, dpi=DPI, metadata=_DATELESS.get(kind))
+
+
+_DATELESS: dict[str, dict[str, Any]] = {"svg": {"Date": None}, "pdf": {"CreationDate": None}}
+
+
+def svg(figure: Figure, title: str = "") -> str:
+    """A figure as an ``<svg>`` element to put into an HTML page, several in one page if need be.
+
+    It scales to the width of its container, and its text is text. ``title`` says to screen readers
+    what is shown.
+    """
+    import matplotlib
+
+    out = io.StringIO()
+    settings: Any = {"svg.hashsalt": "axsim", "svg.fonttype": "none"}
+    with matplotlib.rc_context(settings):
+        figure.savefig(out, format="svg", metadata={"Date": None})
+    text = out.getvalue()
+    text = text[text.index("<svg ") :].strip()
+    text = re.sub(r"\s*<metadata>.*?</metadata>", "", text, flags=re.DOTALL)
+    used = set(re.findall(r"(?:url\(#|href=\"#)([^)\"]+)", text))
+    text = re.sub(r' id="([^"]+)"', lambda found: found[0] if found[1] in used else "", text)
+    head, rest = text.split(">", 1)
+    head = re.sub(r' (?:width|height|version)="[^"]*"', "", head)
+    label = f' role="img" aria-label="{escape(title)}"' if title else ""
+    return f'{head}{label} style="width:100%;height:auto">{rest}'
+
+
+def area(fill: Fill) -> dict[str, Any]:
+    """A fill as arguments of matplotlib's bars and areas; without outlines, so that what is close
+    together in time is not all outline."""
+    dark = fill.text == "white"
+    edge = fill.color if not fill.hatch else "white" if dark else "0.7"
+    return {"facecolor": fill.color, "hatch": fill.hatch, "edgecolor": edge, "linewidth": 0}
+
+
+def legend(figure: Figure, fills: Mapping[str, Fill]) -> None:
+    """What areas mean, in one line above the picture."""
+    from matplotlib.patches import Patch
+
+    handles = [Patch(label=name, **area(fill)) for name, fill in fills.items()]
+    figure.legend(
+        handles=handles,
+        loc="outside upper center",
+        ncols=max(1, len(handles)),
+        fontsize=SMALL + 1,
+        frameon=False,
+    )
+
+
+def grid(axes: Axes, **settings: Any) -> None:
+    """Faint lines behind everything else."""
+    axes.set_axisbelow(True)
+    axes.grid(True, color=FAINT, linewidth=0.5, **settings)
+
+
+def plain_numbers(axis: Any) -> None:
+    """Ticks of a logarithmic axis as plain numbers: 0.1, 20, 3000."""
+    from matplotlib.ticker import FuncFormatter
+
+    axis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
+
+
+def _need_matplotlib() -> None:
+    try:
+        import matplotlib  # noqa: F401
+    except ImportError:
+        what = "pictures need matplotlib"
+        raise InputError(Problem("", "", what, "pip install 'axsim[plot]'")) from None

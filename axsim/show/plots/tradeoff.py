@@ -1,0 +1,154 @@
+"""Two columns of a sweep against each other: what the faster setting costs."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from axsim.errors import InputError
+from axsim.show.plots.axes import fit_axis
+from axsim.show.plots.labels import Label, place
+from axsim.show.plots.style import ACCENT, INK, SMALL, grid, new_figure
+from axsim.study.objective import Direction, direction_of
+from axsim.study.pareto import non_dominated, objective_values, unknown_column
+
+if TYPE_CHECKING:
+    import pandas as pd
+    from matplotlib.figure import Figure
+
+MARKERS = (
+    ("o", INK),
+    ("^", "#9fb4c8"),
+    ("s", "white"),
+    ("D", ACCENT),
+    ("v", "0.5"),
+    ("P", "white"),
+)
+"""Marker and fill of each group of rows."""
+
+WIDTH = 7.5
+ENTRY = (0.6, 0.075)
+"""Inches that an entry of the legend takes, and each letter of it."""
+
+MOST_LABELS = 24
+"""With more rows than this only those of the fronts are labelled."""
+
+
+def tradeoff(
+    frame: pd.DataFrame,
+    x: str = "image_to_first_token_ms",
+    y: str = "cosine",
+    *,
+    label: str | Sequence[str] | None = "variant",
+    group: str | None = "chip",
+    x_direction: Direction | None = None,
+    y_direction: Direction | None = None,
+    title: str = "",
+) -> Figure:
+    """A scatter of two columns of a sweep with the Pareto front of each group.
+
+    The rows of one value of the column ``group`` share a marker and have a front of their own (all
+    rows have one front, without ``group``). Each row is labelled with its values of the columns
+    ``label``; only those of the fronts when there are many. Directions say whether less or more is
+    better; by default they follow from the columns' names (milliseconds and bytes less, tokens/s
+    and cosine more). Rows without both numbers are left out. A title says when the similarities
+    come from synthetic weights.
+
+    Raises:
+        InputError: matplotlib is not installed, a column does not exist or has no numbers, or
+            nothing can be drawn.
+    """
+    names = [label] if isinstance(label, str) else list(label or ())
+    columns = frame.to_dict("list")
+    for name in (*names, *([group] if group else [])):
+        if name not in columns:
+            raise unknown_column(name, list(columns))
+    ways = {x: x_direction or direction_of(x), y: y_direction or direction_of(y)}
+    least = [name for name, way in ways.items() if way == "min"]
+    values = objective_values(columns, least, [name for name in ways if name not in least])
+    rows = [int(row) for row in np.flatnonzero(~np.isnan(values).any(axis=1))]
+    if not rows:
+        raise InputError(f"there is nothing to draw: no row has both {x} and {y}")
+    places = {row: (float(columns[x][row]), float(columns[y][row])) for row in rows}
+    groups: dict[str, list[int]] = {}
+    for row in rows:
+        groups.setdefault(str(columns[group][row]) if group else "", []).append(row)
+    figure = new_figure(WIDTH, 5)
+    axes = figure.add_subplot()
+    front: list[int] = []
+    for number, (name, own) in enumerate(groups.items()):
+        best = [own[i] for i in np.flatnonzero(non_dominated(values[own]))]
+        _front(axes, [places[row] for row in best], "post" if x in least else "pre", number)
+        _rows(axes, [places[row] for row in own], name, number)
+        front += best
+    for which, name in (("x", x), ("y", y)):
+        fit_axis(axes, which, name, [places[row][which == "y"] for row in rows])
+        better = "less" if name in least else "more"
+        text = f"{axes.get_xlabel() if which == 'x' else axes.get_ylabel()}  ({better} is better)"
+        (axes.set_xlabel if which == "x" else axes.set_ylabel)(text)
+    axes.margins(0.12)
+    grid(axes)
+    figure.legend(
+        loc="outside lower center",
+        ncols=_columns(["Pareto front", *groups]),
+        fontsize=SMALL + 1,
+        frameon=False,
+    )
+    axes.set_title("\n".join(_notes(columns, ways, title)), fontsize=SMALL + 1)
+    if names:
+        chosen = front if len(rows) > MOST_LABELS else [*front, *(set(rows) - set(front))]
+        texts = [" ".join(str(columns[name][row]) for name in names) for row in chosen]
+        labels = [Label(text, *places[row]) for text, row in zip(texts, chosen, strict=True)]
+        place(axes, labels, [places[row] for row in rows if row not in chosen])
+    return figure
+
+
+def _columns(names: Sequence[str]) -> int:
+    """Entries of the legend that have room side by side."""
+    rest, letter = ENTRY
+    return max(1, min(len(names), int(WIDTH / (rest + letter * max(map(len, names))))))
+
+
+def _front(axes: Any, points: list[tuple[float, float]], stairs: str, number: int) -> None:
+    """The front as stairs, its points ringed: what they dominate lies behind the stairs."""
+    xs, ys = zip(*sorted(points), strict=True)
+    axes.plot(
+        xs,
+        ys,
+        drawstyle=f"steps-{stairs}",
+        color=ACCENT,
+        linewidth=1.4,
+        marker="o",
+        markersize=13,
+        markerfacecolor="none",
+        markeredgewidth=1.2,
+        label="_" if number else "Pareto front",
+        zorder=2,
+    )
+
+
+def _rows(axes: Any, points: list[tuple[float, float]], name: str, number: int) -> None:
+    marker, fill = MARKERS[number % len(MARKERS)]
+    xs, ys = zip(*points, strict=True)
+    axes.plot(
+        xs,
+        ys,
+        linestyle="none",
+        marker=marker,
+        markersize=7,
+        markeredgecolor=INK,
+        markerfacecolor=fill,
+        label=name or "rows",
+        zorder=3,
+    )
+
+
+def _notes(columns: Mapping[Any, Any], names: Iterable[str], title: str) -> Iterator[str]:
+    """The lines of the title."""
+    if title:
+        yield title
+    similar = any(name.endswith("cosine") for name in names)
+    if similar and any(each == 1 for each in columns.get("synthetic", ())):
+        yield "cosine on synthetic weights: what the arithmetic loses, not a trained model"

@@ -1,0 +1,108 @@
+"""Numbers and small parts that several sections show."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+
+from axsim.compiler.partition import MEBI
+from axsim.runs.results import MetricName, Prediction, VariantResult
+from axsim.show.report.markup import Child, Html, element, join
+from axsim.show.tables import number
+
+LABELS: dict[MetricName, tuple[str, str]] = {
+    "vision_encode_ms": ("Image encode", "one image through the vision part"),
+    "ttft_ms": ("TTFT", "all prefill chunks and the first post, without the image"),
+    "image_to_first_token_ms": ("Image to first token", "what a person waits"),
+    "decode_tokens_per_s": ("Decode", "speed of every further token"),
+}
+"""Heading of each metric, and what it counts."""
+
+KINDS = {
+    "compute": "computing",
+    "ld:param": "weights in",
+    "ld:input": "inputs in",
+    "ld:ddr_swap": "spilled tiles in",
+    "st:ddr_swap": "spilled tiles out",
+    "st:output": "outputs out",
+}
+"""What each kind of task does."""
+
+
+def mebibytes(size: float) -> str:
+    """``1116``; sizes below ten with decimals."""
+    value = size / MEBI
+    return f"{value:.0f}" if value >= 10 or not value else f"{value:.2g}"
+
+
+def percent(fraction: float, digits: int = 0) -> str:
+    """``14%``, with a true minus sign; ``<1%`` for what would round to nothing."""
+    least: float = 10.0 ** -(digits + 2)
+    if 0 < fraction < least / 2:
+        return f"<{least:.{digits}%}"
+    return f"{fraction:.{digits}%}".replace("-", "−")
+
+
+def signed(fraction: float, digits: int = 0) -> str:
+    """``+3%`` or ``−4%``; what rounds to nothing is ``±0%``."""
+    text = f"{fraction:+.{digits}%}"
+    return f"±{text[1:]}" if not text.strip("+-0.%") else text.replace("-", "−")
+
+
+def interval(found: Prediction) -> str:
+    """``±14%``, empty where nothing is known."""
+    if found.interval is None:
+        return ""
+    low, high = found.interval
+    if abs(low + high) < 0.005:
+        return f"±{percent(high)}"
+    return f"{signed(low)} {signed(high)}"
+
+
+def measured(found: Prediction) -> Html | None:
+    """``measured 145.0, −4%``, with links to the ledger's rows."""
+    if found.measured is None or found.error is None:
+        return None
+    rows = found.measured.ids
+    what = f"ledger {'row' if len(rows) == 1 else 'rows'} {', '.join(rows)}"
+    link = element("a", number(found.measured.value), href=f"#row-{rows[0]}", title=what)
+    return join("measured ", link, f", {signed(found.error)}")
+
+
+def plain(value: float) -> str:
+    """Four significant digits without exponent, thousands apart."""
+    if value < 1e4:
+        return f"{value:.4g}"
+    return f"{value:,.0f}".replace(",", "\N{NARROW NO-BREAK SPACE}")
+
+
+def rows_text(count: int) -> str:
+    """``1 row``, ``5 rows``."""
+    return f"{count} row{'' if count == 1 else 's'}"
+
+
+def panels(variants: Iterable[VariantResult], parts: Iterable[Child]) -> Html:
+    """One part of the page for each variant, of which the page shows the chosen one."""
+    shown = list(zip(variants, parts, strict=True))
+    several = len(shown) > 1
+    found = []
+    for variant, part in shown:
+        heading = element("p", "Variant ", element("b", variant.name), class_="which")
+        found.append(
+            element(
+                "div",
+                heading if several else None,
+                part,
+                class_="variant",
+                data_variant=variant.name,
+            )
+        )
+    return join(found)
+
+
+def legend(items: Sequence[tuple[str, str, str]]) -> Html:
+    """Swatches: (class of the swatch, name, meaning)."""
+    entries = [
+        element("li", element("i", class_=f"swatch {css}"), element("b", name), f" {meaning}")
+        for css, name, meaning in items
+    ]
+    return element("ul", *entries, class_="legend")

@@ -1,0 +1,122 @@
+"""Every variant in one table, with what was measured, and what the kernels computed."""
+
+from __future__ import annotations
+
+from axsim.fidelity.intervals import LEVEL
+from axsim.runs.results import MetricName, Prediction, RunResult, VariantResult
+from axsim.show.report.content import Report
+from axsim.show.report.figures import LABELS, interval, measured, mebibytes
+from axsim.show.report.markup import Child, Column, Html, Row, element, join, note, table
+from axsim.show.report.markup import section as section_of
+from axsim.show.tables import notes as table_notes
+from axsim.show.tables import number
+
+SYNTHETIC = (
+    "Synthetic weights: seeded random numbers stood in for a trained model's. The similarities "
+    "show what the arithmetic loses, not a trained model's accuracy, and the tokens mean nothing."
+)
+
+
+def section(report: Report) -> Html:
+    """The table of all variants and its notes."""
+    result = report.result
+    vision = any(each.vision_encode_ms for each in result)
+    decoder = any(each.ttft_ms for each in result)
+    metrics: list[MetricName] = [
+        name for name in LABELS if any(name in each.predictions for each in result)
+    ]
+    columns = [Column("variant")]
+    if decoder:
+        columns.append(Column("prefill", number=True))
+    columns += [Column([LABELS[name][0], _unit(name, result)], number=True) for name in metrics]
+    columns.append(Column(["NPU memory", element("small", "MiB")], number=True))
+    if not result.timing_only:
+        parts = [("vision output", vision), ("first logits", decoder)]
+        columns += [
+            Column(["cosine", element("small", name)], number=True) for name, has in parts if has
+        ]
+    rows = []
+    for each in result:
+        cells: list[Child] = [element("button", each.name, type="button", class_="choose",
+                                      data_choose=each.name)]  # fmt: skip
+        if decoder:
+            calls = f"{each.prefill_chunks} × {each.workload.build.prefill_chunk}"
+            cells.append(calls.replace(" ", "\N{NO-BREAK SPACE}"))
+        cells += [_prediction(each.predictions.get(name)) for name in metrics]
+        cells.append(_memory(each))
+        if not result.timing_only:
+            cells += _cosines(each, vision, decoder)
+        rows.append(Row(cells, css="picked" if each is result[0] else None))
+    return section_of(
+        "variants", "Variants", table("Variants", columns, rows), _notes(result), _tokens(result)
+    )
+
+
+def _unit(name: MetricName, result: RunResult) -> Html:
+    units = (each.predictions[name].unit for each in result if name in each.predictions)
+    return element("small", next(units))
+
+
+def _prediction(found: Prediction | None) -> Child:
+    if found is None:
+        return "–"
+    lines = [element("span", each) for each in (interval(found), measured(found)) if each]
+    return [element("b", number(found.value)), element("small", *lines)]
+
+
+def _memory(variant: VariantResult) -> Child:
+    memory = variant.memory
+    size = element("b", mebibytes(memory.total - memory.embedding))
+    if memory.fits:
+        return size
+    return [size, element("small", element("span", "does not fit", class_="bad"))]
+
+
+def _cosines(variant: VariantResult, vision: bool, decoder: bool) -> list[Child]:
+    numerics = variant.numerics
+    if numerics is None:
+        return ["not finished"] * (vision + decoder)
+    values = [(numerics.vision_cosine, vision), (numerics.logits_cosine, decoder)]
+    mark = element("small", "synthetic ", element("br"), "weights") if numerics.synthetic else None
+    return [
+        "–" if value is None else [element("b", f"{value:.4f}"), mark]
+        for value, has in values
+        if has
+    ]
+
+
+def _notes(result: RunResult) -> Html:
+    """What the columns mean, and that weights are synthetic."""
+    lines: list[Child] = [f"±: {LEVEL:.0%} of measured values are expected within."]
+    if any(each.ttft_ms for each in result):
+        lines.append(" TTFT is the vendor's: all prefill chunks and the first post, no vision.")
+    others = [text for text in table_notes(result) if text.startswith("measured TTFT")]
+    lines += [f" {text[0].upper()}{text[1:]}." for text in others]
+    if not result.timing_only:
+        lines.append(" Cosine: similarity of the deployed arithmetic to float32.")
+    parts = [note(*lines)]
+    if any(each.numerics is not None and each.numerics.synthetic for each in result):
+        parts.append(element("p", SYNTHETIC, class_="callout"))
+    if not result.complete:
+        parts.append(element("p", "The run was interrupted: the kernels of the variants marked "
+                             "“not finished” did not run.", class_="callout"))  # fmt: skip
+    return join(parts)
+
+
+def _tokens(result: RunResult) -> Html | None:
+    rows = [
+        Row([each.name, " ".join(map(str, each.numerics.tokens)), _ended(each)])
+        for each in result
+        if each.numerics is not None and each.numerics.tokens
+    ]
+    if not rows:
+        return None
+    synthetic = any(each.numerics is not None and each.numerics.synthetic for each in result)
+    title = "Tokens generated" + (", synthetic weights" if synthetic else "")
+    columns = [Column("variant"), Column("token ids", wide=True), Column("end", wide=True)]
+    return join(element("h3", title), table(title, columns, rows))
+
+
+def _ended(variant: VariantResult) -> str:
+    assert variant.numerics is not None
+    return "end of sequence" if variant.numerics.stopped_at_eos else "number asked for"

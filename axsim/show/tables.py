@@ -1,0 +1,249 @@
+"""Results as tables on the terminal, readable at 80 columns."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+
+from rich.table import Table
+from rich.text import Text
+
+from axsim.compiler.partition import MEBI
+from axsim.runs.results import Prediction, RunResult, VariantResult
+from axsim.system.breakdown import StageBreakdown
+
+
+def heading(result: RunResult) -> str:
+    """One line above the table: model, chip, request."""
+    first = result[0]
+    parts = [f"{result.workload} on {result.chip}, {first.npu_mode}"]
+    if first.workload.new_tokens:
+        prompts = [str(each.workload.prompt_tokens) for each in result]
+        tokens = "/".join(dict.fromkeys(prompts))
+        parts.append(f"prompt of {tokens} tokens, {first.workload.new_tokens} new ones")
+    return "; ".join(parts)
+
+
+def variants_table(result: RunResult) -> Table:
+    """Each variant's predictions, and below them what was measured in the same configuration.
+
+    Has the cosine columns when any variant's kernels have run or are to run.
+    """
+    vision = any(each.vision_encode_ms for each in result)
+    decoder = any(each.ttft_ms for each in result)
+    numeric = not result.timing_only
+    table = Table(box=None, pad_edge=False, padding=(0, 1, 0, 0), collapse_padding=True)
+    table.add_column("\n\nvariant", no_wrap=True)
+    headings = []
+    if vision:
+        headings.append("vision\nencode\nms")
+    if decoder:
+        headings += ["\npre-\nfill", "\nTTFT¹\nms"]
+        if vision:
+            headings.append("image to\n1st token\nms")
+        headings.append("\ndecode\ntokens/s")
+    headings.append("NPU\nmemory\nMiB")
+    if numeric and vision:
+        headings.append("cosine²\nvision\noutput")
+    if numeric and decoder:
+        headings.append("\n1st\nlogits")
+    for text in headings:
+        table.add_column(text, justify="right", no_wrap=True)
+    for each in result:
+        row, below = [each.name], [Text("measured", style="dim")]
+
+        def add(found: Prediction | None, row: list[str] = row, below: list[Text] = below) -> None:
+            row.append(_with_interval(found))
+            below.append(_measured(found))
+
+        if vision:
+            add(each.vision_encode_ms)
+        if decoder:
+            row.append(f"{each.prefill_chunks}×{each.workload.build.prefill_chunk}")
+            below.append(Text())
+            add(each.ttft_ms)
+            if vision:
+                add(each.image_to_first_token_ms)
+            add(each.decode_tokens_per_s)
+        memory = each.memory
+        row.append(f"{(memory.total - memory.embedding) / MEBI:.0f}")
+        if not memory.fits:
+            row[-1] += "\ndoes not\nfit"
+        if numeric and vision:
+            row.append(_cosine(each.numerics.vision_cosine) if each.numerics else "…")
+        if numeric and decoder:
+            row.append(_cosine(each.numerics.logits_cosine) if each.numerics else "…")
+        table.add_row(*row)
+        if any(cell.plain for cell in below[1:]):
+            table.add_row(*below)
+    return table
+
+
+def notes(result: RunResult) -> list[str]:
+    """What the marks in the table's headings mean."""
+    lines = []
+    if any(each.ttft_ms for each in result):
+        lines.append("¹ the vendor's convention: all prefill chunks and the first post, no vision")
+    others = _other_models(result)
+    if others:
+        lines.append(f"measured TTFT and decode speed: {', '.join(others)}, the same decoder")
+    if not result.timing_only:
+        lines.append("² cosine similarity of the deployed arithmetic to float32")
+        if any(each.numerics is None or each.numerics.synthetic for each in result):
+            lines[-1] += " on synthetic weights:"
+            lines.append("  it shows what the arithmetic loses, not a trained model's accuracy")
+        lines += _calibration(result)
+    return lines
+
+
+def _calibration(result: RunResult) -> list[str]:
+    """What the ranges of activations were taken from."""
+    found = [each.numerics for each in result if each.numerics and each.numerics.calibrated_on]
+    lines = []
+    for text in dict.fromkeys(str(each.calibrated_on) for each in found):
+        lines.append(f"ranges of U8 and U16 activations calibrated on {text}")
+        if "seeded" in text and not all(each.synthetic for each in found):
+            lines[-1] += "; --images DIR takes real ones"
+    return lines
+
+
+def _other_models(result: RunResult) -> list[str]:
+    """Models whose measured decoder stands in for the workload's own."""
+    found = [each.measured for v in result for each in (v.ttft_ms, v.decode_tokens_per_s) if each]
+    names = [name for measured in found if measured for name in measured.models]
+    return [name for name in dict.fromkeys(names) if name != result.workload]
+
+
+def tokens_lines(result: RunResult) -> list[str]:
+    """The generated tokens of each variant."""
+    lines = []
+    for each in result:
+        if each.numerics is None or not each.numerics.tokens:
+            continue
+        ids = " ".join(map(str, each.numerics.tokens))
+        end = " (end of sequence)" if each.numerics.stopped_at_eos else ""
+        lines.append(f"{each.name}: {ids}{end}")
+    return lines
+
+
+def breakdown_table(variant: VariantResult) -> Table:
+    """Where the time of one variant goes, stage by stage."""
+    table = Table(box=None, pad_edge=False, padding=(0, 1, 0, 0), collapse_padding=True)
+    table.add_column("\nstage", no_wrap=True)
+    table.add_column("\nms", justify="right")
+    table.add_column("bound by\n(share of time)", no_wrap=True)
+    for name in ("CONV\nbusy", "TENG\nbusy", "SDMA\nbusy", "DRAM\nbusy", "host\nbusy"):
+        table.add_column(name, justify="right")
+    table.add_column("MAC\nuse", justify="right")
+    table.add_column("DRAM\nMB", justify="right")
+    for stage in variant.breakdown:
+        table.add_row(
+            stage.name if stage.count == 1 else f"{stage.name} × {stage.count}",
+            number(stage.ms),
+            _shares(stage.by_engine, stage.ms, 2),
+            *(_percent(stage.busy[name]) for name in ("conv", "teng", "sdma", "dram", "host")),
+            _percent(stage.mac_utilisation),
+            f"{stage.total_dram_bytes / 1e6:.1f}",
+        )
+    return table
+
+
+def operators_table(stages: Sequence[StageBreakdown]) -> Table:
+    """Milliseconds by operator class, a column for each stage."""
+    shown = [stage for stage in stages if len(stage.by_operator) > 1]
+    table = Table(box=None, pad_edge=False, padding=(0, 1, 0, 0), collapse_padding=True)
+    table.add_column("operators, ms", no_wrap=True)
+    for stage in shown:
+        table.add_column(stage.name, justify="right")
+    names = _by_total(stage.by_operator for stage in shown)
+    for name in names:
+        cells = (stage.by_operator.get(name) for stage in shown)
+        table.add_row(name, *("" if ms is None else number(ms) for ms in cells))
+    return table
+
+
+def traffic_table(stages: Sequence[StageBreakdown]) -> Table:
+    """Megabytes over the DRAM interface by task kind, a column for each stage."""
+    shown = [stage for stage in stages if stage.dram_bytes]
+    table = Table(box=None, pad_edge=False, padding=(0, 1, 0, 0), collapse_padding=True)
+    table.add_column("DRAM traffic, MB", no_wrap=True)
+    for stage in shown:
+        table.add_column(stage.name, justify="right")
+    for kind in _by_total(stage.dram_bytes for stage in shown):
+        cells = (stage.dram_bytes.get(kind) for stage in shown)
+        table.add_row(kind, *("" if size is None else f"{size / 1e6:.2f}" for size in cells))
+    return table
+
+
+def memory_line(variant: VariantResult) -> str:
+    """What the deployed model occupies, against the chip's memory."""
+    memory = variant.memory
+    parts = [f"{name} {size / MEBI:.0f}" for name, size in memory.weights.items() if size]
+    text = f"memory, MiB: weights {sum(memory.weights.values()) / MEBI:.0f} ({', '.join(parts)})"
+    if memory.kv_cache:
+        text += f", KV cache {memory.kv_cache / MEBI:.1f}"
+    text += f", activations {memory.activations / MEBI:.1f}"
+    if memory.embedding:
+        text += f", embedding table (CPU) {memory.embedding / MEBI:.0f}"
+    return f"{text}; {memory.verdict}"
+
+
+def misfits(result: RunResult) -> list[str]:
+    """One line for each variant that the chip's memory does not hold."""
+    return [
+        f"{each.name}: the model {each.memory.verdict} on {result.chip}; the times are those of a "
+        "chip with the memory"
+        for each in result
+        if not each.memory.fits
+    ]
+
+
+def number(value: float) -> str:
+    """Four significant digits, no exponent."""
+    if value >= 1000:
+        return f"{value:.0f}"
+    digits = 1 if value >= 100 else 2 if value >= 10 else 3
+    return f"{value:.{digits}f}"
+
+
+def _by_total(parts: Iterable[object]) -> list[str]:
+    totals: dict[str, float] = {}
+    for part in parts:
+        assert isinstance(part, dict)
+        for name, value in part.items():
+            totals[name] = totals.get(name, 0.0) + value
+    return sorted(totals, key=lambda name: -totals[name])
+
+
+def _with_interval(found: Prediction | None) -> str:
+    if found is None:
+        return "–"
+    text = number(found.value)
+    if found.interval is None:
+        return text
+    low, high = found.interval
+    if abs(high + low) < 0.005:
+        return f"{text} ±{high:.0%}"
+    return f"{text} {low:+.0%}{high:+.0%}"
+
+
+def _measured(found: Prediction | None) -> Text:
+    if found is None or found.measured is None or found.error is None:
+        return Text()
+    text = Text(f"{number(found.measured.value)} ", style="dim")
+    size = abs(found.error)
+    style = "green" if size <= 0.05 else "yellow" if size <= 0.15 else "red"
+    text.append(f"{found.error:+.0%}", style=style)
+    return text
+
+
+def _cosine(value: float | None) -> str:
+    return "–" if value is None else f"{value:.4f}"
+
+
+def _percent(fraction: float) -> str:
+    return f"{fraction:.0%}" if fraction >= 0.0005 else "–"
+
+
+def _shares(parts: object, total: float, count: int) -> str:
+    assert isinstance(parts, dict)
+    return ", ".join(f"{name} {ms / total:.0%}" for name, ms in list(parts.items())[:count])

@@ -1,0 +1,374 @@
+"""What is deployed and asked: the model, how it is built for the NPU, and the request.
+
+A workload is one YAML file (``workloads/``). Architectures use the field names of Hugging Face
+config.json and become the dataclasses of :mod:`axsim.models.config`. The numbers that follow from
+several keys (image tokens, prompt tokens, prefill chunks) are properties of :class:`Workload`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any, ClassVar, Literal, get_args
+
+from pydantic import Field, NonNegativeInt, PositiveInt, field_validator, model_validator
+
+from axsim.errors import Fault, InputError, Problem, checked
+from axsim.models.config import ModelConfig
+from axsim.numerics.formats import VisionDtype, WeightDtype
+from axsim.spec.architecture import ModelSection
+from axsim.spec.descriptor import (
+    NO_OVERRIDES,
+    Overrides,
+    Section,
+    find,
+    load,
+    load_mapping,
+    override,
+)
+from axsim.spec.located import Located
+
+Toolchain = Literal["pulsar2-2.5", "pulsar2-3.2", "pulsar2-3.3", "pulsar2-4.x", "pulsar2-5.1"]
+ALLOWED_TOOLCHAINS: tuple[str, ...] = get_args(Toolchain)
+"""Generations of the vendor's compiler that published measurements tell apart."""
+
+
+class BuildSection(Section):
+    """How the vendor's compiler is told to build the model."""
+
+    npu_mode: Literal["NPU1", "NPU2", "NPU3"] | None = Field(
+        None, description="resource groups used; the chip's largest mode when not given"
+    )
+    vision_dtype: VisionDtype = Field("u8", description="activations of the vision tower")
+    precision_overrides: dict[str, Literal["u8", "u16"]] = Field(
+        default_factory=dict,
+        description="activations of the vision part by name pattern (*, ?), stored otherwise; the "
+        "last pattern that matches wins",
+    )
+    weight_dtype: WeightDtype = Field("s8", description="weights of the decoder layers")
+    post_weight_dtype: WeightDtype = Field("s8", description="weights of the head")
+    hidden_dtype: Literal["bf16"] = Field("bf16", description="hidden states, keys and values")
+    prefill_chunk: PositiveInt = Field(128, description="prompt tokens that one prefill call takes")
+    prefill_max_chunks: PositiveInt | None = Field(
+        None, description="prefill calls compiled for one prompt; when not given, what the KV holds"
+    )
+    kv_cache_len: PositiveInt = Field(1023, description="tokens that the compiled KV cache holds")
+    float_matmul_on_conv: bool = Field(
+        False, description="attention's matmuls on CONV in place of TENG (vendor build flag)"
+    )
+    toolchain: Toolchain = Field("pulsar2-3.2", description="generation of the vendor's compiler")
+
+    @model_validator(mode="after")
+    def _consistent(self) -> BuildSection:
+        faults = []
+        if self.precision_overrides and self.vision_dtype == "bf16":
+            what = "has no effect: a bf16 vision part is not quantised"
+            faults.append(Fault("precision_overrides", what, also=["vision_dtype"]))
+        return checked(self, faults)
+
+
+class RequestSection(Section):
+    """What is asked of the deployed model."""
+
+    images: int | None = Field(None, ge=0, description="images (tiles); 1 with a tower, else 0")
+    image_size: PositiveInt | None = Field(
+        None, description="pixels along one side; the tower's own when not given"
+    )
+    text_tokens: PositiveInt | None = Field(
+        None, description="prompt tokens around the images; 54 when not given"
+    )
+    prompt_tokens: PositiveInt | None = Field(
+        None, description="whole prompt, in place of text_tokens"
+    )
+    new_tokens: PositiveInt = Field(16, description="tokens to generate, the first one included")
+    seed: int = Field(0, ge=0, description="seed of pixels, synthetic weights and sampling")
+    stop_at_eos: bool = Field(True, description="end at an end-of-sequence token")
+    eos_token_id: tuple[NonNegativeInt, ...] | None = Field(
+        None,
+        description="tokens that end the answer, one or a list; when not given those of the "
+        "checkpoint, or the family's",
+    )
+    temperature: float = Field(0.0, ge=0, description="0 takes the likeliest token (greedy)")
+    top_k: PositiveInt | None = Field(None, description="sample among the k likeliest tokens")
+    top_p: float | None = Field(None, gt=0, le=1, description="sample among this much probability")
+
+    @field_validator("eos_token_id", mode="before")
+    @classmethod
+    def _one_or_more(cls, value: object) -> object:
+        return (value,) if isinstance(value, int) else value
+
+    @model_validator(mode="after")
+    def _consistent(self) -> RequestSection:
+        faults = [
+            Fault(name, "has no effect: decoding is greedy", also=["temperature"])
+            for name in ("top_k", "top_p")
+            if getattr(self, name) is not None and not self.temperature
+        ]
+        return checked(self, faults)
+
+
+class Variant(Section):
+    """One named setting of keys that ``axsim run`` shows as a row."""
+
+    name: str = Field(min_length=1, description="how the row is called")
+    set: dict[str, Any] = Field(description="dotted keys and their values for this row")
+
+
+DEFAULT_TEXT_TOKENS = 54
+"""Tokens around the image of the vendor's default request: 118 prompt tokens at 224 px with 64
+image tokens, 310 at 448 px with 256."""
+
+
+class Workload(Section):
+    """A model, its build and a request; see the module's text."""
+
+    REPLACES: ClassVar[dict[str, tuple[str, ...]]] = {
+        "request.prompt_tokens": ("request.text_tokens",),
+        "request.text_tokens": ("request.prompt_tokens",),
+    }
+
+    name: str = Field(min_length=1, description="the model's name, as measurements call it")
+    description: str = Field("", description="what this workload is for")
+    model: ModelSection = Field(description="the architecture, in Hugging Face field names")
+    build: BuildSection = Field(BuildSection(), description="how it is built for the NPU")
+    request: RequestSection = Field(RequestSection(), description="what is asked of it")
+    variants: tuple[Variant, ...] = Field((), description="the rows that `axsim run` shows")
+
+    @property
+    def images(self) -> int:
+        """Images (tiles) in the request."""
+        if self.request.images is None:
+            return int(self.model.vision is not None)
+        return self.request.images
+
+    @property
+    def image_size(self) -> int:
+        """Pixels along one side of each image; 0 without a vision tower."""
+        vision = self.model.vision
+        return 0 if vision is None else self.request.image_size or vision.image_size
+
+    @property
+    def image_tokens(self) -> int:
+        """Tokens of the prompt that one image takes; those of the bare tower without projector."""
+        vision, projector = self.model.vision, self.model.projector
+        if vision is None:
+            return 0
+        patches = self.image_size // vision.patch_size
+        if projector is None:
+            return patches**2 + vision.class_token
+        return int(patches * projector.downsample_ratio) ** 2
+
+    @property
+    def text_tokens(self) -> int:
+        """Tokens of the prompt around the images; 0 without a decoder."""
+        return self.prompt_tokens - self.images * self.image_tokens if self.model.decoder else 0
+
+    @property
+    def prompt_tokens(self) -> int:
+        """Tokens that prefill has to take; 0 without a decoder."""
+        if self.model.decoder is None:
+            return 0
+        text = self.request.text_tokens or DEFAULT_TEXT_TOKENS
+        return self.request.prompt_tokens or text + self.images * self.image_tokens
+
+    @property
+    def new_tokens(self) -> int:
+        """Tokens to generate at most, the one after prefill included; 0 without a decoder."""
+        return self.request.new_tokens if self.model.decoder else 0
+
+    @property
+    def prefill_chunks(self) -> int:
+        """Prefill calls, the last one padded; 0 without a decoder."""
+        return -(-self.prompt_tokens // self.build.prefill_chunk)
+
+    @property
+    def label(self) -> str:
+        """A short name of this configuration: ``448-u8``, or ``p128`` for a decoder alone."""
+        parts = [f"{self.image_size}-{self.build.vision_dtype}"] if self.model.vision else []
+        return "-".join(parts) or f"p{self.prompt_tokens}"
+
+    @property
+    def variant_names(self) -> tuple[str, ...]:
+        """The names of the variants, in the order of the file."""
+        return tuple(variant.name for variant in self.variants)
+
+    def variant(self, name: str) -> Workload:
+        """The workload with one variant's keys set, and no variants.
+
+        Raises:
+            InputError: there is no variant of that name.
+        """
+        for variant in self.variants:
+            if variant.name == name:
+                keys = {**variant.set, "variants": ()}
+                return override(self, keys, f"variant {name!r} of {self.name}")
+        raise InputError(
+            Problem("", "", f"{self.name} has no variant {name!r}", ", ".join(self.variant_names))
+        )
+
+    def expand(self) -> dict[str, Workload]:
+        """Every variant by name, or this workload by its label when it has none."""
+        if not self.variants:
+            return {self.label: self}
+        return {name: self.variant(name) for name in self.variant_names}
+
+    @classmethod
+    def of(cls, name: str, model: ModelConfig, **sections: Mapping[str, object]) -> Workload:
+        """A workload built in Python; ``build`` and ``request`` as mappings of their keys.
+
+        Raises:
+            InputError: the configuration contradicts itself.
+        """
+        architecture = {key: part for key, part in asdict(model).items() if part is not None}
+        return load_mapping(cls, {"name": name, "model": architecture, **sections}, name)
+
+    @classmethod
+    def prepare(cls, tree: Located, overrides: Overrides) -> None:
+        """Let an override select among the variants; see :func:`_select`."""
+        super().prepare(tree, overrides)
+        variants = tree.child("variants")
+        if variants is not None and isinstance(variants.value, list):
+            variants.value = _select(variants.value, overrides)
+
+    @model_validator(mode="after")
+    def _consistent(self) -> Workload:
+        checked(self, self._request_faults())
+        return checked(self, self._variant_faults())
+
+    def _request_faults(self) -> Iterator[Fault]:
+        vision, projector, decoder = self.model.vision, self.model.projector, self.model.decoder
+        request, build = self.request, self.build
+        if vision is None:
+            for name in ("images", "image_size"):
+                if getattr(request, name):
+                    yield Fault(f"request.{name}", "asks for vision, but model.vision is missing")
+        else:
+            block = round(1 / projector.downsample_ratio) if projector else 1
+            step = vision.patch_size * block
+            if self.image_size % step:
+                why = f"patch_size {vision.patch_size}"
+                why += f" × {block} patches joined by the projector" if block > 1 else ""
+                key = "request.image_size" if request.image_size else "model.vision.image_size"
+                found = f"found {self.image_size}"
+                yield Fault(
+                    key, found, f"a multiple of {step} ({why})", also=["model.vision.patch_size"]
+                )
+                return
+            if decoder is None and self.images == 0:
+                yield Fault("request.images", "asks for nothing: there is no decoder either")
+        if decoder is None:
+            return
+        beyond = [token for token in request.eos_token_id or () if token >= decoder.vocab_size]
+        if beyond:
+            what = f"found {beyond[0]}, which is not in the vocabulary"
+            yield Fault("request.eos_token_id", what, f"below {decoder.vocab_size}, vocab_size")
+        if request.prompt_tokens:
+            if request.text_tokens:
+                total = request.text_tokens + self.images * self.image_tokens
+                if total != request.prompt_tokens:
+                    yield Fault(
+                        "request.prompt_tokens",
+                        f"found {request.prompt_tokens}",
+                        f"{total}, the text and image tokens together",
+                        also=["request.text_tokens"],
+                    )
+            elif self.text_tokens < 0:
+                least = self.images * self.image_tokens
+                what = f"found {request.prompt_tokens}"
+                yield Fault("request.prompt_tokens", what, f"at least {least}, the image tokens")
+        longest = build.kv_cache_len + 1 - self.new_tokens
+        compiled = build.prefill_max_chunks
+        given = [key for key in ("prompt_tokens", "text_tokens") if getattr(request, key)]
+        prompt_key = ".".join(["request", *given[:1]])
+        if self.prompt_tokens > longest:
+            what = f"a prompt of {self.prompt_tokens} tokens and {self.new_tokens} new ones"
+            what += " is longer than the compiled context"
+            allowed = f"prompt_tokens + new_tokens up to {build.kv_cache_len + 1}, kv_cache_len + 1"
+            also = ["build.kv_cache_len"] if "kv_cache_len" in build.model_fields_set else []
+            yield Fault(prompt_key, what, allowed, also=also)
+        if compiled and self.prefill_chunks > compiled:
+            what = f"a prompt of {self.prompt_tokens} tokens is longer than the compiled prefill"
+            allowed = f"up to {compiled * build.prefill_chunk} tokens: {compiled} chunks"
+            allowed += f" of {build.prefill_chunk}"
+            yield Fault(prompt_key, what, allowed, also=["build.prefill_max_chunks"])
+        if build.prefill_chunk > build.kv_cache_len:
+            what = f"found {build.prefill_chunk}, more than the KV cache holds"
+            yield Fault("build.prefill_chunk", what, f"up to {build.kv_cache_len}, kv_cache_len")
+
+    def _variant_faults(self) -> Iterator[Fault]:
+        seen: set[str] = set()
+        for index, variant in enumerate(self.variants):
+            if variant.name in seen:
+                yield Fault(("variants", index, "name"), f"{variant.name!r} is given twice")
+            seen.add(variant.name)
+            try:
+                override(self, {**variant.set, "variants": ()})
+            except InputError as error:
+                yield from (_blame_variant(index, variant, each) for each in error.problems)
+
+
+def _blame_variant(index: int, variant: Variant, problem: Problem) -> Fault:
+    """The problem that a variant's keys make, told at the key that makes it."""
+    path: tuple[str | int, ...] = ("variants", index, "set")
+    given = next((key for key in variant.set if problem.where.startswith(f"--set {key}=")), None)
+    what = problem.what if given == problem.key else f"{problem.key}: {problem.what}"
+    if problem.nearest:
+        what += f"; did you mean {problem.nearest!r}?"
+    return Fault((*path, given) if given else path, what, problem.allowed)
+
+
+def load_workload(
+    name_or_path: str | Path, overrides: Overrides = NO_OVERRIDES, variant: str | None = None
+) -> Workload:
+    """Find and load a workload. With ``variant``, only that one: its keys, then ``overrides``.
+
+    Raises:
+        InputError: listing everything that is wrong.
+    """
+    source = find("workload", name_or_path)
+    if variant is None:
+        return load(Workload, source, overrides)
+    base = load(Workload, source)
+    base.variant(variant)  # names the variants when there is no such one
+    chosen = next(v.set for v in base.variants if v.name == variant)
+    return load(Workload, source, {**chosen, **overrides, "variants": ()})
+
+
+def _select(variants: list[Located], overrides: Overrides) -> list[Located]:
+    """Variants that agree with the overrides.
+
+    An override of a key that variants set keeps those that set it to the same value
+    (``--set build.vision_dtype=u16`` shows the U16 rows). When none does, the override holds in
+    all of them, they are named by their values, and those that become the same are shown once.
+    """
+    for key, value in overrides.items():
+        settings = [_settings(variant) for variant in variants]
+        if not any(key in setting for setting in settings):
+            continue
+        agreeing = [
+            variant
+            for variant, setting in zip(variants, settings, strict=True)
+            if key not in setting or setting[key].plain() == value
+        ]
+        if not agreeing:
+            agreeing = _rename(variants, key, value)
+        variants = agreeing
+    return variants
+
+
+def _rename(variants: list[Located], key: str, value: object) -> list[Located]:
+    different: dict[str, Located] = {}
+    for variant in variants:
+        settings = _settings(variant)
+        values = [value if k == key else v.plain() for k, v in settings.items()]
+        name = "-".join(str(each) for each in values if each is not None)
+        kept = {k: v for k, v in settings.items() if k != key}
+        renamed = {"name": Located(name, variant.origin), "set": Located(kept, variant.origin)}
+        different.setdefault(name, Located(renamed, variant.origin))
+    return list(different.values())
+
+
+def _settings(variant: Located) -> dict[str, Located]:
+    settings = variant.child("set")
+    return settings.value if settings is not None and isinstance(settings.value, dict) else {}

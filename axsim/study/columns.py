@@ -1,0 +1,25 @@
+"""The columns that a sweep's table will have, known before anything is computed."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from axsim.runs.results import METRICS
+
+_CONDITIONS = (
+    "model", "npu_mode", "images", "image_size", "vision_dtype", "weight_dtype", "kv_cache_len",
+    "prefill_chunk", "prefill_chunks", "prompt_tokens", "new_tokens", "seed", "preprocess_ms",
+    "post_ms",
+)  # fmt: skip
+_METRIC_PARTS = ("", "_low", "_high", "_measured", "_error")
+_REST = (
+    "weights_bytes", "kv_cache_bytes", "activations_bytes", "embedding_bytes", "capacity_bytes",
+    "fits", "synthetic", "cosine", "vision_cosine", "logits_cosine", "generated_tokens", "error",
+)  # fmt: skip
+
+
+def table_columns(varied: Iterable[str] = ()) -> list[str]:
+    """Chip, variant, the varied and set keys, and what every row has
+    (:meth:`axsim.runs.results.VariantResult.to_row`)."""
+    metrics = [f"{name}{part}" for name in METRICS for part in _METRIC_PARTS]
+    return ["chip", "variant", *varied, *_CONDITIONS, *metrics, *_REST]

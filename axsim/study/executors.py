@@ -1,0 +1,59 @@
+"""Where points are computed: this process, processes of this machine, or a dask cluster."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterator
+from concurrent.futures import Executor, Future
+from contextlib import contextmanager
+from typing import Any
+
+from axsim.errors import InputError, Problem
+from axsim.study.processes import Processes
+
+
+class Here(Executor):
+    """Computes in this process, when a task is submitted."""
+
+    def submit(self, fn: Callable[..., Any], /, *args: Any, **kwargs: Any) -> Future[Any]:
+        """A future that has its result."""
+        future: Future[Any] = Future()
+        try:
+            future.set_result(fn(*args, **kwargs))
+        except Exception as error:
+            future.set_exception(error)
+        return future
+
+
+def local(jobs: int | None = None) -> Executor:
+    """``jobs`` processes, one for each usable core by default; this process for one job."""
+    cores = usable_cores()
+    jobs = jobs or cores
+    return Here() if jobs == 1 else Processes(jobs, cores)
+
+
+def usable_cores() -> int:
+    """Cores that this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+@contextmanager
+def cluster(address: str) -> Iterator[Executor]:
+    """The workers of a dask scheduler, such as ``tcp://host:8786``.
+
+    Raises:
+        InputError: distributed is not installed, or nobody answers at ``address``.
+    """
+    try:
+        import distributed
+    except ImportError:
+        what = "needs distributed: pip install 'axsim[sweep]'"
+        raise InputError(Problem("--scheduler", "", what)) from None
+    untyped: Any = distributed
+    try:
+        client = untyped.Client(address, timeout="10s", set_as_default=False)
+    except (OSError, ValueError) as error:
+        what = f"no dask scheduler answers at {address}: {error}"
+        raise InputError(Problem("--scheduler", "", what)) from None
+    with client:
+        yield client.get_executor()

@@ -1,0 +1,156 @@
+"""The points of a sweep: every chip with every combination of the varied keys."""
+
+from __future__ import annotations
+
+import itertools
+import json
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from math import prod
+from pathlib import Path
+from typing import Any
+
+from axsim.errors import InputError, Problem
+from axsim.spec.chip import Chip, load_chip
+from axsim.spec.workload import Workload, load_workload
+from axsim.study.fingerprint import code_fingerprint, fingerprint
+from axsim.study.values import usable
+
+
+@dataclass(frozen=True)
+class Point:
+    """One combination, with all that a worker on any machine needs to compute it.
+
+    ``workload`` and ``chip`` are descriptors as JSON, ``settings`` a JSON object of overrides,
+    those of the chip with the prefix ``chip.``; equal texts share what a process has made of them.
+    ``chip_name`` is how the user calls the chip. ``variants`` chooses among the workload's.
+    """
+
+    workload: str
+    chip: str
+    chip_name: str
+    settings: str
+    variants: tuple[str, ...] | None = None
+    timing_only: bool = False
+    checkpoint: str | None = None
+
+    @property
+    def key(self) -> str:
+        """Names the point's result: changes with anything that it depends on, the code included."""
+        parts: list[object] = [self.workload, self.chip, self.chip_name, self.settings]
+        parts += [self.variants, self.timing_only, self.checkpoint, code_fingerprint()]
+        return fingerprint(parts)
+
+
+@dataclass(frozen=True)
+class Space:
+    """Every chip with every combination of the varied keys; points are made when asked for.
+
+    ``workload`` and each chip's second part are descriptors as JSON.
+    """
+
+    workload: str
+    chips: tuple[tuple[str, str], ...]
+    vary: Mapping[str, tuple[Any, ...]]
+    settings: Mapping[str, object]
+    variants: tuple[str, ...] | None = None
+    timing_only: bool = False
+    checkpoint: str | None = None
+
+    def __len__(self) -> int:
+        return len(self.chips) * prod(map(len, self.vary.values()))
+
+    def __iter__(self) -> Iterator[Point]:
+        """All points, chips outermost, then the varied keys in their order."""
+        for place in itertools.product(range(len(self.chips)), *map(_places, self.vary.values())):
+            yield self.point(place)
+
+    def point(self, place: Sequence[int]) -> Point:
+        """The point at the position of the chip and of each varied key's value."""
+        chip, *indices = place
+        name, text = self.chips[chip]
+        values = {key: self.vary[key][i] for key, i in zip(self.vary, indices, strict=True)}
+        settings = json.dumps({**self.settings, **values}, ensure_ascii=False)
+        return Point(
+            self.workload, text, name, settings, self.variants, self.timing_only, self.checkpoint
+        )
+
+
+def space(
+    workload: Workload | str | Path,
+    chips: Sequence[Chip | str | Path],
+    vary: Mapping[str, Sequence[Any]],
+    *,
+    settings: Mapping[str, object],
+    variants: Sequence[str] | None = None,
+    timing_only: bool = False,
+    checkpoint: str | Path | None = None,
+) -> Space:
+    """What a sweep or a search is over.
+
+    Raises:
+        InputError: a descriptor is wrong, a key does not exist, or nothing is left to compute.
+    """
+    both = [key for key in vary if key in settings]
+    if both:
+        raise InputError(Problem(f"--vary {both[0]}", both[0], "is varied and set as well"))
+    if not chips or not all(vary.values()):
+        raise InputError("there is nothing to sweep: no chip, or a varied key without values")
+    if not isinstance(workload, Workload):
+        workload = load_workload(workload)
+    for name in variants or ():
+        workload.variant(name)
+    named = [_named(chip) for chip in chips]
+    vary = _usable(workload, named[0][1], vary, "--vary")
+    _usable(workload, named[0][1], {key: (value,) for key, value in settings.items()}, "--set")
+    return Space(
+        workload.model_dump_json(exclude_unset=True),
+        tuple((name, chip.model_dump_json(exclude_unset=True)) for name, chip in named),
+        vary,
+        dict(settings),
+        None if variants is None else tuple(variants),
+        timing_only,
+        None if checkpoint is None else str(checkpoint),
+    )
+
+
+def grid(
+    workload: Workload | str | Path,
+    chips: Sequence[Chip | str | Path],
+    vary: Mapping[str, Sequence[Any]],
+    **options: Any,
+) -> list[Point]:
+    """All points of a :func:`space`, whose arguments these are."""
+    return list(space(workload, chips, vary, **options))
+
+
+def _places(values: Sequence[Any]) -> range:
+    return range(len(values))
+
+
+def _named(chip: Chip | str | Path) -> tuple[str, Chip]:
+    return (chip.name, chip) if isinstance(chip, Chip) else (str(chip), load_chip(chip))
+
+
+def _usable(
+    workload: Workload, chip: Chip, vary: Mapping[str, Sequence[Any]], option: str
+) -> dict[str, tuple[Any, ...]]:
+    """Every key with the values that it gets.
+
+    Raises:
+        InputError: a key does not exist, or can never have such a value.
+    """
+    found: dict[str, tuple[Any, ...]] = {}
+    faults: list[Problem] = []
+    for instance, under in ((chip, "chip."), (workload, "")):
+        own = {
+            key.removeprefix(under): values
+            for key, values in vary.items()
+            if key.startswith("chip.") == bool(under)
+        }
+        good, wrong = usable(instance, own, under, option)
+        found |= good
+        faults += wrong
+    if faults:
+        raise InputError(faults)
+    return {key: found[key] for key in vary}

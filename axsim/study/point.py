@@ -1,0 +1,154 @@
+"""Computing one point, in whatever process: its rows, or a row that says what went wrong.
+
+What points have in common is made once per process: parsed descriptors, lowered graphs, programs
+compiled for a chip and the timed segments of these. All of it is a pure function of its key.
+"""
+
+from __future__ import annotations
+
+import gc
+import json
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from functools import lru_cache
+from typing import Any
+
+from axsim.compiler.lower import Lowered
+from axsim.compiler.partition import Deployment, Subgraph
+from axsim.errors import InputError
+from axsim.fidelity.published import Published, shipped_ledger_of
+from axsim.machine.npu import Npu
+from axsim.numerics.formats import Part
+from axsim.runs.results import RunResult
+from axsim.runs.run import run_kernels, time_variant
+from axsim.spec.chip import Chip
+from axsim.spec.descriptor import load_mapping, split_overrides
+from axsim.spec.workload import Workload
+from axsim.study.grid import Point
+
+Row = dict[str, Any]
+"""A flat row of JSON types."""
+
+PROGRAMS = 256
+"""Compiled programs that a machine remembers: some tens of megabytes."""
+
+
+def evaluate(point: Point) -> list[Row]:
+    """One row per variant. A failure becomes a row with its ``error``; nothing is raised."""
+    settings = json.loads(point.settings)
+    chip_keys, keys = split_overrides(settings, "chip")
+    given: Row = {"chip": point.chip_name, **settings}
+    try:
+        bench = _bench(point.chip, json.dumps(chip_keys))
+        chosen = _variants(point.workload, json.dumps(keys), point.variants)
+    except Exception as error:
+        return [_failed(given, error)]
+    rows = []
+    for name, workload in chosen.items():
+        try:
+            row = _row(name, workload, bench, point)
+            rows.append({**row, **given, "error": None})
+        except Exception as error:
+            rows.append(_failed({"variant": name, **given}, error))
+    return rows
+
+
+def evaluate_all(points: Sequence[Point]) -> list[list[Row]]:
+    """:func:`evaluate` of some points, in their order."""
+    if not all(point.timing_only for point in points):
+        return [evaluate(point) for point in points]
+    with _no_garbage_collection():
+        return [evaluate(point) for point in points]
+
+
+@contextmanager
+def _no_garbage_collection() -> Iterator[None]:
+    """Timing a point makes many small objects and next to no cycles: looking for some again and
+    again takes up to a third of the time."""
+    enabled = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if enabled:
+            gc.enable()
+
+
+def _row(name: str, workload: Workload, bench: _Bench, point: Point) -> Row:
+    deployment = _SharedDeployment(workload, bench.chip, bench.machine)
+    result = time_variant(name, {}, deployment, bench.machine.npu, bench.published)
+    if point.timing_only:
+        return result.to_row()
+    timed = RunResult(workload.name, bench.chip.name, (result,), timing_only=True)
+    *_, last = run_kernels(timed, point.checkpoint)
+    return last[0].to_row()
+
+
+def _failed(row: Row, error: Exception) -> Row:
+    if isinstance(error, InputError):
+        return {**row, "error": "; ".join(map(str, error.problems))}
+    return {**row, "error": f"{type(error).__name__}: {error}"}
+
+
+@dataclass
+class _Machine:
+    """An NPU, the programs that were compiled for it and how long their segments take."""
+
+    npu: Npu = field(default_factory=Npu)
+    compiled: dict[object, Subgraph] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class _Bench:
+    """A chip with its machine and the measurements that its predictions are held against."""
+
+    chip: Chip
+    published: Published | None
+    machine: _Machine
+
+
+@dataclass(frozen=True)
+class _SharedDeployment(Deployment):
+    """Takes programs from the machine. Lowering shares its results, so that one graph is one
+    object; the machine holds it, so that its identity stays its own."""
+
+    machine: _Machine
+
+    def _compile(self, lowered: Lowered, part: Part) -> Subgraph:
+        known = self.machine.compiled
+        key = (id(lowered.graph), self.mode, part)
+        if key not in known:
+            if len(known) == PROGRAMS:
+                known.clear()
+                self.machine.npu = Npu()  # it remembers the programs' segments
+            known[key] = super()._compile(lowered, part)
+        return known[key]
+
+
+@lru_cache(maxsize=16)
+def _bench(chip: str, overrides: str) -> _Bench:
+    loaded = load_mapping(Chip, json.loads(chip), "", json.loads(overrides), under="chip.")
+    sections = (loaded.npu, loaded.dram, loaded.calibrated)
+    machine = _machine("\n".join(each.model_dump_json() for each in sections))
+    return _Bench(loaded, shipped_ledger_of(loaded), machine)
+
+
+@lru_cache(maxsize=4)
+def _machine(sections: str) -> _Machine:
+    """One machine for chips that differ in the host alone: no program depends on that."""
+    return _Machine()
+
+
+@lru_cache(maxsize=256)
+def _variants(
+    workload: str, overrides: str, names: tuple[str, ...] | None
+) -> Mapping[str, Workload]:
+    document, keys = json.loads(workload), json.loads(overrides)
+    if names is None:
+        return load_mapping(Workload, document, "", keys).expand()
+    own = {each["name"]: each["set"] for each in document["variants"]}
+    return {
+        name: load_mapping(Workload, document, "", {**own[name], **keys, "variants": ()})
+        for name in names
+    }

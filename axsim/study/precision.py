@@ -1,0 +1,338 @@
+"""Precision of a deployment: every operator and the ends beside float32.
+
+The vision part is calibrated on some pictures and compared on another one. The decoder is compared
+on the prompt of the request, whose image rows come from the deployed vision part; so errors build
+up from the pixels to the logits, as they do on the chip.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+
+from axsim.compiler.partition import Deployment
+from axsim.graph.ir import Graph
+from axsim.inputs.sampling import family_end
+from axsim.inputs.seeded import image_span, seeded_image, seeded_tokens
+from axsim.kernels.array import Array
+from axsim.kernels.qparams import QParams
+from axsim.machine.npu import Npu
+from axsim.models.config import DecoderConfig, VisionConfig
+from axsim.models.decoder import decoder_layer_graph, post_graph
+from axsim.models.internvit import vision_graph
+from axsim.models.weights import (
+    EMBED_TOKENS,
+    Weights,
+    layer_tensor,
+    layer_weights,
+    post_weights,
+    vision_weights,
+)
+from axsim.numerics import comparison as precision
+from axsim.numerics.comparison import Precision
+from axsim.numerics.executor import Arithmetic, Executor
+from axsim.numerics.formats import DecoderScheme, VisionDtype, VisionScheme, assign
+from axsim.numerics.integer_graph import Integer, IntegerWeights
+from axsim.numerics.mixed import Overrides
+from axsim.numerics.observers import OBSERVERS
+from axsim.numerics.ranges import Calibration
+from axsim.numerics.sensitivity import Sensitivity
+from axsim.numerics.smooth import ChannelMaxima, SmoothedWeights
+from axsim.numerics.stored import StoredWeights
+from axsim.numerics.weight_only import WeightOnly
+from axsim.runs.host import prefill_mask
+from axsim.runs.reference import Recent
+from axsim.spec.descriptor import override
+
+PLAIN: Overrides = {}
+"""The build as it is."""
+
+OnStep = Callable[[str], None]
+"""Told what is being done now."""
+
+
+@dataclass(frozen=True)
+class Pixels:
+    """``calibration``: pictures [1, S, S, 3] u8 that ranges are taken from; ``request``: those that
+    are compared."""
+
+    calibration: Sequence[Array]
+    request: Sequence[Array]
+
+    @classmethod
+    def seeded(cls, deployment: Deployment) -> Pixels:
+        """The pictures of ``axsim run`` without a file."""
+        workload = deployment.workload
+        size, seed = workload.image_size, workload.request.seed
+        request = [seeded_image(size, seed, f"image {i}") for i in range(max(workload.images, 1))]
+        return cls([seeded_image(size, seed, "calibration 0")], request)
+
+    @classmethod
+    def split(cls, pictures: Sequence[Array], images: int) -> Pixels:
+        """The first ``images`` pictures are compared, the ranges taken from the others; when there
+        are no others, from the same."""
+        count = max(images, 1)
+        request = [pictures[i % len(pictures)] for i in range(count)]
+        return cls(pictures[count:] or pictures, request)
+
+
+@dataclass(frozen=True)
+class _Seen:
+    """The vision part on one picture: rows, its output's, the float32 output, and the losses."""
+
+    rows: list[Precision]
+    end: Precision
+    expected: Array
+    losses: Mapping[str, float]
+
+
+class Analysis:
+    """Compares one deployment with float32. ``observer`` is a name of OBSERVERS. ``per_layer``
+    gives every operator float32 inputs, so that its row shows its own error alone."""
+
+    def __init__(
+        self,
+        deployment: Deployment,
+        weights: Weights,
+        pixels: Pixels | None = None,
+        observer: str = "MinMax",
+        smooth_quant: bool = False,
+        per_layer: bool = False,
+        on_step: OnStep = lambda step: None,
+    ) -> None:
+        self._deployment = deployment
+        self._weights = Recent(weights)
+        self._pixels = pixels
+        self._observer = OBSERVERS[observer]
+        self._smooth = smooth_quant
+        self._mode: precision.Mode = "PerLayer" if per_layer else "EndToEnd"
+        self._on_step = on_step
+        self._packed = IntegerWeights()
+        self._rows_in: dict[bool, Array] = {}
+
+    def operators(self) -> list[Precision]:
+        """Every operator of vision part, decoder layers and head, in order of execution."""
+        rows = []
+        if self._seen is not None:
+            rows += self._seen.rows
+        if self._read is not None:
+            rows += self._read[0]
+        return rows
+
+    def ends(self) -> list[Precision]:
+        """End to end: the vision part's output, and the logits after the prompt; none per layer."""
+        if self._mode == "PerLayer":
+            return []
+        found = [self._seen.end] if self._seen is not None else []
+        return found + ([self._read[1]] if self._read is not None else [])
+
+    def vision_build(
+        self, quantised: bool
+    ) -> tuple[Graph, Callable[[str], Array], dict[str, QParams] | None]:
+        """The vision part to export: its graph, its weights (smoothed if asked for), and, for an
+        integer build, the parameters of its activations."""
+        graph = self.graph()
+        integers = quantised and self._deployment.workload.build.vision_dtype != "bf16"
+        qparams = self._calibration.qparams(graph) if integers else None
+        return graph, self._vision_weights, qparams
+
+    @cached_property
+    def _seen(self) -> _Seen | None:
+        """The vision part on the first picture."""
+        if self._deployment.model.vision is None:
+            return None
+        self._on_step("vision: comparing with float32")
+        graph = self.graph()
+        sensitivity = None
+        if self._deployment.workload.build.vision_dtype == "u8":
+            sensitivity = Sensitivity(graph, self._calibration.qparams(graph))
+        outputs: dict[str, tuple[Array, Array]] = {}
+        rows = precision.compare(
+            graph,
+            self._vision_weights,
+            self._arithmetic(PLAIN),
+            {"input": self._all_pixels.request[0]},
+            outputs=outputs,
+            mode=self._mode,
+            watch=None if sensitivity is None else sensitivity.watch,
+        )
+        expected, found = outputs["output"]
+        lost = sensitivity.losses() if sensitivity else {}
+        return _Seen(rows, _end("vision output", "vision", expected, found), expected, lost)
+
+    @cached_property
+    def _read(self) -> tuple[list[Precision], Precision] | None:
+        """Rows of every decoder layer and of post, and the logits'."""
+        cfg = self._deployment.model.decoder
+        if cfg is None:
+            return None
+        build, count = self._deployment.workload.build, self._deployment.workload.prompt_tokens
+        reference, found = self._prompt(cfg, False), self._prompt(cfg, True)
+        scheme = DecoderScheme(build.weight_dtype, build.hidden_dtype)
+        graph = assign(decoder_layer_graph(cfg, count, 0), scheme)
+        dummy = np.zeros((1, 1, cfg.hidden_size), np.float32)
+        fixed = {
+            "K_cache": dummy,
+            "V_cache": dummy,
+            "indices": np.arange(count, dtype=np.uint32)[None],
+            "mask": prefill_mask(count, 0, count),
+        }
+        arithmetic = WeightOnly()
+        rows: list[Precision] = []
+        for layer in range(cfg.num_hidden_layers):
+            self._on_step(f"decoder: layer {layer + 1} of {cfg.num_hidden_layers}")
+            outputs: dict[str, tuple[Array, Array]] = {}
+            compared = precision.compare(
+                graph,
+                layer_weights(self._weights, layer),
+                arithmetic,
+                {**fixed, "input": reference},
+                stored=self._stored(layer_tensor(layer, ""), build.weight_dtype),
+                found={**fixed, "input": found},
+                outputs=outputs,
+                mode=self._mode,
+            )
+            rows += [_within(f"decoder.{layer}.", row) for row in compared]
+            reference, found = outputs["output"]
+        scheme = DecoderScheme(build.post_weight_dtype, build.hidden_dtype)
+        outputs = {}
+        compared = precision.compare(
+            assign(post_graph(cfg), scheme),
+            post_weights(self._weights, cfg),
+            arithmetic,
+            {"input": reference[:, -1:]},
+            found={"input": found[:, -1:]},
+            outputs=outputs,
+            mode=self._mode,
+        )
+        rows += [_within("post.", row) for row in compared]
+        return rows, _end("first logits", "decoder", *outputs["output"])
+
+    def _stored(self, prefix: str, dtype: str) -> Callable[[str], Any]:
+        """A decoder layer's weights as the NPU stores them, 4-bit codes of a checkpoint kept."""
+        stored = StoredWeights(self._weights, dtype)
+        return lambda name: stored(prefix + name)
+
+    def _prompt(self, cfg: DecoderConfig, deployed: bool) -> Array:
+        """Embedded prompt [1, tokens, hidden] of the request."""
+        workload = self._deployment.workload
+        avoid = family_end(cfg)
+        tokens = seeded_tokens(workload.prompt_tokens, cfg.vocab_size, workload.request.seed, avoid)
+        rows = self._weights.rows(EMBED_TOKENS, tokens)
+        if self._deployment.model.vision is not None and workload.images:
+            arithmetic = self._arithmetic(PLAIN) if deployed else None
+            seen = [self._run(arithmetic, image) for image in self._all_pixels.request]
+            rows[image_span(workload)] = np.concatenate(seen).reshape(-1, rows.shape[1])
+        return rows[None]
+
+    def _run(
+        self, arithmetic: Arithmetic | None, image: Array, overrides: Overrides = PLAIN
+    ) -> Array:
+        executor = Executor(self.graph(overrides), self._vision_weights, arithmetic)
+        return executor.run_all({"input": image})["output"]
+
+    def losses(self) -> Mapping[str, float]:
+        """The cosine of the vision output that rounding each activation to U8 is estimated to cost
+        (see :mod:`axsim.numerics.sensitivity`)."""
+        return self._vision.losses
+
+    def similarity(self, overrides: Overrides) -> float:
+        """Cosine of the vision output of a mixed build on the first picture."""
+        if not overrides and self._mode == "EndToEnd":
+            return self._vision.end.cosine
+        found = self._run(self._arithmetic(overrides), self._all_pixels.request[0], overrides)
+        return precision.cosine(self._vision.expected, found)
+
+    def encode_ms(self, overrides: Overrides) -> float:
+        """Predicted vision encode time of a mixed build."""
+        own = self._deployment.workload.build.precision_overrides
+        keys = {"build.precision_overrides": {**own, **overrides}}
+        mixed = replace(self._deployment, workload=override(self._deployment.workload, keys))
+        assert mixed.vision is not None
+        return Npu().run(mixed.vision.program).duration_ms
+
+    @property
+    def _vision(self) -> _Seen:
+        assert self._seen is not None
+        return self._seen
+
+    @cached_property
+    def _all_pixels(self) -> Pixels:
+        return self._pixels or Pixels.seeded(self._deployment)
+
+    def graph(self, overrides: Overrides = PLAIN) -> Graph:
+        """The vision part of a mixed build."""
+        build, part = self._deployment.workload.build, self._deployment.vision
+        assert part is not None
+        if not overrides:
+            return part.graph
+        merged: dict[str, VisionDtype] = dict(build.precision_overrides)
+        merged |= dict.fromkeys(overrides, "u16")
+        return assign(self._bare, VisionScheme(build.vision_dtype, merged))
+
+    @cached_property
+    def _bare(self) -> Graph:
+        """The vision part without storage dtypes."""
+        model = self._deployment.model
+        assert model.vision is not None
+        return vision_graph(model.vision, self._deployment.workload.image_size, model.projector)
+
+    @cached_property
+    def _vision_weights(self) -> Callable[[str], Array]:
+        vision = self._deployment.model.vision
+        assert vision is not None
+        get = _Kept(self._plain(vision))
+        if not self._smooth:
+            return get
+        self._on_step("SmoothQuant: channels of the norms' outputs")
+        maxima = ChannelMaxima()
+        executor = Executor(self.graph(), get, maxima)
+        for image in self._all_pixels.calibration:
+            executor.run_all({"input": image})
+        return _Kept(SmoothedWeights(self.graph(), get, maxima.maxima))
+
+    def _plain(self, vision: VisionConfig) -> Callable[[str], Array]:
+        return vision_weights(self._weights, vision, self._deployment.workload.image_size)
+
+    @cached_property
+    def _calibration(self) -> Calibration:
+        calibration = Calibration(self._observer)
+        executor = Executor(self.graph(), self._vision_weights, calibration)
+        for index, image in enumerate(self._all_pixels.calibration):
+            self._on_step(f"calibration: picture {index + 1}")
+            executor.run_all({"input": image})
+        return calibration
+
+    def _arithmetic(self, overrides: Overrides) -> Arithmetic:
+        if self._deployment.workload.build.vision_dtype == "bf16":
+            return WeightOnly()
+        return Integer(self._calibration.qparams(self.graph(overrides)), self._packed)
+
+
+class _Kept:
+    """``weights``, of which small tensors are kept: matrices are packed once anyway."""
+
+    def __init__(self, weights: Callable[[str], Array]) -> None:
+        self._weights = weights
+        self._small: dict[str, Array] = {}
+
+    def __call__(self, name: str) -> Array:
+        if name in self._small:
+            return self._small[name]
+        value = self._weights(name)
+        if value.ndim != 2:
+            self._small[name] = value
+        return value
+
+
+def _within(part: str, row: Precision) -> Precision:
+    return replace(row, node=part + row.node, tensor=part + row.tensor)
+
+
+def _end(name: str, part: str, reference: Array, found: Array) -> Precision:
+    errors = precision.errors(reference, found)
+    return Precision(name, part, "output", reference.shape, "f32", *errors)

@@ -1,0 +1,224 @@
+"""Running a sweep: points go to an executor, finished ones to the journal, all of them to a table.
+
+There is one path for one process, many processes and a cluster: :func:`compute`.
+"""
+
+from __future__ import annotations
+
+import json
+from collections import deque
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import FIRST_COMPLETED, BrokenExecutor, Executor, Future, wait
+from contextlib import ExitStack
+from itertools import chain
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from axsim.errors import InputError
+from axsim.spec.chip import Chip
+from axsim.spec.descriptor import NO_OVERRIDES, Overrides, split_overrides
+from axsim.spec.workload import Workload
+from axsim.study.executors import cluster, local
+from axsim.study.grid import Point, grid
+from axsim.study.journal import Journal
+from axsim.study.point import Row, evaluate_all
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+OnProgress = Callable[[int, int], None]
+"""Told how many points are finished, and of how many."""
+
+Batch = tuple[str, ...]
+"""Keys of points that a worker computes one after the other."""
+
+BATCH = 32
+"""Points of a batch at most: what a kill can cost each worker, up to a second."""
+
+BATCHES = 16
+"""Batches of a sweep at least, so that every worker has its share to the end."""
+
+IN_FLIGHT = 64
+"""Batches handed to the executor at a time: enough for every worker to find the next one there."""
+
+
+def sweep(
+    workload: Workload | str | Path,
+    chip: Chip | str | Path | Sequence[Chip | str | Path],
+    vary: Mapping[str, Sequence[Any]],
+    *,
+    variants: Sequence[str] | None = None,
+    overrides: Overrides = NO_OVERRIDES,
+    timing_only: bool = False,
+    checkpoint: str | Path | None = None,
+    jobs: int | None = None,
+    executor: Executor | None = None,
+    scheduler: str | None = None,
+    journal: str | Path | None = None,
+    on_progress: OnProgress | None = None,
+) -> pd.DataFrame:
+    """Every chip with every combination of the varied keys, as a DataFrame.
+
+    ``vary`` maps dotted keys, those of the chip with the prefix ``chip.``, to their values. A point
+    has one row for each variant of the workload that agrees with its keys, as ``axsim run`` has
+    (``variants`` chooses among them), with the columns of :meth:`VariantResult.to_row`, the varied
+    keys and ``error``: None, or why that point could not be computed. ``overrides`` hold at every
+    point. ``timing_only`` leaves the kernels out.
+
+    Points are computed on all local cores (``jobs`` processes), by any ``executor``, or by the
+    dask ``scheduler`` at an address. Finished points are kept in the file ``journal`` if given;
+    those that it already has are not computed again.
+
+    >>> axsim.sweep("internvl2_1b", ["ax630c", "ax650n"], {"build.vision_dtype": ["u8", "u16"]},
+    ...             timing_only=True)
+
+    Raises:
+        InputError: a descriptor is wrong, a key does not exist, the scheduler does not answer.
+    """
+    import pandas as pd
+
+    chips = [chip] if isinstance(chip, Chip | str | Path) else list(chip)
+    points = grid(
+        workload,
+        chips,
+        vary,
+        settings=overrides,
+        variants=variants,
+        timing_only=timing_only,
+        checkpoint=checkpoint,
+    )
+    with ExitStack() as stack:
+        kept = None if journal is None else stack.enter_context(Journal(Path(journal)))
+        if executor is None:
+            executor = stack.enter_context(pool(jobs, scheduler, len(points)))
+        rows = table(compute(points, executor, kept, on_progress), list(vary))
+    return pd.DataFrame(rows, columns=list(rows[0]))
+
+
+def pool(jobs: int | None, scheduler: str | None, points: int) -> Any:
+    """A context manager that gives an executor for so many points."""
+    if scheduler is not None:
+        return cluster(scheduler)
+    if jobs is None and points == 1:
+        jobs = 1
+    return local(jobs)
+
+
+def compute(
+    points: Sequence[Point],
+    executor: Executor,
+    journal: Journal | None = None,
+    on_progress: OnProgress | None = None,
+) -> list[list[Row]]:
+    """The rows of every point, in their order; what the journal has is taken from there.
+
+    A batch whose worker dies (out of memory) is tried again point by point; a point whose worker
+    dies is a row with that error. Should the executor itself be lost, BrokenExecutor is raised, and
+    the journal holds what was finished.
+    """
+    keys = [point.key for point in points]
+    known = {} if journal is None else journal.finished
+    found = {key: known[key] for key in keys if key in known}
+    missing = {key: p for key, p in zip(keys, points, strict=True) if key not in found}
+    total = len(set(keys))
+    waiting = deque(_batches(missing))
+    running: dict[Future[list[list[Row]]], Batch] = {}
+    try:
+        while True:
+            if on_progress is not None:
+                on_progress(len(found), total)
+            while waiting and len(running) < IN_FLIGHT:
+                batch = waiting.popleft()
+                running[executor.submit(evaluate_all, [missing[key] for key in batch])] = batch
+                if all(future.done() for future in running):
+                    break  # an executor that computes at once: its results come first
+            if not running:
+                break
+            fresh: dict[str, list[Row]] = {}
+            for future in wait(running, return_when=FIRST_COMPLETED).done:
+                batch = running.pop(future)
+                if len(batch) > 1 and _lost(future):
+                    waiting.extendleft((key,) for key in reversed(batch))  # which one was it?
+                else:
+                    fresh |= _rows({key: missing[key] for key in batch}, future)
+            found.update(fresh)
+            if journal is not None:
+                journal.add(fresh.items())
+    finally:
+        for future in running:
+            future.cancel()
+    return [found[key] for key in keys]
+
+
+def _batches(missing: Mapping[str, Point]) -> list[Batch]:
+    """What goes to a worker at a time: a few points, those of one chip setting one after the other,
+    which share what is made for that; with kernels a single point."""
+    together: dict[object, list[str]] = {}
+    for key, point in missing.items():
+        chip_keys, _ = split_overrides(json.loads(point.settings), "chip")
+        together.setdefault((point.chip, json.dumps(chip_keys)), []).append(key)
+    keys = list(chain.from_iterable(together.values()))
+    size = max(1, min(BATCH, len(keys) // BATCHES))
+    if not all(point.timing_only for point in missing.values()):
+        size = 1
+    return [tuple(keys[start : start + size]) for start in range(0, len(keys), size)]
+
+
+def _lost(future: Future[Any]) -> bool:
+    """Whether the worker failed, not its points; the whole executor is :func:`_rows`' affair."""
+    error = future.exception()
+    return error is not None and not isinstance(error, BrokenExecutor)
+
+
+def _rows(batch: Mapping[str, Point], future: Future[list[list[Row]]]) -> dict[str, list[Row]]:
+    """What a worker has sent, in JSON's types: a row is the same from the worker or the journal."""
+    try:
+        rows = future.result()
+    except BrokenExecutor:
+        raise
+    except Exception as error:  # the worker, not the point: dask gives up after a few deaths
+        text = f"{type(error).__name__}: {error}"
+        rows = [
+            [{"chip": point.chip_name, **json.loads(point.settings), "error": text}]
+            for point in batch.values()
+        ]
+    return dict(zip(batch, json.loads(json.dumps(rows)), strict=True))
+
+
+def table(points: Sequence[Sequence[Row]], varied: Sequence[str]) -> list[Row]:
+    """One list of rows that all have the same columns: chip, varied keys, the rest, error."""
+    rows = [row for point in points for row in point]
+    if not rows:
+        raise InputError("no variant agrees with the settings: there is nothing to show")
+    columns = dict.fromkeys(["chip", "variant", *varied])
+    for row in rows:
+        columns.update(dict.fromkeys(row))
+    columns.pop("error", None)
+    return [{name: row.get(name) for name in (*columns, "error")} for row in rows]
+
+
+def flat(rows: Sequence[Row]) -> Iterator[Row]:
+    """Rows for a file: lists and mappings as JSON text."""
+    for row in rows:
+        yield {
+            key: json.dumps(value, ensure_ascii=False) if isinstance(value, list | dict) else value
+            for key, value in row.items()
+        }
+
+
+def columns(rows: Sequence[Row]) -> dict[str, list[Any]]:
+    """Columns of one type each, for Parquet: whole numbers beside fractions become fractions, and
+    what is mixed otherwise becomes text."""
+    found = {}
+    for name in rows[0]:
+        values = [row[name] for row in flat(rows)]
+        kinds = {type(value) for value in values if value is not None}
+        if kinds == {int, float}:
+            values = [None if value is None else float(value) for value in values]
+        elif len(kinds) > 1:
+            values = [
+                value if value is None or isinstance(value, str) else json.dumps(value)
+                for value in values
+            ]
+        found[name] = values
+    return found

@@ -1,0 +1,205 @@
+"""Where the time of each stage goes: operator classes, engines, DRAM.
+
+Operators overlap, so each is charged for what it adds: the window from the retirement of everything
+before it to its own (steps retire in program order). The engine that is busiest in a window bounds
+it. With the fixed cost of invocations and the host's work the windows sum to the stage's time.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from axsim.compiler.program import Program, Segment, Task
+from axsim.machine.timeline import Timeline, Timing
+from axsim.spec.chip import Chip
+from axsim.system.stages import Stages
+
+ENGINES = ("conv", "teng", "sdma", "dram", "host")
+INVOCATION, HOST = "invocation", "host"
+"""Classes beside those of operators: the fixed cost of subgraph invocations, and CPU work."""
+
+
+@dataclass(frozen=True)
+class StageBreakdown:
+    """One stage of a request, all layers together.
+
+    ``count`` times in the request (vision: images; decode: steps after the first token), ``ms``
+    each. ``by_operator`` splits ``ms`` by operator class, ``by_engine`` by the engine that bounds
+    it, longest first. ``busy`` is the fraction of ``ms`` that each engine works: CONV and TENG on
+    average over the units, SDMA its busiest queue, DRAM its bandwidth, host the CPU.
+    ``dram_bytes`` is what crosses the DRAM interface by task kind. ``mac_utilisation``:
+    multiply-accumulates over what CONV could do with INT8 operands.
+    """
+
+    name: str
+    count: int
+    ms: float
+    by_operator: Mapping[str, float]
+    by_engine: Mapping[str, float]
+    busy: Mapping[str, float]
+    dram_bytes: Mapping[str, int]
+    macs: int
+    mac_utilisation: float
+
+    @property
+    def bound(self) -> str:
+        """The engine that bounds most of the time: what to speed up first."""
+        return next(iter(self.by_engine))
+
+    @property
+    def total_dram_bytes(self) -> int:
+        """All bytes that cross the DRAM interface."""
+        return sum(self.dram_bytes.values())
+
+    def to_dict(self) -> dict[str, Any]:
+        """For JSON."""
+        return {
+            "stage": self.name,
+            "count": self.count,
+            "ms": self.ms,
+            "bound": self.bound,
+            "by_operator_ms": dict(self.by_operator),
+            "by_engine_ms": dict(self.by_engine),
+            "busy": dict(self.busy),
+            "dram_bytes": dict(self.dram_bytes),
+            "macs": self.macs,
+            "mac_utilisation": self.mac_utilisation,
+        }
+
+
+def breakdown(stages: Stages, chip: Chip) -> tuple[StageBreakdown, ...]:
+    """Every stage of a request in order: preprocess, vision, prefill chunks, post, decode.
+
+    ``decode`` is a token's way through the layers; its post is as long as the first one.
+    """
+    found: list[StageBreakdown] = []
+    if stages.vision is not None and stages.images:
+        found.append(_host_only("preprocess", stages.preprocess_ms))
+        ms = stages.vision_encode_ms
+        found.append(_stage("vision", stages.images, ms, stages.vision, 1, chip))
+    for index, (timeline, ms) in enumerate(zip(stages.prefill, stages.prefill_ms, strict=True)):
+        name = "prefill" if len(stages.prefill) == 1 else f"prefill {index + 1}"
+        found.append(_stage(name, 1, ms, timeline, stages.layers, chip))
+    if stages.post is not None:
+        found.append(_stage("post", 1, stages.post_ms, stages.post, 1, chip))
+    if stages.decode is not None:
+        ms = stages.token_ms - stages.post_ms
+        found.append(_stage("decode", 1, ms, stages.decode, stages.layers, chip))
+    return tuple(found)
+
+
+def _host_only(name: str, ms: float) -> StageBreakdown:
+    busy = {engine: float(engine == HOST) for engine in ENGINES}
+    return StageBreakdown(name, 1, ms, {HOST: ms}, {HOST: ms}, busy, {}, 0, 0.0)
+
+
+def _stage(
+    name: str, count: int, ms: float, timeline: Timeline, repeats: int, chip: Chip
+) -> StageBreakdown:
+    """A stage that runs ``timeline`` ``repeats`` times; what is left of ``ms`` is the host's."""
+    program = timeline.program
+    by_operator: dict[str, float] = defaultdict(float)
+    by_engine: dict[str, float] = defaultdict(float)
+    busy_us = dict.fromkeys(ENGINES, 0.0)
+    dram: dict[str, float] = defaultdict(float)
+    macs = 0
+    known: dict[tuple[Segment, int], _Sums] = {}
+    for segment, timing in zip(program.segments, timeline.timings, strict=True):
+        key = (segment, id(timing))
+        if key not in known:
+            known[key] = _sums(segment, timing, program)
+        sums = known[key]
+        for source, total in (
+            (sums.by_operator, by_operator),
+            (sums.by_engine, by_engine),
+            (sums.dram_bytes, dram),
+            (sums.busy_us, busy_us),
+        ):
+            for name_of, amount in source.items():
+                total[name_of] += amount * repeats
+        macs += sum(step.macs for step in segment.steps) * repeats
+    fixed = (timeline.duration_us - sum(t.end_us for t in timeline.timings)) * repeats
+    by_operator[INVOCATION] = by_engine[INVOCATION] = fixed
+    host = max(0.0, ms * 1e3 - repeats * timeline.duration_us)
+    if host:
+        by_operator[HOST] = by_engine[HOST] = busy_us[HOST] = host
+    us = ms * 1e3
+    units = sum(engine.kind == "conv" for engine in program.engines)
+    peak = units * chip.int8_macs_per_cycle * chip.calibrated.clock_mhz * us
+    return StageBreakdown(
+        name,
+        count,
+        ms,
+        _longest_first(by_operator),
+        _longest_first(by_engine),
+        {engine: spent / us for engine, spent in busy_us.items()},
+        {kind: round(size) for kind, size in dram.items()},
+        macs,
+        macs / peak,
+    )
+
+
+def _longest_first(us: Mapping[str, float]) -> dict[str, float]:
+    """Milliseconds from microseconds."""
+    return {name: spent / 1e3 for name, spent in sorted(us.items(), key=lambda item: -item[1])}
+
+
+@dataclass(frozen=True)
+class _Sums:
+    """Totals over one segment's tasks, microseconds and bytes."""
+
+    by_operator: dict[str, float]
+    by_engine: dict[str, float]
+    busy_us: dict[str, float]
+    dram_bytes: dict[str, float]
+
+
+def _sums(segment: Segment, timing: Timing, program: Program) -> _Sums:
+    by_operator: dict[str, float] = defaultdict(float)
+    by_engine: dict[str, float] = defaultdict(float)
+    dram: dict[str, float] = defaultdict(float)
+    retired = [0.0] * len(segment.steps)
+    spans = list(zip(segment.tasks, timing.start_us, timing.end_us_of, strict=True))
+    for task, _, end in spans:
+        retired[task.step] = max(retired[task.step], end)
+        if task.dram_bytes:
+            dram[task.kind] += task.dram_bytes
+    before = 0.0
+    for step, end in zip(segment.steps, retired, strict=True):
+        if end > before:
+            by_operator[step.operator] += end - before
+            busy = _busy(spans, before, end, program)
+            by_engine[_blamed(busy)] += end - before
+            before = end
+    return _Sums(by_operator, by_engine, _busy(spans, 0.0, timing.end_us, program), dram)
+
+
+def _blamed(busy: Mapping[str, float]) -> str:
+    """The busiest engine. A transfer keeps its SDMA queue busy for as long as DRAM makes it wait,
+    so that queues are blamed only when DRAM is clearly less busy."""
+    if busy["sdma"] < 1.25 * busy["dram"]:
+        return max(("dram", "conv", "teng"), key=busy.__getitem__)
+    return max(("sdma", "conv", "teng"), key=busy.__getitem__)
+
+
+def _busy(
+    spans: Sequence[tuple[Task, float, float]], start: float, end: float, program: Program
+) -> dict[str, float]:
+    """Microseconds that each kind of engine works between ``start`` and ``end``."""
+    engine_us = [0.0] * len(program.engines)
+    cost = 0.0
+    for task, begin, stop in spans:
+        if begin < end and stop > start:
+            inside = min(stop, end) - max(begin, start)
+            engine_us[task.engine] += inside
+            if task.dram_cost_bytes:
+                cost += task.dram_cost_bytes * inside / (stop - begin)
+    kinds: dict[str, list[float]] = {"conv": [], "teng": [], "sdma": []}
+    for engine, spent in zip(program.engines, engine_us, strict=True):
+        kinds[engine.kind].append(spent)
+    conv, teng = (sum(kinds[kind]) / len(kinds[kind]) for kind in ("conv", "teng"))
+    dram = cost / program.dram_bytes_per_us
+    return {"conv": conv, "teng": teng, "sdma": max(kinds["sdma"]), "dram": dram}

@@ -1,0 +1,123 @@
+"""Placement: what stays on chip, what spills, and what never exists as a whole."""
+
+from __future__ import annotations
+
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from axsim.compiler.lower import lower
+from axsim.compiler.placement import Placement, place
+from axsim.graph.builder import GraphBuilder
+from axsim.graph.ir import Graph
+from axsim.numerics.formats import Part
+from tests.compiler.small import DECODER, graphs, layer, tower
+
+ROW = 4 * 8 * 4  # bytes of [4, 8] f32
+
+
+def placed(graph: Graph, capacity: float) -> Placement:
+    lowered = lower(graph)
+    return place(graph, lowered.operations, capacity, lowered.outputs)
+
+
+def three_products() -> Graph:
+    """a = x w, b = a w, c = b w + a: a lives to the end."""
+    b = GraphBuilder("products")
+    weight = b.weight("w", (8, 8))
+    x = b.input("x", (4, 8))
+    a = b.node("Gemm", [x, weight], name="a")
+    c = b.node("Gemm", [b.node("Gemm", [a, weight], name="b"), weight], name="c")
+    return b.build([b.node("Add", [c, a], name="end")])
+
+
+def test_everything_stays_where_there_is_room() -> None:
+    found = placed(three_products(), 1e6)
+    assert set(found.spilled.values()) == {0.0}
+    # x a | a b | a b end; x and b are dropped after their last reader
+    assert found.resident == (2 * ROW, 2 * ROW, 3 * ROW)
+    assert found.dram_peak == 0
+
+
+def test_what_does_not_fit_beside_the_rest_spills_its_share() -> None:
+    found = placed(three_products(), 2.25 * ROW)
+    assert found.spilled == {"x": 0, "a": 0, "b": 0, "end": 0.75}
+    assert found.resident[-1] == 2.25 * ROW
+    assert found.dram_peak == 0.75 * ROW
+
+
+def test_without_any_room_everything_spills() -> None:
+    found = placed(three_products(), 0)
+    assert set(found.spilled.values()) == {1.0}
+    assert set(found.resident) == {0.0}
+    assert found.dram_peak == 3 * ROW
+
+
+def test_vector_work_takes_the_place_of_what_it_reads_last() -> None:
+    b = GraphBuilder("in place")
+    weight = b.weight("w", (8, 8))
+    a = b.node("Gemm", [b.input("x", (4, 8)), weight], name="a")
+    norm = b.node(
+        "RMSNormalization", [a, b.weight("scale", (8,))], name="norm", axis=-1, epsilon=1e-6
+    )
+    s = b.node("Softmax", [b.node("Reshape", [norm], name="v", shape=(8, 4))], name="s", axis=-1)
+    end = b.node("Gemm", [b.node("Reshape", [s], name="u", shape=(4, 8)), weight], name="end")
+    found = placed(b.build([end]), 2 * ROW)
+    assert set(found.spilled.values()) == {0.0}
+    # the norm is fused with its product; the softmax, behind a view, takes the norm's place
+    assert found.resident == (2 * ROW, ROW, 2 * ROW)
+
+
+def test_the_gate_of_an_mlp_never_exists_as_a_whole() -> None:
+    graph = layer(new=32)
+    lowered = lower(graph)
+    assert any("mlp.silu" in each.writes for each in lowered.operations)
+    capacity = 32 * DECODER.hidden_size * 2 * 2  # two hidden states
+    found = place(graph, lowered.operations, capacity, lowered.outputs)
+    assert found.spilled["mlp.silu"] == 0
+    assert found.spilled["mlp.mul"] > 0
+
+
+def test_a_gate_that_is_read_again_exists() -> None:
+    b = GraphBuilder("gate")
+    x, weight = b.input("x", (4, 8)), b.weight("w", (8, 8))
+    gate = b.node("Swish", [b.node("Gemm", [x, weight], name="gate")], name="silu")
+    up = b.node("Mul", [gate, b.node("Gemm", [x, weight], name="up")], name="mul")
+    once = b.build([b.node("Gemm", [up, weight], name="end")])
+    assert placed(once, 0).spilled["silu"] == 0
+    b = GraphBuilder("gate")
+    x, weight = b.input("x", (4, 8)), b.weight("w", (8, 8))
+    gate = b.node("Swish", [b.node("Gemm", [x, weight], name="gate")], name="silu")
+    up = b.node("Mul", [gate, b.node("Gemm", [x, weight], name="up")], name="mul")
+    end = b.node("Gemm", [up, weight], name="end")
+    twice = b.build([b.node("Add", [end, gate], name="again")])
+    assert placed(twice, 0).spilled["silu"] == 1
+
+
+def test_the_vision_scores_spill_at_448_pixels_and_not_at_224() -> None:
+    """16 x 1025 x 1025 scores are 16.8 MB, 257 x 257 of them 1.06 MB."""
+    from axsim.models.internvit import vision_graph
+    from axsim.numerics.formats import VisionScheme, assign
+    from tests.models.internvl2 import VISION
+
+    shares = {}
+    for size in (224, 448):
+        graph = assign(vision_graph(VISION, size), VisionScheme("u8"))
+        shares[size] = placed(graph, 0.8 * 11_534_336).spilled["layers.1.attn.softmax"]
+    assert shares[224] == 0
+    assert shares[448] > 0.5
+
+
+@settings(max_examples=40, deadline=None)
+@given(graphs(), st.floats(0, 300_000))
+def test_never_more_than_there_is(case: tuple[Graph, Part], capacity: float) -> None:
+    graph, _ = case
+    found = placed(graph, capacity)
+    assert all(0 <= each <= capacity * (1 + 1e-12) for each in found.resident)
+    assert all(0 <= share <= 1 for share in found.spilled.values())
+    roomy = placed(graph, 1e12)
+    assert set(roomy.spilled.values()) == {0.0}
+    assert roomy.dram_peak == 0
+
+
+def test_a_whole_tower_fits_into_a_megabyte() -> None:
+    assert max(placed(tower(), 1e6).resident) < 1e5

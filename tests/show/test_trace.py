@@ -1,0 +1,290 @@
+"""Traces against the trace-event format and against the run they show."""
+
+from __future__ import annotations
+
+import bisect
+import gzip
+import itertools
+import json
+import math
+from collections import defaultdict
+
+import pytest
+
+import axsim
+from axsim.show.trace import COLOURS, trace_events, write_trace
+
+KINDS = {"compute", "ld:param", "ld:input", "ld:ddr_swap", "st:ddr_swap", "st:output"}
+
+
+@pytest.fixture(scope="module", params=["ax650n", "ax630c"])
+def result(request) -> axsim.RunResult:
+    names = ["224-u8", "448-u16"]
+    return axsim.run("internvl2_1b", request.param, variants=names, timing_only=True)
+
+
+@pytest.fixture(scope="module")
+def events(result) -> list[dict]:
+    return list(trace_events(result))
+
+
+def ns(us: float) -> int:
+    found = round(us * 1e3)
+    assert abs(us * 1e3 - found) < 1e-3  # whole nanoseconds: Perfetto has no finer ones
+    return found
+
+
+def check_slice(event: dict) -> None:
+    assert {"pid", "tid", "name", "ts", "dur"} <= event.keys()
+    assert ns(event["dur"]) >= 0
+    assert isinstance(event.get("args", {}), dict)
+    assert event.get("cname") in {None, *CHROME_COLOURS}
+
+
+def check_metadata(event: dict) -> None:
+    kind = {"name": str, "sort_index": int}
+    (key,) = event["args"]
+    assert isinstance(event["args"][key], kind[key])
+    assert event["name"] in {f"process_{key}", f"thread_{key}"}
+    assert ("tid" in event) == event["name"].startswith("thread")
+
+
+def check_counter(event: dict) -> None:
+    assert event["args"]
+    for value in event["args"].values():
+        assert type(value) in (int, float)
+        assert math.isfinite(value)
+
+
+def check_arrow(event: dict) -> None:
+    assert {"pid", "tid", "ts", "name", "cat", "id"} <= event.keys()
+    assert event.get("bp") == ("e" if event["ph"] == "f" else None)
+
+
+CHECKS = {
+    "X": check_slice,
+    "M": check_metadata,
+    "C": check_counter,
+    "s": check_arrow,
+    "f": check_arrow,
+}
+CHROME_COLOURS = {
+    "thread_state_uninterruptible", "thread_state_iowait", "thread_state_running",
+    "thread_state_runnable", "thread_state_sleeping", "thread_state_unknown",
+    "background_memory_dump", "light_memory_dump", "detailed_memory_dump", "vsync_highlight_color",
+    "generic_work", "good", "bad", "terrible", "black", "grey", "white", "yellow", "olive",
+    "rail_response", "rail_animation", "rail_idle", "rail_load", "startup",
+    "heap_dump_stack_frame", "heap_dump_object_type", "heap_dump_child_node_arrow",
+    "cq_build_running", "cq_build_passed", "cq_build_failed", "cq_build_abandoned",
+    "cq_build_attempt_runnig", "cq_build_attempt_passed", "cq_build_attempt_failed",
+}  # fmt: skip
+"""The names that the trace-event format reserves."""
+
+
+def test_every_event_follows_the_format(events) -> None:
+    for event in events:
+        assert isinstance(event["pid"], int)
+        assert isinstance(event.get("tid", 0), int)
+        assert isinstance(event["name"], str)
+        assert event["name"]
+        assert isinstance(event.get("cat", ""), str)
+        assert ns(event.get("ts", 0)) >= 0
+        CHECKS[event["ph"]](event)
+    assert {event["ph"] for event in events} == CHECKS.keys()
+
+
+def test_each_engine_has_a_row_under_its_vendors_name(result, events) -> None:
+    processes = {e["pid"]: e["args"]["name"] for e in events if e["name"] == "process_name"}
+    rows = defaultdict(list)
+    for event in events:
+        if event["name"] == "thread_name":
+            rows[event["pid"]].append((event["tid"], event["args"]["name"]))
+    names = [engine.name for engine in result[0].stages.vision.program.engines]
+    assert {"conv0", "sdma4.rd" if result.chip == "ax650n" else "sdma3.rd"} <= set(names)
+    found = set()
+    for pid, title in processes.items():
+        variant, stage = title.split(": ")
+        found.add((variant, stage))
+        expected = ["stages", "host"] if stage == "request" else names
+        assert rows[pid] == list(enumerate(expected, 1))
+    stages = ("request", "vision", "prefill", "post", "decode", "decode post")
+    assert found >= set(itertools.product(("224-u8", "448-u16"), stages))
+    used = {(e["pid"], e["tid"]) for e in events if e["ph"] == "X"}
+    assert used <= {(pid, tid) for pid, named in rows.items() for tid, _ in named}
+
+
+def by_row(events: list[dict]) -> dict[tuple[int, int], list[tuple[int, int, dict]]]:
+    """Start, end and event of the slices of each row, in time, as nanoseconds."""
+    rows = defaultdict(list)
+    for event in events:
+        if event["ph"] == "X":
+            start = ns(event["ts"])
+            rows[event["pid"], event["tid"]].append((start, start + ns(event["dur"]), event))
+    for row in rows.values():
+        row.sort(key=lambda each: each[:2])
+    return rows
+
+
+def test_no_row_is_used_twice_at_once(events) -> None:
+    for spans in by_row(events).values():
+        for (_, end, _), (start, _, _) in itertools.pairwise(spans):
+            assert start >= end
+
+
+def test_arrows_bind_to_a_task_and_to_one_that_needs_it(events) -> None:
+    rows = by_row(events)
+    starts = {key: [start for start, _, _ in row] for key, row in rows.items()}
+
+    def bound(arrow: dict) -> dict:
+        """The slice that a viewer binds the end of an arrow to."""
+        key, time = (arrow["pid"], arrow["tid"]), ns(arrow["ts"])
+        start, end, event = rows[key][bisect.bisect_right(starts[key], time) - 1]
+        assert start <= time < end
+        return event
+
+    pairs = defaultdict(list)
+    for event in events:
+        if event["ph"] in "sf":
+            pairs[event["cat"], event["name"], event["id"]].append(event)
+    drawn = set()
+    for tail, head in pairs.values():
+        assert (tail["ph"], head["ph"]) == ("s", "f")
+        assert tail["ts"] <= head["ts"]
+        source, target = bound(tail), bound(head)
+        assert source["args"]["id"] in target["args"]["dep_by"]
+        drawn.add((target["pid"], source["args"]["id"], target["args"]["id"]))
+    tasks = {(e["pid"], e["args"]["id"]): e for e in events if "dep_by" in e.get("args", ())}
+    for (pid, own), event in tasks.items():
+        for other in event["args"]["dep_by"]:
+            needed = tasks[pid, other]
+            held = event["dur"] > 0 and needed["dur"] > 0  # nothing binds to an empty slice
+            assert ((pid, other, own) in drawn) == held
+
+
+def test_layers_that_are_alike_refer_to_the_first(result, events) -> None:
+    explained = {(e["pid"], e["args"]["id"]): e for e in events if "dep_by" in e.get("args", ())}
+    again = [e for e in events if "as" in e.get("args", ())]
+    layers = result[0].stages.layers
+    assert len(again) > len(explained) * layers / 2
+    for event in again:
+        first = explained[event["pid"], event["args"]["as"]]
+        same = {key: event.get(key) for key in ("tid", "cat", "cname")}
+        assert same == {key: first.get(key) for key in same}
+        assert abs(ns(event["dur"]) - ns(first["dur"])) <= 1
+        assert event["name"].split(".")[-1] == first["name"].split(".")[-1]
+    tasks = sum(1 for event in events if event.get("cat") in KINDS)
+    expected = 0
+    for variant in result:
+        stages = variant.stages
+        decoder = [(each, layers) for each in (*stages.prefill, stages.decode)]
+        for timeline, times in [(stages.vision, 1), (stages.post, 2), *decoder]:
+            expected += times * sum(1 for _ in timeline.slices())
+    assert tasks == expected == len(again) + len(explained)
+
+
+def test_tasks_carry_the_vendor_fields_kinds_and_colours(events) -> None:
+    tasks = [event for event in events if event.get("cat") in KINDS]
+    assert {event["cat"] for event in events if "cat" in event} == {*KINDS, "dependency"}
+    assert {"compute", "ld:param", "ld:input", "st:output"} <= {e["cat"] for e in tasks}
+    for event in tasks:
+        assert event["name"].startswith(event["cat"][:3]) or event["cat"] == "compute"
+        assert event.get("cname") == COLOURS.get(event["cat"])
+        args = event["args"]
+        if "as" in args:
+            continue
+        assert {"label", "inputs", "outputs", "dur", "starts", "dep_by"} <= args.keys()
+        assert all(0 <= other < args["id"] for other in args["dep_by"])
+
+
+def test_dependencies_end_before_their_dependents_begin(events) -> None:
+    tasks = {(e["pid"], e["args"]["id"]): e for e in events if "dep_by" in e.get("args", ())}
+    for (pid, _), event in tasks.items():
+        for other in event["args"]["dep_by"]:
+            needed = tasks[pid, other]
+            assert ns(needed["ts"]) + ns(needed["dur"]) <= ns(event["ts"])
+
+
+def test_stages_stand_where_the_run_says(result, events) -> None:
+    pids = {e["args"]["name"]: e["pid"] for e in events if e["name"] == "process_name"}
+    for variant in result:
+        request = [e for e in events if e["pid"] == pids[f"{variant.name}: request"]]
+        spans = {e["name"]: e for e in request if e["ph"] == "X" and e["tid"] == 1}
+        first = spans["post"]["ts"] + spans["post"]["dur"]
+        assert first == pytest.approx(variant.image_to_first_token_ms.value * 1e3, abs=1e-2)
+        last = spans[f"token {variant.new_tokens}"]
+        expected = variant.arrivals_ms[-1] * 1e3
+        assert last["ts"] + last["dur"] == pytest.approx(expected, abs=1e-1)
+        assert spans["vision encode"]["dur"] == pytest.approx(variant.vision_encode_ms.value * 1e3)
+
+
+def test_bytes_of_loads_are_those_of_the_breakdown(result, events) -> None:
+    pids = {e["args"]["name"]: e["pid"] for e in events if e["name"] == "process_name"}
+    for variant in result:
+        for stage in ("vision", "prefill", "decode"):
+            pid = pids[f"{variant.name}: {stage}"]
+            loads = [e["args"] for e in events if e["pid"] == pid and e.get("cat") == "ld:param"]
+            size = {each["id"]: each["bytes"] for each in loads if "id" in each}
+            loaded = sum(size[each.get("id", each.get("as"))] for each in loads)
+            found = next(each for each in variant.breakdown if each.name == stage)
+            assert loaded == pytest.approx(found.dram_bytes["ld:param"], rel=1e-5)
+
+
+def test_counters_stay_within_what_the_chip_has(result, events) -> None:
+    chip = result[0].chip
+    seen = set()
+    for event in events:
+        if event["ph"] == "C":
+            seen.add(event["name"])
+            ((unit, value),) = event["args"].items()
+            limit = chip.sustained_gbps if unit == "GB/s" else chip.ocm_bytes / 1024
+            assert 0 <= value <= limit * 1.001
+    assert seen == {"DRAM bandwidth", "on-chip memory"}
+
+
+def test_counters_run_forward_change_every_time_and_end_at_nothing(events) -> None:
+    series = defaultdict(list)
+    for event in events:
+        if event["ph"] == "C":
+            (value,) = event["args"].values()
+            series[event["pid"], event["name"]].append((event["ts"], value))
+    stages = {event["pid"] for event in events if event.get("cat") in KINDS}
+    assert series.keys() == set(itertools.product(stages, ("DRAM bandwidth", "on-chip memory")))
+    for points in series.values():
+        for (before, one), (after, other) in itertools.pairwise(points):
+            assert before < after
+            assert one != other
+        assert max(value for _, value in points) > 0
+        assert points[-1][1] == 0
+
+
+def test_the_bandwidth_counter_integrates_to_the_bytes_moved(result, events) -> None:
+    pids = {e["args"]["name"]: e["pid"] for e in events if e["name"] == "process_name"}
+    for variant in result:
+        pid = pids[f"{variant.name}: vision"]
+        rates = [
+            (e["ts"], e["args"]["GB/s"])
+            for e in events
+            if e["pid"] == pid and e["name"] == "DRAM bandwidth"
+        ]
+        spans = itertools.pairwise(rates)
+        moved = sum((end - start) * rate * 1e3 for (start, rate), (end, _) in spans)
+        vision = next(each for each in variant.breakdown if each.name == "vision")
+        assert moved == pytest.approx(vision.total_dram_bytes, rel=0.01)
+
+
+@pytest.mark.parametrize("chip", [pytest.param("ax650n", marks=pytest.mark.slow), "ax630c"])
+def test_a_file_of_four_variants_is_valid_and_small(tmp_path, chip) -> None:
+    result = axsim.run("internvl2_1b", chip, timing_only=True)
+    packed = tmp_path / "t.json.gz"
+    write_trace(result, packed)
+    text = gzip.decompress(packed.read_bytes())
+    assert len(text) < 50e6
+    assert packed.stat().st_size < len(text) / 5
+    document = json.loads(text, parse_constant=pytest.fail)  # no NaN, no Infinity
+    assert document.keys() == {"displayTimeUnit", "traceEvents"}
+    assert document["displayTimeUnit"] == "ns"
+    one = axsim.RunResult(result.workload, result.chip, result.variants[:1])
+    write_trace(one, tmp_path / "one.json")
+    assert json.loads((tmp_path / "one.json").read_bytes())["traceEvents"] == list(
+        trace_events(one)
+    )
