@@ -49,11 +49,10 @@ class Task(NamedTuple):
 
 
 class TaskArrays(NamedTuple):
-    """Tasks as the compiled loop takes them: each one's engine and ``dram_cost_bytes``, and two
-    lists of lists, of the tasks that it depends on and of those of each engine in order; the i-th
-    list of ``flat`` ends where the next begins, ``begin[i + 1]``."""
+    """Tasks as the compiled loop takes them: the ``dram_cost_bytes`` of each, and two lists of
+    lists, of what each task depends on and of each engine's tasks in order; the i-th list of
+    ``flat`` ends where the next begins, at ``begin[i + 1]``."""
 
-    engine: NDArray[np.intp]
     cost: NDArray[np.float64]
     dep_begin: NDArray[np.intp]
     dep_flat: NDArray[np.intp]
@@ -86,10 +85,8 @@ class Tiling:
         cost = np.array(self.dram_cost_bytes, np.float64)
         dep_flat = np.array(list(chain.from_iterable(self.deps)), np.intp)
         queue_flat = np.argsort(engine, kind="stable")
-        return TaskArrays(
-            engine, cost, _begins(map(len, self.deps)), dep_flat,
-            _begins(np.bincount(engine)), queue_flat,
-        )  # fmt: skip
+        dep_begin, queue_begin = _begins(map(len, self.deps)), _begins(np.bincount(engine))
+        return TaskArrays(cost, dep_begin, dep_flat, queue_begin, queue_flat)
 
 
 def _begins(lengths: Iterable[int]) -> NDArray[np.intp]:

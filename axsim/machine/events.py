@@ -13,7 +13,6 @@ from math import inf
 from axsim.compiler.program import Segment
 from axsim.machine.dram import Dram
 from axsim.machine.engines import Agenda, Execution, Retire
-from axsim.machine.timeline import Timing
 
 
 class Transfer:
@@ -183,21 +182,3 @@ class Machine:
         for user in self._busy:
             if isinstance(user, Execution):
                 raise ValueError(f"tasks of segment {user.segment.name!r} wait for each other")
-
-
-def simulate(
-    segment: Segment,
-    engines: int,
-    dram_bytes_per_us: float,
-    on_retire: Retire | None = None,
-    nodes: Sequence[Sequence[str]] = (),
-) -> Timing:
-    """Time one segment that is alone on a drained machine; see :meth:`Machine.start`.
-
-    Raises:
-        ValueError: tasks wait for each other, or for one that stands behind them in their queue.
-    """
-    machine = Machine(dram_bytes_per_us)
-    execution = machine.start(segment, engines, on_retire=on_retire, nodes=nodes)
-    machine.advance()
-    return execution.timing

@@ -11,23 +11,25 @@ from typing import Any
 
 import numpy as np
 from numba import njit
-from numpy.typing import NDArray
 
-from axsim.compiler.program import TaskArrays
+from axsim.compiler.program import Segment
 from axsim.machine.dram import SLACK_BYTES
+from axsim.machine.timeline import Timing
 
 _IDLE, _COMPUTING, _MOVING = 0, 1, 2
 _compiled = njit(nogil=True, cache=True, error_model="numpy")
 _inlined = njit(nogil=True, error_model="numpy", inline="always")
 
 
-def run(
-    tasks: TaskArrays, durations_us: NDArray[np.float64], dram_bytes_per_us: float
-) -> tuple[NDArray[np.float64], NDArray[np.float64], float]:
-    """Start and end of each task, and when the last one ended: -1 when tasks wait for each
-    other."""
-    start, end = np.empty(len(durations_us)), np.empty(len(durations_us))
-    return start, end, float(_run(*tasks, durations_us, dram_bytes_per_us, start, end))
+def time(segment: Segment, dram_bytes_per_us: float) -> Timing:
+    """See :class:`axsim.machine.simulate.Simulator`."""
+    tasks = len(segment.durations_us)
+    start, end = np.empty(tasks), np.empty(tasks)
+    arrays = segment.tiling.arrays
+    last = _run(*arrays, segment.durations_us, dram_bytes_per_us, SLACK_BYTES, start, end)
+    if last < 0:
+        raise ValueError(f"tasks of segment {segment.name!r} wait for each other")
+    return Timing(tuple(start.tolist()), tuple(end.tolist()), last)
 
 
 @_inlined
@@ -52,7 +54,6 @@ def _least(state: Any, left: Any) -> Any:
 
 @_compiled
 def _run(
-    engine_of: Any,
     cost: Any,
     dep_begin: Any,
     dep_flat: Any,
@@ -60,9 +61,11 @@ def _run(
     queue_flat: Any,
     duration: Any,
     rate: Any,
+    slack: Any,
     start: Any,
     end: Any,
 ) -> Any:
+    """Fills ``start`` and ``end``; when the last task ended, -1 when some wait for each other."""
     engines = len(queue_begin) - 1
     place = queue_begin[:-1].copy()  # of each engine's next task in queue_flat
     state = np.zeros(engines, np.int8)
@@ -126,7 +129,7 @@ def _run(
             if now > updated:
                 _progress(state, left, (now - updated) * rate, moving)
                 updated = now
-            most = max(_least(state, left), SLACK_BYTES)
+            most = max(_least(state, left), slack)
             for engine in range(engines):
                 if state[engine] == _MOVING and left[engine] <= most:
                     free[freed] = engine

@@ -8,8 +8,8 @@ import pytest
 
 from axsim.compiler.program import Engine, Program, Segment, Step, Task
 from axsim.machine.dram import Dram
-from axsim.machine.events import simulate
 from axsim.machine.npu import Npu
+from axsim.machine.simulate import simulate
 from axsim.machine.timeline import Timing
 
 ENGINES = (
