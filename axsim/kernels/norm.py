@@ -55,3 +55,17 @@ def _inverse_root(x: Array, epsilon: float, out: Array) -> None:
     """1 / sqrt(mean(x^2) + epsilon) of each row."""
     mean_square = np.einsum("ij,ij->i", x, x)[:, None] / x.dtype.type(x.shape[1])
     np.divide(1, np.sqrt(mean_square + x.dtype.type(epsilon)), out=out)
+
+
+def group_norm(x: Array, groups: int, scale: Array, bias: Array, epsilon: float) -> Array:
+    """Each of ``groups`` of the channels of [N, C, ...] to mean 0 and variance 1; ``scale`` and
+    ``bias`` are given for each channel or each group."""
+    channels = x.shape[1]
+    rows = x.reshape(x.shape[0] * groups, -1)
+    ones, zeros = np.ones(rows.shape[1], x.dtype), np.zeros(rows.shape[1], x.dtype)
+    y = layer_norm(rows, ones, zeros, epsilon)[0].reshape(x.shape)
+    spread = (-1, *[1] * (x.ndim - 2))
+    share = channels // scale.size  # channels of one number
+    y *= scale.repeat(share).reshape(spread)
+    y += bias.repeat(share).reshape(spread)
+    return y
