@@ -16,7 +16,7 @@ from axsim.models.config import ModelConfig
 from axsim.models.gptq import Gptq
 from axsim.models.hf_config import model_config
 from axsim.models.joins import JOINS, language_part, layout_of
-from axsim.models.layout import ignored
+from axsim.models.layout import Stored, ignored
 from axsim.models.safetensors import SafetensorsFile
 from axsim.models.weights import tensor_shapes
 
@@ -45,7 +45,9 @@ class Checkpoint:
         self.eos_token_ids = eos_token_ids(self.folder, description)
         self._gptq = Gptq.of(description, str(self.folder / "config.json"))
         layout = layout_of(self._files)
-        self._sources = {name: layout(name) for name in tensor_shapes(self.config)}
+        self._sources = {
+            name: layout.sources(self.config.decoder, name) for name in tensor_shapes(self.config)
+        }
         self._check()
 
     def __call__(self, name: str) -> Array:
@@ -56,10 +58,12 @@ class Checkpoint:
     def packed(self, name: str) -> tuple[Array, Array, int] | None:
         """A matrix that is stored as 4-bit codes around zero: int8 codes [out, in], float32 scales
         [out, groups], inputs of a group. None for any other tensor."""
-        stems = [self._stem(source) for source in self._sources[name]]
-        if len(stems) != 1 or stems[0] is None or self._gptq is None:
+        source, *others = self._sources[name]
+        stem = self._stem(source.name)
+        if others or stem is None or self._gptq is None:
             return None
-        return self._gptq.symmetric(self._part_of(stems[0]))
+        codes = self._gptq.symmetric(self._part_of(stem))
+        return codes and (source.take(codes[0]), source.take(codes[1]), codes[2])
 
     def _stem(self, source: str) -> str | None:
         """The name before ``.weight`` when the matrix is stored packed."""
@@ -70,15 +74,15 @@ class Checkpoint:
     def _part_of(self, stem: str) -> Callable[[str], Array]:
         return lambda part: self._files[f"{stem}.{part}"].stored(f"{stem}.{part}")
 
-    def _float32(self, source: str) -> Array:
-        stem = self._stem(source)
+    def _float32(self, source: Stored) -> Array:
+        stem = self._stem(source.name)
         if stem is None or self._gptq is None:
-            return self._files[source].float32(source)
-        return self._gptq.dequantise(self._part_of(stem))
+            return source.take(self._files[source.name].float32(source.name))
+        return source.take(self._gptq.dequantise(self._part_of(stem)))
 
     def rows(self, name: str, indices: Sequence[int]) -> Array:
         """Rows of a matrix as float32 [len(indices), width]; only they are read."""
-        (source,) = self._sources[name]
+        source = self._sources[name][0].name
         wanted = np.asarray(indices, np.intp)
         height = self._files[source].shapes[source][0]
         if wanted.size and not 0 <= wanted.min() <= wanted.max() < height:
@@ -90,7 +94,7 @@ class Checkpoint:
         used: set[str] = set()
         for name, shape in tensor_shapes(self.config).items():
             sources = self._sources[name]
-            used.update(sources)
+            used.update(source.name for source in sources)
             expected = (shape[0] // len(sources), *shape[1:])
             for stored, needed in self._needed(sources, expected):
                 used.add(stored)
@@ -112,15 +116,15 @@ class Checkpoint:
             )
 
     def _needed(
-        self, sources: Sequence[str], shape: tuple[int, ...]
+        self, sources: Sequence[Stored], shape: tuple[int, ...]
     ) -> Iterator[tuple[str, tuple[int, ...]]]:
         """Stored tensors, with their shapes, that make up a tensor from ``sources``."""
         for source in sources:
-            stem = self._stem(source)
+            stem, whole = self._stem(source.name), source.shape(shape)
             if stem is None or self._gptq is None:
-                yield source, shape
+                yield source.name, whole
             else:
-                parts = self._gptq.shapes(shape[0], shape[1])
+                parts = self._gptq.shapes(whole[0], whole[1])
                 yield from ((f"{stem}.{part}", each) for part, each in parts.items())
 
     def _idle(self, name: str) -> bool:

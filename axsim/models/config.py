@@ -3,33 +3,59 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, NamedTuple
 
-from axsim.models.families import FAMILIES, Parts
+from axsim.models.families import FAMILIES
+from axsim.models.parts import Parts
+
+
+RopeKind = Literal["linear", "llama3", "yarn", "longrope"]
 
 
 @dataclass(frozen=True)
 class RopeScaling:
     """Long-context correction of the rotary frequencies.
 
-    ``linear`` divides every frequency by ``factor``; ``llama3`` divides the low ones only, with a
-    smooth passage between the two wavelengths (Llama 3.1 config.json).
+    * ``linear`` divides every frequency by ``factor``.
+    * ``llama3`` divides the low ones only, with a smooth passage between the two wavelengths
+      ``original_max_position_embeddings`` over ``low_freq_factor`` and ``high_freq_factor``
+      (Llama 3.1 config.json).
+    * ``yarn`` divides those that turn less than ``beta_slow`` times within the original context,
+      keeps those that turn more than ``beta_fast`` times, and is linear in between (Peng et al.,
+      arXiv 2309.00071); ``truncate`` widens that range to whole channels.
+    * ``longrope`` divides each by its own ``short_factor``, within the original context (Ding et
+      al., arXiv 2402.13753; Phi-3 config.json).
+
+    ``attention_factor`` multiplies cosine and sine.
     """
 
-    kind: Literal["linear", "llama3"]
-    factor: float
+    kind: RopeKind
+    factor: float = 1.0
     low_freq_factor: float = 1.0
     high_freq_factor: float = 4.0
     original_max_position_embeddings: int = 8192
+    beta_fast: float = 32.0
+    beta_slow: float = 1.0
+    truncate: bool = True
+    short_factor: tuple[float, ...] = ()
+    attention_factor: float = 1.0
 
 
 @dataclass(frozen=True)
 class DecoderConfig:
     """A decoder-only language model.
 
-    ``family`` names the row of :data:`~axsim.models.families.FAMILIES` that says which parts a
-    layer has. ``rms_norm_eps`` is the epsilon of its norms, LayerNorms too. The rotary part of a
-    head is its first ``partial_rotary_factor``.
+    ``family`` names the row of :data:`~axsim.models.families.FAMILIES` whose ``parts`` a layer has
+    where none are given. ``rms_norm_eps`` is the epsilon of its norms, LayerNorms too. The rotary
+    part of a head is its first ``partial_rotary_factor``.
+
+    ``sliding_window`` is how many keys a query sees, itself among them, in every layer but
+    ``full_attention_layers``; 0 means all. Layers with a window rotate with ``sliding_rope_theta``
+    and no correction where that is given; ``nope_layers`` do not rotate.
+
+    Multipliers act on embeddings, on what a layer adds to the residual, on attention scores (None:
+    one over the root of head_dim) and on logits; ``attention_softcap`` and ``logit_softcap`` bound
+    scores and logits by ``cap * tanh(x / cap)``, 0 leaves them alone.
 
     Raises ValueError when the sizes contradict each other.
     """
@@ -47,10 +73,23 @@ class DecoderConfig:
     rope_theta: float = 1e6
     rope_scaling: RopeScaling | None = None
     partial_rotary_factor: float = 1.0
+    sliding_window: int = 0
+    full_attention_layers: tuple[int, ...] = ()
+    sliding_rope_theta: float | None = None
+    nope_layers: tuple[int, ...] = ()
+    embedding_multiplier: float = 1.0
+    residual_multiplier: float = 1.0
+    attention_multiplier: float | None = None
+    logits_multiplier: float = 1.0
+    attention_softcap: float = 0.0
+    logit_softcap: float = 0.0
+    parts: Parts = None  # type: ignore[assignment]  # of the family, when not given
 
     def __post_init__(self) -> None:
         if self.family not in FAMILIES:
             raise ValueError(f"family {self.family!r} is none of {', '.join(FAMILIES)}")
+        if self.parts is None:
+            object.__setattr__(self, "parts", FAMILIES[self.family].parts)
         if not self.head_dim:
             if self.hidden_size % self.num_attention_heads:
                 raise ValueError(
@@ -79,10 +118,24 @@ class DecoderConfig:
         """Channels of each head that are rotated."""
         return int(self.head_dim * self.partial_rotary_factor)
 
-    @property
-    def parts(self) -> Parts:
-        """What a layer is made of."""
-        return FAMILIES[self.family].parts
+    def window(self, layer: int) -> int:
+        """Keys that a query of ``layer`` sees, itself among them; 0 means all."""
+        return 0 if layer in self.full_attention_layers else self.sliding_window
+
+    def rotation(self, layer: int) -> Rotation:
+        """How ``layer`` rotates q and k."""
+        if layer in self.nope_layers:
+            return Rotation(0.0, None)
+        if self.window(layer) and self.sliding_rope_theta is not None:
+            return Rotation(self.sliding_rope_theta, None)
+        return Rotation(self.rope_theta, self.rope_scaling)
+
+
+class Rotation(NamedTuple):
+    """Base of the rotary frequencies, 0 for none, and their correction."""
+
+    theta: float
+    scaling: RopeScaling | None
 
 
 @dataclass(frozen=True)

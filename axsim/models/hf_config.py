@@ -2,12 +2,18 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
+from dataclasses import replace
+from typing import Any
 
 from axsim.errors import InputError
-from axsim.models.config import DecoderConfig, ModelConfig, ProjectorConfig, RopeScaling
-from axsim.models.families import BY_MODEL_TYPE
+from axsim.models.config import DecoderConfig, ModelConfig, ProjectorConfig
+from axsim.models.defaults import DECODER_DEFAULTS
+from axsim.models.families import BY_MODEL_TYPE, Family
+from axsim.models.hf_rope import base, corrected, per_kind
 from axsim.models.joins import JOINS, Join, Json
+from axsim.models.parts import ACTIVATIONS
 
 
 def model_config(config: Json, source: str = "config.json") -> ModelConfig:
@@ -36,51 +42,117 @@ def _joined(join: Join, config: Json, source: str) -> ModelConfig:
 
 
 def _decoder(config: Json, source: str, prefix: str = "") -> DecoderConfig:
-    kind = config.get("model_type")
-    family = BY_MODEL_TYPE.get(str(kind))
+    kind = str(config.get("model_type"))
+    family = BY_MODEL_TYPE.get(kind)
     if family is None:
-        known = ", ".join([*JOINS, *BY_MODEL_TYPE])
-        raise InputError(f"{source}: {prefix}model_type is {kind!r}; known: {known}")
-    _only(config, source, prefix, {"hidden_act": family.parts.activation, **family.required})
-    rope = config.get("rope_parameters") or {}
-    heads = config["num_attention_heads"]
+        raise InputError(f"{source}: {prefix}model_type is {kind!r}; {_unknown(kind)}")
+    _heads(config, source, prefix, family)
+    config = {**DECODER_DEFAULTS.get(kind, {}), **config}
+    _only(config, source, prefix, family.required)
+    rope = config.get("rope_parameters") or config.get("rope_scaling") or {}
+    rope, sliding = per_kind(rope)
+    heads, layers = config["num_attention_heads"], config["num_hidden_layers"]
+    head_dim = config.get("head_dim") or config["hidden_size"] // heads
+    window, full = _windows(config, family)
+    local = sliding.get("rope_theta") or config.get("rope_local_base_freq")
     return DecoderConfig(
         family=family.name,
-        num_hidden_layers=config["num_hidden_layers"],
+        num_hidden_layers=layers,
         hidden_size=config["hidden_size"],
         intermediate_size=config["intermediate_size"],
         num_attention_heads=heads,
         num_key_value_heads=config.get("num_key_value_heads") or heads,
         vocab_size=config["vocab_size"],
         head_dim=config.get("head_dim") or 0,
-        tie_word_embeddings=config.get("tie_word_embeddings", False),
-        rms_norm_eps=config.get(*family.epsilon),
-        rope_theta=float(rope.get("rope_theta") or config.get("rope_theta") or 10_000.0),
-        rope_scaling=_rope_scaling(config.get("rope_scaling") or rope, source, prefix),
+        tie_word_embeddings=bool(config.get("tie_word_embeddings", False)),
+        rms_norm_eps=config[family.epsilon],
+        rope_theta=base(config, rope, head_dim),
+        rope_scaling=corrected(config, rope, f"{source}: {prefix}"),
         partial_rotary_factor=rope.get("partial_rotary_factor")
         or config.get("partial_rotary_factor")
-        or family.partial_rotary_factor,
+        or 1.0,
+        sliding_window=window,
+        full_attention_layers=full,
+        sliding_rope_theta=float(local) if local and window else None,
+        nope_layers=_nope(config, family, window, full),
+        parts=_parts(config, family, f"{source}: {prefix}"),
+        **_numbers(family.multipliers(config)),
     )
 
 
-def _rope_scaling(scaling: Json, source: str, prefix: str) -> RopeScaling | None:
-    kind = scaling.get("rope_type") or scaling.get("type") or "default"
-    # Dynamic scaling begins beyond max_position_embeddings, which no compiled context exceeds.
-    if kind in ("default", "dynamic"):
-        return None
-    if kind == "linear":
-        return RopeScaling("linear", float(scaling["factor"]))
-    if kind == "llama3":
-        return RopeScaling(
-            "llama3",
-            float(scaling["factor"]),
-            float(scaling["low_freq_factor"]),
-            float(scaling["high_freq_factor"]),
-            int(scaling["original_max_position_embeddings"]),
+def _numbers(multipliers: Mapping[str, object]) -> dict[str, Any]:
+    return {key: value if value is None else float(str(value)) for key, value in multipliers.items()}
+
+
+def _parts(config: Json, family: Family, where: str) -> Any:
+    parts = family.parts
+    for key, names in family.flags.items():
+        value = config.get(key)
+        if value is not None:
+            parts = replace(parts, **dict.fromkeys(names, bool(value)))
+    name = config.get("hidden_activation") or config.get("hidden_act") or parts.activation
+    if name not in ACTIVATIONS:
+        raise InputError(f"{where}hidden_act is {name!r}; known: {', '.join(ACTIVATIONS)}")
+    return replace(parts, activation=name)
+
+
+def _windows(config: Json, family: Family) -> tuple[int, tuple[int, ...]]:
+    """The sliding window, 0 for none, and the layers that have none."""
+    layers = config["num_hidden_layers"]
+    window = config.get("sliding_window") or 0
+    asked = config.get("use_sliding_window", family.windows != "asked")
+    if family.windows == "none" or not window or not asked:
+        return 0, ()
+    kinds = config.get("layer_types")
+    if kinds:
+        full = tuple(i for i, each in enumerate(kinds) if each == "full_attention")
+    elif not isinstance(family.windows, int):
+        full = tuple(range(min(layers, config.get("max_window_layers") or 0)))
+    else:
+        period = config.get("sliding_window_pattern") or config.get("_sliding_window_pattern")
+        period = period if period and isinstance(period, int) else family.windows
+        full = tuple(range(period - 1, layers, period))
+    return (0, ()) if len(full) == layers else (window, full)
+
+
+def _nope(
+    config: Json, family: Family, window: int, full: tuple[int, ...]
+) -> tuple[int, ...]:
+    """The layers that do not rotate."""
+    if family.nope == "full":
+        return full if window else ()
+    if family.nope == "none":
+        return ()
+    layers = config["num_hidden_layers"]
+    flags = config.get("no_rope_layers")
+    if flags:
+        return tuple(i for i, rotates in enumerate(flags) if not rotates)
+    period = config.get("no_rope_layer_interval") or layers + 1
+    return tuple(range(period - 1, layers, period))
+
+
+def _heads(config: Json, source: str, prefix: str, family: Family) -> None:
+    """InputError when ``architectures`` names anything else than the family's language model."""
+    for name in config.get("architectures") or ():
+        match = re.fullmatch(r"(.+?)(ForCausalLM|ForConditionalGeneration|Model)", name)
+        known = match and match[1].lower() in {each.lower() for each in family.architectures}
+        if known and match and (match[2] == "ForCausalLM" or prefix):
+            continue
+        what = "is no language model with its head" if known else "is another architecture"
+        wanted = ", ".join(f"{each}ForCausalLM" for each in family.architectures)
+        raise InputError(
+            f"{source}: {prefix}architectures has {name}, which {what} than model_type "
+            f"{config.get('model_type')!r} has here; supported: {wanted}"
         )
-    raise InputError(
-        f"{source}: {prefix}rope_scaling has type {kind!r}; known: default, dynamic, linear, llama3"
-    )
+
+
+def _unknown(kind: str) -> str:
+    if "moe" in kind or kind in _MIXTURES:
+        return "mixtures of experts are not supported: routed matrices are read per token"
+    return f"known: {', '.join([*JOINS, *BY_MODEL_TYPE])}"
+
+
+_MIXTURES = frozenset({"mixtral", "deepseek_v2", "deepseek_v3", "gpt_oss", "llama4", "dbrx"})
 
 
 def _only(config: Json, source: str, prefix: str, required: Mapping[str, object]) -> None:

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from axsim.models.config import VisionConfig
-from axsim.models.layout import Layout, hf_internvl, hf_internvl_4_52, opengvlab, plain_decoder
+from axsim.models.layout import Layout, Stored, opengvlab, plain_decoder, under_model
 from axsim.models.weights import DECODER
 
 Json = Mapping[str, Any]
@@ -49,6 +49,44 @@ def layout_of(names: Collection[str]) -> Layout:
             if any(name.startswith(beginnings) for name in names):
                 return layout
     return opengvlab if any(name.startswith(DECODER) for name in names) else plain_decoder
+
+
+_HF_VISION = (
+    ("vision_model.embeddings.class_embedding", "vision_tower.embeddings.cls_token"),
+    (
+        "vision_model.embeddings.patch_embedding.",
+        "vision_tower.embeddings.patch_embeddings.projection.",
+    ),
+    ("vision_model.embeddings.position_embedding", "vision_tower.embeddings.position_embeddings"),
+    ("vision_model.encoder.layers.", "vision_tower.encoder.layer."),
+    (".attn.qkv.", ".attention.qkv_proj."),
+    (".attn.proj.", ".attention.projection_layer."),
+    (".norm1.", ".layernorm_before."),
+    (".norm2.", ".layernorm_after."),
+    (".ls1", ".lambda_1"),
+    (".ls2", ".lambda_2"),
+    ("mlp1.0.", "multi_modal_projector.layer_norm."),
+    ("mlp1.1.", "multi_modal_projector.linear_1."),
+    ("mlp1.3.", "multi_modal_projector.linear_2."),
+)
+
+
+def _hf_vision(name: str) -> tuple[Stored, ...]:
+    """Hugging Face's native InternVL stores q, k and v apart."""
+    for ours, theirs in _HF_VISION:
+        name = name.replace(ours, theirs)
+    parts = ("q", "k", "v") if ".qkv_" in name else ("",)
+    return tuple(Stored(name.replace(".qkv_", f".{part}_")) for part in parts)
+
+
+def _hf_vision_under_model(name: str) -> tuple[Stored, ...]:
+    return tuple(Stored(f"model.{stored.name}") for stored in _hf_vision(name))
+
+
+hf_internvl = Layout(_hf_vision_under_model, under_model)
+"""Hugging Face's native InternVL as transformers 4.56 and later write it."""
+hf_internvl_4_52 = Layout(_hf_vision, opengvlab.decoder)
+"""The same as transformers 4.52 wrote it, and as its hub files are."""
 
 
 def _opengvlab_tower(vision: Json) -> VisionConfig:

@@ -1,74 +1,133 @@
-"""Names of tensors in checkpoints: OpenGVLab's InternVL, Hugging Face's InternVL, plain decoders.
-
-A layout maps our (OpenGVLab's) name of a tensor to the stored names whose rows, one after the
-other, make it up: Hugging Face stores the tower's q, k and v apart.
-"""
+"""Names of tensors in checkpoints: where each of ours lies, whole or as rows of a larger one."""
 
 from __future__ import annotations
 
 import re
 from collections.abc import Callable
+from dataclasses import dataclass, replace
 
+import numpy as np
+
+from axsim.kernels.array import Array
+from axsim.models.config import DecoderConfig
+from axsim.models.families import FAMILIES
 from axsim.models.weights import DECODER
 
-Layout = Callable[[str], tuple[str, ...]]
+Shape = tuple[int, ...]
 
-_HF_VISION = (
-    ("vision_model.embeddings.class_embedding", "vision_tower.embeddings.cls_token"),
-    (
-        "vision_model.embeddings.patch_embedding.",
-        "vision_tower.embeddings.patch_embeddings.projection.",
-    ),
-    ("vision_model.embeddings.position_embedding", "vision_tower.embeddings.position_embeddings"),
-    ("vision_model.encoder.layers.", "vision_tower.encoder.layer."),
-    (".attn.qkv.", ".attention.qkv_proj."),
-    (".attn.proj.", ".attention.projection_layer."),
-    (".norm1.", ".layernorm_before."),
-    (".norm2.", ".layernorm_after."),
-    (".ls1", ".lambda_1"),
-    (".ls2", ".lambda_2"),
-    ("mlp1.0.", "multi_modal_projector.layer_norm."),
-    ("mlp1.1.", "multi_modal_projector.linear_1."),
-    ("mlp1.3.", "multi_modal_projector.linear_2."),
+
+@dataclass(frozen=True)
+class Stored:
+    """A stored tensor that makes up one of ours, or a run of its rows.
+
+    Where matrices are fused, ours are the rows from ``start`` to ``stop`` of each of ``groups``
+    groups of ``height`` rows; ``height`` 0 means that all rows are ours. ``transposed``: the stored
+    matrix is [in, out]. ``offset`` is added to what is stored.
+    """
+
+    name: str
+    groups: int = 1
+    height: int = 0
+    start: int = 0
+    stop: int = 0
+    transposed: bool = False
+    offset: float = 0.0
+
+    def shape(self, ours: Shape) -> Shape:
+        """The shape of the stored tensor."""
+        if self.transposed:
+            return ours[::-1]
+        return (self.groups * self.height, *ours[1:]) if self.height else ours
+
+    def take(self, stored: Array) -> Array:
+        """Ours, of the stored tensor or of anything that has its rows."""
+        if self.transposed:
+            stored = stored.T
+        if self.height:
+            grouped = stored.reshape(self.groups, self.height, *stored.shape[1:])
+            stored = grouped[:, self.start : self.stop].reshape(-1, *stored.shape[1:])
+        return np.ascontiguousarray(stored) + np.float32(self.offset) if self.offset else stored
+
+
+Sources = Callable[[str], tuple[Stored, ...]]
+"""Gives the stored tensors whose rows, one after the other, make up one of ours."""
+
+
+@dataclass(frozen=True)
+class Layout:
+    """``tower`` says where tensors of the vision part and projector lie; ``decoder`` what becomes
+    of the names that the decoder's tensors have in a checkpoint of its own."""
+
+    tower: Sources
+    decoder: Callable[[str], str]
+
+    def sources(self, cfg: DecoderConfig | None, name: str) -> tuple[Stored, ...]:
+        """Where the tensor of ours called ``name`` lies."""
+        if cfg is None or not name.startswith(DECODER):
+            return self.tower(name)
+        stored = decoder_source(cfg, name.removeprefix(DECODER))
+        return (replace(stored, name=self.decoder(stored.name)),)
+
+
+def decoder_source(cfg: DecoderConfig, name: str) -> Stored:
+    """Where a decoder's tensor lies in a checkpoint of its own, by its family's names."""
+    names = FAMILIES[cfg.family].names
+    module, _, kind = name.rpartition(".")
+    path, inner = _split(module)
+    heads, kv, d = cfg.num_attention_heads, cfg.num_key_value_heads, cfg.head_dim
+    if names.qkv and inner in _QKV:
+        groups = kv if names.by_group else 1
+        starts = (0, heads * d, (heads + kv) * d, (heads + 2 * kv) * d)
+        index = _QKV.index(inner)
+        start, stop = (at // groups for at in starts[index : index + 2])
+        return Stored(f"{path}{names.qkv}.{kind}", groups, starts[3] // groups, start, stop)
+    if names.gate_up and inner in _GATE_UP:
+        width = cfg.intermediate_size
+        start = width * _GATE_UP.index(inner)
+        return Stored(f"{path}{names.gate_up}.{kind}", 1, 2 * width, start, start + width)
+    stored = f"{path}{names.modules.get(inner, inner)}.{kind}"
+    offset = names.norm_offset if "norm" in inner and kind == "weight" else 0.0
+    return Stored(stored, offset=offset)
+
+
+def _split(module: str) -> tuple[str, str]:
+    """What stands before a module, ``model.layers.0.`` or ``model.`` or nothing, and its name."""
+    match = _PATH.match(module)
+    assert match is not None
+    return match[1] or "", match[2]
+
+
+_PATH = re.compile(r"(model\.layers\.\d+\.|model\.)?(.+)")
+_QKV = ("self_attn.q_proj", "self_attn.k_proj", "self_attn.v_proj")
+_GATE_UP = ("mlp.gate_proj", "mlp.up_proj")
+
+
+def same(name: str) -> tuple[Stored, ...]:
+    """The tensor under our own name."""
+    return (Stored(name),)
+
+
+plain_decoder = Layout(same, lambda name: name)
+"""Checkpoints of a decoder alone."""
+
+opengvlab = Layout(same, lambda name: DECODER + name)
+"""Our own names: OpenGVLab's InternVL checkpoints."""
+
+
+def under_model(name: str) -> str:
+    """The decoder's names in transformers' vision-language models since 4.52: ``model.`` becomes
+    ``model.language_model.``, the head stays outside."""
+    if name.startswith("model."):
+        return f"model.language_model.{name.removeprefix('model.')}"
+    return name
+
+
+_IGNORED = re.compile(
+    r"\.rotary_emb\.inv_freq$|\.attention\.(masked_)?bias$|\.position_ids$|rotary_pos_emb\.inv_freq$"
 )
-
-_IGNORED = re.compile(r"\.rotary_emb\.inv_freq$|\.attention\.(masked_)?bias$")
 """Buffers that some checkpoints carry and that configurations determine."""
-
-
-def opengvlab(name: str) -> tuple[str, ...]:
-    """OpenGVLab's InternVL checkpoints: our own names."""
-    return (name,)
-
-
-def plain_decoder(name: str) -> tuple[str, ...]:
-    """Hugging Face's Qwen2, Qwen3, Llama and Phi checkpoints."""
-    return (name.removeprefix(DECODER),)
-
-
-def hf_internvl(name: str) -> tuple[str, ...]:
-    """Hugging Face's native InternVL as transformers 4.56 and later write it."""
-    if name.startswith(DECODER):
-        rest = name.removeprefix(DECODER)
-        if rest.startswith("model."):
-            return (f"model.language_model.{rest.removeprefix('model.')}",)
-        return (rest,)
-    for ours, theirs in _HF_VISION:
-        name = name.replace(ours, theirs)
-    return tuple(f"model.{name.replace('.qkv_', f'.{p}_')}" for p in _parts(name))
-
-
-def hf_internvl_4_52(name: str) -> tuple[str, ...]:
-    """Hugging Face's native InternVL as transformers 4.52 wrote it, and as its hub files are."""
-    if name.startswith(DECODER):
-        return (name,)
-    return tuple(n.removeprefix("model.") for n in hf_internvl(name))
 
 
 def ignored(name: str) -> bool:
     """Whether a stored tensor is a buffer without information."""
     return _IGNORED.search(name) is not None
-
-
-def _parts(name: str) -> tuple[str, ...]:
-    return ("q", "k", "v") if ".qkv_" in name else ("",)

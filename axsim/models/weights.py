@@ -59,10 +59,16 @@ def layer_tensor(layer: int, name: str) -> str:
 def post_tensor(cfg: DecoderConfig, name: str) -> str:
     """The checkpoint's name of a tensor of the post graph; a tied head is the embedding table."""
     if name.startswith("norm."):
-        return f"{DECODER}model.{cfg.parts.final_norm}.{name.removeprefix('norm.')}"
+        return f"{DECODER}model.{name}"
     if name == "lm_head.weight" and cfg.tie_word_embeddings:
         return EMBED_TOKENS
     return DECODER + name
+
+
+def embedded(weights: Weights, cfg: DecoderConfig, tokens: Sequence[int]) -> Array:
+    """Rows [tokens, hidden] of the embedding table, as the first layer takes them."""
+    rows = weights.rows(EMBED_TOKENS, tokens)
+    return rows if cfg.embedding_multiplier == 1 else rows * rows.dtype.type(cfg.embedding_multiplier)
 
 
 def layer_weights(weights: Weights, layer: int) -> Callable[[str], Array]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 
 import numpy as np
 
@@ -10,9 +11,10 @@ from axsim.compiler.partition import Deployment, Subgraph
 from axsim.kernels.array import Array
 from axsim.machine.npu import Npu
 from axsim.models.config import DecoderConfig, VisionConfig
+from axsim.models.decoder import of_layer
 from axsim.models.weights import (
-    EMBED_TOKENS,
     Weights,
+    embedded,
     layer_weights,
     post_weights,
     vision_weights,
@@ -67,7 +69,8 @@ class SimulatedNpu:
         key = (id(subgraph), layer)
         if key not in self._executors:
             get = layer_weights(self._stored, layer)  # type: ignore[arg-type]
-            self._executors[key] = Executor(subgraph.graph, get, self._arithmetic["decoder"])
+            graph = of_layer(subgraph.graph, _decoder(self._deployment), layer)
+            self._executors[key] = Executor(graph, get, self._arithmetic["decoder"])
         kind = "prefill" if inputs["input"].shape[1] > 1 else "decode"
         return self._execute(subgraph, self._executors[key], inputs, kind)
 
@@ -82,7 +85,7 @@ class SimulatedNpu:
 
     def embed(self, tokens: list[int]) -> Array:
         """See :class:`axsim.runs.host.Device`."""
-        return self._weights.rows(EMBED_TOKENS, tokens)
+        return embedded(self._weights, _decoder(self._deployment), tokens)
 
     def _execute(
         self, subgraph: Subgraph, executor: Executor, inputs: Mapping[str, Array], kind: str
@@ -111,6 +114,8 @@ class Float32Device:
         self, subgraph: Subgraph, layer: int, inputs: Mapping[str, Array]
     ) -> Mapping[str, Array]:
         """See :class:`axsim.runs.host.Device`."""
+        graph = of_layer(subgraph.graph, _decoder(self._deployment), layer)
+        subgraph = replace(subgraph, graph=graph)
         return self._execute(subgraph, layer_weights(self._weights, layer), inputs)
 
     def post(self, subgraph: Subgraph, hidden: Array) -> Array:
@@ -120,7 +125,7 @@ class Float32Device:
 
     def embed(self, tokens: list[int]) -> Array:
         """See :class:`axsim.runs.host.Device`."""
-        return self._weights.rows(EMBED_TOKENS, tokens)
+        return embedded(self._weights, _decoder(self._deployment), tokens)
 
     def _execute(
         self,

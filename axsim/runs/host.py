@@ -15,6 +15,7 @@ import numpy as np
 
 from axsim.compiler.partition import Deployment, Subgraph
 from axsim.kernels.array import Array
+from axsim.models.window import windowed
 
 MASKED = np.float32(-65536)
 """Added to scores that must not count; finite, so that rows without any key stay finite too."""
@@ -43,6 +44,7 @@ class HostLoop:
         assert decoder is not None
         self._deployment = deployment
         self._device = device
+        self._decoder = decoder
         self._layers = decoder.num_hidden_layers
         self._capacity = deployment.workload.build.kv_cache_len
         # Zero-filled: masked columns are added, not skipped, and 0 · NaN would poison the rest.
@@ -131,7 +133,7 @@ class HostLoop:
                 "V_cache": v[:, :cached] if cached else dummy,
                 "indices": np.arange(start, start + new, dtype=np.uint32)[None],
                 "input": rows,
-                "mask": mask,
+                "mask": windowed(mask, self._decoder, layer, start),
             },
         )
         k[0, start : start + real] = out["K_cache_out"][0, :real]

@@ -7,19 +7,22 @@ them) and adds what a file needs: bounds, explanations, and errors that name fil
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 from typing import TYPE_CHECKING, Literal
 
-from pydantic import Field, PositiveInt, model_validator
+from pydantic import Field, NonNegativeInt, PositiveInt, model_validator
 
 from axsim.errors import Fault, checked
 from axsim.models.config import (
     DecoderConfig,
     ModelConfig,
     ProjectorConfig,
+    RopeKind,
     RopeScaling,
     VisionConfig,
 )
 from axsim.models.families import FAMILIES
+from axsim.models.parts import ActivationName, Norm
 from axsim.spec.descriptor import Section
 
 if TYPE_CHECKING:
@@ -53,11 +56,39 @@ class VisionSection(Section):
 class RopeScalingSection(Section):
     """Long-context correction of the rotary frequencies."""
 
-    kind: Literal["linear", "llama3"] = Field(description="rule of the correction")
-    factor: float = Field(gt=0, description="how much slower the low frequencies turn")
+    kind: RopeKind = Field(description="rule of the correction")
+    factor: float = Field(1.0, gt=0, description="how much slower the low frequencies turn")
     low_freq_factor: float = Field(1.0, gt=0, description="where llama3 starts to correct")
     high_freq_factor: float = Field(4.0, gt=0, description="where llama3 corrects fully")
     original_max_position_embeddings: PositiveInt = Field(8192, description="context trained for")
+    beta_fast: float = Field(32.0, gt=0, description="turns from which yarn keeps a frequency")
+    beta_slow: float = Field(1.0, gt=0, description="turns up to which yarn corrects fully")
+    truncate: bool = Field(True, description="whether yarn's range is widened to whole channels")
+    short_factor: tuple[float, ...] = Field(
+        (), description="longrope's divisor of each rotated pair within the context trained for"
+    )
+    attention_factor: float = Field(1.0, gt=0, description="multiplies cosine and sine")
+
+
+class PartsSection(Section):
+    """Parts of a decoder layer, where they are not the family's."""
+
+    norm: Norm | None = Field(None, description="operator of every norm")
+    norm_bias: bool | None = Field(None, description="bias of a LayerNormalization")
+    pre_norm: bool | None = Field(None, description="norm before attention and before the MLP")
+    post_norm: bool | None = Field(None, description="norm of what each adds to the residual")
+    parallel: bool | None = Field(None, description="attention and MLP read one norm and are added")
+    qkv_bias: bool | None = Field(None, description="bias of q, k and v")
+    output_bias: bool | None = Field(None, description="bias of attention's output")
+    mlp_bias: bool | None = Field(None, description="bias of the MLP")
+    head_bias: bool | None = Field(None, description="bias of the language-model head")
+    qk_norm: Literal["none", "head", "width"] | None = Field(
+        None, description="RMSNorm of q and k over each head or over all together"
+    )
+    qk_norm_after_rope: bool | None = Field(None, description="that norm after the rotation")
+    interleaved: bool | None = Field(None, description="rotated pairs are neighbours")
+    gated: bool | None = Field(None, description="down(act(gate(x)) * up(x))")
+    activation: ActivationName | None = Field(None, description="function of the MLP")
 
 
 class DecoderSection(Section):
@@ -76,6 +107,25 @@ class DecoderSection(Section):
     rope_theta: float = Field(1e6, gt=0, description="base of the rotary frequencies")
     rope_scaling: RopeScalingSection | None = Field(None, description="long-context correction")
     partial_rotary_factor: float = Field(1.0, gt=0, le=1, description="part of a head rotated")
+    sliding_window: NonNegativeInt = Field(
+        0, description="keys that a query sees, itself among them; 0 means all"
+    )
+    full_attention_layers: tuple[NonNegativeInt, ...] = Field(
+        (), description="layers without that window"
+    )
+    sliding_rope_theta: float | None = Field(
+        None, gt=0, description="base of the rotary frequencies in layers with a window"
+    )
+    nope_layers: tuple[NonNegativeInt, ...] = Field((), description="layers that do not rotate")
+    embedding_multiplier: float = Field(1.0, gt=0, description="scale of embeddings")
+    residual_multiplier: float = Field(1.0, gt=0, description="scale of what a layer adds")
+    attention_multiplier: float | None = Field(
+        None, gt=0, description="scale of attention scores; 1 / sqrt(head_dim) when not given"
+    )
+    logits_multiplier: float = Field(1.0, gt=0, description="scale of logits")
+    attention_softcap: float = Field(0.0, ge=0, description="bound of attention scores; 0: none")
+    logit_softcap: float = Field(0.0, ge=0, description="bound of logits; 0: none")
+    parts: PartsSection = Field(PartsSection(), description="parts that are not the family's")
 
     @model_validator(mode="after")
     def _consistent(self) -> DecoderSection:
@@ -84,7 +134,35 @@ class DecoderSection(Section):
             faults += _divides(self, "hidden_size", "num_attention_heads")
         elif self.head_dim % 2:
             faults.append(Fault("head_dim", f"found {self.head_dim}", "an even number"))
+        for name in ("full_attention_layers", "nope_layers"):
+            beyond = [layer for layer in getattr(self, name) if layer >= self.num_hidden_layers]
+            if beyond:
+                last = self.num_hidden_layers - 1
+                faults.append(Fault(name, f"found {beyond[0]}", f"layers from 0 to {last}"))
+        if not faults:
+            faults += _long_factors(self)
         return checked(self, faults)
+
+    def config(self, vocab_size: int) -> DecoderConfig:
+        """The decoder as :mod:`axsim.models` takes it."""
+        fields = self.model_dump(exclude={"rope_scaling", "parts", "vocab_size"})
+        fields["head_dim"] = fields["head_dim"] or 0  # the dataclass derives it
+        scaling = self.rope_scaling
+        rope = RopeScaling(**scaling.model_dump()) if scaling else None
+        parts = replace(FAMILIES[self.family].parts, **self.parts.model_dump(exclude_none=True))
+        return DecoderConfig(**fields, vocab_size=vocab_size, rope_scaling=rope, parts=parts)
+
+
+def _long_factors(decoder: DecoderSection) -> Iterator[Fault]:
+    """A fault when longrope does not give a divisor for each rotated pair."""
+    scaling = decoder.rope_scaling
+    if scaling is None or scaling.kind != "longrope":
+        return
+    head_dim = decoder.head_dim or decoder.hidden_size // decoder.num_attention_heads
+    pairs = int(head_dim * decoder.partial_rotary_factor) // 2
+    if len(scaling.short_factor) != pairs:
+        what = f"found {len(scaling.short_factor)} numbers"
+        yield Fault("rope_scaling.short_factor", what, f"{pairs}, one for each rotated pair")
 
 
 class ProjectorSection(Section):
@@ -147,12 +225,7 @@ class ModelSection(Section):
         if self.projector:
             projector = ProjectorConfig(**self.projector.model_dump())
         if self.decoder:
-            fields = self.decoder.model_dump(exclude={"rope_scaling"})
-            fields["head_dim"] = fields["head_dim"] or 0  # the dataclass derives it
-            fields["vocab_size"] = self.vocab_size or fields["vocab_size"]
-            scaling = self.decoder.rope_scaling
-            rope = RopeScaling(**scaling.model_dump()) if scaling else None
-            decoder = DecoderConfig(**fields, rope_scaling=rope)
+            decoder = self.decoder.config(self.vocab_size or self.decoder.vocab_size)
         return ModelConfig(decoder, vision, projector)
 
 

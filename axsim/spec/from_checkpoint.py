@@ -7,8 +7,16 @@ from pathlib import Path
 from typing import Any
 
 from axsim.models.checkpoint import architecture, eos_token_ids, read_config
-from axsim.models.config import DecoderConfig, ModelConfig, ProjectorConfig, VisionConfig
+from axsim.models.config import (
+    DecoderConfig,
+    ModelConfig,
+    ProjectorConfig,
+    RopeScaling,
+    VisionConfig,
+)
+from axsim.models.families import FAMILIES
 from axsim.models.joins import JOINS, language_part
+from axsim.models.parts import Parts
 
 SMALL_IMAGE = 224
 """Pixels along a side of the smaller package that the vendor builds beside the model's own size."""
@@ -81,12 +89,23 @@ def _section(
         always = field.default is MISSING or field.name in _ALWAYS
         if value is None or (value == default and not always):
             continue
-        if field.name == "rope_scaling":
-            inner = ", ".join(f"{k}: {_text(v)}" for k, v in asdict(value).items())
-            lines.append(f"    rope_scaling: {{{inner}}}")
+        if isinstance(value, RopeScaling | Parts):
+            inner = ", ".join(f"{k}: {_text(v)}" for k, v in _changed(part, value).items())
+            if inner:
+                lines.append(f"    {field.name}: {{{inner}}}")
             continue
         lines.append(_commented(f"    {field.name}: {_text(value)}", _MEANING.get(field.name, "")))
     return lines
+
+
+def _changed(part: object, value: RopeScaling | Parts) -> dict[str, object]:
+    """The fields that a reader of the file would not assume."""
+    if isinstance(value, Parts):
+        assert isinstance(part, DecoderConfig)
+        usual = asdict(FAMILIES[part.family].parts)
+    else:
+        usual = asdict(RopeScaling(value.kind)) | {"kind": ""}
+    return {key: held for key, held in asdict(value).items() if held != usual[key]}
 
 
 def _image_sizes(model: ModelConfig, description: dict[str, Any]) -> list[int]:
@@ -185,6 +204,8 @@ def _text(value: object) -> str:
         plain = value[:1].isalpha() and all(c.isalnum() or c in "-_. " for c in value)
         reserved = value.lower() in ("true", "false", "null")
         return value if plain and not reserved else '"' + value.replace('"', '\\"') + '"'
+    if isinstance(value, tuple):
+        return f"[{', '.join(map(_text, value))}]"
     return str(value)
 
 

@@ -22,16 +22,17 @@ from axsim.kernels.array import Array
 from axsim.kernels.qparams import QParams
 from axsim.machine.npu import Npu
 from axsim.models.config import DecoderConfig, VisionConfig
-from axsim.models.decoder import decoder_layer_graph, post_graph
+from axsim.models.decoder import decoder_layer_graph, of_layer, post_graph
 from axsim.models.internvit import vision_graph
 from axsim.models.weights import (
-    EMBED_TOKENS,
     Weights,
+    embedded,
     layer_tensor,
     layer_weights,
     post_weights,
     vision_weights,
 )
+from axsim.models.window import windowed
 from axsim.numerics import comparison as precision
 from axsim.numerics.comparison import Precision
 from axsim.numerics.executor import Arithmetic, Executor
@@ -186,13 +187,14 @@ class Analysis:
         for layer in range(cfg.num_hidden_layers):
             self._on_step(f"decoder: layer {layer + 1} of {cfg.num_hidden_layers}")
             outputs: dict[str, tuple[Array, Array]] = {}
+            mask = windowed(fixed["mask"], cfg, layer, 0)
             compared = precision.compare(
-                graph,
+                of_layer(graph, cfg, layer),
                 layer_weights(self._weights, layer),
                 arithmetic,
-                {**fixed, "input": reference},
+                {**fixed, "mask": mask, "input": reference},
                 stored=self._stored(layer_tensor(layer, ""), build.weight_dtype),
-                found={**fixed, "input": found},
+                found={**fixed, "mask": mask, "input": found},
                 outputs=outputs,
                 mode=self._mode,
             )
@@ -222,7 +224,7 @@ class Analysis:
         workload = self._deployment.workload
         avoid = family_end(cfg)
         tokens = seeded_tokens(workload.prompt_tokens, cfg.vocab_size, workload.request.seed, avoid)
-        rows = self._weights.rows(EMBED_TOKENS, tokens)
+        rows = embedded(self._weights, cfg, tokens)
         if self._deployment.model.vision is not None and workload.images:
             arithmetic = self._arithmetic(PLAIN) if deployed else None
             seen = [self._run(arithmetic, image) for image in self._all_pixels.request]

@@ -4,9 +4,10 @@ import numpy as np
 
 from axsim.graph.ir import Graph
 from axsim.models.config import DecoderConfig, ModelConfig
-from axsim.models.decoder import decoder_layer_graph, post_graph
+from axsim.models.decoder import decoder_layer_graph, of_layer, post_graph
 from axsim.models.internvit import vision_graph
 from axsim.models.weights import Weights, layer_weights, post_weights, vision_weights
+from axsim.models.window import windowed
 from axsim.numerics.executor import Executor
 from axsim.numerics.formats import assign_decoder
 from axsim.numerics.weight_only import WeightOnly
@@ -91,7 +92,9 @@ class Loop:
                 "input": x,
                 "mask": mask[None],
             }
-            out = execute(graph, layer_weights(self.weights, i), inputs, self.bf16)
+            own = inputs | {"mask": windowed(mask[None], self.cfg, i, rows.start)}
+            layer = of_layer(graph, self.cfg, i)
+            out = execute(layer, layer_weights(self.weights, i), own, self.bf16)
             self.k[i, 0, rows], self.v[i, 0, rows] = out["K_cache_out"][0], out["V_cache_out"][0]
             x = out["output"]
         self.position += new

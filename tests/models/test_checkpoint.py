@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from axsim.errors import InputError
-from axsim.models import layout
+from axsim.models import joins, layout
 from axsim.models.checkpoint import Checkpoint, eos_token_ids
 from axsim.models.config import ModelConfig, RopeScaling
 from axsim.models.hf_config import model_config
@@ -35,8 +35,8 @@ def assert_holds(checkpoint: Checkpoint, weights: SeededWeights) -> None:
     ("names", "config"),
     [
         (layout.opengvlab, internvl_chat_json),
-        (layout.hf_internvl, internvl_hf_json),
-        (layout.hf_internvl_4_52, internvl_hf_json),
+        (joins.hf_internvl, internvl_hf_json),
+        (joins.hf_internvl_4_52, internvl_hf_json),
     ],
     ids=["opengvlab", "hf", "hf-4.52"],
 )
@@ -146,11 +146,13 @@ def test_a_missing_shard_is_named(tmp_path):
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        ({"model_type": "internlm2"}, "model_type is 'internlm2'; known: internvl_chat"),
-        ({"hidden_act": "relu"}, "hidden_act is 'relu'; only 'silu'"),
-        ({"use_sliding_window": True}, "use_sliding_window is True"),
+        ({"model_type": "bert"}, "model_type is 'bert'; known: internvl_chat"),
+        ({"model_type": "qwen3_moe"}, "mixtures of experts are not supported"),
+        ({"hidden_act": "mish"}, "hidden_act is 'mish'; known: silu"),
+        ({"architectures": ["BitnetForCausalLM"]}, "architectures has BitnetForCausalLM"),
+        ({"architectures": ["Qwen2ForSequenceClassification"]}, "supported: Qwen2ForCausalLM"),
         ({"num_attention_heads": 5}, "no multiple of num_attention_heads"),
-        ({"rope_scaling": {"type": "yarn"}}, "has type 'yarn'; known: default"),
+        ({"rope_scaling": {"type": "xpos"}}, "has type 'xpos'; known: default"),
         ({"hidden_size": None}, "config.json"),
     ],
 )
