@@ -15,8 +15,8 @@ from axsim.kernels.array import Array
 from axsim.models.config import ModelConfig
 from axsim.models.gptq import Gptq
 from axsim.models.hf_config import model_config
-from axsim.models.joins import JOINS, language_part, layout_of
-from axsim.models.layout import Stored, ignored
+from axsim.models.joins import JOINS, language_part
+from axsim.models.layout import Stored, ignored, layout_of
 from axsim.models.safetensors import SafetensorsFile
 from axsim.models.weights import tensor_shapes
 
@@ -44,16 +44,24 @@ class Checkpoint:
         )
         self.eos_token_ids = eos_token_ids(self.folder, description)
         self._gptq = Gptq.of(description, str(self.folder / "config.json"))
-        layout = layout_of(self._files)
-        self._sources = {
-            name: layout.sources(self.config.decoder, name) for name in tensor_shapes(self.config)
-        }
+        layout = layout_of(self._files, description)
+        self._shapes = tensor_shapes(self.config)
+        self._sources = {name: layout.sources(self.config, name) for name in self._shapes}
         self._check()
 
     def __call__(self, name: str) -> Array:
         """The tensor as float32; KeyError when the model has none of that name."""
         parts = [self._float32(s) for s in self._sources[name]]
-        return parts[0] if len(parts) == 1 else np.concatenate(parts)
+        whole = parts[0] if len(parts) == 1 else np.concatenate(parts)
+        return self._shaped(name, whole)
+
+    def _shaped(self, name: str, stored: Array) -> Array:
+        """The tensor in our dimensions."""
+        shape = self._shapes[name]
+        if self._sources[name][0].pixels_last:
+            out, channels, height, width = shape
+            stored = stored.reshape(out, height, width, channels).transpose(0, 3, 1, 2)
+        return stored.reshape(shape)
 
     def packed(self, name: str) -> tuple[Array, Array, int] | None:
         """A matrix that is stored as 4-bit codes around zero: int8 codes [out, in], float32 scales
@@ -96,12 +104,14 @@ class Checkpoint:
             sources = self._sources[name]
             used.update(source.name for source in sources)
             expected = (shape[0] // len(sources), *shape[1:])
-            for stored, needed in self._needed(sources, expected):
+            for source, needed in self._needed(sources, expected):
+                stored = source.name
                 used.add(stored)
                 if stored not in self._files:
                     missing.append(stored)
-                elif (found := self._files[stored].shapes[stored]) != needed:
-                    wrong.append(f"{stored} is {list(found)}, not {list(needed)}")
+                elif not source.fits(needed, found := self._files[stored].shapes[stored]):
+                    whole = list(source.shape(needed))
+                    wrong.append(f"{stored} is {list(found)}, not {whole}")
         head = {"lm_head.weight", "language_model.lm_head.weight"}  # a copy when tied
         extra = [n for n in self._files if n not in used | head and not self._idle(n)]
         problems = [
@@ -117,15 +127,16 @@ class Checkpoint:
 
     def _needed(
         self, sources: Sequence[Stored], shape: tuple[int, ...]
-    ) -> Iterator[tuple[str, tuple[int, ...]]]:
-        """Stored tensors, with their shapes, that make up a tensor from ``sources``."""
+    ) -> Iterator[tuple[Stored, tuple[int, ...]]]:
+        """Stored tensors that make up a tensor from ``sources``, each with the shape of ours."""
         for source in sources:
-            stem, whole = self._stem(source.name), source.shape(shape)
+            stem = self._stem(source.name)
             if stem is None or self._gptq is None:
-                yield source.name, whole
+                yield source, shape
             else:
+                whole = source.shape(shape)
                 parts = self._gptq.shapes(whole[0], whole[1])
-                yield from ((f"{stem}.{part}", each) for part, each in parts.items())
+                yield from ((Stored(f"{stem}.{part}"), each) for part, each in parts.items())
 
     def _idle(self, name: str) -> bool:
         """Whether a stored tensor changes nothing: GPTQ writes zeros where a layer has no bias."""

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Literal, NamedTuple
 
 from axsim.models.families import FAMILIES
-from axsim.models.parts import Parts
+from axsim.models.parts import ActivationName, Norm, Parts
 
 
 RopeKind = Literal["linear", "llama3", "yarn", "longrope"]
@@ -138,9 +138,34 @@ class Rotation(NamedTuple):
     scaling: RopeScaling | None
 
 
+Pixels = int | tuple[int, int]
+"""Image size in pixels: one side of a square, or height and width."""
+
+Rotary = Literal["none", "qwen2_vl", "pixtral", "dinov3"]
+
+
 @dataclass(frozen=True)
 class VisionConfig:
-    """A plain ViT tower: LayerNorm before attention and MLP, erf-GELU, no final norm (InternViT).
+    """A vision transformer. The defaults are those of InternViT-300M.
+
+    * ``norm`` is the operator of every norm; ``pre_norm`` one before the first layer, ``post_norm``
+      one after the last
+    * ``class_token``, ``distillation_token`` and ``register_tokens`` stand before the patches; the
+      last have no position
+    * ``position``: a ``learned`` table for ``image_size``, resampled to other sizes, or ``none``;
+      ``bicubic`` resampling, or ``bilinear`` between the corners of the table (Qwen3-VL)
+    * ``rotary``: how queries and keys of patches are rotated by row and column: ``qwen2_vl`` with
+      the same frequencies for both, ``pixtral`` with every other one for each, ``dinov3`` with
+      coordinates from -1 to 1
+    * ``gated``: the MLP is ``down(act(gate(x)) * up(x))``, else ``fc2(act(fc1(x)))``
+    * ``qk_norm``: RMSNorm of q and k over all heads together
+    * ``window_size``: pixels along a side of the windows that attention stays within, in every
+      layer but ``full_attention_layers``; 0 for none
+    * ``temporal_patch_size``: frames that a patch spans; a still image is repeated
+    * ``feature_layer``: the layer whose output counts, from the end
+    * ``pool``: the output is one row, the ``class`` token's or one of ``attention`` with a learnt
+      query (SigLIP); ``pool_width``: then a linear layer of that width, with tanh if ``pool_tanh``
+    * ``idle``: parts that checkpoints hold and nothing uses: post_norm, pool, mask_token, newline
 
     Raises ValueError when the sizes contradict each other.
     """
@@ -156,6 +181,33 @@ class VisionConfig:
     qkv_bias: bool = True
     layer_norm_eps: float = 1e-6
     num_channels: int = 3
+    norm: Norm = "LayerNormalization"
+    pre_norm: bool = False
+    post_norm: bool = False
+    distillation_token: bool = False
+    register_tokens: int = 0
+    position: Literal["learned", "none"] = "learned"
+    resampling: Literal["bicubic", "bilinear"] = "bicubic"
+    rotary: Rotary = "none"
+    rope_theta: float = 10_000.0
+    activation: ActivationName = "gelu"
+    gated: bool = False
+    mlp_bias: bool = True
+    key_bias: bool = True
+    output_bias: bool = True
+    patch_bias: bool = True
+    qk_norm: bool = False
+    window_size: int = 0
+    full_attention_layers: tuple[int, ...] = ()
+    temporal_patch_size: int = 1
+    feature_layer: int = -1
+    pool: Literal["none", "class", "attention"] = "none"
+    pool_width: int = 0
+    pool_bias: bool = True
+    pool_tanh: bool = False
+    idle: tuple[str, ...] = ()
+    image_mean: tuple[float, ...] = (0.485, 0.456, 0.406)
+    image_std: tuple[float, ...] = (0.229, 0.224, 0.225)
 
     def __post_init__(self) -> None:
         if self.hidden_size % self.num_attention_heads:
@@ -170,33 +222,73 @@ class VisionConfig:
         """Channels of one attention head."""
         return self.hidden_size // self.num_attention_heads
 
-    def grid(self, image_size: int) -> int:
-        """Patches along one side; ValueError when ``image_size`` is no multiple of the patch."""
-        if image_size <= 0 or image_size % self.patch_size:
-            raise ValueError(
-                f"image size {image_size} is no positive multiple of the patch size "
-                f"{self.patch_size}"
-            )
-        return image_size // self.patch_size
+    @property
+    def prefix_tokens(self) -> int:
+        """Tokens before the patches."""
+        return self.class_token + self.distillation_token + self.register_tokens
 
-    def tokens(self, image_size: int) -> int:
-        """Tokens inside the tower, the class token included."""
-        return self.grid(image_size) ** 2 + self.class_token
+    @property
+    def layers(self) -> int:
+        """Layers up to the one whose output counts."""
+        return self.num_hidden_layers + 1 + self.feature_layer
+
+    def grid(self, image_size: Pixels) -> tuple[int, int]:
+        """Rows and columns of patches; pixels that fill none are dropped, as the convolution drops
+        them. ValueError when the image is smaller than a patch."""
+        height, width = sides(image_size)
+        if min(height, width) < self.patch_size:
+            raise ValueError(
+                f"image size {image_size} has no patches of {self.patch_size} pixels"
+            )
+        return height // self.patch_size, width // self.patch_size
+
+    def tokens(self, image_size: Pixels) -> int:
+        """Tokens inside the tower, those before the patches included."""
+        rows, columns = self.grid(image_size)
+        return rows * columns + self.prefix_tokens
+
+
+def sides(image_size: Pixels) -> tuple[int, int]:
+    """Height and width in pixels."""
+    return (image_size, image_size) if isinstance(image_size, int) else image_size
 
 
 @dataclass(frozen=True)
 class ProjectorConfig:
-    """InternVL's projector: pixel shuffle by ``downsample_ratio``, then LayerNorm, Linear, GELU,
-    Linear into the decoder's hidden size. The epsilon is torch's LayerNorm default."""
+    """Joins a tower to a decoder of ``hidden_size``. The defaults are those of InternVL: pixel
+    shuffle by ``downsample_ratio``, LayerNorm (torch's epsilon), Linear, GELU, Linear.
+
+    * ``join``: what becomes of a block of patches: their channels side by side, ``concat`` patch
+      after patch, ``channels`` channel after channel; or their ``average``
+    * ``norm`` comes after that, or before it with ``norm_first``
+    * ``joined_size``: a matrix without bias right after joining (Mistral 3); 0 for none
+    * ``layers`` linear layers with ``activation`` between them, ``inner_size`` channels there (0:
+      ``hidden_size``), each with a ``bias``
+    * ``deepstack_layers``: tower layers whose outputs go through projectors of their own, with the
+      norm after joining, and are added to image rows after the first decoder layers (Qwen3-VL)
+    """
 
     hidden_size: int
     downsample_ratio: float = 0.5
     layer_norm_eps: float = 1e-5
+    join: Literal["concat", "channels", "average"] = "concat"
+    norm: Norm | Literal["none"] = "LayerNormalization"
+    norm_first: bool = False
+    joined_size: int = 0
+    layers: int = 2
+    inner_size: int = 0
+    bias: bool = True
+    activation: ActivationName = "gelu"
+    deepstack_layers: tuple[int, ...] = ()
 
     @property
     def block(self) -> int:
         """Patches along each side that one image token joins."""
         return round(1 / self.downsample_ratio)
+
+    def tokens(self, grid: tuple[int, int]) -> int:
+        """Image tokens of a grid of patches."""
+        return (grid[0] // self.block) * (grid[1] // self.block)
 
 
 @dataclass(frozen=True)
@@ -206,3 +298,11 @@ class ModelConfig:
     decoder: DecoderConfig | None
     vision: VisionConfig | None = None
     projector: ProjectorConfig | None = None
+
+    def image_tokens(self, image_size: Pixels) -> int:
+        """Rows that the vision part makes of one image; 0 without one."""
+        if self.vision is None:
+            return 0
+        if self.projector is not None:
+            return self.projector.tokens(self.vision.grid(image_size))
+        return 1 if self.vision.pool != "none" else self.vision.tokens(image_size)

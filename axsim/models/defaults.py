@@ -33,7 +33,7 @@ DECODER_DEFAULTS: dict[str, dict[str, Any]] = {
         "vocab_size": 131072, "hidden_size": 4096, "intermediate_size": 14336,
         "num_hidden_layers": 34, "num_attention_heads": 32, "num_key_value_heads": 8,
         "hidden_act": "silu", "max_position_embeddings": 262144, "rms_norm_eps": 1e-05,
-        "rope_theta": 1000000.0,
+        "rope_theta": 1000000.0, "head_dim": 128,
     },
     "qwen2": {
         "vocab_size": 151936, "hidden_size": 4096, "intermediate_size": 22016,
@@ -103,7 +103,7 @@ DECODER_DEFAULTS: dict[str, dict[str, Any]] = {
         "vocab_size": 50304, "hidden_size": 4096, "intermediate_size": 11008,
         "num_hidden_layers": 32, "num_attention_heads": 32, "hidden_act": "silu",
         "max_position_embeddings": 2048, "rms_norm_eps": 1e-05, "sliding_window": 4096,
-        "rope_theta": 500000.0,
+        "rope_theta": 500000.0, "rope_local_base_freq": 500000.0,
     },
     "exaone4": {
         "vocab_size": 102400, "hidden_size": 4096, "intermediate_size": 16384,
@@ -187,6 +187,107 @@ DECODER_DEFAULTS: dict[str, dict[str, Any]] = {
         "num_hidden_layers": 32, "num_attention_heads": 32, "hidden_act": "silu",
         "max_position_embeddings": 2048, "rms_norm_eps": 1e-06, "rope_theta": 10000.0,
         "tie_word_embeddings": True, "scale_emb": 1, "dim_model_base": 1, "scale_depth": 1,
+    },
+    "qwen2_vl_text": {
+        "vocab_size": 152064, "hidden_size": 8192, "intermediate_size": 29568,
+        "num_hidden_layers": 80, "num_attention_heads": 64, "num_key_value_heads": 8,
+        "hidden_act": "silu", "max_position_embeddings": 32768, "rms_norm_eps": 1e-05,
+        "rope_theta": 1000000.0,
+    },
+    "qwen2_5_vl_text": {
+        "vocab_size": 152064, "hidden_size": 8192, "intermediate_size": 29568,
+        "num_hidden_layers": 80, "num_attention_heads": 64, "num_key_value_heads": 8,
+        "hidden_act": "silu", "max_position_embeddings": 32768, "rms_norm_eps": 1e-05,
+        "rope_theta": 1000000.0,
+    },
+    "qwen3_vl_text": {
+        "vocab_size": 151936, "hidden_size": 4096, "intermediate_size": 22016,
+        "num_hidden_layers": 32, "num_attention_heads": 32, "head_dim": 128, "hidden_act": "silu",
+        "max_position_embeddings": 128000, "rms_norm_eps": 1e-06, "rope_theta": 500000.0,
+    },
+}
+
+VISION_DEFAULTS: dict[str, dict[str, Any]] = {
+    "internvl_vision": {
+        "hidden_size": 1024, "intermediate_size": 4096, "num_hidden_layers": 24,
+        "num_attention_heads": 16, "image_size": [448, 448], "patch_size": [14, 14],
+        "hidden_act": "gelu", "layer_norm_eps": 1e-06,
+    },
+    "qwen2_vl_vision": {
+        "hidden_size": 3584, "patch_size": 14, "hidden_act": "quick_gelu", "mlp_ratio": 4,
+        "depth": 32, "embed_dim": 1280, "num_heads": 16, "spatial_merge_size": 2,
+        "temporal_patch_size": 2,
+    },
+    "qwen2_5_vl_vision": {
+        "hidden_size": 3584, "intermediate_size": 3420, "patch_size": 14, "hidden_act": "silu",
+        "depth": 32, "num_heads": 16, "window_size": 112, "fullatt_block_indexes": [7, 15, 23, 31],
+        "spatial_merge_size": 2, "temporal_patch_size": 2, "out_hidden_size": 3584,
+    },
+    "qwen3_vl_vision": {
+        "hidden_size": 1152, "intermediate_size": 4304, "patch_size": 16,
+        "hidden_act": "gelu_pytorch_tanh", "depth": 27, "num_heads": 16,
+        "num_position_embeddings": 2304, "spatial_merge_size": 2, "temporal_patch_size": 2,
+        "out_hidden_size": 3584, "deepstack_visual_indexes": [8, 16, 24],
+    },
+    "smolvlm_vision": {
+        "hidden_size": 1152, "intermediate_size": 3072, "num_hidden_layers": 12,
+        "num_attention_heads": 16, "image_size": 224, "patch_size": 32,
+        "hidden_act": "gelu_pytorch_tanh", "layer_norm_eps": 1e-06,
+    },
+    "idefics3_vision": {
+        "hidden_size": 1152, "intermediate_size": 3072, "num_hidden_layers": 12,
+        "num_attention_heads": 16, "image_size": 224, "patch_size": 32,
+        "hidden_act": "gelu_pytorch_tanh", "layer_norm_eps": 1e-06,
+    },
+    "janus_vision_model": {
+        "hidden_size": 1024, "num_hidden_layers": 24, "num_attention_heads": 16, "image_size": 384,
+        "patch_size": 16, "hidden_act": "gelu", "layer_norm_eps": 1e-06, "mlp_ratio": 4.0,
+        "attention_bias": True, "depth": 2,
+    },
+    "siglip_vision_model": {
+        "hidden_size": 768, "intermediate_size": 3072, "num_hidden_layers": 12,
+        "num_attention_heads": 12, "image_size": 224, "patch_size": 16,
+        "hidden_act": "gelu_pytorch_tanh", "layer_norm_eps": 1e-06,
+    },
+    "siglip2_vision_model": {
+        "hidden_size": 768, "intermediate_size": 3072, "num_hidden_layers": 12,
+        "num_attention_heads": 12, "patch_size": 16, "hidden_act": "gelu_pytorch_tanh",
+        "layer_norm_eps": 1e-06, "num_patches": 256,
+    },
+    "clip_vision_model": {
+        "hidden_size": 768, "intermediate_size": 3072, "num_hidden_layers": 12,
+        "num_attention_heads": 12, "image_size": 224, "patch_size": 32, "hidden_act": "quick_gelu",
+        "layer_norm_eps": 1e-05,
+    },
+    "vit": {
+        "hidden_size": 768, "intermediate_size": 3072, "num_hidden_layers": 12,
+        "num_attention_heads": 12, "image_size": 224, "patch_size": 16, "hidden_act": "gelu",
+        "layer_norm_eps": 1e-12, "qkv_bias": True,
+    },
+    "deit": {
+        "hidden_size": 768, "intermediate_size": 3072, "num_hidden_layers": 12,
+        "num_attention_heads": 12, "image_size": 224, "patch_size": 16, "hidden_act": "gelu",
+        "layer_norm_eps": 1e-12, "qkv_bias": True,
+    },
+    "dinov2": {
+        "hidden_size": 768, "num_hidden_layers": 12, "num_attention_heads": 12, "image_size": 224,
+        "patch_size": 14, "hidden_act": "gelu", "layer_norm_eps": 1e-06, "mlp_ratio": 4,
+        "qkv_bias": True,
+    },
+    "dinov2_with_registers": {
+        "hidden_size": 768, "num_hidden_layers": 12, "num_attention_heads": 12, "image_size": 224,
+        "patch_size": 16, "hidden_act": "gelu", "layer_norm_eps": 1e-06, "mlp_ratio": 4,
+        "qkv_bias": True, "num_register_tokens": 4,
+    },
+    "dinov3_vit": {
+        "hidden_size": 384, "intermediate_size": 1536, "num_hidden_layers": 12,
+        "num_attention_heads": 6, "image_size": 224, "patch_size": 16, "hidden_act": "gelu",
+        "layer_norm_eps": 1e-05, "rope_theta": 100.0,
+    },
+    "pixtral": {
+        "hidden_size": 1024, "intermediate_size": 4096, "num_hidden_layers": 24,
+        "num_attention_heads": 16, "image_size": 1024, "patch_size": 16, "hidden_act": "gelu",
+        "rope_theta": 10000.0,
     },
 }
 # fmt: on

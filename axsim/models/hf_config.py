@@ -8,37 +8,78 @@ from dataclasses import replace
 from typing import Any
 
 from axsim.errors import InputError
-from axsim.models.config import DecoderConfig, ModelConfig, ProjectorConfig
-from axsim.models.defaults import DECODER_DEFAULTS
-from axsim.models.families import BY_MODEL_TYPE, Family
+from axsim.models.config import DecoderConfig, ModelConfig, VisionConfig
+from axsim.models.defaults import DECODER_DEFAULTS, VISION_DEFAULTS
+from axsim.models.families import BY_MODEL_TYPE, Family, Json
 from axsim.models.hf_rope import base, corrected, per_kind
-from axsim.models.joins import JOINS, Join, Json
+from axsim.models.joins import JOINS, Join
 from axsim.models.parts import ACTIVATIONS
+from axsim.models.towers import TOWERS, tower_of
 
 
 def model_config(config: Json, source: str = "config.json") -> ModelConfig:
-    """The architecture that ``config`` describes: a row of :data:`~axsim.models.joins.JOINS`, or a
-    decoder of one of the :data:`~axsim.models.families.FAMILIES`.
+    """The architecture that ``config`` describes: a row of :data:`~axsim.models.joins.JOINS`, a
+    decoder of one of the :data:`~axsim.models.families.FAMILIES`, or one of the
+    :data:`~axsim.models.towers.TOWERS` alone.
 
     Raises InputError, naming ``source`` and the key, for anything that the graphs cannot express.
     """
-    join = JOINS.get(str(config.get("model_type")))
+    kind = str(config.get("model_type"))
     try:
-        return _joined(join, config, source) if join else ModelConfig(_decoder(config, source))
+        if kind in JOINS:
+            return _joined(JOINS[kind], config, source)
+        if tower_of(config) is not None:
+            return ModelConfig(None, _alone(config, source))
+        return ModelConfig(_decoder(config, source))
     except KeyError as error:
         raise InputError(f"{source} has no key {error.args[0]}") from None
-    except (TypeError, ValueError) as error:
+    except (TypeError, ValueError, ZeroDivisionError) as error:
         raise InputError(f"{source}: {error}") from None
 
 
 def _joined(join: Join, config: Json, source: str) -> ModelConfig:
-    vision = config["vision_config"]
-    _only(vision, source, "vision_config.", join.tower_required)
+    for name in config.get("architectures") or ():
+        if name not in join.architectures:
+            wanted = ", ".join(join.architectures)
+            raise InputError(f"{source}: architectures has {name}; supported: {wanted}")
     _only(config, source, "", join.required)
-    tower = join.tower(vision)
-    decoder = _decoder(config[join.decoder], source, f"{join.decoder}.")
-    projector = ProjectorConfig(decoder.hidden_size, config.get("downsample_ratio", 0.5))
-    return ModelConfig(decoder, tower, projector)
+    inner = config.get("vision_config") or {}
+    config = {**config, "vision_config": inner}
+    vision = _tower(inner, join.tower_type, source, "vision_config.")
+    text = dict(config.get(join.decoder) or {})
+    prefix = f"{join.decoder}."
+    if not text:  # older releases of transformers wrote both in one
+        text, prefix = {k: v for k, v in config.items() if k not in _OUTER}, ""
+    text.setdefault("model_type", join.text or text.get("model_type"))
+    decoder = _decoder(text, source, prefix)
+    given = config.get("tie_word_embeddings")
+    if not join.head_apart:
+        decoder = replace(decoder, tie_word_embeddings=join.tied if given is None else bool(given))
+    vision = join.tower(config, vision)
+    return ModelConfig(decoder, vision, join.projector(config, vision, decoder.hidden_size))
+
+
+_OUTER = frozenset({"model_type", "architectures", "vision_config", "tie_word_embeddings"})
+
+
+def _tower(vision: Json, usual: str, source: str, prefix: str) -> VisionConfig:
+    kind = str(vision.get("model_type") or usual)
+    tower = TOWERS.get(kind)
+    if tower is None:
+        known = ", ".join(TOWERS)
+        raise InputError(f"{source}: {prefix}model_type is {kind!r}; known: {known}")
+    vision = {**VISION_DEFAULTS.get(kind, VISION_DEFAULTS.get(usual, {})), **vision}
+    _only(vision, source, prefix, tower.required)
+    return tower.read(vision)
+
+
+def _alone(config: Json, source: str) -> VisionConfig:
+    """A tower without a language model: that of a dual encoder, or one that stands alone."""
+    kind = str(config.get("model_type"))
+    usual = kind if kind in VISION_DEFAULTS else f"{kind}_vision_model"
+    if "vision_config" in config:
+        return _tower(config["vision_config"] or {}, usual, source, "vision_config.")
+    return _tower({**config, "model_type": usual}, usual, source, "")
 
 
 def _decoder(config: Json, source: str, prefix: str = "") -> DecoderConfig:
@@ -51,13 +92,13 @@ def _decoder(config: Json, source: str, prefix: str = "") -> DecoderConfig:
     _only(config, source, prefix, family.required)
     rope = config.get("rope_parameters") or config.get("rope_scaling") or {}
     rope, sliding = per_kind(rope)
-    heads, layers = config["num_attention_heads"], config["num_hidden_layers"]
+    heads = config["num_attention_heads"]
     head_dim = config.get("head_dim") or config["hidden_size"] // heads
     window, full = _windows(config, family)
     local = sliding.get("rope_theta") or config.get("rope_local_base_freq")
     return DecoderConfig(
         family=family.name,
-        num_hidden_layers=layers,
+        num_hidden_layers=config["num_hidden_layers"],
         hidden_size=config["hidden_size"],
         intermediate_size=config["intermediate_size"],
         num_attention_heads=heads,
@@ -158,7 +199,9 @@ _MIXTURES = frozenset({"mixtral", "deepseek_v2", "deepseek_v3", "gpt_oss", "llam
 def _only(config: Json, source: str, prefix: str, required: Mapping[str, object]) -> None:
     """InputError when a key is given and asks for something that the graphs do not have."""
     for key, value in required.items():
-        if config.get(key, value) not in (value, None):
+        allowed = value if isinstance(value, tuple) else (value,)
+        if config.get(key) is not None and config[key] not in allowed:
+            only = " or ".join(map(repr, allowed))
             raise InputError(
-                f"{source}: {prefix}{key} is {config[key]!r}; only {value!r} is supported"
+                f"{source}: {prefix}{key} is {config[key]!r}; only {only} is supported"
             )

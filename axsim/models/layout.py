@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
+from collections.abc import Collection
 from dataclasses import dataclass, replace
+from math import prod
 
 import numpy as np
 
 from axsim.kernels.array import Array
-from axsim.models.config import DecoderConfig
-from axsim.models.families import FAMILIES
+from axsim.models.config import DecoderConfig, ModelConfig, VisionConfig
+from axsim.models.families import FAMILIES, Json
+from axsim.models.joins import JOINS, Join
+from axsim.models.towers import TOWERS, Tower, tower_of
 from axsim.models.weights import DECODER
 
 Shape = tuple[int, ...]
@@ -22,7 +25,9 @@ class Stored:
 
     Where matrices are fused, ours are the rows from ``start`` to ``stop`` of each of ``groups``
     groups of ``height`` rows; ``height`` 0 means that all rows are ours. ``transposed``: the stored
-    matrix is [in, out]. ``offset`` is added to what is stored.
+    matrix is [in, out]; ``pixels_last``: it is [out, height * width * channels] of a convolution.
+    ``offset`` is added to what is stored. ``reshaped``: the stored tensor may have its elements in
+    other dimensions than ours.
     """
 
     name: str
@@ -31,13 +36,22 @@ class Stored:
     start: int = 0
     stop: int = 0
     transposed: bool = False
+    pixels_last: bool = False
     offset: float = 0.0
+    reshaped: bool = False
 
     def shape(self, ours: Shape) -> Shape:
         """The shape of the stored tensor."""
+        if self.pixels_last:
+            return ours[0], prod(ours[1:])
         if self.transposed:
             return ours[::-1]
         return (self.groups * self.height, *ours[1:]) if self.height else ours
+
+    def fits(self, ours: Shape, stored: Shape) -> bool:
+        """Whether a stored tensor of that shape makes up ours."""
+        expected = self.shape(ours)
+        return stored == expected or (self.reshaped and prod(stored) == prod(expected))
 
     def take(self, stored: Array) -> Array:
         """Ours, of the stored tensor or of anything that has its rows."""
@@ -49,24 +63,90 @@ class Stored:
         return np.ascontiguousarray(stored) + np.float32(self.offset) if self.offset else stored
 
 
-Sources = Callable[[str], tuple[Stored, ...]]
-"""Gives the stored tensors whose rows, one after the other, make up one of ours."""
-
-
 @dataclass(frozen=True)
 class Layout:
-    """``tower`` says where tensors of the vision part and projector lie; ``decoder`` what becomes
-    of the names that the decoder's tensors have in a checkpoint of its own."""
+    """Where a checkpoint's parts stand: ``vision`` and ``projector`` are the beginnings of their
+    tensors' names, ``decoder`` that of the names that a decoder alone has; ``model.`` means that
+    its own ``model.`` has become ``model.language_model.`` and the head stands outside."""
 
-    tower: Sources
-    decoder: Callable[[str], str]
+    tower: Tower | None = None
+    join: Join | None = None
+    vision: str = ""
+    projector: str = ""
+    decoder: str = ""
 
-    def sources(self, cfg: DecoderConfig | None, name: str) -> tuple[Stored, ...]:
-        """Where the tensor of ours called ``name`` lies."""
-        if cfg is None or not name.startswith(DECODER):
-            return self.tower(name)
-        stored = decoder_source(cfg, name.removeprefix(DECODER))
-        return (replace(stored, name=self.decoder(stored.name)),)
+    def sources(self, model: ModelConfig, name: str) -> tuple[Stored, ...]:
+        """The stored tensors whose rows, one after the other, make up ours called ``name``."""
+        if model.decoder is not None and name.startswith(DECODER):
+            stored = decoder_source(model.decoder, name.removeprefix(DECODER))
+            return (replace(stored, name=self.in_decoder(stored.name)),)
+        assert model.vision is not None
+        if name.startswith(("mlp1.", "deepstack.")):
+            return (self._of_projector(name),)
+        if name == "image_newline":
+            outer = "model." if self.decoder == "model." else ""
+            return (Stored(f"{outer}{name}"),)
+        return self._of_tower(model.vision, name)
+
+    def in_decoder(self, name: str) -> str:
+        """Where a tensor of a decoder alone stands here."""
+        if self.decoder == "model.text_model":
+            return name if name.startswith("lm_head") else name.replace("model", self.decoder, 1)
+        if self.decoder != "model.":
+            return self.decoder + name
+        return name.replace("model.", "model.language_model.", 1)
+
+    def _of_projector(self, name: str) -> Stored:
+        assert self.join is not None
+        module, _, kind = name.rpartition(".")
+        numbered = re.sub(r"^deepstack\.\d+", "deepstack.{}", module)
+        theirs = self.join.modules[numbered].format(*re.findall(r"^deepstack\.(\d+)", module))
+        stored = theirs if theirs.endswith("_weight") else f"{theirs}.{kind}"
+        norm = module.endswith(".0")
+        offset = self.join.norm_offset if norm and kind == "weight" else 0.0
+        turned = self.join.transposed and not norm and kind == "weight"
+        return Stored(self.projector + stored, transposed=turned, offset=offset)
+
+    def _of_tower(self, vision: VisionConfig, name: str) -> tuple[Stored, ...]:
+        assert self.tower is not None
+        names = self.tower.names
+        name = name.removeprefix("vision_model.")
+        if name in names:  # a tensor that is no module's weight or bias
+            return (Stored(self.vision + names[name], reshaped=True),)
+        path, kind = "", ""
+        if name.endswith((".weight", ".bias")):
+            name, _, kind = name.rpartition(".")
+        if match := re.match(r"encoder\.layers\.(\d+)\.", name):
+            path, name = f"{names.get('layers', 'encoder.layers')}.{match[1]}.", name[match.end() :]
+        theirs = f"{self.vision}{path}{names.get(name, name)}"
+        if theirs.endswith("_"):
+            part, hidden = "qkv".index(name[-1]), vision.hidden_size
+            return (Stored(theirs + kind, 1, 3 * hidden, part * hidden, (part + 1) * hidden),)
+        stored = f"{theirs}.{kind}" if kind else theirs
+        pixels_last = self.tower.pixels_last and name.endswith("patch_embedding")
+        if "{}" not in stored:
+            last = pixels_last and kind == "weight"
+            return (Stored(stored, pixels_last=last, reshaped=not last),)
+        letters = ("query", "key", "value") if "attention.attention" in stored else ("q", "k", "v")
+        return tuple(Stored(stored.format(letter)) for letter in letters)
+
+
+def layout_of(names: Collection[str], description: Json) -> Layout:
+    """The layout that stored names follow: config.json says what stands in them, the names
+    themselves where."""
+    kind = str(description.get("model_type"))
+    join = JOINS.get(kind)
+    if join is None:
+        tower = tower_of(description)
+        prefixes = ("vision_model.", f"{kind}.", "model.", "encoder.", "") if tower else ("",)
+        begin = next((p for p in prefixes if any(n.startswith(p) for n in names)), "")
+        return Layout(tower, vision=begin)
+    inner = description.get("vision_config") or {}
+    tower = TOWERS[str(inner.get("model_type") or join.tower_type)]
+    for vision, projector, decoder in join.prefixes:
+        if any(name.startswith(vision) for name in names):
+            return Layout(tower, join, vision, projector, decoder)
+    return Layout(tower, join, *join.prefixes[0])
 
 
 def decoder_source(cfg: DecoderConfig, name: str) -> Stored:
@@ -100,26 +180,6 @@ def _split(module: str) -> tuple[str, str]:
 _PATH = re.compile(r"(model\.layers\.\d+\.|model\.)?(.+)")
 _QKV = ("self_attn.q_proj", "self_attn.k_proj", "self_attn.v_proj")
 _GATE_UP = ("mlp.gate_proj", "mlp.up_proj")
-
-
-def same(name: str) -> tuple[Stored, ...]:
-    """The tensor under our own name."""
-    return (Stored(name),)
-
-
-plain_decoder = Layout(same, lambda name: name)
-"""Checkpoints of a decoder alone."""
-
-opengvlab = Layout(same, lambda name: DECODER + name)
-"""Our own names: OpenGVLab's InternVL checkpoints."""
-
-
-def under_model(name: str) -> str:
-    """The decoder's names in transformers' vision-language models since 4.52: ``model.`` becomes
-    ``model.language_model.``, the head stays outside."""
-    if name.startswith("model."):
-        return f"model.language_model.{name.removeprefix('model.')}"
-    return name
 
 
 _IGNORED = re.compile(

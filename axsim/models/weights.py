@@ -7,14 +7,22 @@ tower use the same names (``language_model.model.layers.0.…``).
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from functools import lru_cache
 from typing import Protocol
 
 from axsim.graph.ir import Graph
 from axsim.kernels.array import Array
-from axsim.models.config import DecoderConfig, ModelConfig, VisionConfig
+from axsim.models.config import (
+    DecoderConfig,
+    ModelConfig,
+    Pixels,
+    ProjectorConfig,
+    VisionConfig,
+)
 from axsim.models.decoder import decoder_layer_graph, post_graph
-from axsim.models.internvit import EMBEDDINGS, vision_graph
+from axsim.models.tower import EMBEDDINGS
+from axsim.models.vision import vision_graph
 
 DECODER = "language_model."
 EMBED_TOKENS = f"{DECODER}model.embed_tokens.weight"
@@ -38,8 +46,7 @@ def tensor_shapes(model: ModelConfig) -> dict[str, Shape]:
     """Every tensor of the model with its shape in the checkpoint."""
     shapes: dict[str, Shape] = {}
     if model.vision is not None:
-        graph = vision_graph(model.vision, model.vision.image_size, model.projector)
-        shapes |= {t.name: t.shape for t in graph.weights()}
+        shapes |= _vision_shapes(model.vision, model.projector)
     if model.decoder is not None:
         cfg = model.decoder
         shapes[EMBED_TOKENS] = (cfg.vocab_size, cfg.hidden_size)
@@ -48,6 +55,20 @@ def tensor_shapes(model: ModelConfig) -> dict[str, Shape]:
             shapes |= {layer_tensor(i, t.name): t.shape for t in layer}
         post = {post_tensor(cfg, t.name): t.shape for t in post_graph(cfg).weights()}
         shapes |= {n: s for n, s in post.items() if n != EMBED_TOKENS}
+    return shapes
+
+
+def _vision_shapes(vision: VisionConfig, projector: ProjectorConfig | None) -> dict[str, Shape]:
+    """Tensors of the vision part, with those that are stored and never used."""
+    whole = replace(vision, feature_layer=-1, idle=())
+    graphs = [vision_graph(whole, vision.image_size, projector)]
+    if projector is not None and vision.pool != "none":
+        graphs.append(vision_graph(whole, vision.image_size))
+    shapes = {t.name: t.shape for graph in graphs for t in graph.weights()}
+    if "mask_token" in vision.idle:
+        shapes[f"{EMBEDDINGS}.mask_token"] = (1, 1, vision.hidden_size)
+    if "newline" in vision.idle and projector is not None:
+        shapes["image_newline"] = (projector.hidden_size,)
     return shapes
 
 
@@ -82,7 +103,7 @@ def post_weights(weights: Weights, cfg: DecoderConfig) -> Callable[[str], Array]
 
 
 def vision_weights(
-    weights: Weights, vision: VisionConfig, image_size: int
+    weights: Weights, vision: VisionConfig, image_size: Pixels
 ) -> Callable[[str], Array]:
     """The weights of the vision graph, the position embedding resampled to ``image_size``."""
 
@@ -91,8 +112,9 @@ def vision_weights(
         if name == POSITION:
             from axsim.models.position import resample
 
-            target = vision.grid(image_size)
-            value = resample(value, vision.grid(vision.image_size), target, vision.class_token)
+            stored, target = vision.grid(vision.image_size), vision.grid(image_size)
+            fixed = vision.class_token + vision.distillation_token
+            value = resample(value, stored, target, fixed, vision.resampling)
         return value
 
     return get

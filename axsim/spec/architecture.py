@@ -17,6 +17,7 @@ from axsim.models.config import (
     DecoderConfig,
     ModelConfig,
     ProjectorConfig,
+    Rotary,
     RopeKind,
     RopeScaling,
     VisionConfig,
@@ -32,7 +33,7 @@ else:
 
 
 class VisionSection(Section):
-    """A plain ViT tower."""
+    """A vision transformer."""
 
     num_hidden_layers: PositiveInt = Field(description="encoder layers")
     hidden_size: PositiveInt = Field(description="channels of a token")
@@ -43,13 +44,63 @@ class VisionSection(Section):
     class_token: bool = Field(True, description="one more token than there are patches")
     layer_scale: bool = Field(True, description="a learnt scale on each residual branch")
     qkv_bias: bool = Field(True, description="bias on query, key and value")
-    layer_norm_eps: float = Field(1e-6, gt=0, description="epsilon of LayerNorm")
+    layer_norm_eps: float = Field(1e-6, gt=0, description="epsilon of the norms")
     num_channels: PositiveInt = Field(3, description="colour channels of the image")
+    norm: Norm = Field("LayerNormalization", description="operator of every norm")
+    pre_norm: bool = Field(False, description="a norm before the first layer")
+    post_norm: bool = Field(False, description="a norm after the last layer")
+    distillation_token: bool = Field(False, description="a second token before the patches")
+    register_tokens: NonNegativeInt = Field(0, description="tokens without position before them")
+    position: Literal["learned", "none"] = Field("learned", description="table of positions")
+    resampling: Literal["bicubic", "bilinear"] = Field(
+        "bicubic", description="of that table to other image sizes; bilinear from corner to corner"
+    )
+    rotary: Rotary = Field("none", description="rotation of q and k by row and column of a patch")
+    rope_theta: float = Field(10_000.0, gt=0, description="base of its frequencies")
+    activation: ActivationName = Field("gelu", description="function of the MLP")
+    gated: bool = Field(False, description="down(act(gate(x)) * up(x))")
+    mlp_bias: bool = Field(True, description="bias of the MLP")
+    key_bias: bool = Field(True, description="bias on key, where query and value have one")
+    output_bias: bool = Field(True, description="bias of attention's output")
+    patch_bias: bool = Field(True, description="bias of the patch embedding")
+    qk_norm: bool = Field(False, description="RMSNorm of q and k over all heads together")
+    window_size: NonNegativeInt = Field(
+        0, description="pixels along a side of the windows that attention stays within; 0: none"
+    )
+    full_attention_layers: tuple[NonNegativeInt, ...] = Field(
+        (), description="layers without those windows"
+    )
+    temporal_patch_size: PositiveInt = Field(1, description="frames that a patch spans")
+    feature_layer: int = Field(-1, lt=0, description="layer whose output counts, from the end")
+    pool: Literal["none", "class", "attention"] = Field(
+        "none", description="one row as the output of a tower alone"
+    )
+    pool_width: NonNegativeInt = Field(0, description="linear layer behind that row; 0: none")
+    pool_bias: bool = Field(True, description="bias of that layer")
+    pool_tanh: bool = Field(False, description="tanh behind that layer")
+    idle: tuple[str, ...] = Field((), description="parts in checkpoints that nothing uses")
+    image_mean: tuple[float, ...] = Field(
+        (0.485, 0.456, 0.406), description="mean of each channel, of 1"
+    )
+    image_std: tuple[float, ...] = Field(
+        (0.229, 0.224, 0.225), description="standard deviation of each channel, of 1"
+    )
 
     @model_validator(mode="after")
     def _consistent(self) -> VisionSection:
         faults = [*_divides(self, "hidden_size", "num_attention_heads")]
-        faults += _divides(self, "image_size", "patch_size")
+        if self.image_size < self.patch_size:
+            what = f"found {self.image_size}"
+            faults.append(Fault("image_size", what, f"at least patch_size, {self.patch_size}"))
+        if self.window_size:
+            faults += _divides(self, "window_size", "patch_size")
+        for name in ("image_mean", "image_std"):
+            given = len(getattr(self, name))
+            if given != self.num_channels:
+                faults.append(Fault(name, f"found {given} numbers", "one for each channel"))
+        if -self.feature_layer > self.num_hidden_layers:
+            what = f"found {self.feature_layer}"
+            faults.append(Fault("feature_layer", what, f"-{self.num_hidden_layers} to -1"))
         return checked(self, faults)
 
 
@@ -172,7 +223,20 @@ class ProjectorSection(Section):
     downsample_ratio: float = Field(
         0.5, gt=0, le=1, description="image tokens per patch along one side"
     )
-    layer_norm_eps: float = Field(1e-5, gt=0, description="epsilon of LayerNorm")
+    layer_norm_eps: float = Field(1e-5, gt=0, description="epsilon of the norm")
+    join: Literal["concat", "channels", "average"] = Field(
+        "concat", description="a block of patches: patch after patch, channel after channel, mean"
+    )
+    norm: Norm | Literal["none"] = Field("LayerNormalization", description="operator of its norm")
+    norm_first: bool = Field(False, description="the norm before patches are joined")
+    joined_size: NonNegativeInt = Field(0, description="a matrix right after joining; 0: none")
+    layers: PositiveInt = Field(2, description="linear layers with the activation between them")
+    inner_size: NonNegativeInt = Field(0, description="channels between them; 0: hidden_size")
+    bias: bool = Field(True, description="bias of the linear layers")
+    activation: ActivationName = Field("gelu", description="function between them")
+    deepstack_layers: tuple[NonNegativeInt, ...] = Field(
+        (), description="tower layers that also go to the first decoder layers"
+    )
 
     @model_validator(mode="after")
     def _consistent(self) -> ProjectorSection:

@@ -23,7 +23,7 @@ from axsim.kernels.qparams import QParams
 from axsim.machine.npu import Npu
 from axsim.models.config import DecoderConfig, VisionConfig
 from axsim.models.decoder import decoder_layer_graph, of_layer, post_graph
-from axsim.models.internvit import vision_graph
+from axsim.models.vision import vision_graph
 from axsim.models.weights import (
     Weights,
     embedded,

@@ -95,7 +95,7 @@ def test_a_gate_that_is_read_again_exists() -> None:
 
 def test_the_vision_scores_spill_at_448_pixels_and_not_at_224() -> None:
     """16 x 1025 x 1025 scores are 16.8 MB, 257 x 257 of them 1.06 MB."""
-    from axsim.models.internvit import vision_graph
+    from axsim.models.vision import vision_graph
     from axsim.numerics.formats import VisionScheme, assign
     from tests.models.internvl2 import VISION
 

@@ -8,10 +8,11 @@ transformers = pytest.importorskip("transformers")
 CONFIG_MAPPING = transformers.CONFIG_MAPPING
 
 from axsim.models import layout  # noqa: E402
-from axsim.models.config import DecoderConfig, ModelConfig  # noqa: E402
-from axsim.models.internvit import IMAGE_MEAN, IMAGE_STD  # noqa: E402
+from axsim.models.config import DecoderConfig, ModelConfig, VisionConfig  # noqa: E402
 from axsim.models.weights import Weights  # noqa: E402
 from tests.models.writing import decoder_json, stored  # noqa: E402
+
+IMAGE_MEAN, IMAGE_STD = VisionConfig.image_mean, VisionConfig.image_std
 
 transformers.logging.set_verbosity_error()
 
@@ -65,7 +66,7 @@ def internvl(config: ModelConfig, weights: Weights):
 
 def pixels(image: np.ndarray):
     """[1, S, S, 3] u8 to normalised [1, 3, S, S]."""
-    x = (image.astype(np.float64) - IMAGE_MEAN) / IMAGE_STD
+    x = (image.astype(np.float64) / 255 - IMAGE_MEAN) / IMAGE_STD
     return torch.from_numpy(x.transpose(0, 3, 1, 2).astype(np.float32))
 
 

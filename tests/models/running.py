@@ -5,7 +5,7 @@ import numpy as np
 from axsim.graph.ir import Graph
 from axsim.models.config import DecoderConfig, ModelConfig
 from axsim.models.decoder import decoder_layer_graph, of_layer, post_graph
-from axsim.models.internvit import vision_graph
+from axsim.models.vision import vision_graph
 from axsim.models.weights import Weights, layer_weights, post_weights, vision_weights
 from axsim.models.window import windowed
 from axsim.numerics.executor import Executor

@@ -80,7 +80,7 @@ DECODERS: dict[str, dict[str, Any]] = {
     "stablelm": _model("stablelm", partial_rotary_factor=0.25, use_qkv_bias=True),
     "stablelm-parallel": _model("stablelm", partial_rotary_factor=0.25, use_parallel_residual=True),
     "starcoder2": _model("starcoder2", sliding_window=7, tie_word_embeddings=True),
-    "helium": _model("helium"),
+    "helium": _model("helium", head_dim=16),
     "seed_oss": _model("seed_oss", head_dim=32, attention_bias=True, attention_out_bias=True),
 }  # fmt: skip
 """By a name of the test's own; transformers knows all of these."""

@@ -162,9 +162,9 @@ def test_architectures_that_cannot_be_built(change, message):
 
 
 def test_missing_key():
-    config = decoder_json(DECODERS["qwen2"])
-    del config["intermediate_size"]
-    with pytest.raises(InputError, match=r"config\.json has no key intermediate_size"):
+    config = internvl_chat_json(INTERNVL)
+    del config["vision_config"]["patch_size"]
+    with pytest.raises(InputError, match=r"config\.json has no key patch_size"):
         model_config(config)
 
 

@@ -64,6 +64,7 @@ def test_every_shipped_workload_loads_with_its_variants(name: str) -> None:
         (architecture.DecoderSection, config.DecoderConfig),
         (architecture.ProjectorSection, config.ProjectorConfig),
         (architecture.RopeScalingSection, config.RopeScaling),
+        (architecture.PartsSection, parts.Parts),
     ],
 )
 def test_sections_mirror_the_dataclasses_field_by_field(section: type, dataclass: type) -> None:
@@ -73,6 +74,8 @@ def test_sections_mirror_the_dataclasses_field_by_field(section: type, dataclass
         default = known[field.name].default
         if field.name == "head_dim":  # derived: None in a file, 0 in the dataclass
             assert (default, field.default) == (None, 0)
+        elif field.name == "parts" or section is architecture.PartsSection:
+            assert default in (None, architecture.PartsSection())  # the family's
         elif not known[field.name].is_required():
             assert default == field.default
 
