@@ -56,7 +56,7 @@ def _joined(join: Join, config: Json, source: str) -> ModelConfig:
     if not join.head_apart:
         decoder = replace(decoder, tie_word_embeddings=join.tied if given is None else bool(given))
     vision = join.tower(config, vision)
-    return ModelConfig(decoder, vision, join.projector(config, vision, decoder.hidden_size))
+    return ModelConfig(decoder, vision, join.projector(config, vision, decoder))
 
 
 _OUTER = frozenset({"model_type", "architectures", "vision_config", "tie_word_embeddings"})
@@ -76,10 +76,22 @@ def _tower(vision: Json, usual: str, source: str, prefix: str) -> VisionConfig:
 def _alone(config: Json, source: str) -> VisionConfig:
     """A tower without a language model: that of a dual encoder, or one that stands alone."""
     kind = str(config.get("model_type"))
+    _only_tower(config, source)
     usual = kind if kind in VISION_DEFAULTS else f"{kind}_vision_model"
     if "vision_config" in config:
-        return _tower(config["vision_config"] or {}, usual, source, "vision_config.")
+        outer = {key: config[key] for key in ("architectures", "projection_dim") if key in config}
+        return _tower({**config["vision_config"], **outer}, usual, source, "vision_config.")
     return _tower({**config, "model_type": usual}, usual, source, "")
+
+
+def _only_tower(config: Json, source: str) -> None:
+    """InputError when ``architectures`` names a head that no tower has here."""
+    for name in config.get("architectures") or ():
+        if not re.fullmatch(r".+?(Vision)?Model(WithProjection)?|.+ForImageClassification", name):
+            raise InputError(
+                f"{source}: architectures has {name}; supported of a tower alone: the model itself,"
+                " its image classifier, a projection of its pooled row"
+            )
 
 
 def _decoder(config: Json, source: str, prefix: str = "") -> DecoderConfig:

@@ -8,11 +8,11 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 
-from axsim.models.config import ProjectorConfig, VisionConfig
+from axsim.models.config import DecoderConfig, ProjectorConfig, VisionConfig
 from axsim.models.families import Json
 
-Projecting = Callable[[Json, VisionConfig, int], ProjectorConfig]
-"""Makes the projector of config.json, the tower, and the decoder's hidden size."""
+Projecting = Callable[[Json, VisionConfig, DecoderConfig], ProjectorConfig]
+"""Makes the projector of config.json, the tower and the decoder."""
 
 
 def _unchanged(config: Json, vision: VisionConfig) -> VisionConfig:
@@ -58,15 +58,20 @@ def language_part(config: Json) -> Json:
     return next((part for part in parts if part), {})
 
 
-def _internvl(config: Json, vision: VisionConfig, hidden: int) -> ProjectorConfig:
-    return ProjectorConfig(hidden, config.get("downsample_ratio", 0.5))
+def _internvl(config: Json, vision: VisionConfig, decoder: DecoderConfig) -> ProjectorConfig:
+    return ProjectorConfig(decoder.hidden_size, config.get("downsample_ratio", 0.5))
 
 
-def _qwen2(config: Json, vision: VisionConfig, hidden: int) -> ProjectorConfig:
+def _qwen2(
+    config: Json, vision: VisionConfig, decoder: DecoderConfig, key: str = "hidden_size"
+) -> ProjectorConfig:
     """Norm on patches, 2 x 2 of them side by side, Linear, GELU, Linear."""
     block = config["vision_config"].get("spatial_merge_size", 2)
+    out = config["vision_config"].get(key, decoder.hidden_size)
+    if out != decoder.hidden_size:
+        raise ValueError(f"vision_config.{key} is {out}, the language part has {decoder.hidden_size}")
     return ProjectorConfig(
-        hidden,
+        decoder.hidden_size,
         1 / block,
         layer_norm_eps=1e-6,
         norm=vision.norm,
@@ -75,20 +80,24 @@ def _qwen2(config: Json, vision: VisionConfig, hidden: int) -> ProjectorConfig:
     )
 
 
-def _qwen3(config: Json, vision: VisionConfig, hidden: int) -> ProjectorConfig:
+def _qwen2_5(config: Json, vision: VisionConfig, decoder: DecoderConfig) -> ProjectorConfig:
+    return _qwen2(config, vision, decoder, "out_hidden_size")
+
+
+def _qwen3(config: Json, vision: VisionConfig, decoder: DecoderConfig) -> ProjectorConfig:
     deep = config["vision_config"].get("deepstack_visual_indexes", (8, 16, 24))
-    return replace(_qwen2(config, vision, hidden), deepstack_layers=tuple(deep))
+    return replace(_qwen2_5(config, vision, decoder), deepstack_layers=tuple(deep))
 
 
-def _idefics(config: Json, vision: VisionConfig, hidden: int) -> ProjectorConfig:
+def _idefics(config: Json, vision: VisionConfig, decoder: DecoderConfig) -> ProjectorConfig:
     """Pixel shuffle and one matrix."""
     factor = config.get("scale_factor", 2)
-    return ProjectorConfig(hidden, 1 / factor, norm="none", layers=1, bias=False)
+    return ProjectorConfig(decoder.hidden_size, 1 / factor, norm="none", layers=1, bias=False)
 
 
-def _llava(config: Json, vision: VisionConfig, hidden: int) -> ProjectorConfig:
+def _llava(config: Json, vision: VisionConfig, decoder: DecoderConfig) -> ProjectorConfig:
     return ProjectorConfig(
-        hidden,
+        decoder.hidden_size,
         1.0,
         norm="none",
         bias=config.get("multimodal_projector_bias", True),
@@ -130,16 +139,16 @@ def _siglip_tower(config: Json, vision: VisionConfig) -> VisionConfig:
     return replace(vision, idle=_pooled(vision))
 
 
-def _linear(config: Json, vision: VisionConfig, hidden: int) -> ProjectorConfig:
-    return ProjectorConfig(hidden, 1.0, norm="none", layers=1)
+def _linear(config: Json, vision: VisionConfig, decoder: DecoderConfig) -> ProjectorConfig:
+    return ProjectorConfig(decoder.hidden_size, 1.0, norm="none", layers=1)
 
 
-def _gemma3(config: Json, vision: VisionConfig, hidden: int) -> ProjectorConfig:
+def _gemma3(config: Json, vision: VisionConfig, decoder: DecoderConfig) -> ProjectorConfig:
     """The mean of blocks of patches, RMSNorm, one matrix."""
     side, _ = vision.grid(vision.image_size)
     tokens = round(config.get("mm_tokens_per_image", 256) ** 0.5)
     return ProjectorConfig(
-        hidden,
+        decoder.hidden_size,
         tokens / side,
         layer_norm_eps=vision.layer_norm_eps,
         join="average",
@@ -149,18 +158,17 @@ def _gemma3(config: Json, vision: VisionConfig, hidden: int) -> ProjectorConfig:
     )
 
 
-def _janus(config: Json, vision: VisionConfig, hidden: int) -> ProjectorConfig:
+def _janus(config: Json, vision: VisionConfig, decoder: DecoderConfig) -> ProjectorConfig:
     depth = config["vision_config"].get("depth", 2)
-    return ProjectorConfig(hidden, 1.0, norm="none", layers=depth)
+    return ProjectorConfig(decoder.hidden_size, 1.0, norm="none", layers=depth)
 
 
-def _mistral3(config: Json, vision: VisionConfig, hidden: int) -> ProjectorConfig:
+def _mistral3(config: Json, vision: VisionConfig, decoder: DecoderConfig) -> ProjectorConfig:
     """RMSNorm on patches, 2 x 2 of them joined by a matrix, Linear, GELU, Linear."""
-    text = config.get("text_config", {})
     return ProjectorConfig(
-        hidden,
+        decoder.hidden_size,
         1 / config.get("spatial_merge_size", 2),
-        layer_norm_eps=text.get("rms_norm_eps", 1e-5),
+        layer_norm_eps=decoder.rms_norm_eps,
         join="channels",
         norm="RMSNormalization",
         norm_first=True,
@@ -202,7 +210,7 @@ _ROWS = (
         text="qwen2_vl_text", tower_type="qwen2_vl_vision",
     ),
     Join(
-        "qwen2_5_vl", ("Qwen2_5_VLForConditionalGeneration",), _qwen2, prefixes=_QWEN,
+        "qwen2_5_vl", ("Qwen2_5_VLForConditionalGeneration",), _qwen2_5, prefixes=_QWEN,
         modules={"mlp1.0": "merger.ln_q", "mlp1.1": "merger.mlp.0", "mlp1.3": "merger.mlp.2"},
         text="qwen2_5_vl_text", tower_type="qwen2_5_vl_vision",
     ),

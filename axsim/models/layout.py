@@ -111,6 +111,9 @@ class Layout:
         assert self.tower is not None
         names = self.tower.names
         name = name.removeprefix("vision_model.")
+        if name.startswith("pool.dense"):  # beside the tower, not inside
+            outer = self.vision.removesuffix("vision_model.") if "projection" in names["pool.dense"] else self.vision
+            return (Stored(outer + name.replace("pool.dense", names["pool.dense"])),)
         if name in names:  # a tensor that is no module's weight or bias
             return (Stored(self.vision + names[name], reshaped=True),)
         path, kind = "", ""
@@ -138,9 +141,11 @@ def layout_of(names: Collection[str], description: Json) -> Layout:
     join = JOINS.get(kind)
     if join is None:
         tower = tower_of(description)
-        prefixes = ("vision_model.", f"{kind}.", "model.", "encoder.", "") if tower else ("",)
-        begin = next((p for p in prefixes if any(n.startswith(p) for n in names)), "")
-        return Layout(tower, vision=begin)
+        if tower is None:
+            return Layout()
+        patches = tower.names.get("embeddings.patch_embedding", "embeddings.patch_embedding")
+        ends = (name.removesuffix(f"{patches}.weight") for name in names if patches in name)
+        return Layout(tower, vision=min(ends, key=len, default=""))
     inner = description.get("vision_config") or {}
     tower = TOWERS[str(inner.get("model_type") or join.tower_type)]
     for vision, projector, decoder in join.prefixes:

@@ -110,6 +110,8 @@ def _janus(vision: Json) -> VisionConfig:
 
 
 def _clip(vision: Json) -> VisionConfig:
+    names = vision.get("architectures") or ()
+    projected = any(name in ("CLIPModel", "CLIPVisionModelWithProjection") for name in names)
     return _transformer(
         vision,
         class_token=True,
@@ -117,14 +119,16 @@ def _clip(vision: Json) -> VisionConfig:
         post_norm=True,
         patch_bias=False,
         pool="class",
+        pool_width=vision["projection_dim"] if projected else 0,
+        pool_bias=False,
         **_CLIP_PIXELS,
     )
 
 
 def _vit(vision: Json) -> VisionConfig:
-    return _transformer(
-        vision, class_token=True, post_norm=True, qkv_bias=vision["qkv_bias"], **_HALF
-    )
+    bias = vision["qkv_bias"]
+    head = _vit_head(vision)
+    return _transformer(vision, class_token=True, post_norm=True, qkv_bias=bias, **_HALF, **head)
 
 
 def _deit(vision: Json) -> VisionConfig:
@@ -134,7 +138,18 @@ def _deit(vision: Json) -> VisionConfig:
         distillation_token=True,
         post_norm=True,
         qkv_bias=vision["qkv_bias"],
+        **_vit_head(vision),
     )
+
+
+def _vit_head(vision: Json) -> dict[str, object]:
+    """The class token's row behind a classifier, or behind the pooler of the model itself."""
+    names = vision.get("architectures") or ()
+    if any(name.endswith("ForImageClassification") for name in names):
+        labels = vision.get("num_labels") or len(vision.get("id2label") or ()) or 2
+        return {"pool": "class", "pool_width": labels}
+    width = vision.get("pooler_output_size") or vision["hidden_size"]
+    return {"pool": "class", "pool_width": width, "pool_tanh": True}
 
 
 def _dinov2(vision: Json) -> VisionConfig:
@@ -321,7 +336,7 @@ _ROWS = (
         _CLIP_NAMES | {"attn.proj": "self_attn.projection_layer"},
         required={"use_qk_norm": False},
     ),
-    Tower(("clip_vision_model",), _clip, _CLIP_NAMES),
+    Tower(("clip_vision_model",), _clip, _CLIP_NAMES | {"pool.dense": "visual_projection"}),
     Tower(("vit",), _vit, _HF_VIT_NAMES),
     Tower(
         ("deit",), _deit,

@@ -40,11 +40,18 @@ def execute(graph: Graph, weights: Weights, inputs: dict, bf16: bool = False) ->
 def run_vision(
     weights: Weights, model: ModelConfig, image: np.ndarray, bf16: bool = False
 ) -> np.ndarray:
-    """[1, S, S, 3] u8 to [1, tokens, hidden]; the tower alone without a projector."""
-    size = image.shape[1]
+    """[1, H, W, 3] u8 to [1, tokens, hidden]; the tower alone without a projector."""
+    return run_vision_outputs(weights, model, image, bf16)["output"]
+
+
+def run_vision_outputs(
+    weights: Weights, model: ModelConfig, image: np.ndarray, bf16: bool = False
+) -> dict:
+    """Every output of the vision part by name."""
+    size = image.shape[1:3]
     graph = vision_graph(model.vision, size, model.projector)
     get = vision_weights(weights, model.vision, size)
-    return execute(graph, get, {"input": image}, bf16)["output"]
+    return execute(graph, get, {"input": image}, bf16)
 
 
 class Loop:
