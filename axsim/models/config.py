@@ -8,7 +8,6 @@ from typing import Literal, NamedTuple
 from axsim.models.families import FAMILIES
 from axsim.models.parts import ActivationName, Norm, Parts
 
-
 RopeKind = Literal["linear", "llama3", "yarn", "longrope"]
 
 
@@ -237,9 +236,7 @@ class VisionConfig:
         them. ValueError when the image is smaller than a patch."""
         height, width = sides(image_size)
         if min(height, width) < self.patch_size:
-            raise ValueError(
-                f"image size {image_size} has no patches of {self.patch_size} pixels"
-            )
+            raise ValueError(f"image size {image_size} has no patches of {self.patch_size} pixels")
         return height // self.patch_size, width // self.patch_size
 
     def tokens(self, image_size: Pixels) -> int:

@@ -49,8 +49,9 @@ class Family:
     caps of a :class:`~axsim.models.config.DecoderConfig`.
 
     ``windows``: which layers have a sliding window where config.json gives one: ``none``, ``all``,
-    ``asked`` (all, where ``use_sliding_window`` says so too), or all but every so manyth. ``nope``: which do not rotate: ``none``, the ``full`` ones among
-    windowed layers, or those that config.json ``lists``.
+    ``asked`` (all, where ``use_sliding_window`` says so too), or all but every so manyth. ``nope``:
+    which do not rotate: ``none``, the ``full`` ones among windowed layers, or those that
+    config.json ``lists``.
     """
 
     name: str

@@ -134,7 +134,8 @@ def _decoder(config: Json, source: str, prefix: str = "") -> DecoderConfig:
 
 
 def _numbers(multipliers: Mapping[str, object]) -> dict[str, Any]:
-    return {key: value if value is None else float(str(value)) for key, value in multipliers.items()}
+    """Numbers as floats, whatever config.json wrote."""
+    return {key: None if each is None else float(str(each)) for key, each in multipliers.items()}
 
 
 def _parts(config: Json, family: Family, where: str) -> Any:
@@ -142,7 +143,8 @@ def _parts(config: Json, family: Family, where: str) -> Any:
     for key, names in family.flags.items():
         value = config.get(key)
         if value is not None:
-            parts = replace(parts, **dict.fromkeys(names, bool(value)))
+            changes: dict[str, Any] = dict.fromkeys(names, bool(value))
+            parts = replace(parts, **changes)
     name = config.get("hidden_activation") or config.get("hidden_act") or parts.activation
     if name not in ACTIVATIONS:
         raise InputError(f"{where}hidden_act is {name!r}; known: {', '.join(ACTIVATIONS)}")
@@ -168,9 +170,7 @@ def _windows(config: Json, family: Family) -> tuple[int, tuple[int, ...]]:
     return (0, ()) if len(full) == layers else (window, full)
 
 
-def _nope(
-    config: Json, family: Family, window: int, full: tuple[int, ...]
-) -> tuple[int, ...]:
+def _nope(config: Json, family: Family, window: int, full: tuple[int, ...]) -> tuple[int, ...]:
     """The layers that do not rotate."""
     if family.nope == "full":
         return full if window else ()

@@ -51,7 +51,7 @@ def corrected(config: Json, rope: Json, where: str) -> RopeScaling | None:
             context,
         )
     if kind == "yarn":
-        factor = float(rope.get("factor") or longest / context)
+        factor = float(rope.get("factor") or (longest or context) / context)
         return RopeScaling(
             "yarn",
             factor,

@@ -69,7 +69,9 @@ def _qwen2(
     block = config["vision_config"].get("spatial_merge_size", 2)
     out = config["vision_config"].get(key, decoder.hidden_size)
     if out != decoder.hidden_size:
-        raise ValueError(f"vision_config.{key} is {out}, the language part has {decoder.hidden_size}")
+        raise ValueError(
+            f"vision_config.{key} is {out}, the language part has {decoder.hidden_size}"
+        )
     return ProjectorConfig(
         decoder.hidden_size,
         1 / block,

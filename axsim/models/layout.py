@@ -111,9 +111,8 @@ class Layout:
         assert self.tower is not None
         names = self.tower.names
         name = name.removeprefix("vision_model.")
-        if name.startswith("pool.dense"):  # beside the tower, not inside
-            outer = self.vision.removesuffix("vision_model.") if "projection" in names["pool.dense"] else self.vision
-            return (Stored(outer + name.replace("pool.dense", names["pool.dense"])),)
+        if name.startswith("pool.dense.") and not vision.pool_tanh:  # beside the tower
+            return (Stored(name.replace("pool.dense", self.tower.head)),)
         if name in names:  # a tensor that is no module's weight or bias
             return (Stored(self.vision + names[name], reshaped=True),)
         path, kind = "", ""
@@ -188,11 +187,14 @@ _GATE_UP = ("mlp.gate_proj", "mlp.up_proj")
 
 
 _IGNORED = re.compile(
-    r"\.rotary_emb\.inv_freq$|\.attention\.(masked_)?bias$|\.position_ids$|rotary_pos_emb\.inv_freq$"
+    r"\.(rotary_emb|rotary_pos_emb)\.inv_freq$|\.attention\.(masked_)?bias$|\.position_ids$"
 )
 """Buffers that some checkpoints carry and that configurations determine."""
 
+_TEXT_TOWER = ("text_model.", "text_projection.", "logit_scale", "logit_bias")
+"""The other half of a dual encoder, which is not deployed with the tower."""
+
 
 def ignored(name: str) -> bool:
-    """Whether a stored tensor is a buffer without information."""
-    return _IGNORED.search(name) is not None
+    """Whether a stored tensor is a buffer without information, or a dual encoder's text tower."""
+    return _IGNORED.search(name) is not None or name.startswith(_TEXT_TOWER)

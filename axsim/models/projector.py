@@ -64,8 +64,8 @@ def _join(
     if projector.join == "average":
         x = b.node("Transpose", [x], name=f"{name}.channels", perm=(1, 0))
         x = b.node("Reshape", [x], name=f"{name}.grid", shape=(1, hidden, rows, columns))
-        window = {"kernel_shape": [block, block], "strides": [block, block]}
-        x = b.node("AveragePool", [x], name=name, **window)
+        sides = [block, block]
+        x = b.node("AveragePool", [x], name=name, kernel_shape=sides, strides=sides)
         x = b.node("Reshape", [x], name=f"{name}.flat", shape=(hidden, high * wide))
         return b.node("Transpose", [x], name=f"{name}.tokens", perm=(1, 0))
     # concat: out[i, j, (di * block + dj) * hidden + c] = x[block * i + di, block * j + dj, c]

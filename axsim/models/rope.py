@@ -38,7 +38,8 @@ def _corrected(frequency: Array, theta: float, width: int, scaling: RopeScaling)
     if scaling.kind == "linear":
         return frequency / scaling.factor
     if scaling.kind == "longrope":
-        return frequency / np.array(scaling.short_factor)
+        of_pairs: Array = frequency / np.array(scaling.short_factor)
+        return of_pairs
     if scaling.kind == "llama3":
         turns = context * frequency / (2 * pi)
         low, high = scaling.low_freq_factor, scaling.high_freq_factor

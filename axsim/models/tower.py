@@ -25,8 +25,8 @@ def embed(b: GraphBuilder, vision: VisionConfig, image_size: Pixels) -> str:
     hidden, patch = vision.hidden_size, vision.patch_size
     rows, columns = grid = vision.grid(image_size)
     x = _frames(b, vision, image_size)
-    shape = (hidden, b.shape(x)[1], patch, patch)
-    weights = [b.weight(f"{EMBEDDINGS}.patch_embedding.weight", shape)]
+    kernel = (hidden, b.shape(x)[1], patch, patch)
+    weights = [b.weight(f"{EMBEDDINGS}.patch_embedding.weight", kernel)]
     if vision.patch_bias:
         weights.append(b.weight(f"{EMBEDDINGS}.patch_embedding.bias", (hidden,)))
     x = b.node("Conv", [x, *weights], name="patch_embedding", strides=(patch, patch))

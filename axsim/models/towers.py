@@ -30,7 +30,8 @@ class Tower:
     modules to those in checkpoints: ``layers`` is what stands before a layer's number; ``{}``
     stands for q, k and v, which are stored apart; a name that ends in ``_`` is one matrix of the
     rows of all three. ``pixels_last``: the patch embedding is stored as a matrix on the pixels of
-    a patch, the channels of each together.
+    a patch, the channels of each together. ``head`` is a layer beside the tower, behind the pooled
+    row.
     """
 
     model_types: tuple[str, ...]
@@ -38,6 +39,7 @@ class Tower:
     names: Mapping[str, str]
     required: Mapping[str, object] = field(default_factory=dict)
     pixels_last: bool = False
+    head: str = "classifier"
 
 
 def _side(size: int | list[int] | tuple[int, ...]) -> int:
@@ -67,7 +69,7 @@ def _transformer(vision: Json, **parts: object) -> VisionConfig:
         keys["intermediate_size"] = vision["intermediate_size"]
     if "layer_norm_eps" in vision:
         keys["layer_norm_eps"] = vision["layer_norm_eps"]
-    return VisionConfig(**{**keys, **parts})  # type: ignore[arg-type]
+    return VisionConfig(**{**keys, **parts})
 
 
 def _internvit(vision: Json) -> VisionConfig:
@@ -250,7 +252,7 @@ def _qwen3_vl(vision: Json) -> VisionConfig:
         intermediate_size=vision["intermediate_size"],
         num_attention_heads=vision["num_heads"],
         activation=vision["hidden_act"],
-        **{**_QWEN, **own},  # type: ignore[arg-type]
+        **{**_QWEN, **own},
         patch_size=vision["patch_size"],
         resampling="bilinear",
     )
@@ -336,7 +338,7 @@ _ROWS = (
         _CLIP_NAMES | {"attn.proj": "self_attn.projection_layer"},
         required={"use_qk_norm": False},
     ),
-    Tower(("clip_vision_model",), _clip, _CLIP_NAMES | {"pool.dense": "visual_projection"}),
+    Tower(("clip_vision_model",), _clip, _CLIP_NAMES, head="visual_projection"),
     Tower(("vit",), _vit, _HF_VIT_NAMES),
     Tower(
         ("deit",), _deit,

@@ -89,7 +89,9 @@ def post_tensor(cfg: DecoderConfig, name: str) -> str:
 def embedded(weights: Weights, cfg: DecoderConfig, tokens: Sequence[int]) -> Array:
     """Rows [tokens, hidden] of the embedding table, as the first layer takes them."""
     rows = weights.rows(EMBED_TOKENS, tokens)
-    return rows if cfg.embedding_multiplier == 1 else rows * rows.dtype.type(cfg.embedding_multiplier)
+    return (
+        rows if cfg.embedding_multiplier == 1 else rows * rows.dtype.type(cfg.embedding_multiplier)
+    )
 
 
 def layer_weights(weights: Weights, layer: int) -> Callable[[str], Array]:

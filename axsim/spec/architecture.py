@@ -17,9 +17,9 @@ from axsim.models.config import (
     DecoderConfig,
     ModelConfig,
     ProjectorConfig,
-    Rotary,
     RopeKind,
     RopeScaling,
+    Rotary,
     VisionConfig,
 )
 from axsim.models.families import FAMILIES

@@ -7,9 +7,9 @@ torch = pytest.importorskip("torch")
 transformers = pytest.importorskip("transformers")
 CONFIG_MAPPING = transformers.CONFIG_MAPPING
 
-from axsim.models import layout  # noqa: E402
 from axsim.models.config import DecoderConfig, ModelConfig, VisionConfig  # noqa: E402
 from axsim.models.weights import Weights  # noqa: E402
+from tests.models import layouts  # noqa: E402
 from tests.models.writing import decoder_json, stored  # noqa: E402
 
 IMAGE_MEAN, IMAGE_STD = VisionConfig.image_mean, VisionConfig.image_std
@@ -24,10 +24,10 @@ def text_config(cfg: DecoderConfig):
     )
 
 
-def _load(model, config: ModelConfig, weights: Weights, names: layout.Layout):
+def _load(model, config: ModelConfig, weights: Weights, names: layouts.Layout):
     state = {n: torch.from_numpy(t) for n, t in stored(weights, config, names).items()}
     if config.decoder.tie_word_embeddings:
-        state["lm_head.weight"] = state[names.decoder("model.embed_tokens.weight")]
+        state["lm_head.weight"] = state[names.in_decoder("model.embed_tokens.weight")]
     model.load_state_dict(state, strict=True)
     return model.eval()
 
@@ -37,7 +37,7 @@ def decoder(cfg: DecoderConfig, weights: Weights):
     config = text_config(cfg)
     config._attn_implementation = "eager"
     model = transformers.AutoModelForCausalLM.from_config(config)
-    return _load(model, ModelConfig(cfg), weights, layout.plain_decoder)
+    return _load(model, ModelConfig(cfg), weights, layouts.PLAIN)
 
 
 def internvl(config: ModelConfig, weights: Weights):
@@ -61,7 +61,7 @@ def internvl(config: ModelConfig, weights: Weights):
         attn_implementation="eager",
     )
     model = transformers.InternVLForConditionalGeneration(outer)
-    return _load(model, config, weights, joins.hf_internvl)
+    return _load(model, config, weights, layouts.HF_INTERNVL)
 
 
 def pixels(image: np.ndarray):
@@ -95,7 +95,7 @@ def causal(description: dict, weights: Weights, cfg: DecoderConfig):
     config = CONFIG_MAPPING[description["model_type"]].from_dict(description)
     config._attn_implementation = "eager"
     model = transformers.AutoModelForCausalLM.from_config(config)
-    return _load(model, ModelConfig(cfg), weights, layout.plain_decoder)
+    return _load(model, ModelConfig(cfg), weights, layouts.PLAIN)
 
 
 def token_logits(model, tokens: list[int]) -> np.ndarray:

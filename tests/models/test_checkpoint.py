@@ -6,11 +6,11 @@ import numpy as np
 import pytest
 
 from axsim.errors import InputError
-from axsim.models import joins, layout
 from axsim.models.checkpoint import Checkpoint, eos_token_ids
 from axsim.models.config import ModelConfig, RopeScaling
 from axsim.models.hf_config import model_config
 from axsim.models.weights import EMBED_TOKENS, tensor_shapes
+from tests.models import layouts
 from tests.models.seeded import DECODERS, INTERNVL, SeededWeights
 from tests.models.writing import (
     decoder_json,
@@ -34,9 +34,9 @@ def assert_holds(checkpoint: Checkpoint, weights: SeededWeights) -> None:
 @pytest.mark.parametrize(
     ("names", "config"),
     [
-        (layout.opengvlab, internvl_chat_json),
-        (joins.hf_internvl, internvl_hf_json),
-        (joins.hf_internvl_4_52, internvl_hf_json),
+        (layouts.OPENGVLAB, internvl_chat_json),
+        (layouts.HF_INTERNVL, internvl_hf_json),
+        (layouts.HF_INTERNVL_4_52, internvl_hf_json),
     ],
     ids=["opengvlab", "hf", "hf-4.52"],
 )
@@ -52,7 +52,7 @@ def test_internvl(tmp_path, names, config, shards):
 def test_plain_decoders(tmp_path, family):
     model = ModelConfig(DECODERS[family])
     weights = SeededWeights(model)
-    tensors = stored(weights, model, layout.plain_decoder)
+    tensors = stored(weights, model, layouts.PLAIN)
     tensors["model.layers.0.self_attn.rotary_emb.inv_freq"] = np.zeros(8, np.float32)
     write(tmp_path, decoder_json(DECODERS[family]), tensors)
     checkpoint = Checkpoint(tmp_path)
@@ -62,7 +62,7 @@ def test_plain_decoders(tmp_path, family):
 
 def test_rows_of_the_embedding_table(tmp_path):
     weights = SeededWeights(INTERNVL)
-    write(tmp_path, internvl_chat_json(INTERNVL), stored(weights, INTERNVL, layout.opengvlab))
+    write(tmp_path, internvl_chat_json(INTERNVL), stored(weights, INTERNVL, layouts.OPENGVLAB))
     checkpoint = Checkpoint(tmp_path)
     rows = checkpoint.rows(EMBED_TOKENS, [210, 0, 7, 7])
     np.testing.assert_array_equal(rows, weights(EMBED_TOKENS)[[210, 0, 7, 7]])
@@ -83,7 +83,7 @@ def test_float16_and_float64_tensors(tmp_path):
 
 
 def test_one_error_lists_every_wrong_tensor(tmp_path):
-    tensors = stored(SeededWeights(INTERNVL), INTERNVL, layout.opengvlab)
+    tensors = stored(SeededWeights(INTERNVL), INTERNVL, layouts.OPENGVLAB)
     del tensors["mlp1.1.bias"], tensors["vision_model.encoder.layers.1.ls2"]
     tensors["mlp1.3.weight"] = tensors["mlp1.3.weight"][:-1]
     tensors["vision_model.head.weight"] = np.zeros(3, np.float32)
@@ -97,7 +97,7 @@ def test_one_error_lists_every_wrong_tensor(tmp_path):
 
 
 def test_a_long_list_is_cut(tmp_path):
-    tensors = stored(SeededWeights(INTERNVL), INTERNVL, layout.opengvlab)
+    tensors = stored(SeededWeights(INTERNVL), INTERNVL, layouts.OPENGVLAB)
     kept = {n: t for n, t in tensors.items() if "encoder" not in n}
     write(tmp_path, internvl_chat_json(INTERNVL), kept)
     with pytest.raises(InputError, match=r"42 missing: .*; …"):
@@ -106,7 +106,7 @@ def test_a_long_list_is_cut(tmp_path):
 
 def test_an_untied_decoder_needs_its_head(tmp_path):
     model = ModelConfig(DECODERS["llama"])
-    tensors = stored(SeededWeights(model), model, layout.plain_decoder)
+    tensors = stored(SeededWeights(model), model, layouts.PLAIN)
     del tensors["lm_head.weight"]
     write(tmp_path, decoder_json(model.decoder), tensors)
     with pytest.raises(InputError, match=r"missing: lm_head\.weight"):
@@ -128,7 +128,7 @@ def test_broken_files(tmp_path):
         with pytest.raises(InputError, match=r"model\.safetensors is no"):
             Checkpoint(tmp_path)
     model = ModelConfig(DECODERS["llama"])
-    write_safetensors(file, stored(SeededWeights(model), model, layout.plain_decoder))
+    write_safetensors(file, stored(SeededWeights(model), model, layouts.PLAIN))
     file.write_bytes(file.read_bytes()[:-100])
     with pytest.raises(InputError, match=r"is cut short: .* lies beyond its end"):
         Checkpoint(tmp_path)
@@ -136,7 +136,7 @@ def test_broken_files(tmp_path):
 
 def test_a_missing_shard_is_named(tmp_path):
     model = ModelConfig(DECODERS["llama"])
-    tensors = stored(SeededWeights(model), model, layout.plain_decoder)
+    tensors = stored(SeededWeights(model), model, layouts.PLAIN)
     write(tmp_path, decoder_json(model.decoder), tensors, shards=2)
     (tmp_path / "model-00002-of-00002.safetensors").unlink()
     with pytest.raises(InputError, match="model-00002-of-00002"):
@@ -150,7 +150,7 @@ def test_a_missing_shard_is_named(tmp_path):
         ({"model_type": "qwen3_moe"}, "mixtures of experts are not supported"),
         ({"hidden_act": "mish"}, "hidden_act is 'mish'; known: silu"),
         ({"architectures": ["BitnetForCausalLM"]}, "architectures has BitnetForCausalLM"),
-        ({"architectures": ["Qwen2ForSequenceClassification"]}, "supported: Qwen2ForCausalLM"),
+        ({"architectures": ["Qwen2ForSequenceClassification"]}, "supported: LlamaForCausalLM"),
         ({"num_attention_heads": 5}, "no multiple of num_attention_heads"),
         ({"rope_scaling": {"type": "xpos"}}, "has type 'xpos'; known: default"),
         ({"hidden_size": None}, "config.json"),

@@ -3,7 +3,6 @@
 import numpy as np
 import pytest
 
-from axsim.models import layout
 from axsim.models.checkpoint import Checkpoint
 from axsim.models.config import ModelConfig
 from axsim.models.hf_config import model_config
@@ -32,7 +31,7 @@ def tokens(cfg):
 
 
 def test_parameters(model):
-    cfg, weights, theirs = model
+    _, weights, theirs = model
     ours = sum(int(np.prod(shape)) for shape in weights.shapes.values())
     assert ours == sum(p.numel() for p in theirs.parameters())
 

@@ -7,8 +7,8 @@ import numpy as np
 import pytest
 
 from axsim.models.decoder import decoder_layer_graph, post_graph
-from axsim.models.vision import vision_graph
 from axsim.models.synthetic import SyntheticWeights
+from axsim.models.vision import vision_graph
 from axsim.models.weights import EMBED_TOKENS, layer_weights, post_weights, vision_weights
 from axsim.numerics.executor import Executor
 from tests.models.internvl2 import DECODER, MODEL, PROJECTOR, VISION

@@ -2,7 +2,6 @@
 
 from math import prod
 
-import numpy as np
 import pytest
 
 from axsim.models.checkpoint import Checkpoint

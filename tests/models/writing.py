@@ -36,7 +36,7 @@ def stored(weights: Weights, config: ModelConfig, layout: Layout) -> dict[str, n
     """Every tensor under the names of ``layout``."""
     tensors = {}
     for name in tensor_shapes(config):
-        sources = layout.sources(config.decoder, name)
+        sources = layout.sources(config, name)
         parts = np.split(weights(name), len(sources))
         for source, part in zip(sources, parts, strict=True):
             put(tensors, source, part)

@@ -9,7 +9,7 @@ import pytest
 import yaml
 
 from axsim.errors import InputError
-from axsim.models import config
+from axsim.models import config, parts
 from axsim.spec import architecture
 from axsim.spec.descriptor import data_folder, parse_overrides, shipped
 from axsim.spec.workload import ALLOWED_TOOLCHAINS, Workload, load_workload
