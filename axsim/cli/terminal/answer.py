@@ -5,7 +5,7 @@ from __future__ import annotations
 from functools import partial
 from typing import TYPE_CHECKING, Any, TypeAlias
 
-from axsim.cli.console import console
+from axsim.cli.terminal.console import console
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -87,7 +87,7 @@ def converse(
             return _compute(timed, checkpoint, images, chat, answers, on_progress, show)
 
         if shown and realtime:
-            from axsim.cli.realtime import in_real_time
+            from axsim.cli.terminal.realtime import in_real_time
 
             return in_real_time(timed, answers, compute, status.stop)
         result = compute(partial(_line, screen) if shown else _nothing)
