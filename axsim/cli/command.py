@@ -36,9 +36,7 @@ class Command:
 def flattened(function: Callable[..., None]) -> Callable[..., None]:
     """``function`` as typer reads it: the fields of dataclass parameters are in their place."""
     hints: dict[str, Any] = get_type_hints(function, include_extras=True)
-    shared: dict[str, type[Any]] = {
-        name: hint for name, hint in hints.items() if is_dataclass(hint)
-    }
+    shared = [name for name, hint in hints.items() if is_dataclass(hint)]
     parameters: list[inspect.Parameter] = []
     for parameter in inspect.signature(function).parameters.values():
         if parameter.name in shared:
@@ -48,8 +46,9 @@ def flattened(function: Callable[..., None]) -> Callable[..., None]:
 
     @wraps(function)
     def call(**values: Any) -> None:
-        for name, cls in shared.items():
-            values[name] = hints[name](**{f.name: values.pop(f.name) for f in fields(cls)})
+        for name in shared:
+            cls = hints[name]
+            values[name] = cls(**{f.name: values.pop(f.name) for f in fields(cls)})
         function(**values)
 
     call.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]
