@@ -83,6 +83,7 @@ def run(
     from axsim.cli.terminal.screen import Screen
     from axsim.files import check_writable
     from axsim.runs.run import run_kernels
+    from axsim.show.tables import misfits
 
     for path in (json_path, csv_path, trace):
         check_writable(path)
@@ -105,6 +106,9 @@ def run(
     if plot is not None:
         draw(result, plot, plot_kind, plot_stage)
     answers: list[Answer] = []
+    if not options.timing_only:
+        for line in misfits(result):
+            typer.echo(f"warning: {line}", err=True)
     if options.timing_only:
         screen.timing(result)
     elif chat is not None:

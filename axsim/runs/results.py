@@ -144,6 +144,7 @@ class VariantResult:
             "arrivals_ms": list(self.arrivals_ms),
             "memory": {
                 "weights_bytes": dict(memory.weights),
+                "stored_bytes": dict(memory.stored),
                 "kv_cache_bytes": memory.kv_cache,
                 "activations_bytes": memory.activations,
                 "embedding_bytes": memory.embedding,
