@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from importlib import import_module
+from pathlib import Path
 from pkgutil import iter_modules
 from typing import Annotated, Any
 
@@ -61,9 +62,8 @@ def _options(
 
 def commands() -> list[Command]:
     """Every command that a file of this folder names, as the list of ``axsim --help`` has them."""
-    import axsim.cli
-
-    names = sorted(module.name for module in iter_modules(axsim.cli.__path__) if not module.ispkg)
+    folder = iter_modules([str(Path(__file__).parent)])
+    names = sorted(module.name for module in folder if not module.ispkg)
     modules = [import_module(f"axsim.cli.{name}") for name in names]
     found = {c for module in modules for c in vars(module).values() if isinstance(c, Command)}
     return sorted(found, key=lambda command: (command.place, command.name))
