@@ -78,7 +78,8 @@ def run(
     the (first) variant goes. The ranges of U8 and U16 activations come from --images, else from the
     picture of --image, which they fit better than they would another one, else from a seeded one.
     """
-    from axsim.cli.terminal.answer import Answer, converse
+    from axsim.cli.terminal.answer import Answer
+    from axsim.cli.terminal.conversation import converse
     from axsim.cli.terminal.run_plot import check_picture, draw
     from axsim.cli.terminal.screen import Screen
     from axsim.files import check_writable
