@@ -99,3 +99,11 @@ def test_no_name_stands_twice() -> None:
         if path.stem != "__init__" and not name.startswith(tuple(f"{n}/" for n in NAMESAKES)):
             places[path.stem].append(name)
     assert {stem: names for stem, names in places.items() if len(names) > 1} == {}
+
+
+def test_the_map_shows_every_room_in_the_order_of_imports() -> None:
+    text = (ROOT.parent / "docs" / "architecture.md").read_text(encoding="utf-8")
+    table = text[text.index("| room |") : text.index("## The flow")]
+    first = [line.split("|")[1] for line in table.splitlines()[2:] if line.startswith("|")]
+    named = " ".join(first).replace("`", "").replace(",", " ").split()
+    assert tuple(name.removesuffix("/").removesuffix(".py") for name in named) == ROOMS
