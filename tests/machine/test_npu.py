@@ -8,7 +8,7 @@ import pytest
 
 from axsim.compiler.program import Engine, Program, Segment, Step, Task
 from axsim.machine.dram import Dram
-from axsim.machine.engines import simulate
+from axsim.machine.events import simulate
 from axsim.machine.npu import Npu
 from axsim.machine.timeline import Timing
 
@@ -125,7 +125,7 @@ def test_a_step_retires_with_its_last_task(monkeypatch: pytest.MonkeyPatch) -> N
             seen.append(now)
             super().open(transfer, size, now)
 
-    monkeypatch.setattr("axsim.machine.engines.Dram", Watched)
+    monkeypatch.setattr("axsim.machine.events.Dram", Watched)
     made = segment(
         compute(CONV, 1), compute(CONV, 1),
         compute(CONV, 1, step=1), compute(TENG, 9, step=1),

@@ -6,7 +6,7 @@ import pytest
 
 import axsim
 from axsim.compiler.program import Engine, Segment, Step, Task
-from axsim.machine.engines import simulate
+from axsim.machine.events import simulate
 from axsim.runs.results import VariantResult
 from axsim.show.critical_path import (
     Cause,
