@@ -1,1 +1,2 @@
-"""A request in time: the host's walk through the subgraphs of a deployment."""
+"""A request in time: the runtime's walk through the subgraphs of a deployment, on a chip that it
+has to itself or shares with others."""
