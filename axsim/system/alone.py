@@ -3,11 +3,10 @@ durations are written down rather than simulated."""
 
 from __future__ import annotations
 
-from axsim.compiler.partition import Deployment, Subgraph
-from axsim.compiler.program import Program
+from axsim.compiler.partition import Deployment
 from axsim.machine.npu import Npu
 from axsim.machine.timeline import Timeline
-from axsim.system.request import Call, following, walk
+from axsim.system.request import Call, Pass, following, walk
 from axsim.system.timeline import RequestTimeline
 
 
@@ -21,21 +20,31 @@ def alone(
     takes is asked of every decoder.
     """
     npu = npu or Npu()
-    ran: dict[Program, Timeline] = {}
-
-    def run(subgraph: Subgraph) -> Timeline:
-        if subgraph.program not in ran:
-            ran[subgraph.program] = npu.run(subgraph.program)
-        return ran[subgraph.program]
-
-    passes, lengths, details = [], [], []
+    known: dict[int, tuple[list[float], list[Timeline | None]]] = {}
+    passes: list[Pass] = []
+    lengths: list[float] = []
+    details: list[Timeline | None] = []
     steps = walk(deployment, max(2, deployment.workload.new_tokens) if tokens is None else tokens)
     while (work := following(steps, None)) is not None:
         passes.append(work)
-        timelines = [run(step.subgraph) if isinstance(step, Call) else None for step in work.steps]
-        details += timelines * work.layers
-        lengths += work.layers * [
-            step.us if timeline is None else timeline.duration_us
-            for step, timeline in zip(work.steps, timelines, strict=True)
-        ]
+        if id(work.steps) not in known:  # equal tokens share their steps
+            known[id(work.steps)] = _layers(work, npu)
+        took, ran = known[id(work.steps)]
+        lengths += took
+        details += ran
     return RequestTimeline(tuple(passes), lengths, details)
+
+
+def _layers(work: Pass, npu: Npu) -> tuple[list[float], list[Timeline | None]]:
+    """How long each step of each layer takes, and what the NPU does in it."""
+    took: list[float] = []
+    ran: list[Timeline | None] = []
+    for step in work.steps:
+        if isinstance(step, Call):
+            timeline = npu.run(step.subgraph.program)
+            took.append(timeline.duration_us)
+            ran.append(timeline)
+        else:
+            took.append(step.us)
+            ran.append(None)
+    return took * work.layers, ran * work.layers

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Generator, Iterator
 from dataclasses import dataclass
-from typing import Literal, NamedTuple
+from typing import Literal
 
 from axsim.compiler.partition import Deployment, Subgraph
 
@@ -18,45 +18,41 @@ Stage = Literal["preprocess", "vision", "prefill", "decode", "post"]
 """``post`` is the head after prefill or after a decode step's layers, and the choice of a token."""
 
 
-class Call(NamedTuple):
-    """One invocation of a subgraph on the NPU. ``index`` counts images, chunks or tokens from 0:
-    token 0 comes from prefill, so the first decode step has index 1."""
+@dataclass(frozen=True)
+class Call:
+    """One invocation of a subgraph on the NPU; ``chunk`` counts those of the prompt in prefill."""
 
-    stage: Stage
-    index: int
     subgraph: Subgraph
+    chunk: int = 0
 
 
-class HostWork(NamedTuple):
+@dataclass(frozen=True)
+class HostWork:
     """Work of the host around the calls: ``us`` microseconds on ``cores`` of its cores."""
 
-    stage: Stage
-    index: int
     us: float
     cores: int = 1
+    chunk: int = 0
 
 
-class Pass(NamedTuple):
-    """Steps that are taken for one layer after the other; ``layers`` is 1 where there are none."""
+@dataclass(frozen=True)
+class Pass:
+    """``steps`` that are taken for one layer after the other; ``layers`` is 1 where there are none.
 
+    ``index`` counts images or tokens from 0: token 0 comes from prefill, so the first decode step
+    has index 1.
+    """
+
+    stage: Stage
+    index: int
     steps: tuple[Call | HostWork, ...]
     layers: int = 1
-
-    @property
-    def stage(self) -> Stage:
-        """All steps are of one stage."""
-        return self.steps[0].stage
-
-    @property
-    def index(self) -> int:
-        """Of the first step: an image or a token; 0 for prefill, whose steps are chunks."""
-        return self.steps[0].index
 
 
 Walk = Generator[Pass, "int | None", None]
 """Yields what is to be done next and is sent the token that a pass of post led to, if any."""
-Compute = Callable[[Call, int], "int | None"]
-"""Runs the kernels of a call in a layer; the chosen token when the call is post."""
+Compute = Callable[[Pass, Call, int], "int | None"]
+"""Runs the kernels of a pass's call in a layer; the chosen token when the pass is post."""
 
 
 @dataclass(frozen=True)
@@ -90,25 +86,24 @@ def walk(deployment: Deployment, tokens: int, ends: Collection[int] = ()) -> Wal
     host = HostCosts.of(deployment)
     vision, images = deployment.vision, deployment.workload.images
     if vision is not None and images:
-        cores = deployment.chip.cpu.cores
-        yield Pass((HostWork("preprocess", 0, images * host.preprocess_us, cores),))
+        prepare = HostWork(images * host.preprocess_us, deployment.chip.cpu.cores)
+        yield Pass("preprocess", 0, (prepare,))
         for image in range(images):
-            yield Pass((Call("vision", image, vision),))
+            yield Pass("vision", image, (Call(vision),))
     decoder = deployment.model.decoder
     if decoder is None:
         return
     layers = decoder.num_hidden_layers
-    steps: list[Call | HostWork] = []
+    prefill: list[Call | HostWork] = []
     for chunk, subgraph in enumerate(deployment.prefill):
-        steps.append(HostWork("prefill", chunk, host.prefill_layer_us))
-        steps.append(Call("prefill", chunk, subgraph))
-    yield Pass(tuple(steps), layers)
+        prefill += HostWork(host.prefill_layer_us, chunk=chunk), Call(subgraph, chunk)
+    yield Pass("prefill", 0, tuple(prefill), layers)
+    post = Call(deployment.post), HostWork(host.sample_us)
+    decode = HostWork(host.decode_layer_us), Call(deployment.decode)
     for token in range(tokens):
         if token:
-            work = HostWork("decode", token, host.decode_layer_us)
-            yield Pass((work, Call("decode", token, deployment.decode)), layers)
-        choose = HostWork("post", token, host.sample_us)
-        chosen = yield Pass((Call("post", token, deployment.post), choose))
+            yield Pass("decode", token, decode, layers)
+        chosen = yield Pass("post", token, post)
         if chosen in ends:
             return
 
@@ -120,7 +115,7 @@ def ride(steps: Walk, compute: Compute) -> Iterator[tuple[Pass, int]]:
         for layer in range(work.layers):
             for step in work.steps:
                 if isinstance(step, Call):
-                    token = compute(step, layer)
+                    token = compute(work, step, layer)
             yield work, layer
 
 

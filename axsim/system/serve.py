@@ -42,7 +42,7 @@ def serve(
                     began, timeline = yield from soc.invoke(step.subgraph.program, partition)
                     lengths.append(timeline.duration_us)
                     if compute is not None:
-                        token = compute(step, layer)
+                        token = compute(work, step, layer)
                 else:
                     began, timeline = (yield from soc.work(step.us, step.cores)), None
                     lengths.append(step.us)

@@ -9,14 +9,13 @@ event at a time.
 from __future__ import annotations
 
 from bisect import bisect_right
-from collections.abc import Callable, Collection, Generator, Mapping
+from collections.abc import Callable, Generator, Mapping
 from itertools import accumulate
 from math import inf
 from typing import Any
 
 from simpy import Container, Environment, Event, Resource
 
-from axsim.compiler.partition import Deployment
 from axsim.compiler.program import Program, Segment
 from axsim.machine.engines import Execution
 from axsim.machine.events import Machine, User

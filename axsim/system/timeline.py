@@ -37,11 +37,12 @@ class Part(NamedTuple):
         return self.stage in ("prefill", "decode")
 
 
-class Invocation(NamedTuple):
+@dataclass(frozen=True)
+class Invocation:
     """A subgraph that ran on the NPU from ``start_us`` to ``end_us`` after the request's arrival.
 
-    ``index`` counts images, chunks or tokens, as in :class:`axsim.system.request.Call`;
-    ``timeline`` has its tasks.
+    ``index`` counts images, chunks or tokens from 0; token 0 comes from prefill. ``timeline`` has
+    the invocation's tasks.
     """
 
     stage: Stage
@@ -53,7 +54,8 @@ class Invocation(NamedTuple):
     timeline: Timeline
 
 
-class HostSlice(NamedTuple):
+@dataclass(frozen=True)
+class HostSlice:
     """Work of the host from ``start_us`` to ``end_us`` after the request's arrival."""
 
     stage: Stage
@@ -64,7 +66,8 @@ class HostSlice(NamedTuple):
     end_us: float
 
 
-class Span(NamedTuple):
+@dataclass(frozen=True)
+class Span:
     """The first image, a chunk, the first decode step's layers or the first post.
 
     ``ms`` in all, of which ``host_ms`` is the host's work; ``invocations`` are the subgraph's runs,
@@ -105,14 +108,14 @@ class RequestTimeline:
             position = bound
             for layer in range(work.layers):
                 for step in work.steps:
+                    what = work.stage, step.chunk or work.index, layer
                     times = starts[position], ends[position]
                     detail = self.details[position]
                     if isinstance(step, Call):
                         assert detail is not None
-                        what = step.stage, step.index, layer, step.subgraph
-                        yield Invocation(*what, *times, detail)
+                        yield Invocation(*what, step.subgraph, *times, detail)
                     else:
-                        yield HostSlice(step.stage, step.index, layer, step.cores, *times)
+                        yield HostSlice(*what, step.cores, *times)
                     position += 1
 
     def of(self, stage: Stage) -> tuple[Invocation, ...]:
@@ -142,10 +145,10 @@ class RequestTimeline:
             if work.stage in stages:
                 continue
             stages.add(work.stage)
-            several = len({step.index for step in work.steps}) > 1
-            for index in dict.fromkeys(step.index for step in work.steps):
-                part = Part(work.stage, index if several else None)
-                found[part] = self._span(part, counts[work.stage], number, index)
+            chunks = dict.fromkeys(step.chunk for step in work.steps)
+            for chunk in chunks:
+                part = Part(work.stage, chunk if len(chunks) > 1 else None)
+                found[part] = self._span(part, counts[work.stage], number, chunk)
         return found
 
     @property
@@ -230,12 +233,13 @@ class RequestTimeline:
 
     def _us(self, start: int, end: int) -> float:
         """Waits and lengths of some steps: the same for the same steps, wherever they stand."""
-        return fsum(chain(self.waits_us[start:end], self.lengths_us[start:end]))
+        lengths = self.lengths_us[start:end]
+        return fsum(chain(self.waits_us[start:end], lengths)) if self.waits_us else fsum(lengths)
 
-    def _span(self, part: Part, count: int, number: int, index: int) -> Span:
-        """What the steps of ``index`` in a pass took."""
+    def _span(self, part: Part, count: int, number: int, chunk: int) -> Span:
+        """What the steps of one chunk in a pass took."""
         work = self.passes[number]
-        own = [n for n, step in enumerate(work.steps) if step.index == index]
+        own = [n for n, step in enumerate(work.steps) if step.chunk == chunk]
         positions = [
             self._bounds[number] + layer * len(work.steps) + n
             for layer in range(work.layers)
