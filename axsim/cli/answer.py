@@ -32,17 +32,14 @@ class Answer:
         from axsim.inputs.tokenizer import Stream
 
         self.name = variant.name
-        self._first = variant.stages.image_to_first_token_ms
-        self._step = variant.stages.token_ms
         self._stream = Stream(tokens)
         self.pieces: list[tuple[int, str, float]] = []
 
-    def push(self, token: int) -> tuple[str, float]:
+    def push(self, token: int, arrival_ms: float) -> tuple[str, float]:
         """Take in the next token; its text and its arrival."""
-        arrival = self._first + len(self.pieces) * self._step
         text = self._stream.push(token)
-        self.pieces.append((token, text, arrival))
-        return text, arrival
+        self.pieces.append((token, text, arrival_ms))
+        return text, arrival_ms
 
     @property
     def text(self) -> str:
@@ -111,9 +108,9 @@ def _compute(
 
     by_deployment = {id(v.deployment): answer for v, answer in zip(timed, answers, strict=True)}
 
-    def on_token(deployment: Deployment, token: int) -> None:
+    def on_token(deployment: Deployment, token: int, arrival_ms: float) -> None:
         answer = by_deployment[id(deployment)]
-        show(answer, answer.push(token))
+        show(answer, answer.push(token, arrival_ms))
 
     result, ended = timed, 0
     for result in run_kernels(timed, checkpoint, on_progress, chat, on_token, images):
@@ -121,8 +118,8 @@ def _compute(
             if variant.numerics is None:
                 break
             if not answer.pieces:  # the same numbers as another variant's
-                for token in variant.numerics.tokens:
-                    on_token(variant.deployment, token)
+                for token in variant.tokens:
+                    on_token(variant.deployment, *token)
             show(answer, None)
             ended += 1
     return result

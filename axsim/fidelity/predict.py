@@ -19,7 +19,7 @@ from axsim.spec.chip import Chip, load_chip
 from axsim.spec.descriptor import shipped
 from axsim.spec.diagnosis import nearest
 from axsim.spec.workload import Workload
-from axsim.system.stages import time_stages
+from axsim.system.alone import alone
 
 DEFAULT_CHUNK = 128
 """Prompt tokens of a prefill call where a row does not say: the vendor's default build."""
@@ -95,8 +95,8 @@ def predict(
         return Npu().run(deployment.decode.program).duration_ms
     if row.metric == "post_ms":
         return Npu().run(deployment.post.program).duration_ms
-    stages = time_stages(deployment)
-    return stages.ttft_ms if row.metric == "ttft_ms" else stages.decode_tokens_per_s
+    request = alone(deployment)
+    return request.ttft_ms if row.metric == "ttft_ms" else request.decode_tokens_per_s
 
 
 def _model(row: Measurement, models: Mapping[str, ModelConfig]) -> ModelConfig:

@@ -21,7 +21,8 @@ from axsim.runs.results import (
 from axsim.spec.chip import Chip, load_chip
 from axsim.spec.descriptor import NO_OVERRIDES, Overrides, override, split_overrides
 from axsim.spec.workload import Workload, load_workload
-from axsim.system.stages import Stages, time_stages
+from axsim.system.alone import alone
+from axsim.system.timeline import RequestTimeline
 
 if TYPE_CHECKING:
     from axsim.inputs.chat import Chat
@@ -111,9 +112,9 @@ def time_variant(
     intervals: Intervals = shipped_intervals,
 ) -> VariantResult:
     """Time one variant: every subgraph of ``deployment`` on ``npu``, without kernels."""
-    stages = time_stages(deployment, npu)
-    predictions = _predict(deployment, stages, published, intervals)
-    return VariantResult(name, settings, deployment, stages, predictions)
+    planned = alone(deployment, npu)
+    predictions = _predict(deployment, planned, published, intervals)
+    return VariantResult(name, settings, deployment, planned, predictions)
 
 
 def run_kernels(
@@ -144,8 +145,8 @@ def run_kernels(
     deployments = [variant.deployment for variant in timed]
     kernels = Kernels(deployments, checkpoint, on_progress, chat, on_token, images)
     for index, variant in enumerate(timed):
-        numerics = kernels.run(variant.deployment)
-        result = result.with_numerics(variant.name, numerics)
+        numerics, served = kernels.run(variant.deployment)
+        result = result.with_numerics(variant.name, numerics, served)
         result = replace(result, complete=index + 1 == len(timed))
         yield result
 
@@ -177,11 +178,14 @@ def _variants(
 
 
 def _predict(
-    deployment: Deployment, stages: Stages, published: Published | None, intervals: Intervals
+    deployment: Deployment,
+    planned: RequestTimeline,
+    published: Published | None,
+    intervals: Intervals,
 ) -> dict[MetricName, Prediction]:
     """Every metric that the workload has."""
     chip, workload = deployment.chip, deployment.workload
-    vision, decoder = stages.vision is not None, stages.decode is not None
+    vision, decoder = deployment.vision is not None, deployment.model.decoder is not None
     present: dict[MetricName, bool] = {
         "vision_encode_ms": vision,
         "ttft_ms": decoder,
@@ -194,6 +198,6 @@ def _predict(
         if not present[name]:
             continue
         measured = published.find(deployment, name) if published else None
-        value = float(getattr(stages, name))
+        value = float(getattr(planned, name))
         found[name] = Prediction(value, unit, intervals(chip, name), measured)
     return found

@@ -71,7 +71,7 @@ class Span:
     """The first image, a chunk, the first decode step's layers or the first post.
 
     ``ms`` in all, of which ``host_ms`` is the host's work; ``invocations`` are the subgraph's runs,
-    one for each layer. What the two leave of ``ms`` was spent waiting for others. ``count`` such
+    one for each layer; ``waited_ms`` went by while others held the CPU or the NPU. ``count`` such
     spans are in the request.
     """
 
@@ -79,7 +79,14 @@ class Span:
     count: int
     ms: float
     host_ms: float
+    waited_ms: float
     invocations: tuple[Timeline, ...]
+
+    def distinct(self) -> list[tuple[Timeline, int]]:
+        """Invocations that are different objects, each with how often it occurs: layers that
+        nothing disturbed share one."""
+        counts = Counter(map(id, self.invocations))
+        return [(each, counts.pop(id(each))) for each in self.invocations if id(each) in counts]
 
 
 @dataclass(frozen=True)
@@ -251,7 +258,8 @@ class RequestTimeline:
         pairs = zip(lengths, details, strict=True)
         host = fsum(length for length, detail in pairs if detail is None)
         invocations = tuple(detail for detail in details if detail is not None)
-        return Span(part, count, fsum([*lengths, *waits]) / 1e3, host / 1e3, invocations)
+        ms, waited = fsum([*lengths, *waits]) / 1e3, fsum(waits) / 1e3
+        return Span(part, count, ms, host / 1e3, waited, invocations)
 
     @staticmethod
     def _chooses(work: Pass, token: int) -> bool:

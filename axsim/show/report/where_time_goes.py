@@ -78,7 +78,7 @@ def _stages(stages: Iterable[StageBreakdown]) -> Html:
 
 
 _ENGINES = {"conv": "CONV", "teng": "TENG", "sdma": "SDMA", "dram": "DRAM", "host": "host"}
-_BOUND = {**_ENGINES, "invocation": "start and end"}
+_BOUND = {**_ENGINES, "invocation": "start and end", "waiting": "others"}
 
 
 def _busy(fraction: float) -> str:
