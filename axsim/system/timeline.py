@@ -110,9 +110,14 @@ class RequestTimeline:
 
     def __iter__(self) -> Iterator[Invocation | HostSlice]:
         """Everything in order."""
+        return chain.from_iterable(slices for _, slices in self.by_pass())
+
+    def by_pass(self) -> Iterator[tuple[Pass, list[Invocation | HostSlice]]]:
+        """Everything in order, pass by pass."""
         starts, ends = self._times
-        for work, bound in zip(self.passes, self._bounds, strict=False):
-            position = bound
+        position = 0
+        for work in self.passes:
+            slices: list[Invocation | HostSlice] = []
             for layer in range(work.layers):
                 for step in work.steps:
                     what = work.stage, step.chunk or work.index, layer
@@ -120,10 +125,11 @@ class RequestTimeline:
                     detail = self.details[position]
                     if isinstance(step, Call):
                         assert detail is not None
-                        yield Invocation(*what, step.subgraph, *times, detail)
+                        slices.append(Invocation(*what, step.subgraph, *times, detail))
                     else:
-                        yield HostSlice(*what, step.cores, *times)
+                        slices.append(HostSlice(*what, step.cores, *times))
                     position += 1
+            yield work, slices
 
     def of(self, stage: Stage) -> tuple[Invocation, ...]:
         """The invocations of one stage in order."""

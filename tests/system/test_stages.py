@@ -5,12 +5,12 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
+from axsim.system.stages import Host, Stages, time_stages
 
 from axsim.compiler.partition import Deployment
 from axsim.models.config import ModelConfig
 from axsim.spec.chip import load_chip
 from axsim.spec.workload import load_workload
-from axsim.system.stages import Host, Stages, time_stages
 from tests.runs.tiny import DECODER, VISION, VLM, workload
 
 CHIPS = ("ax630c", "ax650n")
