@@ -9,6 +9,7 @@ from axsim.compiler.program import EngineKind, Segment
 from axsim.machine.timeline import Timeline, Timing
 from axsim.runs.results import VariantResult
 from axsim.show.timelines import named_stages, stage_timelines
+from axsim.system.request import Stage
 from axsim.system.timeline import Part
 
 WORTH = 0.002
@@ -86,8 +87,8 @@ def roofline_points(variant: VariantResult, stages: Sequence[str] | None = None)
     return [each for each in found if each.ms >= WORTH * total[each.part]]
 
 
-def ceilings(variant: VariantResult, parts: Collection[Part]) -> list[Ceiling]:
-    """What the units of the NPU mode can do with the operand types of some parts, highest first;
+def ceilings(variant: VariantResult, stages: Collection[Stage]) -> list[Ceiling]:
+    """What the units of the NPU mode can do with the operand types of some stages, highest first;
     those that are nearly the same carry the names of both."""
     chip, build = variant.chip, variant.workload.build
     groups = variant.deployment.mode.groups
@@ -95,8 +96,8 @@ def ceilings(variant: VariantResult, parts: Collection[Part]) -> list[Ceiling]:
     conv = 2 * groups * chip.npu.conv_per_group * chip.int8_macs_per_cycle * clock
     teng = groups * chip.npu.teng_per_group * clock
     found: dict[str, float] = {}
-    vision = build.vision_dtype if Part("vision") in parts else None
-    floats = vision == "bf16" or any(part.stage != "vision" for part in parts)
+    vision = build.vision_dtype if "vision" in stages else None
+    floats = vision == "bf16" or any(stage != "vision" for stage in stages)
     if vision == "u8":
         found["CONV u8×s8"] = conv
     if vision == "u16" or (vision and build.precision_overrides):

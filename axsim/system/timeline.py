@@ -11,7 +11,6 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from itertools import accumulate, chain
-from math import fsum
 from typing import NamedTuple
 
 from axsim.compiler.partition import Subgraph
@@ -229,13 +228,9 @@ class RequestTimeline:
 
     @cached_property
     def _times(self) -> tuple[Sequence[float], Sequence[float]]:
-        """Start and end of each step. Summed as SimPy sums its timeouts: the same bits."""
-        if not self.waits_us:
-            times = list(accumulate(self.lengths_us, initial=0.0))
-            return times[:-1], times[1:]
-        pairs = zip(self.waits_us, self.lengths_us, strict=True)
-        times = list(accumulate(chain.from_iterable(pairs), initial=0.0))
-        return times[1::2], times[2::2]
+        """Start and end of each step."""
+        times = _clock(self.waits_us, self.lengths_us)
+        return (times[1::2], times[2::2]) if self.waits_us else (times[:-1], times[1:])
 
     def _numbers(self, stage: Stage) -> list[int]:
         """The passes of a stage."""
@@ -246,8 +241,7 @@ class RequestTimeline:
 
     def _us(self, start: int, end: int) -> float:
         """Waits and lengths of some steps: the same for the same steps, wherever they stand."""
-        lengths = self.lengths_us[start:end]
-        return fsum(chain(self.waits_us[start:end], lengths)) if self.waits_us else fsum(lengths)
+        return _clock(self.waits_us[start:end], self.lengths_us[start:end])[-1]
 
     def _span(self, part: Part, count: int, number: int, chunk: int) -> Span:
         """What the steps of one chunk in a pass took."""
@@ -262,11 +256,18 @@ class RequestTimeline:
         details = [self.details[position] for position in positions]
         waits = [self.waits_us[position] for position in positions] if self.waits_us else []
         pairs = zip(lengths, details, strict=True)
-        host = fsum(length for length, detail in pairs if detail is None)
+        host = _clock((), [length for length, detail in pairs if detail is None])[-1]
         invocations = tuple(detail for detail in details if detail is not None)
-        ms, waited = fsum([*lengths, *waits]) / 1e3, fsum(waits) / 1e3
-        return Span(part, count, ms, host / 1e3, waited, invocations)
+        whole, waited = _clock(waits, lengths)[-1], _clock((), waits)[-1]
+        return Span(part, count, whole / 1e3, host / 1e3, waited / 1e3, invocations)
 
     @staticmethod
     def _chooses(work: Pass, token: int) -> bool:
         return work.stage == "post" and work.index == token
+
+
+def _clock(waits: Sequence[float], lengths: Sequence[float]) -> list[float]:
+    """0 and, step by step, the time after its wait (if there are waits) and after its length:
+    summed as SimPy's clock sums them, so that the bits are the same."""
+    pairs = chain.from_iterable(zip(waits, lengths, strict=True)) if waits else lengths
+    return list(accumulate(pairs, initial=0.0))

@@ -39,7 +39,7 @@ def roofline(
     figure = new_figure(9, 5.8)
     axes = figure.add_subplot()
     points = roofline_points(variant, stages)
-    roofs = ceilings(variant, {each.part for each in points})
+    roofs = ceilings(variant, {each.part.stage for each in points})
     bandwidth = variant.chip.sustained_gbps
     top = roofs[0].gops
     finite = [each.intensity for each in points if each.dram_bytes]
