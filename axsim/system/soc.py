@@ -17,6 +17,7 @@ from typing import Any
 from simpy import Container, Environment, Event, Resource
 
 from axsim.compiler.program import Program, Segment
+from axsim.errors import InputError, Problem
 from axsim.machine.engines import Execution
 from axsim.machine.events import Machine, User
 from axsim.machine.npu import Npu
@@ -37,8 +38,7 @@ class Soc:
     the host's free cores. Without ``replay`` every segment is simulated.
 
     Raises:
-        InputError: the chip has no such mode.
-        ValueError: the partitions overlap.
+        InputError: the chip has no such mode, or the partitions overlap.
     """
 
     def __init__(
@@ -54,8 +54,8 @@ class Soc:
         groups = {name: chip.mode(mode).groups for name, mode in partitions.items()}
         if sum(groups.values()) > chip.npu.resource_groups:
             wanted = ", ".join(f"{name}: {count}" for name, count in groups.items())
-            what = f"partitions of {wanted} resource groups overlap"
-            raise ValueError(f"{what}: {chip.name} has {chip.npu.resource_groups}")
+            what = f"{wanted} resource groups overlap ({chip.name} has {chip.npu.resource_groups})"
+            raise InputError(Problem("", "partitions", what))
         self.env = env
         self.chip = chip
         self.cpu = Container(env, chip.cpu.cores, chip.cpu.cores)
