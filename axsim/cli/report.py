@@ -46,14 +46,13 @@ def report(
 
     The answer and what limits it, every variant, where the time goes, a timeline to zoom into,
     memory, how well this chip is predicted, and every assumption with its source. The page loads
-    nothing from anywhere; its pictures need matplotlib (pip install 'axsim[plot]').
+    nothing from anywhere.
     """
     from axsim.cli.screen import Screen
     from axsim.errors import InputError
     from axsim.files import check_writable
     from axsim.runs.run import time_run
     from axsim.show.report.content import gather
-    from axsim.show.report.drawings import MISSING, installed
     from axsim.show.report.write import command_line, with_seed, write
     from axsim.spec.descriptor import parse_overrides
 
@@ -74,8 +73,6 @@ def report(
     keys = with_seed(overrides, seed)
     command = command_line(workload, chip, variant, keys, timing_only, checkpoint, images)
     write(gather(result, workload, chip, keys, command), output)
-    if not installed():
-        typer.echo(MISSING, err=True)
     if screen.shows:
         typer.echo(f"{output}: {output.stat().st_size / 1e6:.2f} MB")
     if interrupted:

@@ -364,7 +364,7 @@ class RunResult:
         return [variant.to_row() for variant in self.variants]
 
     def to_pandas(self) -> pd.DataFrame:
-        """A DataFrame of :meth:`to_rows`, indexed by variant; needs the ``table`` extra."""
+        """A DataFrame of :meth:`to_rows`, indexed by variant."""
         import pandas as pd
 
         return pd.DataFrame(self.to_rows()).set_index("variant")

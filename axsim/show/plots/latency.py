@@ -43,7 +43,7 @@ def latency_bars(results: Results) -> Figure:
     the interval of that prediction.
 
     Raises:
-        InputError: matplotlib is not installed, or there is no variant.
+        InputError: there is no variant.
     """
     variants = list(_flat(results))
     if not variants:

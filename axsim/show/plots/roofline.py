@@ -34,7 +34,7 @@ def roofline(
     that do not touch DRAM stand at the right.
 
     Raises:
-        InputError: matplotlib is not installed, or there is no such stage.
+        InputError: there is no such stage.
     """
     figure = new_figure(9, 5.8)
     axes = figure.add_subplot()
