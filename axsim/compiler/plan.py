@@ -156,6 +156,14 @@ def _weights(lowered: Lowered, part: Part) -> tuple[float, ...]:
     return tuple(sum(stored_bytes(t, part) for t in each.weights) for each in lowered.operations)
 
 
+@lru_cache(maxsize=256)
+def _sizes(lowered: Lowered) -> dict[str, float]:
+    """Bytes of every tensor that an operation reads or writes."""
+    tensors = lowered.graph.tensors
+    names = {name for each in lowered.operations for name in (*each.reads, *each.writes)}
+    return {name: float(tensors[name].bytes) for name in names}
+
+
 def _head(weights: Sequence[float], reserve: float) -> float:
     """Bytes of a piece's first weights that are loaded before it starts: half of the on-chip
     memory that is always left to weights, or all of them."""
@@ -165,7 +173,7 @@ def _head(weights: Sequence[float], reserve: float) -> float:
 def _traffic(lowered: Lowered, placement: Placement, weights: Sequence[float]) -> list[Traffic]:
     """What each operation moves. Graph inputs are loaded by the first that reads them."""
     tensors, outputs, spilled = lowered.graph.tensors, lowered.outputs, placement.spilled
-    sizes = {name: float(tensors[name].bytes) for name in spilled}
+    sizes = _sizes(lowered)
     waiting = {name for name in sizes if tensors[name].kind == "input"}
     found = []
     for operation, weight in zip(lowered.operations, weights, strict=True):

@@ -63,24 +63,26 @@ class Shape(NamedTuple):
             chip.calibrated.swap_efficiency,
         )
 
-    def engines(self) -> tuple[Engine, ...]:
-        """The queues, named and numbered as in the vendor's traces (a CV unit stands between TENG
-        and SDMA; its layout work is done by addressing here)."""
-        found = []
-        number = 0
-        for group in range(self.groups):
-            for _ in range(self.conv_per_group):
-                found.append(Engine(f"conv{number}", "conv", group))
-                number += 1
-            for _ in range(self.teng_per_group):
-                found.append(Engine(f"teng{number}", "teng", group))
-                number += 1
-            number += 1  # CV
-            for _ in range(self.sdma_per_group):
-                found.append(Engine(f"sdma{number}.rd", "sdma", group))
-                found.append(Engine(f"sdma{number}.wr", "sdma", group))
-                number += 1
-        return tuple(found)
+
+@lru_cache(maxsize=64)
+def engines(shape: Shape) -> tuple[Engine, ...]:
+    """The queues, named and numbered as in the vendor's traces (a CV unit stands between TENG
+    and SDMA; its layout work is done by addressing here)."""
+    found = []
+    number = 0
+    for group in range(shape.groups):
+        for _ in range(shape.conv_per_group):
+            found.append(Engine(f"conv{number}", "conv", group))
+            number += 1
+        for _ in range(shape.teng_per_group):
+            found.append(Engine(f"teng{number}", "teng", group))
+            number += 1
+        number += 1  # CV
+        for _ in range(shape.sdma_per_group):
+            found.append(Engine(f"sdma{number}.rd", "sdma", group))
+            found.append(Engine(f"sdma{number}.wr", "sdma", group))
+            number += 1
+    return tuple(found)
 
 
 @dataclass(frozen=True, eq=False)
@@ -104,6 +106,10 @@ class Emitted:
 
     computed: list[int] = field(default_factory=list)
     stored: list[int] = field(default_factory=list)
+
+
+_Row = tuple[int, TaskKind, int, int, float, float, tuple[int, ...]]
+"""A task: engine, kind, step, duration as in :class:`Tiled`, bytes, cost, deps."""
 
 
 class _WeightTile(NamedTuple):
@@ -143,14 +149,7 @@ class Tiler:
         self._shape = shape
         self._buffers = [size / groups for size in weight_buffers]
         self._preloaded = [preloaded / groups] * groups
-        # columns of the tasks
-        self._engine: list[int] = []
-        self._kind: list[TaskKind] = []
-        self._step: list[int] = []
-        self._duration: list[int] = []
-        self._bytes: list[float] = []
-        self._cost: list[float] = []
-        self._deps: list[tuple[int, ...]] = []
+        self._tasks: list[_Row] = []
         self._tiles: list[int] = []
         self._stream: list[list[_WeightTile]] = [[] for _ in range(groups)]
         self._freed = [0] * groups
@@ -159,7 +158,7 @@ class Tiler:
         self._units: list[dict[str, list[int]]] = [
             {"conv": [], "teng": [], "rd": [], "wr": []} for _ in range(groups)
         ]
-        for index, engine in enumerate(shape.engines()):
+        for index, engine in enumerate(engines(shape)):
             kind = engine.name[-2:] if engine.kind == "sdma" else engine.kind
             self._units[engine.group][kind].append(index)
 
@@ -174,8 +173,9 @@ class Tiler:
                 self._load_weights(group, step, size)
                 self._stream[group].append(_WeightTile(size, ()))
                 left -= size
-        columns = self._engine, self._kind, self._step, self._bytes, self._cost, self._deps
-        return Tiled(Tiling(*columns), tuple(self._tiles), np.array(self._duration, np.intp))
+        on, kinds, steps, durations, *rest = zip(*self._tasks, strict=True)
+        tiling = Tiling(on, kinds, steps, *rest)
+        return Tiled(tiling, tuple(self._tiles), np.array(durations, np.intp))
 
     def emit(self, operation: Operation, traffic: Traffic) -> None:
         """Append the tasks of the next step."""
@@ -236,30 +236,18 @@ class Tiler:
         self, step: int, units: Sequence[int], part: int, deps: tuple[int, ...]
     ) -> tuple[int, ...]:
         """The same work for each unit; the indices of the tasks."""
-        first, count = len(self._engine), len(units)
-        self._engine += units
-        self._kind += ["compute"] * count
-        self._step += [step] * count
-        self._duration += [PARTS * step + part] * count
-        self._bytes += [0.0] * count
-        self._cost += [0.0] * count
-        self._deps += [deps] * count
-        return tuple(range(first, first + count))
+        first, duration = len(self._tasks), PARTS * step + part
+        self._tasks += [(unit, "compute", step, duration, 0.0, 0.0, deps) for unit in units]
+        return tuple(range(first, first + len(units)))
 
     def _transfers(
         self, step: int, engine: int, moves: Sequence[_Move], deps: tuple[int, ...]
     ) -> tuple[int, ...]:
         """One tile's moves; the indices of the tasks."""
-        first = len(self._engine)
+        first = len(self._tasks)
         for kind, size, cost, more in moves:
-            self._engine.append(engine)
-            self._kind.append(kind)
-            self._step.append(step)
-            self._duration.append(-1)
-            self._bytes.append(size)
-            self._cost.append(cost)
-            self._deps.append(deps + more)
-        return tuple(range(first, len(self._engine)))
+            self._tasks.append((engine, kind, step, -1, size, cost, deps + more))
+        return tuple(range(first, first + len(moves)))
 
     def _load_weights(self, group: int, step: int, size: float) -> tuple[int, ...]:
         """Load the next ``size`` bytes of the stream; waits until the buffer has room for them."""

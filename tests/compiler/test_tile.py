@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from axsim.compiler.plan import Traffic
 from axsim.compiler.program import Task
-from axsim.compiler.tile import FUSED_TILES, MAX_TILES, TILE_BYTES, Shape, Tiled, Tiler
+from axsim.compiler.tile import FUSED_TILES, MAX_TILES, TILE_BYTES, Shape, Tiled, Tiler, engines
 from axsim.spec.chip import load_chip
 from tests.compiler.small import by_label, chips, layer
 
@@ -57,11 +57,11 @@ def of(tasks: tuple[Task, ...], *kinds: str) -> list[Task]:
 def test_engines_are_named_as_in_the_vendors_traces() -> None:
     # conv0, conv1, teng2, cv3, sdma4; a channel has a queue for reads and one for writes
     one = ["conv0", "conv1", "teng2", "sdma4.rd", "sdma4.wr"]
-    assert [each.name for each in ONE.engines()] == one
-    assert [each.name for each in Shape.of(AX630C, 1).engines()] == [
+    assert [each.name for each in engines(ONE)] == one
+    assert [each.name for each in engines(Shape.of(AX630C, 1))] == [
         "conv0", "teng1", "sdma3.rd", "sdma3.wr",
     ]  # fmt: skip
-    three = Shape.of(AX650N, 3).engines()
+    three = engines(Shape.of(AX650N, 3))
     assert [each.name for each in three[5:10]] == [
         "conv5",
         "conv6",
@@ -79,7 +79,7 @@ def test_work_is_shared_evenly_by_groups_and_units(groups: int) -> None:
     tasks = tiled(Traffic(weights=6 * MIB), groups=groups)
     busy: Counter[str] = Counter()
     read: Counter[str] = Counter()
-    names = [each.name for each in Shape.of(AX650N, groups).engines()]
+    names = [each.name for each in engines(Shape.of(AX650N, groups))]
     for task in tasks:
         busy[names[task.engine]] += task.duration_us
         read[names[task.engine]] += task.dram_bytes
@@ -156,7 +156,7 @@ def test_float_attention_and_its_softmax_share_the_vector_unit() -> None:
 def test_results_are_stored_after_their_tile_and_outputs_are_not_swaps() -> None:
     tasks = tiled(Traffic(swap_in=MIB, swap_out=MIB, outputs=MIB), operation=VECTOR)
     assert moved(tasks) == {"ld:ddr_swap": MIB, "st:ddr_swap": MIB, "st:output": MIB}
-    names = [each.name for each in ONE.engines()]
+    names = [each.name for each in engines(ONE)]
     for index, task in enumerate(tasks):
         if task.kind.startswith("st:"):
             assert names[task.engine] == "sdma4.wr"
