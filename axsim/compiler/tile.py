@@ -269,7 +269,8 @@ class Tiler:
             if size <= 1e-6:
                 return ()
         engine = self._units[group]["rd"][0]
-        return self._transfers(step, engine, [_Move("ld:param", size, size)], deps)
+        self._tasks.append((engine, "ld:param", step, -1, size, size, deps))
+        return (len(self._tasks) - 1,)
 
 
 def _tile_count(traffic: Traffic, groups: int, buffer: float) -> int:
