@@ -7,14 +7,14 @@ Durations are microseconds, sizes are bytes.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from itertools import accumulate, chain
+from itertools import chain
 from typing import Literal, NamedTuple
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 
 EngineKind = Literal["conv", "teng", "sdma"]
 TaskKind = Literal["compute", "ld:param", "ld:input", "ld:ddr_swap", "st:ddr_swap", "st:output"]
@@ -83,15 +83,15 @@ class Tiling:
         """The columns that decide when a task can start."""
         engine = np.array(self.engine, np.intp)
         cost = np.array(self.dram_cost_bytes, np.float64)
-        dep_flat = np.array(list(chain.from_iterable(self.deps)), np.intp)
+        dep_flat = np.fromiter(chain.from_iterable(self.deps), np.intp)
         queue_flat = np.argsort(engine, kind="stable")
-        dep_begin, queue_begin = _begins(map(len, self.deps)), _begins(np.bincount(engine))
+        dep_begin, queue_begin = _begins([*map(len, self.deps)]), _begins(np.bincount(engine))
         return TaskArrays(cost, dep_begin, dep_flat, queue_begin, queue_flat)
 
 
-def _begins(lengths: Iterable[int]) -> NDArray[np.intp]:
+def _begins(lengths: ArrayLike) -> NDArray[np.intp]:
     """Where lists of these lengths begin when they stand one behind the other, and the end."""
-    return np.array([0, *accumulate(lengths)], np.intp)
+    return np.concatenate(([0], np.cumsum(lengths, dtype=np.intp)))
 
 
 @dataclass(frozen=True)
