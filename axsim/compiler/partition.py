@@ -45,7 +45,7 @@ class Deployment:
     workload: Workload
     chip: Chip
 
-    @property
+    @cached_property
     def mode(self) -> Mode:
         """The NPU mode in use."""
         return self.chip.mode(self.workload.build.npu_mode or self.chip.default_mode)
