@@ -136,10 +136,10 @@ class Machine:
                 if origin + due > until_us:
                     break
                 self._now = due
-                for user, task in dram.complete(due):
-                    user.go_on(task, due)
-                    if user.finished:
-                        self._leave(user)
+                for mover, task in dram.complete(due):
+                    mover.go_on(task, due)
+                    if mover.finished:
+                        self._leave(mover)
             else:
                 self._expect_no_execution()
                 break
