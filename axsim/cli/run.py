@@ -104,6 +104,7 @@ def run(
     from axsim.errors import InputError
     from axsim.files import check_writable
     from axsim.runs.run import run_kernels, time_run
+    from axsim.show.tables import misfits
     from axsim.spec.descriptor import parse_overrides
 
     for path in (json_path, csv_path, trace):
@@ -135,6 +136,9 @@ def run(
     if plot is not None:
         draw(result, plot, plot_kind, plot_stage)
     answers: list[Answer] = []
+    if not timing_only:
+        for line in misfits(result):
+            typer.echo(f"warning: {line}", err=True)
     if timing_only:
         screen.timing(result)
     elif chat is not None:

@@ -43,7 +43,7 @@ def check(
         Path, typer.Argument(metavar="BASELINE.json", help="A file of `axsim snapshot`.")
     ],
     tolerance: Annotated[
-        str, typer.Option(metavar="PCT", help="Relative change that is let pass.")
+        str, typer.Option(metavar="PCT", help="Change that is let pass, in percent: 2 or 2%.")
     ] = "2%",
 ) -> None:
     """Predict a baseline's times again; exit status 1 when any has moved.
@@ -53,13 +53,14 @@ def check(
     """
     from axsim.cli.console import console
     from axsim.show.changes_table import changes_table
+    from axsim.spec.percentage import percent_text, percentage
     from axsim.study.regression import check as check_baseline
-    from axsim.study.regression import parse_tolerance
 
-    found = check_baseline(baseline, parse_tolerance(tolerance))
+    found = check_baseline(baseline, percentage(tolerance, "--tolerance"))
+    allowed = percent_text(found.tolerance)
     out = console()
     if found.moved:
-        out.print(f"Moved by more than {tolerance}")
+        out.print(f"Moved by more than {allowed}")
         out.print(changes_table(found.moved, "chip, variant", "baseline", "now"))
         out.print()
     if found.causes:
@@ -68,8 +69,7 @@ def check(
         out.print()
     elif found.moved or found.within:
         out.print("No parameter and no code has changed since the baseline.\n")
-    out.print(
-        f"{len(found.moved)} times moved by more than {tolerance}, {len(found.within)} by less"
-    )
+    times = "1 time" if len(found.moved) == 1 else f"{len(found.moved)} times"
+    out.print(f"{times} moved by more than {allowed}, {len(found.within)} by less")
     if not found.ok:
         raise typer.Exit(1)

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 
 from axsim.compiler.partition import Deployment, Subgraph
 from axsim.graph.ir import Graph
+from axsim.graph.ops import OPERATORS
 from axsim.kernels.array import Array
 from axsim.models.config import DecoderConfig
 from axsim.models.decoder import decoder_layer_graph, post_graph
@@ -90,7 +91,8 @@ def see(
             executor.execute(name)
             if macs[name]:
                 tick(macs[name], "float32")
-        if prepare is not None and node.op in ("Gemm", "Conv"):
+        is_matrix = OPERATORS[node.op].role == "matrix"
+        if prepare is not None and is_matrix and first.tensors[node.inputs[1]].kind == "weight":
             prepare(node.inputs[1])
     return [executor.fetch("output") for executor, _, _ in runs]
 

@@ -223,7 +223,7 @@ class VariantResult:
     def timeline(self) -> RequestTimeline:
         """What happened to the request, to its last token: an end-of-sequence token that the
         kernels chose, or the last of those asked for."""
-        return self.served or self.planned.first(self.workload.new_tokens)
+        return self.planned.first(self.new_tokens) if self.served is None else self.served
 
     @property
     def arrivals_ms(self) -> tuple[float, ...]:
@@ -253,6 +253,7 @@ class VariantResult:
             "arrivals_ms": list(self.arrivals_ms),
             "memory": {
                 "weights_bytes": dict(memory.weights),
+                "stored_bytes": dict(memory.stored),
                 "kv_cache_bytes": memory.kv_cache,
                 "activations_bytes": memory.activations,
                 "embedding_bytes": memory.embedding,
@@ -340,7 +341,9 @@ class RunResult:
                 return variant
         raise KeyError(name)
 
-    def with_numerics(self, name: str, numerics: Numerics, served: RequestTimeline) -> RunResult:
+    def with_numerics(
+        self, name: str, numerics: Numerics, served: RequestTimeline | None = None
+    ) -> RunResult:
         """The same with one variant's numeric results filled in, and the request on which its
         kernels ran."""
         variants = tuple(

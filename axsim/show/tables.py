@@ -7,10 +7,9 @@ from collections.abc import Iterable, Sequence
 from rich.table import Table
 from rich.text import Text
 
+from axsim.compiler.partition import MEBI
 from axsim.runs.results import Prediction, RunResult, VariantResult
 from axsim.system.breakdown import StageBreakdown
-
-MEBI = 1024 * 1024
 
 
 def heading(result: RunResult) -> str:
@@ -67,6 +66,8 @@ def variants_table(result: RunResult) -> Table:
             add(each.decode_tokens_per_s)
         memory = each.memory
         row.append(f"{(memory.total - memory.embedding) / MEBI:.0f}")
+        if not memory.fits:
+            row[-1] += "\ndoes not\nfit"
         if numeric and vision:
             row.append(_cosine(each.numerics.vision_cosine) if each.numerics else "…")
         if numeric and decoder:
@@ -183,8 +184,17 @@ def memory_line(variant: VariantResult) -> str:
     text += f", activations {memory.activations / MEBI:.1f}"
     if memory.embedding:
         text += f", embedding table (CPU) {memory.embedding / MEBI:.0f}"
-    fits = "of" if memory.fits else "more than the"
-    return f"{text}; {memory.total / MEBI:.0f} {fits} {memory.capacity / MEBI:.0f} of the chip"
+    return f"{text}; {memory.verdict}"
+
+
+def misfits(result: RunResult) -> list[str]:
+    """One line for each variant that the chip's memory does not hold."""
+    return [
+        f"{each.name}: the model {each.memory.verdict} on {result.chip}; the times are those of a "
+        "chip with the memory"
+        for each in result
+        if not each.memory.fits
+    ]
 
 
 def number(value: float) -> str:

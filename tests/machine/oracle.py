@@ -89,7 +89,7 @@ class Run:
 
 
 def times(segment: Segment, engines: int, dram_bytes_per_us: float) -> Times:
-    """What :func:`axsim.machine.events.simulate` finds."""
+    """What :func:`axsim.machine.simulate.simulate` finds."""
     env = simpy.Environment()
     run = Run(env, Dram(env, dram_bytes_per_us), segment, engines)
     env.run()

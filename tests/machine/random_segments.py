@@ -22,4 +22,4 @@ def segments(draw: st.DrawFn) -> tuple[Segment, int]:
         else:
             cost = amount * draw(st.sampled_from([1.0, 2.5]))
             tasks.append(Task(engine, "ld:param", 0, 0.0, amount, cost, tuple(deps)))
-    return Segment("segment", (Step("s", "norm", 0, 0),), tuple(tasks), (0.0,)), engines
+    return Segment.of("segment", (Step("s", "norm", 0, 0),), tuple(tasks), (0.0,)), engines

@@ -13,7 +13,8 @@ from hypothesis import strategies as st
 
 from axsim.compiler.program import Segment, Step, Task
 from axsim.machine.engines import Execution
-from axsim.machine.events import Machine, Transfer, simulate
+from axsim.machine.events import Machine, Transfer
+from axsim.machine.simulate import simulate
 from tests.machine.oracle import Dram, Run
 from tests.machine.random_segments import segments
 
@@ -22,7 +23,7 @@ Case = tuple[Segment, int]
 
 
 def layer(*tasks: Task) -> Segment:
-    return Segment("layer", (Step("s", "norm", 0, 0),), tasks, (0.0,))
+    return Segment.of("layer", (Step("s", "norm", 0, 0),), tasks, (0.0,))
 
 
 def load(size: float, *deps: int, engine: int = 0) -> Task:

@@ -8,8 +8,8 @@ import pytest
 
 from axsim.compiler.program import Engine, Program, Segment, Step, Task
 from axsim.machine.dram import Dram
-from axsim.machine.events import simulate
 from axsim.machine.npu import Npu
+from axsim.machine.simulate import simulate
 from axsim.machine.timeline import Timing
 
 ENGINES = (
@@ -24,7 +24,7 @@ RATE = 100.0
 
 def segment(*tasks: Task) -> Segment:
     steps = 1 + max(task.step for task in tasks)
-    return Segment(
+    return Segment.of(
         "layer", tuple(Step(f"s{i}", "norm", 0, 0) for i in range(steps)), tasks, (0.0,) * steps
     )
 

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from axsim.compiler.partition import Deployment
 from axsim.compiler.program import Segment
-from axsim.machine.events import simulate
+from axsim.machine.simulate import simulate
 from axsim.spec.chip import load_chip
 from axsim.spec.workload import load_workload
 from tests.machine.oracle import times

@@ -5,7 +5,7 @@ from math import prod
 import pytest
 
 from axsim.graph.ir import Graph
-from axsim.graph.operator import OPERATORS
+from axsim.graph.ops import OPERATORS
 from axsim.models.decoder import decoder_layer_graph, post_graph
 from axsim.models.internvit import vision_graph
 from axsim.models.weights import parameters, tensor_shapes

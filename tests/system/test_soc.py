@@ -32,7 +32,7 @@ def program(*segments: tuple[Task, ...], fixed: float = 2.0) -> Program:
     """A program for one SDMA queue and one CONV unit."""
     engines = Engine("sdma0.rd", "sdma", 0), Engine("conv1", "conv", 0)
     steps = (Step("a", "norm", 0, 0),)
-    parts = tuple(Segment("s", steps, tasks, (0.0,)) for tasks in segments)
+    parts = tuple(Segment.of("s", steps, tasks, (0.0,)) for tasks in segments)
     return Program("p", engines, 10.0, parts, ((("a",),),) * len(parts), fixed, 0, 0)
 
 

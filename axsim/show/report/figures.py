@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 
-from axsim.compiler.partition import Memory
+from axsim.compiler.partition import MEBI
 from axsim.runs.results import MetricName, Prediction, VariantResult
 from axsim.show.report.markup import Child, Html, element, join
-from axsim.show.tables import MEBI, number
+from axsim.show.tables import number
 
 LABELS: dict[MetricName, tuple[str, str]] = {
     "vision_encode_ms": ("Image encode", "one image through the vision part"),
@@ -78,12 +78,6 @@ def plain(value: float) -> str:
 def rows_text(count: int) -> str:
     """``1 row``, ``5 rows``."""
     return f"{count} row{'' if count == 1 else 's'}"
-
-
-def fits(memory: Memory) -> str:
-    """In words, with what is left or missing."""
-    room = mebibytes(abs(memory.capacity - memory.total))
-    return f"fits, {room} MiB free" if memory.fits else f"does not fit, {room} MiB too much"
 
 
 def panels(variants: Iterable[VariantResult], parts: Iterable[Child]) -> Html:

@@ -10,7 +10,6 @@ from axsim.show.critical_path import PathStage
 from axsim.show.report.content import Report
 from axsim.show.report.figures import (
     LABELS,
-    fits,
     interval,
     legend,
     measured,
@@ -87,11 +86,9 @@ def _because(explanation: Explanation) -> list[Child]:
     if explanation.token:
         text.append(f"; that for each further token is for {shares(explanation.token)}")
     text.append(". ")
-    need, there = mebibytes(memory.total), mebibytes(memory.capacity)
     if memory.fits:
-        return [*text, f"It fits: it takes {need} of the {there} MiB of DRAM."]
-    missing = mebibytes(memory.total - memory.capacity)
-    warning = f"It does not fit: it needs {need} MiB of DRAM, {missing} more than the chip has."
+        return [*text, f"It {memory.verdict} of DRAM."]
+    warning = f"It {memory.verdict} of DRAM."
     return [*text, element("strong", warning, class_="bad"), " The times are those of a chip "
             "that has the memory."]  # fmt: skip
 
@@ -121,7 +118,7 @@ def _figures(variant: VariantResult) -> list[Html]:
             found.append(_figure(label, what, value, notes))
     memory = variant.memory
     value = [mebibytes(memory.total), element("small", f" of {mebibytes(memory.capacity)} MiB")]
-    mark = element("span", fits(memory), class_="good" if memory.fits else "bad")
+    mark = element("span", memory.verdict, class_="good" if memory.fits else "bad")
     found.append(_figure("Memory", "DRAM of the deployed model", value, [mark]))
     return found
 
