@@ -82,7 +82,12 @@ def validate(
 
 
 def _show(validation: Validation) -> None:
-    from axsim.analysis.validation import orderings_line, rows_table, summary_table
+    from axsim.analysis.validation import (
+        coverage_line,
+        orderings_line,
+        rows_table,
+        summary_table,
+    )
     from axsim.cli.console import console
 
     out = console()
@@ -91,6 +96,7 @@ def _show(validation: Validation) -> None:
         out.print(rows_table(group))
         out.print()
     out.print(summary_table(validation))
+    out.print(coverage_line())
     out.print()
     out.print(orderings_line(validation))
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from axsim.chip import Chip, load_chip
 from axsim.compiler.partition import Deployment
 from axsim.descriptor import NO_OVERRIDES, Overrides, override, split_overrides
-from axsim.fidelity.intervals import shipped_intervals
+from axsim.fidelity.intervals import expected
 from axsim.machine.npu import Npu
 from axsim.runtime.published import Published, shipped_ledger_of
 from axsim.runtime.results import (
@@ -42,7 +42,7 @@ def run(
     seed: int | None = None,
     checkpoint: str | Path | None = None,
     images: str | Path | None = None,
-    intervals: Intervals = shipped_intervals,
+    intervals: Intervals | None = None,
     on_progress: OnProgress | None = None,
 ) -> RunResult:
     """Simulate a workload on a chip: what ``axsim run`` shows, as objects.
@@ -53,7 +53,8 @@ def run(
     timeline without numeric results. ``seed`` replaces ``request.seed``. Weights come from the
     folder ``checkpoint``, else they are synthetic. The ranges of quantised activations come from
     the pictures of the folder ``images``, else from a seeded one. ``intervals`` gives the
-    predictions' intervals; by default they follow from how well the ledger's rows are predicted.
+    predictions' intervals; by default they follow from how well rows of the ledger are predicted
+    that were left out of the fit.
     ``on_progress`` is told how far the kernels are.
 
     >>> result = axsim.run("internvl2_1b", chip="ax630c", timing_only=True)
@@ -78,7 +79,7 @@ def time_run(
     variants: Sequence[str] | None = None,
     overrides: Overrides = NO_OVERRIDES,
     seed: int | None = None,
-    intervals: Intervals = shipped_intervals,
+    intervals: Intervals | None = None,
     chat: Chat | None = None,
 ) -> RunResult:
     """:func:`run` without the kernels. With ``chat``, the request is its question, and without
@@ -108,7 +109,7 @@ def time_variant(
     deployment: Deployment,
     npu: Npu,
     published: Published | None = None,
-    intervals: Intervals = shipped_intervals,
+    intervals: Intervals | None = None,
 ) -> VariantResult:
     """Time one variant: every subgraph of ``deployment`` on ``npu``, without kernels."""
     stages = time_stages(deployment, npu)
@@ -177,7 +178,7 @@ def _variants(
 
 
 def _predict(
-    deployment: Deployment, stages: Stages, published: Published | None, intervals: Intervals
+    deployment: Deployment, stages: Stages, published: Published | None, intervals: Intervals | None
 ) -> dict[MetricName, Prediction]:
     """Every metric that the workload has."""
     chip, workload = deployment.chip, deployment.workload
@@ -195,5 +196,8 @@ def _predict(
             continue
         measured = published.find(deployment, name) if published else None
         value = float(getattr(stages, name))
-        found[name] = Prediction(value, unit, intervals(chip, name), measured)
+        interval, reason = (
+            expected(deployment, name, stages) if intervals is None else (intervals(chip, name), "")
+        )
+        found[name] = Prediction(value, unit, interval, measured, reason)
     return found

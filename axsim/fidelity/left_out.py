@@ -1,0 +1,143 @@
+"""The errors of rows that were left out: ``measurements/left_out.csv``.
+
+``axsim calibrate --cross-validate`` makes them, which takes scipy and minutes; predictions read
+them, so that their intervals say what happened on models and chips that nobody had fitted.
+"""
+
+from __future__ import annotations
+
+import csv
+import math
+from collections.abc import Iterable, Sequence
+from dataclasses import asdict, dataclass, fields
+from functools import lru_cache
+from pathlib import Path
+from typing import TYPE_CHECKING, TextIO
+
+from axsim.descriptor import data_folder
+from axsim.fidelity.regime import Regime, regime_of
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from axsim.chip import Chip
+    from axsim.fidelity.cross_validation import CrossValidation
+    from axsim.fidelity.ledger import Measurement
+    from axsim.models.config import ModelConfig
+
+DIGITS = 4
+"""Decimals of a logarithm: a hundredth of a percent."""
+
+
+@dataclass(frozen=True)
+class LeftOut:
+    """One row of the ledger. ``fitted``, ``left_out`` and ``other_chip`` are log(predicted /
+    measured) by the calibrated chip, by a fit without the row's ``architecture``, and with the
+    calibrated values of other chips (NaN where there are none); ``spread`` is the standard
+    deviation of the first that the parameters' uncertainty makes. The rest is the row's regime."""
+
+    id: str
+    chip: str
+    architecture: str
+    group: str
+    dtype: str
+    float_matmul_on_conv: bool
+    chunk: int
+    tokens: int
+    fitted: float
+    left_out: float
+    other_chip: float
+    spread: float
+
+    @property
+    def regime(self) -> Regime:
+        """What the row anchors."""
+        return Regime(self.group, self.dtype, self.float_matmul_on_conv, self.chunk, self.tokens)
+
+
+COLUMNS = tuple(field.name for field in fields(LeftOut))
+
+
+def left_out_rows(
+    chip: Chip, cross_validation: CrossValidation, models: Mapping[str, ModelConfig]
+) -> tuple[LeftOut, ...]:
+    """The rows of a chip's cross-validation, in the ledger's order."""
+    fitted = cross_validation.fitted
+    others = {each.row.id: each for fold in cross_validation.chips for each in fold.accuracy.rows}
+    found = []
+    for fold in cross_validation.architectures:
+        for each in fold.accuracy.rows:
+            row = each.row
+            regime = regime_of(row, models, float_matmul=chip.npu.conv.float_matmul)
+            ratio, spread = fitted[row.id]
+            found.append(
+                LeftOut(
+                    row.id,
+                    chip.name,
+                    fold.label,
+                    *regime,
+                    round(ratio, DIGITS),
+                    round(_log(row, each.predicted), DIGITS),
+                    round(_log(row, others[row.id].predicted), DIGITS)
+                    if row.id in others
+                    else math.nan,
+                    round(spread, DIGITS),
+                )
+            )
+    order = {name: index for index, name in enumerate(fitted)}
+    return tuple(sorted(found, key=lambda each: order[each.id]))
+
+
+def _log(row: Measurement, predicted: float | None) -> float:
+    assert predicted is not None
+    return math.log(predicted / row.value)
+
+
+def shipped_path() -> Path:
+    """The file that comes with axsim."""
+    return data_folder("measurements") / "left_out.csv"
+
+
+@lru_cache(maxsize=1)
+def shipped_left_out() -> tuple[LeftOut, ...]:
+    """The rows that come with axsim."""
+    return read(shipped_path())
+
+
+def read(path: Path) -> tuple[LeftOut, ...]:
+    """The rows of a file; none when there is no such file."""
+    if not path.is_file():
+        return ()
+    with path.open(encoding="utf-8", newline="") as file:
+        return tuple(_row(record) for record in csv.DictReader(file))
+
+
+def _row(record: Mapping[str, str]) -> LeftOut:
+    return LeftOut(
+        record["id"],
+        record["chip"],
+        record["architecture"],
+        record["group"],
+        record["dtype"],
+        record["float_matmul_on_conv"] == "True",
+        int(record["chunk"]),
+        int(record["tokens"]),
+        *(float(record[name] or "nan") for name in ("fitted", "left_out", "other_chip", "spread")),
+    )
+
+
+def write(rows: Iterable[LeftOut], file: TextIO) -> None:
+    """Write rows, with a header."""
+    writer = csv.DictWriter(file, COLUMNS, lineterminator="\n")
+    writer.writeheader()
+    for row in rows:
+        values = asdict(row)
+        values["other_chip"] = "" if math.isnan(row.other_chip) else row.other_chip
+        writer.writerow(values)
+
+
+def replaced(old: Sequence[LeftOut], new: Sequence[LeftOut]) -> tuple[LeftOut, ...]:
+    """``old`` with the rows of the chips that ``new`` has taken from there; chips by name."""
+    chips = {row.chip for row in new}
+    kept = [row for row in old if row.chip not in chips]
+    return tuple(sorted([*kept, *new], key=lambda row: row.chip))
