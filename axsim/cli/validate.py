@@ -32,6 +32,13 @@ def validate(
             metavar="CHIP", help="Only the rows of this chip; a file's chip predicts its rows."
         ),
     ] = None,
+    explain: Annotated[
+        Optional[str],  # noqa: UP045
+        typer.Option(
+            metavar="ROW",
+            help="Only this row: where its time goes, what decides it, which rows disagree.",
+        ),
+    ] = None,
     plot: Annotated[
         Optional[Path],  # noqa: UP045
         typer.Option(metavar="FILE", help="Draw predicted over measured (.png, .svg, .pdf)."),
@@ -54,9 +61,9 @@ def validate(
 ) -> None:
     """Predict every row of a ledger and compare with what was measured.
 
-    Shows each row, then mean (MAPE), median and worst error by metric and chip, and how many pairs
-    of rows are predicted in the right order. Exit status 1 when a row cannot be predicted or a
-    limit is broken.
+    Shows each row, then mean (MAPE), median and 90th percentile of the errors by metric and chip,
+    how many measured values lie inside the intervals, the worst row, and how many pairs of rows are
+    predicted in the right order. Exit status 1 when a row cannot be predicted or a limit is broken.
     """
     from axsim.analysis.files import check_writable
     from axsim.analysis.validation import failure_lines
@@ -65,6 +72,10 @@ def validate(
 
     check_writable(json_path)
     check_picture(plot)
+    if explain is not None:
+        _refuse_with_explain(plot=plot, max_mape=max_mape, max_error=max_error)
+        _explain(explain, ledger, models, chip, json_path, quiet)
+        return
     found = validate_ledger(ledger, models, chip)
     if not quiet and str(json_path) != "-":
         _show(found)
@@ -79,6 +90,46 @@ def validate(
         typer.echo(f"error: {line}", err=True)
     if complaints:
         raise typer.Exit(1)
+
+
+def _refuse_with_explain(**options: object) -> None:
+    for name, value in options.items():
+        if value is not None:
+            raise typer.BadParameter(f"--{name.replace('_', '-')} has no effect with --explain")
+
+
+def _explain(
+    row: str,
+    ledger: Path | None,
+    models: Path | None,
+    chip: str | None,
+    json_path: Path | None,
+    quiet: bool,
+) -> None:
+    from axsim.analysis import row_explanation as shown
+    from axsim.analysis.files import write_json
+    from axsim.cli.console import console
+    from axsim.fidelity.row_explanation import explain_row
+    from axsim.fidelity.validate import architectures, chosen
+
+    found = explain_row(row, *chosen(ledger, architectures(models), chip))
+    if not quiet and str(json_path) != "-":
+        out = console()
+        for line in shown.heading_lines(found):
+            out.print(line)
+        out.print()
+        out.print(shown.time_table(found))
+        out.print(shown.busy_line(found))
+        out.print()
+        out.print(shown.elasticities_table(found))
+        out.print()
+        if found.disagreeing:
+            out.print("Rows that the same numbers decide, wrong in the other direction")
+            out.print(shown.disagreeing_table(found))
+        else:
+            out.print("No row that the same numbers decide is wrong in the other direction.")
+    if json_path is not None:
+        write_json(found.to_dict(), json_path)
 
 
 def _show(validation: Validation) -> None:

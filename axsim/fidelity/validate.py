@@ -164,19 +164,30 @@ def validate(
     Raises:
         InputError: a file is wrong, or there are no rows of the chip.
     """
-    rows = _rows(ledger)
-    chips: Mapping[str, Chip] = shipped_chips()
-    if chip is not None:
-        chosen = chip if isinstance(chip, Chip) else load_chip(chip)
-        chips = {chosen.name.lower(): chosen}
-        there = sorted({row.chip for row in rows})
-        rows = [row for row in rows if row.chip.lower() in chips]
-        if not rows:
-            what = f"the ledger has no rows of {chosen.name}"
-            raise InputError(Problem("", "chip", what, ", ".join(there)))
-    known = architectures(models)
-    compared = compare(tuple(rows), known, chips)
+    rows, known, chips = chosen(ledger, architectures(models), chip)
+    compared = compare(rows, known, chips)
     return Validation(tuple(compared), judge(compared, known, chips))
+
+
+def chosen(
+    ledger: str | Path | Iterable[Measurement] | None,
+    models: Mapping[str, ModelConfig],
+    chip: str | Path | Chip | None,
+) -> tuple[tuple[Measurement, ...], Mapping[str, ModelConfig], Mapping[str, Chip]]:
+    """The rows that :func:`validate` predicts, and what it predicts them from.
+
+    Raises:
+        InputError: as :func:`validate`.
+    """
+    rows = tuple(_rows(ledger))
+    if chip is None:
+        return rows, models, shipped_chips()
+    only = chip if isinstance(chip, Chip) else load_chip(chip)
+    own = tuple(row for row in rows if row.chip.lower() == only.name.lower())
+    if not own:
+        there = ", ".join(sorted({row.chip for row in rows}))
+        raise InputError(Problem("", "chip", f"the ledger has no rows of {only.name}", there))
+    return own, models, {only.name.lower(): only}
 
 
 def architectures(models: str | Path | None = None) -> Mapping[str, ModelConfig]:
