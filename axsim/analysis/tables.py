@@ -7,6 +7,7 @@ from collections.abc import Iterable, Sequence
 from rich.table import Table
 from rich.text import Text
 
+from axsim.analysis.extrapolated import footnotes, mark
 from axsim.runtime.breakdown import StageBreakdown
 from axsim.runtime.results import Prediction, RunResult, VariantResult
 
@@ -91,7 +92,7 @@ def notes(result: RunResult) -> list[str]:
             lines[-1] += " on synthetic weights:"
             lines.append("  it shows what the arithmetic loses, not a trained model's accuracy")
         lines += _calibration(result)
-    return lines
+    return [*lines, *footnotes(result)]
 
 
 def _calibration(result: RunResult) -> list[str]:
@@ -212,8 +213,8 @@ def _with_interval(found: Prediction | None) -> str:
         return text
     low, high = found.interval
     if abs(high + low) < 0.005:
-        return f"{text} ±{high:.0%}"
-    return f"{text} {low:+.0%}{high:+.0%}"
+        return f"{text} ±{high:.0%}{mark(found)}"
+    return f"{text} {low:+.0%}{high:+.0%}{mark(found)}"
 
 
 def _measured(found: Prediction | None) -> Text:

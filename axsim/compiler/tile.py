@@ -131,7 +131,7 @@ class _Move(NamedTuple):
     deps: tuple[int, ...] = ()
 
 
-@lru_cache(maxsize=128)
+@lru_cache(maxsize=512)
 def tile(piece: Piece, shape: Shape) -> Tiling:
     """Tile one segment."""
     tiler = Tiler(shape, piece.buffers, piece.preloaded)

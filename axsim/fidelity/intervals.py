@@ -26,13 +26,14 @@ from collections.abc import Iterable, Mapping, Sequence
 from functools import lru_cache
 from typing import TYPE_CHECKING, NamedTuple
 
+from axsim.chip import Chip, load_chip
+from axsim.descriptor import shipped
 from axsim.fidelity.groups import group
 from axsim.fidelity.left_out import LeftOut, shipped_left_out
 from axsim.fidelity.regime import Regime, regime_of_metric, unanchored
 from axsim.runtime.results import Interval, MetricName
 
 if TYPE_CHECKING:
-    from axsim.chip import Chip
     from axsim.compiler.partition import Deployment
     from axsim.runtime.stages import Stages
 
@@ -166,11 +167,14 @@ def shipped_evidence() -> Evidence:
 def measured_name(chip: Chip) -> str | None:
     """The name of ``chip`` among those measured; None when the ledger has no rows of it, or when it
     is not the shipped one to the last number."""
-    from axsim.runtime.published import shipped_ledger_of
+    own = chip.name in shipped_evidence().chips and _shipped(chip.name) == chip
+    return chip.name if own else None
 
-    if chip.name not in shipped_evidence().chips or shipped_ledger_of(chip) is None:
-        return None
-    return chip.name
+
+@lru_cache(maxsize=16)
+def _shipped(name: str) -> Chip | None:
+    path = shipped("chip").get(name)
+    return None if path is None else load_chip(path)
 
 
 def expected(deployment: Deployment, metric: MetricName, stages: Stages) -> Expected:

@@ -96,8 +96,9 @@ def predict(
         return Npu().run(deployment.decode.program).duration_ms
     if row.metric == "post_ms":
         return Npu().run(deployment.post.program).duration_ms
-    stages = time_stages(deployment)
-    return stages.ttft_ms if row.metric == "ttft_ms" else stages.decode_tokens_per_s
+    if row.metric == "ttft_ms":
+        return time_stages(deployment, decode=False).ttft_ms
+    return time_stages(deployment, prefill=False).decode_tokens_per_s
 
 
 def deployment_of(row: Measurement, models: Mapping[str, ModelConfig], chip: Chip) -> Deployment:

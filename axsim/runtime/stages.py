@@ -97,8 +97,11 @@ class Stages:
         return 1e3 / self.token_ms if self.token_ms else 0.0
 
 
-def time_stages(deployment: Deployment, npu: Npu | None = None) -> Stages:
-    """Time every subgraph of a deployment, without kernels."""
+def time_stages(
+    deployment: Deployment, npu: Npu | None = None, *, prefill: bool = True, decode: bool = True
+) -> Stages:
+    """Time every subgraph of a deployment, without kernels; ``prefill`` and ``decode`` can be left
+    out where only the other is wanted."""
     npu = npu or Npu()
     workload, decoder = deployment.workload, deployment.model.decoder
     vocabulary = decoder.vocab_size if decoder else 0
@@ -107,7 +110,7 @@ def time_stages(deployment: Deployment, npu: Npu | None = None) -> Stages:
         layers=decoder.num_hidden_layers if decoder else 0,
         host=Host.of(deployment.chip, workload.image_size**2, vocabulary),
         vision=npu.run(deployment.vision.program) if deployment.vision else None,
-        prefill=tuple(npu.run(subgraph.program) for subgraph in deployment.prefill),
-        decode=npu.run(deployment.decode.program) if decoder else None,
+        prefill=tuple(npu.run(chunk.program) for chunk in deployment.prefill) if prefill else (),
+        decode=npu.run(deployment.decode.program) if decoder and decode else None,
         post=npu.run(deployment.post.program) if decoder else None,
     )
