@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 from axsim.compiler.partition import Deployment, Memory
 from axsim.spec.chip import Chip
 from axsim.spec.workload import Workload
+from axsim.system.alone import prolonged
 from axsim.system.breakdown import StageBreakdown, breakdown
 from axsim.system.timeline import RequestTimeline
 
@@ -144,8 +145,8 @@ class Token(NamedTuple):
 class VariantResult:
     """One variant. ``settings`` are the keys that tell it from the workload's file.
 
-    ``planned`` is the request alone on the chip with all its tokens, two at least: what is
-    predicted is read from it. ``served`` is the one on which the kernels ran.
+    ``planned`` is the request alone on the chip up to its second token: what is predicted is read
+    from it. ``served`` is the one on which the kernels ran.
 
     Metrics that the workload does not have (vision encode without a tower, TTFT without a decoder)
     are absent from ``predictions`` and None as attributes.
@@ -219,11 +220,11 @@ class VariantResult:
         """Tokens generated; those asked for when the kernels did not run."""
         return self.workload.new_tokens if self.numerics is None else len(self.numerics.tokens)
 
-    @property
+    @cached_property
     def timeline(self) -> RequestTimeline:
         """What happened to the request, to its last token: an end-of-sequence token that the
         kernels chose, or the last of those asked for."""
-        return self.planned.first(self.new_tokens) if self.served is None else self.served
+        return self.served or prolonged(self.planned, self.new_tokens)
 
     @property
     def arrivals_ms(self) -> tuple[float, ...]:
