@@ -20,6 +20,7 @@ from axsim.spec.descriptor import shipped
 from axsim.spec.diagnosis import nearest
 from axsim.spec.workload import Workload
 from axsim.system.alone import alone
+from axsim.system.metrics import METRICS
 
 DEFAULT_CHUNK = 128
 """Prompt tokens of a prefill call where a row does not say: the vendor's default build."""
@@ -95,8 +96,11 @@ def predict(
         return Npu().run(deployment.decode.program).duration_ms
     if row.metric == "post_ms":
         return Npu().run(deployment.post.program).duration_ms
-    request = alone(deployment)
-    return request.ttft_ms if row.metric == "ttft_ms" else request.decode_tokens_per_s
+    of = METRICS[row.metric].of
+    value = of(alone(deployment)) if of else None
+    if value is None:
+        raise InputError(Problem("", "metric", f"{row.model} has no {row.metric}"))
+    return value
 
 
 def _model(row: Measurement, models: Mapping[str, ModelConfig]) -> ModelConfig:

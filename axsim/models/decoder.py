@@ -12,7 +12,7 @@ from axsim.graph.ir import Graph
 from axsim.kernels.array import Array
 from axsim.models.config import DecoderConfig
 from axsim.models.families import ACTIVATIONS
-from axsim.models.linear import linear
+from axsim.models.layers import linear
 from axsim.models.rope import rope_table
 
 

@@ -24,7 +24,8 @@ class Join:
     the vision part. ``required`` and ``tower_required`` are keys of the whole and of the vision
     part that must have this value if they are given. ``head_apart``: checkpoints store the head
     beside the embedding table, whatever the language part says. ``layouts``: how checkpoints name
-    tensors, each behind beginnings of names that only it has.
+    tensors, each behind beginnings of names that only it has. ``image`` are the tokens before the
+    image tokens of a prompt, for each of these, and behind them.
     """
 
     model_type: str
@@ -33,6 +34,7 @@ class Join:
     required: Mapping[str, object]
     tower_required: Mapping[str, object]
     layouts: tuple[tuple[tuple[str, ...], Layout], ...]
+    image: tuple[str, str, str]
     head_apart: bool = False
 
 
@@ -82,6 +84,8 @@ def _square(size: int | list[int]) -> int:
     return size[0]
 
 
+_INTERNVL_IMAGE = ("<img>", "<IMG_CONTEXT>", "</img>")  # conversation.py of the models
+
 _ROWS = (
     Join(  # OpenGVLab's own code
         "internvl_chat",
@@ -92,6 +96,7 @@ _ROWS = (
             "qk_normalization": False, "norm_type": "layer_norm", "hidden_act": "gelu"
         },
         layouts=((("vision_model.", "mlp1."), opengvlab),),
+        image=_INTERNVL_IMAGE,
         head_apart=True,
     ),
     Join(  # Hugging Face transformers
@@ -107,6 +112,7 @@ _ROWS = (
             (("model.vision_tower.",), hf_internvl),
             (("vision_tower.",), hf_internvl_4_52),
         ),
+        image=_INTERNVL_IMAGE,
     ),
 )  # fmt: skip
 

@@ -10,7 +10,6 @@ from collections.abc import Callable, Sequence
 from functools import lru_cache
 from typing import Protocol
 
-from axsim.graph.ir import Graph
 from axsim.kernels.array import Array
 from axsim.models.config import DecoderConfig, ModelConfig, VisionConfig
 from axsim.models.decoder import decoder_layer_graph, post_graph
@@ -90,8 +89,3 @@ def vision_weights(
         return value
 
     return get
-
-
-def parameters(graph: Graph) -> int:
-    """Elements of all weights of a graph."""
-    return sum(t.elements for t in graph.weights())

@@ -15,11 +15,11 @@ from axsim.compiler.partition import Deployment
 from axsim.errors import InputError
 from axsim.machine.npu import Npu
 from axsim.runs.results import VariantResult
-from axsim.show.critical_path import PathStage, first_token_path, token_path
 from axsim.spec.chip import Chip
 from axsim.spec.descriptor import override
 from axsim.spec.workload import Workload
 from axsim.system.alone import alone
+from axsim.system.critical_path import PathStage, first_token_path, token_path
 from axsim.system.timeline import RequestTimeline
 
 Goal = Literal["first_token", "token"]

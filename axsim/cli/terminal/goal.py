@@ -88,7 +88,7 @@ def show(
 
     Exit status 1 when no row meets the constraints.
     """
-    from axsim.cli.console import console
+    from axsim.cli.terminal.console import console
     from axsim.show.leaders import leaders_table, run_command, shortfalls, summary
 
     leaders = goal.leaders(rows)

@@ -8,7 +8,7 @@ import axsim
 from axsim.compiler.program import Engine, Segment, Step, Task
 from axsim.machine.simulate import simulate
 from axsim.runs.results import VariantResult
-from axsim.show.critical_path import (
+from axsim.system.critical_path import (
     Cause,
     critical_us,
     first_token_path,
