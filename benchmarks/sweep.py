@@ -4,9 +4,9 @@
 
 A point is one chip setting with one variant of the workload, a row of the table. The first figure
 is points per second of processor time in one process, once that has seen both chips and every
-variant and has loaded what numba compiled (warm). The second is wall time on 1 to N processes, also warm: points per second of all of
-them, and the share of N times one process's that is left. Grids whose every point has a chip
-setting of its own are the dearest: nothing of the chip is made twice.
+variant and has loaded what numba compiled (warm). The second is wall time on 1 to N processes, also
+warm: points per second of all of them, and the share of N times one process's that is left. Grids
+whose every point has a chip setting of its own are the dearest: nothing of the chip is made twice.
 """
 
 from __future__ import annotations

@@ -13,9 +13,9 @@ from axsim.spec.chip import load_chip
 from axsim.spec.workload import load_workload
 from axsim.system.alone import alone, prolonged
 from axsim.system.request import HostCosts
+from axsim.system.request_timeline import Part, RequestTimeline
 from axsim.system.serve import serve
 from axsim.system.soc import Soc
-from axsim.system.timeline import Part, RequestTimeline
 from tests.runs.tiny import DECODER, VISION, VLM, workload
 
 CHIPS = ("ax630c", "ax650n")

@@ -19,9 +19,9 @@ from axsim.machine.timeline import Timeline
 from axsim.spec.chip import load_chip
 from axsim.spec.workload import load_workload
 from axsim.system.alone import alone
+from axsim.system.request_timeline import RequestTimeline
 from axsim.system.serve import serve
 from axsim.system.soc import Soc
-from axsim.system.timeline import RequestTimeline
 from tests.runs.tiny import workload
 
 CHIP = load_chip("ax650n", {"dram.peak_gbps": 0.01, "calibrated.dram_efficiency": 1.0})
