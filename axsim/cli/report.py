@@ -27,12 +27,11 @@ def report(
 
     The answer and what limits it, every variant, where the time goes, a timeline to zoom into,
     memory, how well this chip is predicted, and every assumption with its source. The page loads
-    nothing from anywhere; its pictures need matplotlib (pip install 'axsim[plot]').
+    nothing from anywhere.
     """
     from axsim.cli.terminal.screen import Screen
     from axsim.files import check_writable
     from axsim.show.report.content import gather
-    from axsim.show.report.drawings import MISSING, installed
     from axsim.show.report.write import command_line, with_seed, write
 
     check_writable(output)
@@ -58,8 +57,6 @@ def report(
         options.images,
     )
     write(gather(result, options.workload, options.chip, keys, command), output)
-    if not installed():
-        typer.echo(MISSING, err=True)
     if screen.shows:
         typer.echo(f"{output}: {output.stat().st_size / 1e6:.2f} MB")
     if interrupted:

@@ -128,7 +128,8 @@ def sweep(
     """
     from concurrent.futures import BrokenExecutor
 
-    from axsim.cli.terminal.goal import check_search, check_sweep_picture, draw, read_goal, show
+    from axsim.cli.terminal.goal import check_search, draw, read_goal, show
+    from axsim.cli.terminal.run_plot import check_picture
     from axsim.files import check_writable
     from axsim.spec.descriptor import parse_overrides
     from axsim.study.columns import table_columns
@@ -139,7 +140,7 @@ def sweep(
     if output is None and not (objective or constraint or plot):
         output = STDOUT
     check_writable(output)
-    check_sweep_picture(plot)
+    check_picture(plot)
     _check_format(output)
     if jobs is not None and scheduler is not None:
         raise typer.BadParameter("--jobs is for this machine, --scheduler for another")
@@ -232,10 +233,9 @@ def _check_format(output: Path | None) -> None:
         what = f"cannot tell the format of {output}"
         raise InputError(Problem("--output", "", what, "a name in .csv or .parquet"))
     try:
-        import pandas  # noqa: F401
         import pyarrow  # noqa: F401
     except ImportError:
-        what = "Parquet needs pandas and pyarrow: pip install 'axsim[table]'"
+        what = "Parquet needs pyarrow: pip install 'axsim[parquet]'"
         raise InputError(Problem("--output", "", what)) from None
 
 

@@ -10,6 +10,7 @@ import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
+from math import inf
 from typing import NamedTuple
 
 from axsim.compiler.lower import Lowered, Operation
@@ -67,22 +68,22 @@ def plan(lowered: Lowered, part: Part, ocm_bytes: float) -> Plan:
     graph, cuts, weights = lowered.graph, _cuts(lowered), _weights(lowered, part)
     reserve = ocm_bytes * WEIGHT_SHARE
     capacity = ocm_bytes * (1 - WEIGHT_SHARE)
-    placement = place(graph, lowered.operations, capacity, frozenset(lowered.outputs))
+    placement = _placement(lowered, capacity)
     buffers = [max(ocm_bytes - resident, reserve) for resident in placement.resident]
-    traffic = _traffic(lowered, placement, weights)
+    traffic = _traffic(lowered, placement, part)
     heads = [_head(weights[cut.span], reserve) for cut in cuts]
     heads = [0.0, *heads[1:], 0.0]
     known: dict[object, Piece] = {}
     pieces = []
     for cut, preloaded, following in zip(cuts, heads, heads[1:], strict=False):
         span = cut.span
-        conditions = tuple(traffic[span]), tuple(buffers[span]), preloaded, following
+        conditions = traffic[span], tuple(buffers[span]), preloaded, following
         key = (cut.alike, conditions)
         if key not in known:
             known[key] = Piece(
                 cut.name,
                 lowered.operations[span],
-                tuple(traffic[span]),
+                traffic[span],
                 tuple(buffers[span]),
                 placement.resident[span],
                 preloaded,
@@ -156,16 +157,39 @@ def _weights(lowered: Lowered, part: Part) -> tuple[float, ...]:
     return tuple(sum(stored_bytes(t, part) for t in each.weights) for each in lowered.operations)
 
 
+@lru_cache(maxsize=256)
+def _sizes(lowered: Lowered) -> dict[str, float]:
+    """Bytes of every tensor that an operation reads or writes."""
+    tensors = lowered.graph.tensors
+    names = {name for each in lowered.operations for name in (*each.reads, *each.writes)}
+    return {name: float(tensors[name].bytes) for name in names}
+
+
 def _head(weights: Sequence[float], reserve: float) -> float:
     """Bytes of a piece's first weights that are loaded before it starts: half of the on-chip
     memory that is always left to weights, or all of them."""
     return min(sum(weights), reserve / 2)
 
 
-def _traffic(lowered: Lowered, placement: Placement, weights: Sequence[float]) -> list[Traffic]:
+def _placement(lowered: Lowered, capacity_bytes: float) -> Placement:
+    """Where activations are: what fits into some memory is placed the same in any larger one."""
+    roomy = _roomy_placement(lowered)
+    if max(roomy.resident) <= capacity_bytes:
+        return roomy
+    alive_after = frozenset(lowered.outputs)
+    return place(lowered.graph, lowered.operations, capacity_bytes, alive_after)
+
+
+@lru_cache(maxsize=256)
+def _roomy_placement(lowered: Lowered) -> Placement:
+    return place(lowered.graph, lowered.operations, inf, frozenset(lowered.outputs))
+
+
+@lru_cache(maxsize=256)
+def _traffic(lowered: Lowered, placement: Placement, part: Part) -> tuple[Traffic, ...]:
     """What each operation moves. Graph inputs are loaded by the first that reads them."""
     tensors, outputs, spilled = lowered.graph.tensors, lowered.outputs, placement.spilled
-    sizes = {name: float(tensors[name].bytes) for name in spilled}
+    sizes, weights = _sizes(lowered), _weights(lowered, part)
     waiting = {name for name in sizes if tensors[name].kind == "input"}
     found = []
     for operation, weight in zip(lowered.operations, weights, strict=True):
@@ -181,4 +205,4 @@ def _traffic(lowered: Lowered, placement: Placement, weights: Sequence[float]) -
                 sum(outputs[name] for name in writes if name in outputs),
             )
         )
-    return found
+    return tuple(found)

@@ -19,8 +19,8 @@ from axsim.spec.chip import Chip, load_chip
 from axsim.spec.descriptor import shipped
 from axsim.spec.diagnosis import nearest
 from axsim.spec.workload import Workload
+from axsim.system.alone import alone
 from axsim.system.metrics import METRICS
-from axsim.system.stages import time_stages
 
 DEFAULT_CHUNK = 128
 """Prompt tokens of a prefill call where a row does not say: the vendor's default build."""
@@ -97,7 +97,7 @@ def predict(
     if row.metric == "post_ms":
         return Npu().run(deployment.post.program).duration_ms
     of = METRICS[row.metric].of
-    value = of(time_stages(deployment)) if of else None
+    value = of(alone(deployment)) if of else None
     if value is None:
         raise InputError(Problem("", "metric", f"{row.model} has no {row.metric}"))
     return value

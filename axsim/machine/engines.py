@@ -40,18 +40,15 @@ class Execution:
     ) -> None:
         self.segment = segment
         self._agenda, self._dram, self._order = agenda, dram, order
+        self._tasks = segment.tasks
         self._queues = _queues(segment.tasks, engines)
         self._awaited: dict[int, list[int]] = {}  # task: engines that can't go on before its end
         self._begin = self._last = begin_us
         self._start, self._end = [0.0] * len(segment.tasks), [inf] * len(segment.tasks)
         self._unfinished = len(segment.tasks)
+        self.finished = not segment.tasks
         self._retire = None if on_retire is None else _Retirement(segment, on_retire, nodes).ended
-        self.go_on((), begin_us, range(engines))
-
-    @property
-    def finished(self) -> bool:
-        """Whether every task has ended."""
-        return not self._unfinished
+        self._issue(range(engines), begin_us)
 
     @property
     def timing(self) -> Timing:
@@ -60,39 +57,37 @@ class Execution:
         Raises:
             ValueError: it has not finished.
         """
-        if self._unfinished:
+        if not self.finished:
             raise ValueError(f"segment {self.segment.name!r} has not finished")
         begin = self._begin
         start, end = (tuple(time - begin for time in times) for times in (self._start, self._end))
         return Timing(start, end, self._last - begin)
 
-    def go_on(self, ended: Sequence[int], now: float, free: Iterable[int] = ()) -> None:
-        """Tasks have ended: start what waited for them, on the engines that this makes free."""
-        tasks, start, end = self.segment.tasks, self._start, self._end
-        queues, awaited = self._queues, self._awaited
-        free = list(free)
-        for index in ended:
-            end[index] = now
-            engine = tasks[index].engine
-            queues[engine].pop()
-            free.append(engine)
-            if index in awaited:
-                free += awaited.pop(index)
-            if self._retire is not None:
-                self._retire(tasks[index].step)
-        self._unfinished -= len(ended)
-        self._last = now
-        for engine in free:
+    def go_on(self, ended: int, now: float) -> None:
+        """A task has ended: start what waited for it, and the next one of its engine."""
+        self._end[ended] = self._last = now
+        engine = self._tasks[ended].engine
+        self._queues[engine].pop()
+        if self._retire is not None:
+            self._retire(self._tasks[ended].step)
+        self._unfinished -= 1
+        self.finished = not self._unfinished
+        self._issue((engine, *self._awaited.pop(ended, ())), now)
+
+    def _issue(self, engines: Iterable[int], now: float) -> None:
+        """Start the next task of each of these engines, unless it has to wait."""
+        queues, end = self._queues, self._end
+        for engine in engines:
             if not queues[engine]:
                 continue
             index = queues[engine][-1]
-            _, _, _, duration, _, size, deps = tasks[index]
+            _, _, _, duration, _, size, deps = self._tasks[index]
             for needed in deps:
                 if end[needed] > now:
-                    awaited.setdefault(needed, []).append(engine)
+                    self._awaited.setdefault(needed, []).append(engine)
                     break
             else:
-                start[index] = now
+                self._start[index] = now
                 if size:
                     self._dram.open((self, index), size, now)
                 else:

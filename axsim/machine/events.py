@@ -22,7 +22,7 @@ class Transfer:
     def __init__(self) -> None:
         self.finished = False
 
-    def go_on(self, ended: Sequence[int], now: float) -> None:
+    def go_on(self, ended: int, now: float) -> None:
         """The bytes are across."""
         self.finished = True
 
@@ -129,29 +129,22 @@ class Machine:
                 if origin + agenda[0][0] > until_us:
                     break
                 self._now, _, task, user = heappop(agenda)
-                user.go_on((task,), self._now)
+                user.go_on(task, self._now)
                 if user.finished:
                     self._leave(user)
             elif due < inf:
                 if origin + due > until_us:
                     break
                 self._now = due
-                self._complete()
+                for mover, task in dram.complete(due):
+                    mover.go_on(task, due)
+                    if mover.finished:
+                        self._leave(mover)
             else:
                 self._expect_no_execution()
                 break
         finished, self._finished = self._finished, []
         return finished
-
-    def _complete(self) -> None:
-        """The smallest transfers are complete."""
-        tasks: dict[User, list[int]] = {}
-        for user, task in self._dram.complete(self._now):
-            tasks.setdefault(user, []).append(task)
-        for user, ended in tasks.items():
-            user.go_on(ended, self._now)
-            if user.finished:
-                self._leave(user)
 
     def _enter(self, user: User) -> None:
         self._busy.add(user)

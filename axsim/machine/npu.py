@@ -22,8 +22,7 @@ class Npu:
 
         With ``on_retire`` the numeric kernels run along; the timeline is the same without.
         """
-        now = program.invocation_us / 2
-        offsets, timings = [], []
+        timings = []
         for segment, nodes in zip(program.segments, program.nodes, strict=True):
             timing = self._known.get(segment) if self._replay else None
             if timing is None:
@@ -35,7 +34,5 @@ class Npu:
                 for step in nodes:
                     for node in step:
                         on_retire(node)
-            offsets.append(now)
             timings.append(timing)
-            now += timing.end_us
-        return Timeline(program, tuple(offsets), tuple(timings), now + program.invocation_us / 2)
+        return Timeline.of(program, timings)

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from functools import cached_property
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from axsim.compiler.partition import Deployment, Memory
 from axsim.fidelity.prediction import Prediction
@@ -18,7 +18,7 @@ from axsim.spec.chip import Chip
 from axsim.spec.workload import Workload
 from axsim.system.breakdown import StageBreakdown, breakdown
 from axsim.system.metrics import METRICS, PREDICTED
-from axsim.system.stages import Stages
+from axsim.system.timeline import RequestTimeline
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -62,9 +62,19 @@ class Numerics:
         }
 
 
+class Token(NamedTuple):
+    """A generated token and when it was there, in ms after the request's arrival."""
+
+    id: int
+    arrival_ms: float
+
+
 @dataclass(frozen=True)
 class VariantResult:
     """One variant. ``settings`` are the keys that tell it from the workload's file.
+
+    ``planned`` is the request alone on the chip with all its tokens, two at least: what is
+    predicted is read from it. ``served`` is the one on which the kernels ran.
 
     Every metric of :data:`~axsim.system.metrics.PREDICTED` is an attribute, ``ttft_ms`` for
     example. Those that the workload does not have (vision encode without a tower, TTFT without a
@@ -74,9 +84,10 @@ class VariantResult:
     name: str
     settings: Mapping[str, object]
     deployment: Deployment = field(repr=False)
-    stages: Stages = field(repr=False)
+    planned: RequestTimeline = field(repr=False)
     predictions: Mapping[str, Prediction]
     numerics: Numerics | None = None
+    served: RequestTimeline | None = field(default=None, repr=False)
 
     def __getattr__(self, name: str) -> Prediction | None:
         if name in METRICS and METRICS[name].of is not None:
@@ -109,12 +120,12 @@ class VariantResult:
     @property
     def preprocess_ms(self) -> float:
         """Preparation of all images on the CPU."""
-        return self.stages.preprocess_ms
+        return self.planned.preprocess_ms
 
     @property
     def prefill_chunks(self) -> int:
         """Prefill calls of the prompt."""
-        return len(self.stages.prefill)
+        return self.workload.prefill_chunks
 
     @property
     def new_tokens(self) -> int:
@@ -122,15 +133,26 @@ class VariantResult:
         return self.workload.new_tokens if self.numerics is None else len(self.numerics.tokens)
 
     @property
+    def timeline(self) -> RequestTimeline:
+        """What happened to the request, to its last token: an end-of-sequence token that the
+        kernels chose, or the last of those asked for."""
+        return self.planned.first(self.new_tokens) if self.served is None else self.served
+
+    @property
     def arrivals_ms(self) -> tuple[float, ...]:
         """When each new token is there, counted from the image's arrival."""
-        first, step = self.stages.image_to_first_token_ms, self.stages.token_ms
-        return tuple(first + index * step for index in range(self.new_tokens))
+        return self.timeline.arrivals_ms
+
+    @property
+    def tokens(self) -> tuple[Token, ...]:
+        """The generated tokens; none without kernels."""
+        ids = () if self.numerics is None else self.numerics.tokens
+        return tuple(map(Token, ids, self.arrivals_ms))
 
     @cached_property
     def breakdown(self) -> tuple[StageBreakdown, ...]:
         """Where the time goes, stage by stage."""
-        return breakdown(self.stages, self.chip)
+        return breakdown(self.planned, self.chip)
 
     def to_dict(self) -> dict[str, Any]:
         """Everything as JSON types."""
@@ -161,7 +183,7 @@ class VariantResult:
         and ``_error`` beside them, memory, numerics (``cosine`` is what a build is judged by, see
         :attr:`Numerics.cosine`). None where there is nothing."""
         row: dict[str, Any] = {"variant": self.name, **self._conditions()}
-        row |= {"preprocess_ms": self.preprocess_ms, "post_ms": self.stages.post_ms or None}
+        row |= {"preprocess_ms": self.preprocess_ms, "post_ms": self.planned.post_ms or None}
         for name in (metric.name for metric in PREDICTED):
             found = self.predictions.get(name)
             values = found.to_dict() if found else {}
@@ -232,10 +254,13 @@ class RunResult:
                 return variant
         raise KeyError(name)
 
-    def with_numerics(self, name: str, numerics: Numerics) -> RunResult:
-        """The same with one variant's numeric results filled in."""
+    def with_numerics(
+        self, name: str, numerics: Numerics, served: RequestTimeline | None = None
+    ) -> RunResult:
+        """The same with one variant's numeric results filled in, and the request on which its
+        kernels ran."""
         variants = tuple(
-            replace(variant, numerics=numerics) if variant.name == name else variant
+            replace(variant, numerics=numerics, served=served) if variant.name == name else variant
             for variant in self.variants
         )
         return replace(self, variants=variants)
@@ -255,7 +280,7 @@ class RunResult:
         return [variant.to_row() for variant in self.variants]
 
     def to_pandas(self) -> pd.DataFrame:
-        """A DataFrame of :meth:`to_rows`, indexed by variant; needs the ``table`` extra."""
+        """A DataFrame of :meth:`to_rows`, indexed by variant."""
         import pandas as pd
 
         return pd.DataFrame(self.to_rows()).set_index("variant")

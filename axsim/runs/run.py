@@ -15,8 +15,9 @@ from axsim.runs.results import RunResult, VariantResult
 from axsim.spec.chip import Chip, load_chip
 from axsim.spec.descriptor import NO_OVERRIDES, Overrides, override, split_overrides
 from axsim.spec.workload import Workload, load_workload
+from axsim.system.alone import alone
 from axsim.system.metrics import PREDICTED
-from axsim.system.stages import Stages, time_stages
+from axsim.system.timeline import RequestTimeline
 
 if TYPE_CHECKING:
     from axsim.inputs.chat import Chat
@@ -106,9 +107,9 @@ def time_variant(
     intervals: Intervals = shipped_intervals,
 ) -> VariantResult:
     """Time one variant: every subgraph of ``deployment`` on ``npu``, without kernels."""
-    stages = time_stages(deployment, npu)
-    predictions = _predict(deployment, stages, published, intervals)
-    return VariantResult(name, settings, deployment, stages, predictions)
+    planned = alone(deployment, npu)
+    predictions = _predict(deployment, planned, published, intervals)
+    return VariantResult(name, settings, deployment, planned, predictions)
 
 
 def run_kernels(
@@ -139,8 +140,8 @@ def run_kernels(
     deployments = [variant.deployment for variant in timed]
     kernels = Kernels(deployments, checkpoint, on_progress, chat, on_token, images)
     for index, variant in enumerate(timed):
-        numerics = kernels.run(variant.deployment)
-        result = result.with_numerics(variant.name, numerics)
+        numerics, served = kernels.run(variant.deployment)
+        result = result.with_numerics(variant.name, numerics, served)
         result = replace(result, complete=index + 1 == len(timed))
         yield result
 
@@ -172,12 +173,15 @@ def _variants(
 
 
 def _predict(
-    deployment: Deployment, stages: Stages, published: Published | None, intervals: Intervals
+    deployment: Deployment,
+    planned: RequestTimeline,
+    published: Published | None,
+    intervals: Intervals,
 ) -> dict[str, Prediction]:
     """Every metric that the workload has."""
     found: dict[str, Prediction] = {}
     for metric in PREDICTED:
-        value = metric.of(stages) if metric.of else None
+        value = metric.of(planned) if metric.of else None
         if value is None:
             continue
         measured = None

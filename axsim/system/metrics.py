@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
 if TYPE_CHECKING:
-    from axsim.system.stages import Stages
+    from axsim.system.timeline import RequestTimeline
 
 
 @dataclass(frozen=True)
@@ -19,7 +19,7 @@ class Metric:
     """One row.
 
     ``name`` is its column, ``unit`` the unit of its values. ``label`` is what people read, with
-    which ``better`` values, and ``meaning`` what it counts. ``of(stages)`` is its value for a
+    which ``better`` values, and ``meaning`` what it counts. ``of(request)`` is its value for a
     request, None where the workload does not have it; a metric without ``of`` is known to the
     ledger alone. ``sources`` are the ledger's metrics whose errors it has. ``in_ledger``:
     measurements have rows of it, drawn with ``marker``. ``heading`` are the lines above its column
@@ -31,7 +31,7 @@ class Metric:
     better: Literal["less", "more"]
     label: str
     meaning: str
-    of: Callable[[Stages], float | None] | None = None
+    of: Callable[[RequestTimeline], float | None] | None = None
     sources: tuple[str, ...] = ()
     in_ledger: bool = False
     marker: str = ""
@@ -57,7 +57,7 @@ _ROWS = (
         "less",
         "vision encode",
         "one image through the vision part",
-        lambda stages: stages.vision_encode_ms if stages.vision else None,
+        lambda request: request.vision_encode_ms or None,
         sources=("vision_encode_ms",),
         in_ledger=True,
         marker="o",
@@ -95,7 +95,7 @@ _ROWS = (
         "less",
         "TTFT",
         "all prefill chunks and the first post, without the image",  # the vendor's convention
-        lambda stages: stages.ttft_ms if stages.decode else None,
+        lambda request: request.ttft_ms or None,
         sources=("ttft_ms", "prefill_layer_ms"),
         in_ledger=True,
         marker="D",
@@ -107,9 +107,9 @@ _ROWS = (
         "less",
         "image to first token",
         "what a person waits",
-        lambda stages: (
-            stages.image_to_first_token_ms
-            if stages.vision and stages.decode and stages.images
+        lambda request: (
+            request.image_to_first_token_ms
+            if request.vision_encode_ms and request.ttft_ms
             else None
         ),
         sources=("vision_encode_ms", "ttft_ms", "prefill_layer_ms"),
@@ -121,7 +121,7 @@ _ROWS = (
         "less",
         "decode step",
         "every further token",
-        lambda stages: stages.token_ms if stages.decode else None,
+        lambda request: request.token_ms or None,
         sources=_DECODE,
         heading=(),  # its inverse has one
     ),
@@ -131,7 +131,7 @@ _ROWS = (
         "more",
         "decode",
         "speed of every further token",
-        lambda stages: stages.decode_tokens_per_s if stages.decode else None,
+        lambda request: request.decode_tokens_per_s or None,
         sources=_DECODE,
         in_ledger=True,
         marker="P",

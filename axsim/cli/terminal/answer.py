@@ -23,17 +23,14 @@ class Answer:
         from axsim.inputs.tokenizer import Stream
 
         self.name = variant.name
-        self._first = variant.stages.image_to_first_token_ms
-        self._step = variant.stages.token_ms
         self._stream = Stream(tokens)
         self.pieces: list[tuple[int, str, float]] = []
 
-    def push(self, token: int) -> tuple[str, float]:
+    def push(self, token: int, arrival_ms: float) -> tuple[str, float]:
         """Take in the next token; its text and its arrival."""
-        arrival = self._first + len(self.pieces) * self._step
         text = self._stream.push(token)
-        self.pieces.append((token, text, arrival))
-        return text, arrival
+        self.pieces.append((token, text, arrival_ms))
+        return text, arrival_ms
 
     @property
     def text(self) -> str:

@@ -75,9 +75,9 @@ def _compute(
 
     by_deployment = {id(v.deployment): answer for v, answer in zip(timed, answers, strict=True)}
 
-    def on_token(deployment: Deployment, token: int) -> None:
+    def on_token(deployment: Deployment, token: int, arrival_ms: float) -> None:
         answer = by_deployment[id(deployment)]
-        show(answer, answer.push(token))
+        show(answer, answer.push(token, arrival_ms))
 
     result, ended = timed, 0
     for result in run_kernels(timed, checkpoint, on_progress, chat, on_token, images):
@@ -85,8 +85,8 @@ def _compute(
             if variant.numerics is None:
                 break
             if not answer.pieces:  # the same numbers as another variant's
-                for token in variant.numerics.tokens:
-                    on_token(variant.deployment, token)
+                for token in variant.tokens:
+                    on_token(variant.deployment, *token)
             show(answer, None)
             ended += 1
     return result

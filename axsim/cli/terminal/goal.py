@@ -9,8 +9,6 @@ from typing import TYPE_CHECKING, Any
 
 import typer
 
-from axsim.cli.terminal.run_plot import check_picture
-
 if TYPE_CHECKING:
     from axsim.study.objective import Goal
 
@@ -51,24 +49,6 @@ def check_search(
     from axsim.study.search import check_optimizer
 
     check_optimizer()
-
-
-def check_sweep_picture(path: Path | None) -> None:
-    """Find out before a long sweep that its picture can't be drawn.
-
-    Raises:
-        InputError: as :func:`axsim.cli.terminal.run_plot.check_picture`, or pandas is missing.
-    """
-    check_picture(path)
-    if path is None:
-        return
-    try:
-        import pandas  # noqa: F401
-    except ImportError:
-        from axsim.errors import InputError, Problem
-
-        what = "the picture of a sweep needs pandas: pip install 'axsim[table]'"
-        raise InputError(Problem("--plot", "", what)) from None
 
 
 def draw(

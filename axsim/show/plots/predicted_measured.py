@@ -28,7 +28,7 @@ def predicted_measured(validation: Validation) -> Figure:
     Compiler cycles are drawn in millions: milliseconds at the compiler's nominal 1 GHz.
 
     Raises:
-        InputError: matplotlib is not installed, or no row could be predicted.
+        InputError: no row could be predicted.
     """
     known = predicted_rows(validation)
     figure = new_figure(7, 7.6)

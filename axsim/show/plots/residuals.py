@@ -24,7 +24,7 @@ def residuals(validation: Validation) -> Figure:
     measured values, smallest on top: a slope is an error that grows with size.
 
     Raises:
-        InputError: matplotlib is not installed, or no row could be predicted.
+        InputError: no row could be predicted.
     """
     known = predicted_rows(validation)
     groups = [each for each in validation.groups if each.errors]
