@@ -45,7 +45,7 @@ from axsim.runs.sharing import (
 )
 from axsim.system.alone import alone
 from axsim.system.request import Call, Pass, ride, walk
-from axsim.system.timeline import RequestTimeline
+from axsim.system.request_timeline import RequestTimeline
 
 if TYPE_CHECKING:
     from axsim.inputs.chat import Chat

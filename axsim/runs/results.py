@@ -18,7 +18,7 @@ from axsim.spec.chip import Chip
 from axsim.spec.workload import Workload
 from axsim.system.breakdown import StageBreakdown, breakdown
 from axsim.system.metrics import METRICS, PREDICTED
-from axsim.system.timeline import RequestTimeline
+from axsim.system.request_timeline import RequestTimeline
 
 if TYPE_CHECKING:
     import pandas as pd

@@ -17,7 +17,7 @@ from axsim.spec.descriptor import NO_OVERRIDES, Overrides, override, split_overr
 from axsim.spec.workload import Workload, load_workload
 from axsim.system.alone import alone
 from axsim.system.metrics import PREDICTED
-from axsim.system.timeline import RequestTimeline
+from axsim.system.request_timeline import RequestTimeline
 
 if TYPE_CHECKING:
     from axsim.inputs.chat import Chat

@@ -10,7 +10,7 @@ from axsim.machine.timeline import Timeline, Timing
 from axsim.runs.results import VariantResult
 from axsim.show.timelines import named_stages, stage_timelines
 from axsim.system.request import Stage
-from axsim.system.timeline import Part
+from axsim.system.request_timeline import Part
 
 WORTH = 0.002
 """Part of a stage's time from which an operator is a point."""

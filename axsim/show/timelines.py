@@ -8,7 +8,7 @@ from axsim.errors import InputError, Problem
 from axsim.machine.timeline import Timeline
 from axsim.runs.results import VariantResult
 from axsim.spec.diagnosis import nearest
-from axsim.system.timeline import Part
+from axsim.system.request_timeline import Part
 
 
 def stage_timelines(variant: VariantResult) -> dict[Part, Timeline]:

@@ -28,7 +28,7 @@ from axsim.machine.timeline import Timing
 from axsim.runs.results import RunResult, VariantResult
 from axsim.show.traffic import dram_rates, ocm_use
 from axsim.system.request import Pass, Stage
-from axsim.system.timeline import HostSlice, Invocation, RequestTimeline
+from axsim.system.request_timeline import HostSlice, Invocation, RequestTimeline
 
 COLOURS = {
     "st:ddr_swap": "terrible",  # red

@@ -20,7 +20,7 @@ from axsim.spec.descriptor import override
 from axsim.spec.workload import Workload
 from axsim.system.alone import alone
 from axsim.system.critical_path import PathStage, first_token_path, token_path
-from axsim.system.timeline import RequestTimeline
+from axsim.system.request_timeline import RequestTimeline
 
 Goal = Literal["first_token", "token"]
 

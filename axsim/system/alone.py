@@ -7,7 +7,7 @@ from axsim.compiler.partition import Deployment
 from axsim.machine.npu import Npu
 from axsim.machine.timeline import Timeline
 from axsim.system.request import Call, Pass, following, walk
-from axsim.system.timeline import RequestTimeline
+from axsim.system.request_timeline import RequestTimeline
 
 
 def alone(

@@ -15,7 +15,7 @@ from typing import Any
 from axsim.compiler.program import Program, Segment, Task
 from axsim.machine.timeline import Timing
 from axsim.spec.chip import Chip
-from axsim.system.timeline import Part, RequestTimeline, Span
+from axsim.system.request_timeline import Part, RequestTimeline, Span
 
 ENGINES = ("conv", "teng", "sdma", "dram", "host")
 INVOCATION, HOST, WAITING = "invocation", "host", "waiting"

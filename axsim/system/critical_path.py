@@ -15,7 +15,7 @@ from typing import Any, NamedTuple
 
 from axsim.compiler.program import Engine, Segment, Task, TaskKind
 from axsim.machine.timeline import Timing
-from axsim.system.timeline import Part, RequestTimeline, Span
+from axsim.system.request_timeline import Part, RequestTimeline, Span
 
 
 class Cause(NamedTuple):

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
 if TYPE_CHECKING:
-    from axsim.system.timeline import RequestTimeline
+    from axsim.system.request_timeline import RequestTimeline
 
 
 @dataclass(frozen=True)

@@ -6,8 +6,8 @@ from collections.abc import Callable, Collection
 
 from axsim.compiler.partition import Deployment
 from axsim.system.request import Call, Compute, following, walk
+from axsim.system.request_timeline import RequestTimeline
 from axsim.system.soc import Soc, Steps
-from axsim.system.timeline import RequestTimeline
 
 OnToken = Callable[[int, float], None]
 """Told each token and when it was there, ms after the request's arrival."""

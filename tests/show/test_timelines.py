@@ -5,7 +5,7 @@ import pytest
 import axsim
 from axsim import InputError
 from axsim.show.timelines import main_stages, named_stages, stage_timelines
-from axsim.system.timeline import Part
+from axsim.system.request_timeline import Part
 from tests.runs.tiny import workload
 
 

@@ -12,7 +12,7 @@ from axsim.spec.chip import load_chip
 from axsim.spec.workload import load_workload
 from axsim.system.alone import alone
 from axsim.system.request import HostCosts
-from axsim.system.timeline import Part, RequestTimeline
+from axsim.system.request_timeline import Part, RequestTimeline
 from tests.runs.tiny import DECODER, VISION, VLM, workload
 
 CHIPS = ("ax630c", "ax650n")

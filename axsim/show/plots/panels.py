@@ -9,7 +9,7 @@ from axsim.errors import InputError
 from axsim.machine.timeline import Timeline
 from axsim.runs.results import VariantResult
 from axsim.show.timelines import named_stages, stage_timelines
-from axsim.system.timeline import Part
+from axsim.system.request_timeline import Part
 
 
 @dataclass(frozen=True)

@@ -29,7 +29,7 @@ from axsim.show.tables import number
 from axsim.show.timelines import stage_timelines
 from axsim.show.traffic import dram_rates, ocm_use
 from axsim.system.critical_path import waited_for
-from axsim.system.timeline import Part
+from axsim.system.request_timeline import Part
 
 HELP = (
     "Zoom with the wheel, two fingers, the buttons or + and −; move by dragging or with Shift and "
