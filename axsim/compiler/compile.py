@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-from functools import lru_cache
-
 from axsim.compiler.cost import unit_us
 from axsim.compiler.lower import Lowered, lower
-from axsim.compiler.plan import Piece, base_label, plan
-from axsim.compiler.program import Program, Segment, Step
+from axsim.compiler.plan import Piece, plan
+from axsim.compiler.program import Program, Segment
 from axsim.compiler.tile import Shape, engines, tile
 from axsim.graph.ir import Graph
 from axsim.numerics.formats import Part
@@ -55,13 +53,5 @@ def _segment(piece: Piece, chip: Chip, shape: Shape) -> Segment:
         matrix, vector = matrix / tiles, vector / tiles
         durations.append((matrix, vector, matrix + issue, vector + issue))
     return Segment(
-        piece.name, _steps(piece), tiled.tiling, tiled.durations(durations), piece.resident
-    )
-
-
-@lru_cache(maxsize=256)
-def _steps(piece: Piece) -> tuple[Step, ...]:
-    return tuple(
-        Step(base_label(each), each.operator, each.macs, each.vector_work)
-        for each in piece.operations
+        piece.name, piece.steps, tiled.tiling, tiled.durations(durations), piece.resident
     )

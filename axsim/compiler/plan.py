@@ -15,6 +15,7 @@ from typing import NamedTuple
 
 from axsim.compiler.lower import Lowered, Operation
 from axsim.compiler.placement import Placement, place
+from axsim.compiler.program import Step
 from axsim.numerics.formats import Part, stored_bytes
 
 WEIGHT_SHARE = 0.2
@@ -35,8 +36,9 @@ class Traffic(NamedTuple):
 
 @dataclass(frozen=True, eq=False)
 class Piece:
-    """A segment before it is tiled: operations, their traffic, the on-chip memory that each of
-    them leaves to weights (``buffers``) and that its tensors take (``resident``).
+    """A segment before it is tiled: operations, as the program shows them (``steps``) too, their
+    traffic, the on-chip memory that each of them leaves to weights (``buffers``) and that its
+    tensors take (``resident``).
 
     ``preloaded`` bytes at the head of its weights are on chip before it starts; it loads
     ``following`` bytes of the next piece's.
@@ -44,6 +46,7 @@ class Piece:
 
     name: str
     operations: tuple[Operation, ...]
+    steps: tuple[Step, ...]
     traffic: tuple[Traffic, ...]
     buffers: tuple[float, ...]
     resident: tuple[float, ...]
@@ -83,6 +86,7 @@ def plan(lowered: Lowered, part: Part, ocm_bytes: float) -> Plan:
             known[key] = Piece(
                 cut.name,
                 lowered.operations[span],
+                cut.steps,
                 traffic[span],
                 tuple(buffers[span]),
                 placement.resident[span],
@@ -104,6 +108,10 @@ def base_label(operation: Operation) -> str:
     return _LAYER.sub("", operation.label)
 
 
+def _step(operation: Operation) -> Step:
+    return Step(base_label(operation), operation.operator, operation.macs, operation.vector_work)
+
+
 @dataclass(frozen=True)
 class _Cut:
     """A run of operations of one layer. Those of equal ``alike`` are the same but for their
@@ -111,6 +119,7 @@ class _Cut:
 
     name: str
     span: slice
+    steps: tuple[Step, ...]
     alike: int
     nodes: tuple[tuple[str, ...], ...]
 
@@ -129,7 +138,8 @@ def _cuts(lowered: Lowered) -> tuple[_Cut, ...]:
         name = "layer" if layers[start] else "epilogue" if start else "prologue"
         alike = known.setdefault(tuple(_traits(operations[span])), len(known))
         nodes = tuple(tuple(each.nodes) for each in operations[span])
-        found.append(_Cut(name, span, alike, nodes))
+        steps = tuple(_step(each) for each in operations[span])
+        found.append(_Cut(name, span, steps, alike, nodes))
     return tuple(found)
 
 
@@ -188,9 +198,9 @@ def _roomy_placement(lowered: Lowered) -> Placement:
 @lru_cache(maxsize=256)
 def _traffic(lowered: Lowered, placement: Placement, part: Part) -> tuple[Traffic, ...]:
     """What each operation moves. Graph inputs are loaded by the first that reads them."""
-    tensors, outputs, spilled = lowered.graph.tensors, lowered.outputs, placement.spilled
-    sizes, weights = _sizes(lowered), _weights(lowered, part)
-    waiting = {name for name in sizes if tensors[name].kind == "input"}
+    sizes, outputs, weights = _sizes(lowered), lowered.outputs, _weights(lowered, part)
+    swapped = {name: sizes[name] * share for name, share in placement.spilled.items() if share}
+    waiting = {name for name in lowered.graph.inputs if name in sizes}
     found = []
     for operation, weight in zip(lowered.operations, weights, strict=True):
         fresh = waiting.intersection(operation.reads)
@@ -199,10 +209,10 @@ def _traffic(lowered: Lowered, placement: Placement, part: Part) -> tuple[Traffi
         found.append(
             Traffic(
                 weight,
-                sum(sizes[name] for name in reads if name in fresh),
-                sum(sizes[name] * spilled[name] for name in reads if name not in fresh),
-                sum(sizes[name] * spilled[name] for name in writes if name not in outputs),
-                sum(outputs[name] for name in writes if name in outputs),
+                sum([sizes[name] for name in reads if name in fresh]),
+                sum([swapped[name] for name in reads if name in swapped and name not in fresh]),
+                sum([swapped[name] for name in writes if name in swapped and name not in outputs]),
+                sum([outputs[name] for name in writes if name in outputs]),
             )
         )
     return tuple(found)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from heapq import heappush
 from math import inf
 from typing import Any
@@ -10,9 +10,6 @@ from typing import Any
 from axsim.compiler.program import Segment, Task
 from axsim.machine.dram import Dram
 from axsim.machine.timeline import Timing
-
-Retire = Callable[[str], None]
-"""Called with a graph node's name when the last tile of its step has retired."""
 
 Agenda = list[tuple[float, int, int, "Execution"]]
 """A heap: when which task of which execution will have been computed; equal times go by the order
@@ -35,8 +32,6 @@ class Execution:
         dram: Dram[Any],
         order: int,
         begin_us: float,
-        on_retire: Retire | None = None,
-        nodes: Sequence[Sequence[str]] = (),
     ) -> None:
         self.segment = segment
         self._agenda, self._dram, self._order = agenda, dram, order
@@ -47,7 +42,6 @@ class Execution:
         self._start, self._end = [0.0] * len(segment.tasks), [inf] * len(segment.tasks)
         self._unfinished = len(segment.tasks)
         self.finished = not segment.tasks
-        self._retire = None if on_retire is None else _Retirement(segment, on_retire, nodes).ended
         self._issue(range(engines), begin_us)
 
     @property
@@ -68,8 +62,6 @@ class Execution:
         self._end[ended] = self._last = now
         engine = self._tasks[ended].engine
         self._queues[engine].pop()
-        if self._retire is not None:
-            self._retire(self._tasks[ended].step)
         self._unfinished -= 1
         self.finished = not self._unfinished
         self._issue((engine, *self._awaited.pop(ended, ())), now)
@@ -100,22 +92,3 @@ def _queues(tasks: Sequence[Task], engines: int) -> list[list[int]]:
     for index in range(len(tasks) - 1, -1, -1):
         queues[tasks[index].engine].append(index)
     return queues
-
-
-class _Retirement:
-    """Steps retire in program order, whatever the order in which their tasks end."""
-
-    def __init__(self, segment: Segment, on_retire: Retire, nodes: Sequence[Sequence[str]]) -> None:
-        self._on_retire, self._nodes = on_retire, nodes
-        self._open = [0] * len(segment.steps)  # tasks that have not ended
-        for task in segment.tasks:
-            self._open[task.step] += 1
-        self._next = 0
-
-    def ended(self, step: int) -> None:
-        """A task of ``step`` has ended."""
-        self._open[step] -= 1
-        while self._next < len(self._open) and not self._open[self._next]:
-            for node in self._nodes[self._next]:
-                self._on_retire(node)
-            self._next += 1

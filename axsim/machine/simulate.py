@@ -2,11 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
 from axsim.compiler.program import Segment
 from axsim.kernels.compiled import WhenItPays
-from axsim.machine.engines import Retire
 from axsim.machine.events import Machine
 from axsim.machine.timeline import Timing
 
@@ -17,24 +14,18 @@ each, compiled 0.1, on a 2.8 GHz Xeon."""
 _loop = WhenItPays("axsim.machine.loop_numba", PLAIN_TASKS)
 
 
-def simulate(
-    segment: Segment,
-    engines: int,
-    dram_bytes_per_us: float,
-    on_retire: Retire | None = None,
-    nodes: Sequence[Sequence[str]] = (),
-) -> Timing:
+def simulate(segment: Segment, engines: int, dram_bytes_per_us: float) -> Timing:
     """Time one segment that is alone on a drained machine; see :meth:`Machine.start`.
 
     Raises:
         ValueError: tasks wait for each other, or for one that stands behind them in their queue.
     """
-    loop = _loop.module() if on_retire is None else None
+    loop = _loop.module()
     if loop is not None:
         timing: Timing = loop.time(segment, dram_bytes_per_us)
         return timing
     machine = Machine(dram_bytes_per_us)
-    execution = machine.start(segment, engines, on_retire=on_retire, nodes=nodes)
+    execution = machine.start(segment, engines)
     machine.advance()
     _loop.did(len(segment.durations_us))
     return execution.timing

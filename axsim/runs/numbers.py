@@ -105,6 +105,7 @@ class Kernels:
         weights = self._weights(deployment)
         self._once(("references", deployment.model, workload.request.seed), self._references)
         see = self._deployed_images(deployment, weights)
+        images = range(workload.images if sees(deployment) else 0)
         loop: HostLoop | None = None
         ends: Sequence[int] = ()
         if deployment.model.decoder is not None:
@@ -112,7 +113,7 @@ class Kernels:
             ends = self._ends(deployment) if workload.request.stop_at_eos else ()
 
             def prompt() -> Array:
-                return self._prompt(deployment, device, [see(n) for n in range(workload.images)])
+                return self._prompt(deployment, device, [see(image) for image in images])
 
             loop = HostLoop(deployment, device, prompt, Sampler(workload.request), see)
 
@@ -132,8 +133,8 @@ class Kernels:
         request = serve(soc, deployment, ends=ends, compute=compute, on_token=on_token)
         timeline = env.run(env.process(request))
         assert isinstance(timeline, RequestTimeline)
-        images = [see(n) for n in range(workload.images)] if sees(deployment) else []
-        return self._compared(deployment, images, loop, ends), timeline
+        seen = [see(image) for image in images]
+        return self._compared(deployment, seen, loop, ends), timeline
 
     def _compared(
         self,

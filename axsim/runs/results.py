@@ -16,6 +16,7 @@ from axsim.compiler.partition import Deployment, Memory
 from axsim.fidelity.prediction import Prediction
 from axsim.spec.chip import Chip
 from axsim.spec.workload import Workload
+from axsim.system.alone import prolonged
 from axsim.system.breakdown import StageBreakdown, breakdown
 from axsim.system.metrics import METRICS, PREDICTED
 from axsim.system.request_timeline import RequestTimeline
@@ -73,8 +74,8 @@ class Token(NamedTuple):
 class VariantResult:
     """One variant. ``settings`` are the keys that tell it from the workload's file.
 
-    ``planned`` is the request alone on the chip with all its tokens, two at least: what is
-    predicted is read from it. ``served`` is the one on which the kernels ran.
+    ``planned`` is the request alone on the chip up to its second token: what is predicted is read
+    from it. ``served`` is the one on which the kernels ran.
 
     Every metric of :data:`~axsim.system.metrics.PREDICTED` is an attribute, ``ttft_ms`` for
     example. Those that the workload does not have (vision encode without a tower, TTFT without a
@@ -132,11 +133,11 @@ class VariantResult:
         """Tokens generated; those asked for when the kernels did not run."""
         return self.workload.new_tokens if self.numerics is None else len(self.numerics.tokens)
 
-    @property
+    @cached_property
     def timeline(self) -> RequestTimeline:
         """What happened to the request, to its last token: an end-of-sequence token that the
         kernels chose, or the last of those asked for."""
-        return self.planned.first(self.new_tokens) if self.served is None else self.served
+        return self.served or prolonged(self.planned, self.new_tokens)
 
     @property
     def arrivals_ms(self) -> tuple[float, ...]:

@@ -108,9 +108,7 @@ _ROWS = (
         "image to first token",
         "what a person waits",
         lambda request: (
-            request.image_to_first_token_ms
-            if request.vision_encode_ms and request.ttft_ms
-            else None
+            request.image_to_first_token_ms if request.preprocess_ms and request.ttft_ms else None
         ),
         sources=("vision_encode_ms", "ttft_ms", "prefill_layer_ms"),
         heading=("image to", "1st token", "ms"),

@@ -200,8 +200,10 @@ class _Invocation:
             joined.succeed()
 
         self._soc.on_join = join
-        yield env.timeout(sum(lengths) if first else known.duration_us) | joined
-        self._soc.on_join = None
+        try:
+            yield env.timeout(sum(lengths) if first else known.duration_us) | joined
+        finally:  # given up, too
+            self._soc.on_join = None
         if joined.triggered:
             if ending is not None:
                 yield from self._finish(ending)

@@ -47,7 +47,7 @@ def tasks_of(
     operations, traffic = zip(*steps, strict=True)
     count = len(steps)
     buffers, resident = (buffer,) * count, (0.0,) * count
-    piece = Piece("layer", operations, traffic, buffers, resident, preloaded, following)
+    piece = Piece("layer", operations, (), traffic, buffers, resident, preloaded, following)
     return timed(tile(piece, shape))
 
 

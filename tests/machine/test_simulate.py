@@ -95,10 +95,6 @@ def test_it_takes_over_once_so_much_was_timed_without(monkeypatch: pytest.Monkey
     found.append(simulate(segment, 1, 1.0))
     assert timed == [segment]
     assert len(set(found)) == 1
-    order: list[str] = []
-    assert simulate(segment, 1, 1.0, order.append, (("node",),)) == found[0]  # kernels run along
-    assert order == ["node"]
-    assert len(timed) == 1
 
 
 def in_new_process(code: str) -> str:

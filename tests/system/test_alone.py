@@ -5,14 +5,17 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
+import simpy
 
 from axsim.compiler.partition import Deployment
 from axsim.models.config import ModelConfig
 from axsim.spec.chip import load_chip
 from axsim.spec.workload import load_workload
-from axsim.system.alone import alone
+from axsim.system.alone import alone, prolonged
 from axsim.system.request import HostCosts
 from axsim.system.request_timeline import Part, RequestTimeline
+from axsim.system.serve import serve
+from axsim.system.soc import Soc
 from tests.runs.tiny import DECODER, VISION, VLM, workload
 
 CHIPS = ("ax630c", "ax650n")
@@ -56,7 +59,7 @@ def test_host_times_follow_from_the_cpu() -> None:
 def test_what_adds_up_to_what() -> None:
     # 20 prompt tokens in chunks of 8; two layers
     deployment = Deployment(workload(), load_chip("ax650n"))
-    request, host = alone(deployment), HostCosts.of(deployment)
+    request, host = alone(deployment, tokens=5), HostCosts.of(deployment)
     spans = request.spans
     chunks = [Part("prefill", chunk) for chunk in range(3)]
     parts = [Part("preprocess"), Part("vision"), *chunks, Part("post"), Part("decode")]
@@ -81,6 +84,16 @@ def test_what_adds_up_to_what() -> None:
     assert request.decode_tokens_per_s == pytest.approx(1000 / request.token_ms)
     assert len(request.arrivals_ms) == 5
     assert request.ms == request.arrivals_ms[-1]
+
+
+@pytest.mark.parametrize("tokens", [1, 2, 3, 9])
+def test_any_number_of_tokens_is_what_is_simulated(tokens: int) -> None:
+    deployment = Deployment(workload(), load_chip("ax650n"))
+    env = simpy.Environment()
+    found = env.run(env.process(serve(Soc(env, deployment.chip), deployment, tokens)))
+    assert alone(deployment, tokens=tokens) == found
+    assert prolonged(alone(deployment), tokens) == found
+    assert [each.index for each in found.of("post")] == list(range(tokens))
 
 
 def test_every_image_is_prepared_and_encoded() -> None:

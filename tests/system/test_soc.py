@@ -19,6 +19,7 @@ from axsim.machine.timeline import Timeline
 from axsim.spec.chip import load_chip
 from axsim.spec.workload import load_workload
 from axsim.system.alone import alone
+from axsim.system.request_timeline import RequestTimeline
 from axsim.system.serve import serve
 from axsim.system.soc import Soc
 from tests.runs.tiny import workload
@@ -201,6 +202,11 @@ def requests(deployment: Deployment, partition: str, at: float = 0.0) -> Any:
 TINY = load_chip("ax650n")
 
 
+def lone(deployment: Deployment) -> RequestTimeline:
+    """The whole request without company."""
+    return alone(deployment, tokens=deployment.workload.new_tokens)
+
+
 @settings(max_examples=25, deadline=None)
 @given(st.floats(0, 500), st.floats(1, 1e5), st.floats(1, 300))
 def test_company_makes_nobody_faster(at: float, frame: float, period: float) -> None:
@@ -212,7 +218,7 @@ def test_company_makes_nobody_faster(at: float, frame: float, period: float) -> 
     tenants = requests(one, "one"), requests(other, "other", at), camera(frame, period, 20)
     first, second, _ = simulate(*tenants, chip=TINY)
     for request, deployment in ((first, one), (second, other)):
-        undisturbed = alone(deployment)
+        undisturbed = lone(deployment)
         assert request.ms >= undisturbed.ms * (1 - 1e-12)
         for found, best in zip(request.arrivals_ms, undisturbed.arrivals_ms, strict=True):
             assert found >= best * (1 - 1e-12)
@@ -237,11 +243,11 @@ def test_work_and_bytes_are_conserved() -> None:
         camera(3e6, 1000, 100),
         chip=TINY,
     )
-    assert second.ms > alone(small).ms
+    assert second.ms > lone(small).ms
     assert moved == 3e8
     crossed = moved
     for request, deployed in ((first, deployment), (second, small)):
-        undisturbed = alone(deployed)
+        undisturbed = lone(deployed)
         pairs = zip(request.details, undisturbed.details, strict=True)
         for found, best in pairs:
             assert (found is None) == (best is None)
@@ -249,7 +255,7 @@ def test_work_and_bytes_are_conserved() -> None:
                 assert busy_us(found) == pytest.approx(busy_us(best))
                 crossed += sum(s.task.dram_cost_bytes for s in found.slices())
     assert crossed <= TINY.sustained_gbps * 1e3 * max(ended, first.ms * 1e3)
-    assert first.ms > alone(deployment).ms
+    assert first.ms > lone(deployment).ms
 
 
 @pytest.mark.parametrize("chip", ["ax650n", "ax630c"])
@@ -275,14 +281,14 @@ def test_simpys_events_elsewhere_change_no_bit() -> None:
 
     env.process(clock())
     found = env.run(env.process(serve(Soc(env, TINY, replay=False), deployment)))
-    assert found == alone(deployment)
+    assert found == lone(deployment)
 
 
 def test_a_request_that_waits_says_how_long() -> None:
     """Two requests on one partition: each invocation of one waits for the other's."""
     deployment = Deployment(workload(build={"npu_mode": "NPU1"}), TINY)
     first, second = simulate(requests(deployment, "one"), requests(deployment, "one"), chip=TINY)
-    undisturbed = alone(deployment)
+    undisturbed = lone(deployment)
     for request in (first, second):
         slices = list(request)
         for before, after in itertools.pairwise(slices):
