@@ -45,7 +45,7 @@ class Deployment:
     workload: Workload
     chip: Chip
 
-    @property
+    @cached_property
     def mode(self) -> Mode:
         """The NPU mode in use."""
         return self.chip.mode(self.workload.build.npu_mode or self.chip.default_mode)
@@ -114,14 +114,14 @@ class Deployment:
 
     def _compile(self, lowered: Lowered, part: Part) -> Subgraph:
         program = compile_lowered(lowered, self.chip, self.mode, part)
-        return Subgraph(lowered.graph, program)
+        return Subgraph(lowered.graph, program, _stored_bytes(lowered, part))
 
     @cached_property
     def memory(self) -> Memory:
         """What the deployed model occupies in DRAM."""
         decoder, vision = self.model.decoder, self.vision
         weights = {"vision": vision.program.weight_bytes if vision else 0}
-        stored = {"vision": weight_bytes(vision.graph, "vision", "disk") if vision else 0}
+        stored = {"vision": vision.stored_bytes if vision else 0}
         activations = [vision.program.activation_bytes if vision else 0]
         kv = embedding = 0
         if decoder is not None:
@@ -129,8 +129,8 @@ class Deployment:
             width = DTYPE_BITS[build.hidden_dtype] // 8
             weights["layers"] = layers * self.decode.program.weight_bytes
             weights["post"] = self.post.program.weight_bytes
-            stored["layers"] = layers * weight_bytes(self.decode.graph, "decoder", "disk")
-            stored["post"] = weight_bytes(self.post.graph, "head", "disk")
+            stored["layers"] = layers * self.decode.stored_bytes
+            stored["post"] = self.post.stored_bytes
             kv = 2 * layers * build.kv_cache_len * decoder.kv_dim * width
             embedding = decoder.vocab_size * decoder.hidden_size * width
             activations += [
@@ -143,10 +143,12 @@ class Deployment:
 
 @dataclass(frozen=True)
 class Subgraph:
-    """A deployed subgraph: the graph with its storage dtypes and its compiled program."""
+    """A deployed subgraph: the graph with its storage dtypes, its compiled program, and the bytes
+    of its weights in flash."""
 
     graph: Graph
     program: Program
+    stored_bytes: int
 
 
 @dataclass(frozen=True)
@@ -180,6 +182,11 @@ class Memory:
 
 
 # Lowering depends on no chip: many chips, variants and ledger rows share these results.
+
+
+@lru_cache(maxsize=512)
+def _stored_bytes(lowered: Lowered, part: Part) -> int:
+    return weight_bytes(lowered.graph, part, "disk")
 
 
 @lru_cache(maxsize=64)

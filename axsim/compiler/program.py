@@ -7,18 +7,19 @@ Durations are microseconds, sizes are bytes.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+import itertools
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from itertools import accumulate, chain
-from typing import Literal, NamedTuple
+from typing import Literal, NamedTuple, get_args
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 
 EngineKind = Literal["conv", "teng", "sdma"]
 TaskKind = Literal["compute", "ld:param", "ld:input", "ld:ddr_swap", "st:ddr_swap", "st:output"]
 """Task kinds of the vendor's traces: weights in, inputs in, spilled tiles in and out, outputs."""
+KINDS: tuple[TaskKind, ...] = get_args(TaskKind)
 
 
 class Engine(NamedTuple):
@@ -48,50 +49,56 @@ class Task(NamedTuple):
     deps: tuple[int, ...] = ()
 
 
-class TaskArrays(NamedTuple):
-    """Tasks as the compiled loop takes them: the ``dram_cost_bytes`` of each, and two lists of
-    lists, of what each task depends on and of each engine's tasks in order; the i-th list of
-    ``flat`` ends where the next begins, at ``begin[i + 1]``."""
-
-    cost: NDArray[np.float64]
-    dep_begin: NDArray[np.intp]
-    dep_flat: NDArray[np.intp]
-    queue_begin: NDArray[np.intp]
-    queue_flat: NDArray[np.intp]
-
-
 @dataclass(frozen=True, eq=False)
 class Tiling:
     """The tasks of a segment, all but how long they compute, as columns; see :class:`Task`. Chips
-    that differ in their rates share it."""
+    that differ in their rates share it.
 
-    engine: Sequence[int]
-    kind: Sequence[TaskKind]
-    step: Sequence[int]
-    dram_bytes: Sequence[float]
-    dram_cost_bytes: Sequence[float]
-    deps: Sequence[tuple[int, ...]]
+    ``kind`` indexes :data:`KINDS`. Task i depends on
+    ``deps[dep_begin[i] : dep_begin[i + 1]]``.
+    """
+
+    engine: NDArray[np.intp]
+    kind: NDArray[np.intp]
+    step: NDArray[np.intp]
+    dram_bytes: NDArray[np.float64]
+    dram_cost_bytes: NDArray[np.float64]
+    dep_begin: NDArray[np.intp]
+    deps: NDArray[np.intp]
+
+    @classmethod
+    def of(cls, tasks: Sequence[Task]) -> Tiling:
+        """The columns of these tasks."""
+        engine, kind, step, _, moved, cost, deps = zip(*tasks, strict=True) if tasks else ((),) * 7
+        return cls(
+            np.array(engine, np.intp),
+            np.array([KINDS.index(each) for each in kind], np.intp),
+            np.array(step, np.intp),
+            np.array(moved, np.float64),
+            np.array(cost, np.float64),
+            _begins([len(each) for each in deps]),
+            np.array([needed for each in deps for needed in each], np.intp),
+        )
 
     def tasks(self, durations_us: NDArray[np.float64]) -> tuple[Task, ...]:
         """The tasks with their durations."""
-        columns = self.engine, self.kind, self.step, durations_us.tolist()
-        rows = zip(*columns, self.dram_bytes, self.dram_cost_bytes, self.deps, strict=True)
-        return tuple(map(Task._make, rows))
+        ends, flat = self.dep_begin.tolist(), self.deps.tolist()
+        deps = [tuple(flat[start:stop]) for start, stop in itertools.pairwise(ends)]
+        kinds = [KINDS[kind] for kind in self.kind.tolist()]
+        columns = self.engine.tolist(), kinds, self.step.tolist(), durations_us.tolist()
+        sizes = self.dram_bytes.tolist(), self.dram_cost_bytes.tolist()
+        return tuple(map(Task._make, zip(*columns, *sizes, deps, strict=True)))
 
     @cached_property
-    def arrays(self) -> TaskArrays:
-        """The columns that decide when a task can start."""
-        engine = np.array(self.engine, np.intp)
-        cost = np.array(self.dram_cost_bytes, np.float64)
-        dep_flat = np.array(list(chain.from_iterable(self.deps)), np.intp)
-        queue_flat = np.argsort(engine, kind="stable")
-        dep_begin, queue_begin = _begins(map(len, self.deps)), _begins(np.bincount(engine))
-        return TaskArrays(cost, dep_begin, dep_flat, queue_begin, queue_flat)
+    def queues(self) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
+        """The tasks of each engine in order: where the list of each engine begins, the end of the
+        last one, and all lists one behind the other."""
+        return _begins(np.bincount(self.engine)), np.argsort(self.engine, kind="stable")
 
 
-def _begins(lengths: Iterable[int]) -> NDArray[np.intp]:
+def _begins(lengths: ArrayLike) -> NDArray[np.intp]:
     """Where lists of these lengths begin when they stand one behind the other, and the end."""
-    return np.array([0, *accumulate(lengths)], np.intp)
+    return np.concatenate(([0], np.cumsum(lengths, dtype=np.intp)))
 
 
 @dataclass(frozen=True)
@@ -127,9 +134,8 @@ class Segment:
         cls, name: str, steps: tuple[Step, ...], tasks: Sequence[Task], ocm_bytes: tuple[float, ...]
     ) -> Segment:
         """A segment of these tasks."""
-        engine, kind, step, duration, *rest = zip(*tasks, strict=True) if tasks else ((),) * 7
-        durations = np.array(duration, np.float64)
-        return cls(name, steps, Tiling(engine, kind, step, *rest), durations, ocm_bytes)
+        durations = np.array([task.duration_us for task in tasks], np.float64)
+        return cls(name, steps, Tiling.of(tasks), durations, ocm_bytes)
 
     @cached_property
     def tasks(self) -> tuple[Task, ...]:

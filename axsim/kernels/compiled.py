@@ -19,3 +19,24 @@ def compiled(module: str = "axsim.kernels.float_loops_numba") -> ModuleType | No
         return import_module(module)
     except (ImportError, RuntimeError):  # RuntimeError: no such folder
         return None
+
+
+class WhenItPays:
+    """A module of compiled loops for work that most processes do little of.
+
+    Loading numba and a loop from disk takes half a second. So a process does ``plain`` units of
+    work in plain Python first, which should take about as long: it never pays more than twice what
+    the better choice would have cost, and a single run pays nothing.
+    """
+
+    def __init__(self, module: str, plain: int) -> None:
+        self._module = module
+        self._plain = plain
+
+    def module(self) -> ModuleType | None:
+        """The module once enough has been done without it; None before, and where there is none."""
+        return compiled(self._module) if self._plain <= 0 else None
+
+    def did(self, work: int) -> None:
+        """So many units of work were done in plain Python."""
+        self._plain -= work

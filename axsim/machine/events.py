@@ -6,13 +6,12 @@ equal tasks give equal timings, to the last bit, wherever the time is stopped in
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from heapq import heappop
 from math import inf
 
 from axsim.compiler.program import Segment
 from axsim.machine.dram import Dram
-from axsim.machine.engines import Agenda, Execution, Retire
+from axsim.machine.engines import Agenda, Execution
 
 
 class Transfer:
@@ -22,7 +21,7 @@ class Transfer:
     def __init__(self) -> None:
         self.finished = False
 
-    def go_on(self, ended: Sequence[int], now: float) -> None:
+    def go_on(self, ended: int, now: float) -> None:
         """The bytes are across."""
         self.finished = True
 
@@ -55,26 +54,14 @@ class Machine:
         self._origin = 0.0  # the time at which the machine's own clock was 0
         self._now = 0.0  # the last event, on that clock
 
-    def start(
-        self,
-        segment: Segment,
-        engines: int,
-        now_us: float = 0.0,
-        on_retire: Retire | None = None,
-        nodes: Sequence[Sequence[str]] = (),
-    ) -> Execution:
+    def start(self, segment: Segment, engines: int, now_us: float = 0.0) -> Execution:
         """Begin to execute a segment on ``engines`` drained engines of its own.
-
-        With ``on_retire``, ``nodes`` are the graph nodes of each step: they retire in program
-        order, once their step and all steps before it have ended.
 
         Raises:
             ValueError: ``now_us`` is before the last event.
         """
         begin = self._clock(now_us)
-        execution = Execution(
-            segment, engines, self._agenda, self._dram, self._started, begin, on_retire, nodes
-        )
+        execution = Execution(segment, engines, self._agenda, self._dram, self._started, begin)
         self._started += 1
         self._enter(execution)
         return execution
@@ -129,29 +116,22 @@ class Machine:
                 if origin + agenda[0][0] > until_us:
                     break
                 self._now, _, task, user = heappop(agenda)
-                user.go_on((task,), self._now)
+                user.go_on(task, self._now)
                 if user.finished:
                     self._leave(user)
             elif due < inf:
                 if origin + due > until_us:
                     break
                 self._now = due
-                self._complete()
+                for mover, task in dram.complete(due):
+                    mover.go_on(task, due)
+                    if mover.finished:
+                        self._leave(mover)
             else:
                 self._expect_no_execution()
                 break
         finished, self._finished = self._finished, []
         return finished
-
-    def _complete(self) -> None:
-        """The smallest transfers are complete."""
-        tasks: dict[User, list[int]] = {}
-        for user, task in self._dram.complete(self._now):
-            tasks.setdefault(user, []).append(task)
-        for user, ended in tasks.items():
-            user.go_on(ended, self._now)
-            if user.finished:
-                self._leave(user)
 
     def _enter(self, user: User) -> None:
         self._busy.add(user)

@@ -25,8 +25,9 @@ def time(segment: Segment, dram_bytes_per_us: float) -> Timing:
     """See :class:`axsim.machine.simulate.Simulator`."""
     tasks = len(segment.durations_us)
     start, end = np.empty(tasks), np.empty(tasks)
-    arrays = segment.tiling.arrays
-    last = _run(*arrays, segment.durations_us, dram_bytes_per_us, SLACK_BYTES, start, end)
+    tiling = segment.tiling
+    columns = tiling.dram_cost_bytes, tiling.dep_begin, tiling.deps, *tiling.queues
+    last = _run(*columns, segment.durations_us, dram_bytes_per_us, SLACK_BYTES, start, end)
     if last < 0:
         raise ValueError(f"tasks of segment {segment.name!r} wait for each other")
     return Timing(tuple(start.tolist()), tuple(end.tolist()), last)
@@ -56,7 +57,7 @@ def _least(state: Any, left: Any) -> Any:
 def _run(
     cost: Any,
     dep_begin: Any,
-    dep_flat: Any,
+    deps: Any,
     queue_begin: Any,
     queue_flat: Any,
     duration: Any,
@@ -87,7 +88,7 @@ def _run(
             task = queue_flat[place[engine]]
             blocked = False
             for position in range(dep_begin[task], dep_begin[task + 1]):
-                needed = dep_flat[position]
+                needed = deps[position]
                 if end[needed] > now:
                     before[engine], waiting[needed] = waiting[needed], engine
                     blocked = True

@@ -56,6 +56,9 @@ class DecoderConfig:
     one over the root of head_dim) and on logits; ``attention_softcap`` and ``logit_softcap`` bound
     scores and logits by ``cap * tanh(x / cap)``, 0 leaves them alone.
 
+    ``mrope_section``: how many rotated pairs turn with a token's time, row and column, one after
+    the other or, ``mrope_interleaved``, in turn; empty where there is one position only (Qwen2-VL).
+
     Raises ValueError when the sizes contradict each other.
     """
 
@@ -82,6 +85,8 @@ class DecoderConfig:
     logits_multiplier: float = 1.0
     attention_softcap: float = 0.0
     logit_softcap: float = 0.0
+    mrope_section: tuple[int, ...] = ()
+    mrope_interleaved: bool = False
     parts: Parts = None  # type: ignore[assignment]  # of the family, when not given
 
     def __post_init__(self) -> None:
@@ -116,6 +121,11 @@ class DecoderConfig:
     def rotary_dim(self) -> int:
         """Channels of each head that are rotated."""
         return int(self.head_dim * self.partial_rotary_factor)
+
+    @property
+    def position_axes(self) -> int:
+        """Positions that a token has: one, or time, row and column."""
+        return 3 if self.mrope_section else 1
 
     def window(self, layer: int) -> int:
         """Keys that a query of ``layer`` sees, itself among them; 0 means all."""

@@ -12,7 +12,7 @@ from axsim.graph.builder import GraphBuilder
 from axsim.graph.ir import Graph
 from axsim.kernels.array import Array
 from axsim.models.config import DecoderConfig, Rotation
-from axsim.models.linear import linear
+from axsim.models.layers import linear
 from axsim.models.parts import ACTIVATIONS
 from axsim.models.rope import rope_table
 
@@ -22,8 +22,8 @@ def decoder_layer_graph(cfg: DecoderConfig, new_tokens: int, cached_tokens: int)
     themselves. Decode is ``(1, kv_cache_len)``, prefill chunk k is ``(chunk, k * chunk)``.
 
     Inputs: K_cache, V_cache [1, cached, kv_dim] (rows are tokens; K after rotation), or the unused
-    dummy [1, 1, hidden] when nothing is cached; indices [1, new] u32, absolute positions below
-    cached + new; input [1, new, hidden]; mask [1, new, cached + new], added to the scores.
+    dummy [1, 1, hidden] when nothing is cached; indices [axes, new] u32, absolute positions
+    below cached + new; input [1, new, hidden]; mask [1, new, cached + new], added to the scores.
     Outputs: K_cache_out, V_cache_out [1, new, kv_dim]; output [1, new, hidden].
 
     Raises ValueError when new_tokens is not positive or cached_tokens is negative.
@@ -35,7 +35,7 @@ def decoder_layer_graph(cfg: DecoderConfig, new_tokens: int, cached_tokens: int)
     hidden = cfg.hidden_size
     cache = (1, cached_tokens, cfg.kv_dim) if cached_tokens else (1, 1, hidden)
     k_cache, v_cache = b.input("K_cache", cache), b.input("V_cache", cache)
-    indices = b.input("indices", (1, new_tokens), "u32")
+    indices = b.input("indices", (cfg.position_axes, new_tokens), "u32")
     x = b.input("input", (1, new_tokens, hidden))
     mask = b.input("mask", (1, new_tokens, cached_tokens + new_tokens))
 
@@ -138,7 +138,8 @@ def _rotate(b: GraphBuilder, cfg: DecoderConfig, q: str, k: str, indices: str) -
     for part in ("cos", "sin"):
         make = _table(rotation, cfg.rotary_dim, table[0], part)
         values = b.constant(f"rope.{part}_table", table, make)
-        rows.append(b.node("Gather", [values, indices], name=f"rope.{part}", axis=0))
+        row = b.node("Gather", [values, indices], name=f"rope.{part}", axis=0)
+        rows.append(_by_axis(b, cfg, row, f"rope.{part}") if cfg.mrope_section else row)
     attrs = {"rotary_embedding_dim": 0 if cfg.rotary_dim == cfg.head_dim else cfg.rotary_dim}
     if cfg.parts.interleaved:
         attrs["interleaved"] = 1
@@ -158,6 +159,39 @@ def _rotate(b: GraphBuilder, cfg: DecoderConfig, q: str, k: str, indices: str) -
             x = b.node("Reshape", [x], name=f"{name}_rows", output=output, shape=shape)
         out.append(x)
     return out[0], out[1]
+
+
+def _by_axis(b: GraphBuilder, cfg: DecoderConfig, x: str, name: str) -> str:
+    """[3, T, pairs] of time, row and column to [1, T, pairs]: each pair from the axis that it turns
+    with."""
+    tokens, pairs = b.shape(x)[1:]
+    if cfg.mrope_interleaved:
+        mask = b.constant(f"{name}.axes", (3, 1, pairs), lambda: _axes(cfg.mrope_section, pairs))
+        x = b.node("Mul", [x, mask], name=f"{name}.own")
+        parts = [f"{name}.{axis}" for axis in ("time", "row", "column")]
+        one, two, three = b.nodes(
+            "Split", [x], name=f"{name}.split", outputs=parts, axis=0, split=[1] * 3
+        )
+        x = b.node("Add", [one, two], name=f"{name}.plane")
+        return b.node("Add", [x, three], name=f"{name}.joined")
+    own, start = [], 0
+    for axis, count in enumerate(cfg.mrope_section):
+        begin, end = [axis, 0, start], [axis + 1, tokens, start + count]
+        part = f"{name}.{axis}"
+        own.append(b.node("Slice", [x], name=part, starts=begin, ends=end, axes=[0, 1, 2]))
+        start += count
+    return b.node("Concat", own, name=f"{name}.joined", axis=2)
+
+
+def _axes(section: tuple[int, ...], pairs: int) -> Array:
+    """1 where a pair turns with an axis [3, 1, pairs]: rows and columns take every third pair as
+    long as their section lasts, time all others (Qwen3-VL)."""
+    import numpy as np
+
+    pair = np.arange(pairs)
+    axis = np.where(pair < 3 * np.array(section)[pair % 3], pair % 3, 0)
+    mask: Array = (np.arange(3)[:, None, None] == axis).astype(np.float32)
+    return mask
 
 
 def _qk_norm(b: GraphBuilder, cfg: DecoderConfig, x: str, part: str) -> str:

@@ -127,6 +127,8 @@ def _decoder(config: Json, source: str, prefix: str = "") -> DecoderConfig:
         sliding_window=window,
         full_attention_layers=full,
         sliding_rope_theta=float(local) if local and window else None,
+        mrope_section=tuple(rope.get("mrope_section") or ()),
+        mrope_interleaved=bool(rope.get("mrope_interleaved", kind == "qwen3_vl_text")),
         nope_layers=_nope(config, family, window, full),
         parts=_parts(config, family, f"{source}: {prefix}"),
         **_numbers(family.multipliers(config)),

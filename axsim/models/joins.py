@@ -33,7 +33,8 @@ class Join:
     ``head_apart``: checkpoints store the head beside the table, whatever the language part says.
     ``prefixes``: where tower and projector stand in checkpoints, and how the decoder's names begin.
     ``modules`` maps our names of the projector's modules to theirs; ``norm_offset`` is added to
-    the stored scale of its norm, ``transposed``: its matrices are stored [in, out].
+    the stored scale of its norm, ``transposed``: its matrices are stored [in, out]. ``image`` are
+    the tokens before the image tokens of a prompt, for each of these, and behind them.
     """
 
     model_type: str
@@ -41,6 +42,7 @@ class Join:
     projector: Projecting
     prefixes: tuple[tuple[str, str, str], ...]
     modules: Mapping[str, str]
+    image: tuple[str, str, str]
     decoder: str = "text_config"
     text: str = ""
     tower_type: str = ""
@@ -193,31 +195,40 @@ _QWEN = (
     ("visual.", "visual.", ""),
 )
 
+_INTERNVL_IMAGE = ("<img>", "<IMG_CONTEXT>", "</img>")  # conversation.py of the models
+_QWEN_IMAGE = ("<|vision_start|>", "<|image_pad|>", "<|vision_end|>")  # their chat templates
+_LLAVA_IMAGE = ("", "<image>", "")
+
 _ROWS = (
     Join(  # OpenGVLab's own code
         "internvl_chat", ("InternVLChatModel",), _internvl,
         prefixes=(("vision_model.", "", "language_model."),),
+        image=_INTERNVL_IMAGE,
         modules={"mlp1.0": "mlp1.0", "mlp1.1": "mlp1.1", "mlp1.3": "mlp1.3"},
         decoder="llm_config", tower_type="intern_vit_6b",
         required={"select_layer": -1, "ps_version": "v2"}, head_apart=True,
     ),
     Join(  # Hugging Face transformers
         "internvl", ("InternVLForConditionalGeneration",), _internvl, prefixes=_HF,
+        image=_INTERNVL_IMAGE,
         modules={"mlp1.0": "layer_norm", **_TWO}, text="qwen2", tower_type="internvl_vision",
         required={"vision_feature_layer": -1, "projector_hidden_act": "gelu"}, tied=True,
     ),
     Join(
         "qwen2_vl", ("Qwen2VLForConditionalGeneration",), _qwen2, prefixes=_QWEN,
+        image=_QWEN_IMAGE,
         modules={"mlp1.0": "merger.ln_q", "mlp1.1": "merger.mlp.0", "mlp1.3": "merger.mlp.2"},
         text="qwen2_vl_text", tower_type="qwen2_vl_vision",
     ),
     Join(
         "qwen2_5_vl", ("Qwen2_5_VLForConditionalGeneration",), _qwen2_5, prefixes=_QWEN,
+        image=_QWEN_IMAGE,
         modules={"mlp1.0": "merger.ln_q", "mlp1.1": "merger.mlp.0", "mlp1.3": "merger.mlp.2"},
         text="qwen2_5_vl_text", tower_type="qwen2_5_vl_vision",
     ),
     Join(
         "qwen3_vl", ("Qwen3VLForConditionalGeneration",), _qwen3, prefixes=_QWEN,
+        image=_QWEN_IMAGE,
         modules={
             "mlp1.0": "merger.norm", "mlp1.1": "merger.linear_fc1", "mlp1.3": "merger.linear_fc2",
             "deepstack.{}.0": "deepstack_merger_list.{}.norm",
@@ -230,30 +241,38 @@ _ROWS = (
         Join(
             kind, (f"{name}ForConditionalGeneration",), _idefics,
             prefixes=(("model.vision_model.", "model.connector.", "model.text_model"),),
+            image=("<fake_token_around_image><global-img>", "<image>", "<fake_token_around_image>"),
             modules={"mlp1.1": "modality_projection.proj"}, text="llama",
             tower_type=f"{kind}_vision",
         )
         for kind, name in (("idefics3", "Idefics3"), ("smolvlm", "SmolVLM"))
     ),
     Join(
-        "llava", ("LlavaForConditionalGeneration",), _llava, prefixes=_HF, modules=_TWO,
+        "llava", ("LlavaForConditionalGeneration",), _llava, prefixes=_HF,
+        image=_LLAVA_IMAGE,
+        modules=_TWO,
         text="llama", tower_type="clip_vision_model", tower=_llava_tower,
     ),
     Join(
-        "llava_next", ("LlavaNextForConditionalGeneration",), _llava, prefixes=_HF, modules=_TWO,
+        "llava_next", ("LlavaNextForConditionalGeneration",), _llava, prefixes=_HF,
+        image=_LLAVA_IMAGE,
+        modules=_TWO,
         text="llama", tower_type="clip_vision_model", tower=_next_tower,
     ),
     Join(
         "llava_onevision", ("LlavaOnevisionForConditionalGeneration",), _llava, prefixes=_HF,
+        image=_LLAVA_IMAGE,
         modules=_TWO, text="qwen2", tower_type="siglip_vision_model", tower=_onevision_tower,
     ),
     Join(
         "paligemma", ("PaliGemmaForConditionalGeneration",), _linear, prefixes=_HF,
+        image=_LLAVA_IMAGE,
         modules={"mlp1.1": "linear"}, text="gemma", tower_type="siglip_vision_model",
         tower=_siglip_tower, tied=True,
     ),
     Join(
         "gemma3", ("Gemma3ForConditionalGeneration",), _gemma3, prefixes=_HF,
+        image=("\n\n<start_of_image>", "<image_soft_token>", "<end_of_image>\n\n"),
         modules={"mlp1.0": "mm_soft_emb_norm", "mlp1.1": "mm_input_projection_weight"},
         text="gemma3_text", tower_type="siglip_vision_model", tower=_siglip_tower, tied=True,
         norm_offset=1.0, transposed=True,
@@ -261,11 +280,13 @@ _ROWS = (
     Join(
         "janus", ("JanusForConditionalGeneration",), _janus,
         prefixes=(("model.vision_model.", "model.aligner.", "model."),),
+        image=("<begin_of_image>", "<image_placeholder>", "<end_of_image>"),
         modules={"mlp1.1": "fc1", "mlp1.3": "hidden_layers.0", "mlp1.5": "hidden_layers.1"},
         text="llama", tower_type="janus_vision_model", tied=True,
     ),
     Join(
         "mistral3", ("Mistral3ForConditionalGeneration",), _mistral3, prefixes=_HF,
+        image=("", "[IMG]", "[IMG_END]"),
         modules={"mlp1.0": "norm", "mlp1.join": "patch_merger.merging_layer", **_TWO},
         text="mistral", tower_type="pixtral", required={"vision_feature_layer": -1}, tied=True,
     ),

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from axsim.graph.builder import GraphBuilder
 from axsim.models.config import VisionConfig
-from axsim.models.linear import linear
+from axsim.models.layers import linear
 from axsim.models.parts import ACTIVATIONS
 from axsim.models.tower import norm
 

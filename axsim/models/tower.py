@@ -11,7 +11,7 @@ from collections.abc import Callable
 from axsim.graph.builder import GraphBuilder
 from axsim.kernels.array import Array
 from axsim.models.config import Pixels, VisionConfig, sides
-from axsim.models.linear import linear
+from axsim.models.layers import linear
 from axsim.models.parts import ACTIVATIONS
 
 LAYERS = "vision_model.encoder.layers"

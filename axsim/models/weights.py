@@ -11,7 +11,6 @@ from dataclasses import replace
 from functools import lru_cache
 from typing import Protocol
 
-from axsim.graph.ir import Graph
 from axsim.kernels.array import Array
 from axsim.models.config import (
     DecoderConfig,
@@ -120,8 +119,3 @@ def vision_weights(
         return value
 
     return get
-
-
-def parameters(graph: Graph) -> int:
-    """Elements of all weights of a graph."""
-    return sum(t.elements for t in graph.weights())

@@ -8,8 +8,10 @@ for every reference, for the calibration, and for the quantised copy that the de
 from __future__ import annotations
 
 from collections import OrderedDict
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+
+import numpy as np
 
 from axsim.compiler.partition import Deployment, Subgraph
 from axsim.graph.ir import Graph
@@ -20,7 +22,7 @@ from axsim.models.decoder import decoder_layer_graph, post_graph
 from axsim.models.weights import Weights, layer_tensor, post_tensor, vision_weights
 from axsim.numerics.executor import Arithmetic, Executor
 from axsim.runs.devices import Tick, macs_by_node
-from axsim.runs.host import HostLoop
+from axsim.system.request import Pass
 
 Prepare = Callable[[str], object]
 """Called with the name of each matrix while it is at hand: makes the quantised copy."""
@@ -71,7 +73,7 @@ class Picture:
 def see(
     pictures: Sequence[Picture], weights: Weights, tick: Tick, prepare: Prepare | None
 ) -> list[Array]:
-    """Image tokens [1, tokens, hidden] of each picture. All are of one architecture."""
+    """Image tokens [1 + deepstack layers, tokens, hidden] of each picture, all of one architecture."""
     runs: list[tuple[Executor, Subgraph, dict[str, int]]] = []
     for picture in pictures:
         deployment, part = picture.deployment, picture.deployment.vision
@@ -94,32 +96,26 @@ def see(
         is_matrix = OPERATORS[node.op].role == "matrix"
         if prepare is not None and is_matrix and first.tensors[node.inputs[1]].kind == "weight":
             prepare(node.inputs[1])
-    return [executor.fetch("output") for executor, _, _ in runs]
+    return [
+        np.concatenate([executor.fetch(name) for name in part.graph.outputs])
+        for executor, part, _ in runs
+    ]
 
 
 def read(
-    loops: Iterable[tuple[HostLoop, Array]], cfg: DecoderConfig, prepare: Prepare | None
-) -> list[Array]:
-    """First logits [vocab] of each prompt [tokens, hidden], on decoders ``cfg``."""
-    loops = list(loops)
-    steps = [loop.prefill_by_layer(rows) for loop, rows in loops]
+    rides: Sequence[Iterator[tuple[Pass, int]]], cfg: DecoderConfig, prepare: Prepare | None
+) -> None:
+    """Take requests on decoders ``cfg`` to their ends, their prefills layer by layer in step."""
+    layers = [(layer for work, layer in ride if work.stage == "prefill") for ride in rides]
     layer_graph, post = decoder_layer_graph(cfg, 1, 0), post_graph(cfg)
-    for layer in _in_step(steps):
+    for layer, *_ in zip(*layers, strict=True):
         if prepare is not None:
             for name in _matrices(layer_graph):
                 prepare(layer_tensor(layer, name))
-    logits = [loop.first_logits() for loop, _ in loops]
     if prepare is not None:
         for name in _matrices(post):
             prepare(post_tensor(cfg, name))
-    return logits
 
 
 def _matrices(graph: Graph) -> list[str]:
     return [tensor.name for tensor in graph.weights() if len(tensor.shape) == 2]
-
-
-def _in_step(steps: Sequence[Iterator[int]]) -> Iterator[int]:
-    """The common value of iterators that advance together."""
-    for values in zip(*steps, strict=True):
-        yield values[0]

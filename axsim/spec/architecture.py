@@ -176,6 +176,10 @@ class DecoderSection(Section):
     logits_multiplier: float = Field(1.0, gt=0, description="scale of logits")
     attention_softcap: float = Field(0.0, ge=0, description="bound of attention scores; 0: none")
     logit_softcap: float = Field(0.0, ge=0, description="bound of logits; 0: none")
+    mrope_section: tuple[PositiveInt, ...] = Field(
+        (), description="rotated pairs that turn with time, row and column of a token"
+    )
+    mrope_interleaved: bool = Field(False, description="those pairs in turn, not in three runs")
     parts: PartsSection = Field(PartsSection(), description="parts that are not the family's")
 
     @model_validator(mode="after")

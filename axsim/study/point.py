@@ -72,6 +72,9 @@ def _no_garbage_collection() -> Iterator[None]:
         yield
     finally:
         if enabled:
+            # what is left is old now, without a look at each of them
+            gc.freeze()
+            gc.unfreeze()
             gc.enable()
 
 

@@ -13,13 +13,29 @@ from hypothesis import strategies as st
 from axsim.compiler.program import Segment, Step, Task
 from axsim.fidelity.ledger import load_ledger, load_models, shipped_ledger, shipped_models
 from axsim.fidelity.predict import compare, shipped_chips
-from axsim.kernels.compiled import compiled
+from axsim.kernels.compiled import WhenItPays, compiled
 from axsim.machine import npu
-from axsim.machine.simulate import PLAIN_TASKS, Simulator
+from axsim.machine import simulate as module
+from axsim.machine.events import Machine
+from axsim.machine.simulate import simulate
 from axsim.machine.timeline import Timing
 from tests.machine.random_segments import segments
 
-plain, fast = Simulator(plain_tasks=10**12), Simulator(plain_tasks=0)
+STEPS = (Step("s", "norm", 0, 0),)
+
+
+def plain(segment: Segment, engines: int, rate: float) -> Timing:
+    machine = Machine(rate)
+    execution = machine.start(segment, engines)
+    machine.advance()
+    return execution.timing
+
+
+def fast(segment: Segment, engines: int, rate: float) -> Timing:
+    loop = compiled("axsim.machine.loop_numba")
+    assert loop is not None
+    timing: Timing = loop.time(segment, rate)
+    return timing
 
 
 @pytest.fixture(autouse=True)
@@ -54,31 +70,30 @@ def test_every_program_of_the_ledger(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_tasks_that_wait_for_each_other_are_a_defect() -> None:
     stuck = [Task(0, "compute", 0, 1.0, deps=(1,)), Task(1, "compute", 0, 1.0, deps=(0,))]
     with pytest.raises(ValueError, match="'layer' wait for each other"):
-        fast(Segment.of("layer", (Step("s", "norm", 0, 0),), stuck, (0.0,)), 2, 1.0)
+        fast(Segment.of("layer", STEPS, stuck, (0.0,)), 2, 1.0)
 
 
 def test_a_segment_without_tasks_takes_no_time() -> None:
     assert fast(Segment.of("layer", (), (), ()), 2, 1.0) == Timing((), (), 0.0)
 
 
-def test_kernels_run_along_in_plain_python() -> None:
-    order: list[str] = []
-    task = Task(0, "compute", 0, 1.0)
-    segment = Segment.of("layer", (Step("s", "norm", 0, 0),), [task], (0.0,))
-    fast(segment, 1, 1.0, order.append, (("node",),))
-    assert order == ["node"]
+def test_it_takes_over_once_so_much_was_timed_without(monkeypatch: pytest.MonkeyPatch) -> None:
+    segment = Segment.of("layer", STEPS, [Task(0, "compute", 0, 1.0)] * 10, (0.0,))
+    loop = compiled("axsim.machine.loop_numba")
+    assert loop is not None
+    timed: list[Segment] = []
+    real = loop.time
 
+    def watched(segment: Segment, rate: float) -> Timing:
+        timed.append(segment)
+        return real(segment, rate)  # type: ignore[no-any-return]
 
-def test_a_process_loads_numba_once_it_has_timed_so_much(monkeypatch: pytest.MonkeyPatch) -> None:
-    asked: list[str] = []
-    monkeypatch.setattr("axsim.machine.simulate.compiled", asked.append)
-    task = Task(0, "compute", 0, 1.0)
-    segment = Segment.of("layer", (Step("s", "norm", 0, 0),), [task] * 10, (0.0,))
-    simulator = Simulator(plain_tasks=25)
-    found = [simulator(segment, 1, 1.0) for _ in range(3)]
-    assert not asked
-    found.append(simulator(segment, 1, 1.0))
-    assert asked == ["axsim.machine.loop_numba"]
+    monkeypatch.setattr(loop, "time", watched)
+    monkeypatch.setattr(module, "_loop", WhenItPays("axsim.machine.loop_numba", 25))
+    found = [simulate(segment, 1, 1.0) for _ in range(3)]
+    assert not timed
+    found.append(simulate(segment, 1, 1.0))
+    assert timed == [segment]
     assert len(set(found)) == 1
 
 
@@ -89,10 +104,8 @@ def in_new_process(code: str) -> str:
 
 def test_a_single_run_does_not_load_numba() -> None:
     code = (
-        "import sys, axsim; from axsim.machine.simulate import simulate;"
+        "import sys, axsim;"
         "axsim.run('internvl2_1b', 'ax630c', timing_only=True);"
-        "print('numba' in sys.modules, simulate._plain_tasks)"
+        "print('numba' in sys.modules)"
     )
-    loaded, left = in_new_process(code).split()
-    assert loaded == "False"
-    assert int(left) > PLAIN_TASKS * 0.9
+    assert in_new_process(code).strip() == "False"
