@@ -221,9 +221,11 @@ class Integer:
 
 
 def patches(image: Array, height: int, width: int) -> Array:
-    """[1, C, H, W] cut into rows [patches, C * height * width], in (c, y, x) order."""
-    _, channels, rows, columns = image.shape
-    grid = image[0].reshape(channels, rows // height, height, columns // width, width)
+    """[1, C, H, W] cut into rows [patches, C * height * width], in (c, y, x) order; pixels that
+    fill no patch are dropped."""
+    channels, rows, columns = image.shape[1], image.shape[2] // height, image.shape[3] // width
+    whole = image[0, :, : rows * height, : columns * width]
+    grid = whole.reshape(channels, rows, height, columns, width)
     cut: Array = grid.transpose(1, 3, 0, 2, 4).reshape(-1, channels * height * width)
     return np.ascontiguousarray(cut)
 

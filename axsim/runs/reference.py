@@ -73,7 +73,7 @@ class Picture:
 def see(
     pictures: Sequence[Picture], weights: Weights, tick: Tick, prepare: Prepare | None
 ) -> list[Array]:
-    """Image tokens [1 + deepstack layers, tokens, hidden] of each picture, all of one architecture."""
+    """Image tokens [1 + deepstack layers, tokens, hidden] of pictures of one architecture."""
     runs: list[tuple[Executor, Subgraph, dict[str, int]]] = []
     for picture in pictures:
         deployment, part = picture.deployment, picture.deployment.vision
