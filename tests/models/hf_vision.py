@@ -79,13 +79,33 @@ def _rows(features) -> np.ndarray:
 
 
 def _qwen(model, vision, pixels) -> dict:
-    """Patches in the order of the merged blocks, each picture as two equal frames."""
-    patch, (rows, columns) = vision.patch_size, vision.grid(pixels.shape[2])
-    x = pixels.reshape(3, rows // 2, 2, patch, columns // 2, 2, patch)
-    x = x.permute(1, 4, 2, 5, 0, 3, 6)[:, :, :, :, :, None].expand(-1, -1, -1, -1, -1, 2, -1, -1)
-    x = x.reshape(rows * columns, -1)
-    out = model.model.visual(x, grid_thw=torch.tensor([[1, rows, columns]]))
+    grid = torch.tensor([[1, *vision.grid(pixels.shape[2])]])
+    out = model.model.visual(_qwen_patches(vision, pixels), grid_thw=grid)
     found = {"output": _rows(out)}
     for i, deep in enumerate(getattr(out, "deepstack_features", None) or ()):
         found[f"deepstack.{i}"] = _rows(deep)
     return found
+
+
+def _qwen_patches(vision, pixels):
+    """Patches in the order of the merged blocks, each picture as two equal frames."""
+    patch, (rows, columns) = vision.patch_size, vision.grid(pixels.shape[2])
+    x = pixels.reshape(3, rows // 2, 2, patch, columns // 2, 2, patch)
+    x = x.permute(1, 4, 2, 5, 0, 3, 6)[:, :, :, :, :, None].expand(-1, -1, -1, -1, -1, 2, -1, -1)
+    return x.reshape(rows * columns, -1)
+
+
+def logits(description: dict, config: ModelConfig, model, image: np.ndarray, tokens) -> np.ndarray:
+    """[tokens, vocab] of a prompt in which token 1 stands for each row of the image."""
+    vision, kind = config.vision, description["model_type"]
+    x = (image.astype(np.float64) / 255 - vision.image_mean) / vision.image_std
+    pixels = torch.from_numpy(x.transpose(0, 3, 1, 2).astype(np.float32))
+    given = {"input_ids": torch.from_numpy(tokens)[None], "pixel_values": pixels}
+    if kind.startswith("qwen"):
+        given["pixel_values"] = _qwen_patches(vision, pixels)
+        given["image_grid_thw"] = torch.tensor([[1, *vision.grid(image.shape[1])]])
+        given["mm_token_type_ids"] = given["input_ids"] == 1
+    if kind == "smolvlm":
+        given["pixel_values"] = pixels[None]
+    with torch.no_grad():
+        return model(**given).logits[0].numpy()

@@ -5,6 +5,7 @@ import numpy as np
 from axsim.graph.ir import Graph
 from axsim.models.config import DecoderConfig, ModelConfig
 from axsim.models.decoder import decoder_layer_graph, of_layer, post_graph
+from axsim.models.prompt import Prompt
 from axsim.models.vision import vision_graph
 from axsim.models.weights import Weights, layer_weights, post_weights, vision_weights
 from axsim.models.window import windowed
@@ -64,6 +65,7 @@ class Loop:
         shape = (cfg.num_hidden_layers, 1, kv_len, cfg.kv_dim)
         self.k, self.v = np.zeros(shape, np.float32), np.zeros(shape, np.float32)
         self.position = 0
+        self.prompt: Prompt | None = None
 
     def prefill(self, x: np.ndarray) -> np.ndarray:
         """One chunk [tokens, hidden] after the rows so far; returns the last layer's output."""
@@ -89,6 +91,9 @@ class Loop:
         new, rows = len(x), slice(self.position, self.position + len(x))
         graph = decoder_layer_graph(self.cfg, new, cached)
         indices = np.arange(rows.start, rows.stop, dtype=np.uint32)[None]
+        indices = np.broadcast_to(indices, (self.cfg.position_axes, new))
+        if self.prompt is not None:
+            indices = self.prompt.indices(rows.start, new)
         dummy = np.zeros((1, 1, self.cfg.hidden_size), np.float32)
         x = x[None]
         for i in range(self.cfg.num_hidden_layers):
@@ -104,5 +109,8 @@ class Loop:
             out = execute(layer, layer_weights(self.weights, i), own, self.bf16)
             self.k[i, 0, rows], self.v[i, 0, rows] = out["K_cache_out"][0], out["V_cache_out"][0]
             x = out["output"]
+            if self.prompt is not None and i < len(self.prompt.deep):
+                added = self.prompt.deep[i][rows]
+                x[0, : len(added)] += added
         self.position += new
         return x[0]

@@ -2,11 +2,14 @@
 
 from math import prod
 
+import numpy as np
 import pytest
 
 from axsim.models.checkpoint import Checkpoint
 from axsim.models.hf_config import model_config
-from tests.models.running import relative, run_vision_outputs
+from axsim.models.prompt import Prompt, prompt_of
+from axsim.models.weights import embedded
+from tests.models.running import Loop, relative, run_vision_outputs
 from tests.models.seeded import SeededWeights, image
 from tests.models.small_vision import ALONE, JOINED
 
@@ -23,7 +26,8 @@ def model(request):
 
 
 def size_of(config):
-    return config.vision.image_size
+    """The tower's own size; those of Qwen, which have none, at 112 pixels."""
+    return config.vision.image_size if config.vision.image_size < 400 else 112
 
 
 def test_parameters(model):
@@ -37,10 +41,32 @@ def test_a_saved_checkpoint_runs_from_its_files(model, tmp_path):
     theirs.save_pretrained(tmp_path)
     checkpoint = Checkpoint(tmp_path)
     assert checkpoint.config == config
-    size = size_of(config) if config.vision.image_size < 400 else 112
-    pixels = image(size)
+    pixels = image(size_of(config))
     got = run_vision_outputs(checkpoint, config, pixels)
     expected = hf.outputs(description, config, theirs, pixels)
     assert list(got) == list(expected)
     for name, value in expected.items():
         assert relative(got[name], value) <= BOUND, name
+
+
+@pytest.mark.parametrize("kind", ["qwen2_vl", "qwen2_5_vl", "qwen3_vl", "gemma3", "llava", "smolvlm"])
+def test_text_around_an_image(kind, tmp_path):
+    """Logits of a prompt with an image in it, prefilled in chunks and then token by token."""
+    description = JOINED[kind]
+    config, theirs = model_config(description), hf.build(description)
+    theirs.save_pretrained(tmp_path)
+    checkpoint = Checkpoint(tmp_path)
+    pixels = image(112)
+    seen = np.concatenate(list(run_vision_outputs(checkpoint, config, pixels).values()))
+    tokens = np.array([5, 9, 7, *[1] * seen.shape[1], 11, 12, 13, 14, 15])
+    rows = embedded(checkpoint, config.decoder, [int(t) for t in tokens])
+    prompt = prompt_of(config, rows, tokens == 1, [seen], 112)
+    cut = len(tokens) - 3
+    asked = Prompt(prompt.rows[:cut], prompt.positions[:, :cut], tuple(d[:cut] for d in prompt.deep))
+    loop = Loop(checkpoint, config.decoder, kv_len=100)
+    loop.prompt = asked
+    half = cut // 2
+    out = [loop.prefill(prompt.rows[:half]), loop.prefill(prompt.rows[half:cut])]
+    out += [loop.decode(prompt.rows[i : i + 1]) for i in range(cut, len(tokens))]
+    expected = hf.logits(description, config, theirs, pixels, tokens)
+    assert relative(loop.logits(np.concatenate(out)), expected) <= BOUND
