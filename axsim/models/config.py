@@ -273,6 +273,8 @@ class ProjectorConfig:
       ``hidden_size``), each with a ``bias``
     * ``deepstack_layers``: tower layers whose outputs go through projectors of their own, with the
       norm after joining, and are added to image rows after the first decoder layers (Qwen3-VL)
+    * ``sees_ahead``: what a row may look at behind itself: ``nothing``; rows of an ``image`` all of
+      this image (Gemma 3); every row the whole ``prompt`` (PaliGemma)
     """
 
     hidden_size: int
@@ -287,6 +289,7 @@ class ProjectorConfig:
     bias: bool = True
     activation: ActivationName = "gelu"
     deepstack_layers: tuple[int, ...] = ()
+    sees_ahead: Literal["nothing", "image", "prompt"] = "nothing"
 
     @property
     def block(self) -> int:

@@ -143,8 +143,9 @@ def _siglip_tower(config: Json, vision: VisionConfig) -> VisionConfig:
     return replace(vision, idle=_pooled(vision))
 
 
-def _linear(config: Json, vision: VisionConfig, decoder: DecoderConfig) -> ProjectorConfig:
-    return ProjectorConfig(decoder.hidden_size, 1.0, norm="none", layers=1)
+def _paligemma(config: Json, vision: VisionConfig, decoder: DecoderConfig) -> ProjectorConfig:
+    hidden = decoder.hidden_size
+    return ProjectorConfig(hidden, 1.0, norm="none", layers=1, sees_ahead="prompt")
 
 
 def _gemma3(config: Json, vision: VisionConfig, decoder: DecoderConfig) -> ProjectorConfig:
@@ -159,6 +160,7 @@ def _gemma3(config: Json, vision: VisionConfig, decoder: DecoderConfig) -> Proje
         norm="RMSNormalization",
         layers=1,
         bias=False,
+        sees_ahead="image",
     )
 
 
@@ -265,7 +267,7 @@ _ROWS = (
         modules=_TWO, text="qwen2", tower_type="siglip_vision_model", tower=_onevision_tower,
     ),
     Join(
-        "paligemma", ("PaliGemmaForConditionalGeneration",), _linear, prefixes=_HF,
+        "paligemma", ("PaliGemmaForConditionalGeneration",), _paligemma, prefixes=_HF,
         image=_LLAVA_IMAGE,
         modules={"mlp1.1": "linear"}, text="gemma", tower_type="siglip_vision_model",
         tower=_siglip_tower, tied=True,

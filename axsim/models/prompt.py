@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from axsim.errors import InputError
 from axsim.kernels.array import Array
 from axsim.models.config import DecoderConfig, ModelConfig, Pixels
 
@@ -14,11 +15,33 @@ from axsim.models.config import DecoderConfig, ModelConfig, Pixels
 @dataclass(frozen=True)
 class Prompt:
     """``rows`` [tokens, hidden]; ``positions`` u32 [axes, tokens], one axis, or time, row and
-    column; ``deep``: rows [tokens, hidden] to add to what the first layers give."""
+    column; ``deep``: rows [tokens, hidden] to add to what the first layers give; ``last`` [tokens]:
+    the last token that each may look at, where that is not itself."""
 
     rows: Array
     positions: Array
     deep: tuple[Array, ...] = ()
+    last: Array | None = None
+
+    def opened(self, mask: Array, start: int, real: int) -> Array:
+        """A prefill mask [1, new, cached + new] of the ``real`` tokens from ``start`` on, with what
+        they may look at behind themselves.
+
+        Raises InputError when that is not in the same chunk.
+        """
+        if self.last is None:
+            return mask
+        new, keys = mask.shape[1:]
+        last = self.last[start : start + real]
+        if real and last.max() >= start + real:
+            raise InputError(
+                "rows of this model's prompt look ahead, so that what they see must be in one"
+                f" prefill call: set build.prefill_chunk to {len(self.rows)} or more"
+            )
+        position = np.arange(keys) - (keys - new - start)
+        opened = mask.copy()
+        opened[0, :real][position <= last[:, None]] = 0
+        return opened
 
     def indices(self, start: int, new: int) -> Array:
         """Positions u32 [axes, new] of the tokens from ``start`` on; those that follow the prompt
@@ -48,6 +71,8 @@ def prompt_of(
     positions = positions_of(cfg, image_rows, grid)
     if not len(images):
         return Prompt(rows, positions)
+    ahead = model.projector.sees_ahead if model.projector else "nothing"
+    last = None if ahead == "nothing" else _last(image_rows, len(images), ahead == "prompt")
     seen = np.stack(list(images), axis=1)  # [1 + deepstack layers, images, tokens, hidden]
     rows[image_rows] = seen[0].reshape(-1, rows.shape[1])
     deep = []
@@ -55,7 +80,18 @@ def prompt_of(
         added = np.zeros_like(rows)
         added[image_rows] = layer.reshape(-1, rows.shape[1])
         deep.append(added)
-    return Prompt(rows, positions, tuple(deep))
+    return Prompt(rows, positions, tuple(deep), last)
+
+
+def _last(image_rows: Array, images: int, whole: bool) -> Array:
+    """The last token that each may look at: the end of its image, or of the whole prompt."""
+    count = len(image_rows)
+    if whole:
+        return np.full(count, count - 1)
+    last = np.arange(count)
+    for rows in np.split(np.flatnonzero(image_rows), images):
+        last[rows] = rows[-1]
+    return last
 
 
 def positions_of(cfg: DecoderConfig, image_rows: Array, grid: tuple[int, int]) -> Array:

@@ -114,7 +114,7 @@ class HostLoop:
             start,
             start,
             real,
-            prefill_mask(size, start, real),
+            self._asked.opened(prefill_mask(size, start, real), start, real),
         )
         if layer < len(self._asked.deep):
             hidden[0, :real] += self._asked.deep[layer][start : start + real]

@@ -241,6 +241,9 @@ class ProjectorSection(Section):
     deepstack_layers: tuple[NonNegativeInt, ...] = Field(
         (), description="tower layers that also go to the first decoder layers"
     )
+    sees_ahead: Literal["nothing", "image", "prompt"] = Field(
+        "nothing", description="what a row of the prompt may look at behind itself"
+    )
 
     @model_validator(mode="after")
     def _consistent(self) -> ProjectorSection:

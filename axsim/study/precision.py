@@ -182,7 +182,7 @@ class Analysis:
             "K_cache": dummy,
             "V_cache": dummy,
             "indices": exact.indices(0, count),
-            "mask": prefill_mask(count, 0, count),
+            "mask": exact.opened(prefill_mask(count, 0, count), 0, count),
         }
         arithmetic = WeightOnly()
         rows: list[Precision] = []

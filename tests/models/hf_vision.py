@@ -95,8 +95,11 @@ def _qwen_patches(vision, pixels):
     return x.reshape(rows * columns, -1)
 
 
-def logits(description: dict, config: ModelConfig, model, image: np.ndarray, tokens) -> np.ndarray:
-    """[tokens, vocab] of a prompt in which token 1 stands for each row of the image."""
+def logits(
+    description: dict, config: ModelConfig, model, image: np.ndarray, tokens, prompt: int
+) -> np.ndarray:
+    """[tokens, vocab] of a prompt, and an answer from its end on, in which token 1 stands for each
+    row of the image."""
     vision, kind = config.vision, description["model_type"]
     x = (image.astype(np.float64) / 255 - vision.image_mean) / vision.image_std
     pixels = torch.from_numpy(x.transpose(0, 3, 1, 2).astype(np.float32))
@@ -105,6 +108,10 @@ def logits(description: dict, config: ModelConfig, model, image: np.ndarray, tok
         given["pixel_values"] = _qwen_patches(vision, pixels)
         given["image_grid_thw"] = torch.tensor([[1, *vision.grid(image.shape[1])]])
         given["mm_token_type_ids"] = given["input_ids"] == 1
+    if kind == "gemma3":
+        given["token_type_ids"] = (given["input_ids"] == 1).long()
+    if kind == "paligemma":  # what follows the prompt is answer
+        given["token_type_ids"] = (torch.arange(len(tokens)) >= prompt).long()[None]
     if kind == "smolvlm":
         given["pixel_values"] = pixels[None]
     with torch.no_grad():

@@ -72,6 +72,8 @@ class Loop:
         new, past = len(x), self.position
         causal = np.where(np.tri(new, dtype=bool), np.float32(0), MASKED)
         mask = np.concatenate([np.zeros((new, past), np.float32), causal], axis=1)
+        if self.prompt is not None:
+            mask = self.prompt.opened(mask[None], past, new)[0]
         return self._layers(x, past, mask)
 
     def decode(self, x: np.ndarray) -> np.ndarray:
