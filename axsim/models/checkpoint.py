@@ -39,9 +39,8 @@ class Checkpoint:
         self.folder = Path(folder)
         description = read_json(self.folder / "config.json")
         self._files = _stored_in(self.folder)
-        self.config = _tying(
-            model_config(description, str(self.folder / "config.json")), description, self._files
-        )
+        described = _described(self.folder, description)
+        self.config = _tying(described, description, self._files)
         self.eos_token_ids = eos_token_ids(self.folder, description)
         self._gptq = Gptq.of(description, str(self.folder / "config.json"))
         layout = layout_of(self._files, description)
@@ -155,13 +154,32 @@ def architecture(folder: str | Path) -> ModelConfig:
     """
     folder = Path(folder)
     description = read_config(folder)
-    config = model_config(description, str(folder / "config.json"))
+    config = _described(folder, description)
     if (folder / _SINGLE).exists() or (folder / _INDEX).exists():
         return _tying(config, description, _stored_in(folder))
     join = JOINS.get(str(description.get("model_type")))
     if join is not None and join.head_apart and config.decoder is not None:
         return replace(config, decoder=replace(config.decoder, tie_word_embeddings=False))
     return config
+
+
+def _described(folder: Path, description: dict[str, Any]) -> ModelConfig:
+    """The architecture, with the mean and deviation of pixels that preprocessor_config.json gives.
+
+    Raises InputError when either file is broken or describes something unknown.
+    """
+    config = model_config(description, str(folder / "config.json"))
+    path = folder / "preprocessor_config.json"
+    if config.vision is None or not path.exists():
+        return config
+    given = read_json(path)
+    keys = {key: given[key] for key in ("image_mean", "image_std") if given.get(key)}
+    for key, value in keys.items():
+        numbers = isinstance(value, list) and all(isinstance(each, int | float) for each in value)
+        if not numbers or len(value) != config.vision.num_channels:
+            raise InputError(f"{path}: {key} is {value!r}; allowed: a number for each channel")
+    pixels = {key: tuple(map(float, value)) for key, value in keys.items()}
+    return replace(config, vision=replace(config.vision, **pixels))
 
 
 def eos_token_ids(folder: Path, description: dict[str, Any]) -> tuple[int, ...] | None:

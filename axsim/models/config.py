@@ -161,8 +161,10 @@ class VisionConfig:
       one after the last
     * ``class_token``, ``distillation_token`` and ``register_tokens`` stand before the patches; the
       last have no position
-    * ``position``: a ``learned`` table for ``image_size``, resampled to other sizes, or ``none``;
-      ``bicubic`` resampling, or ``bilinear`` between the corners of the table (Qwen3-VL)
+    * ``position``: a ``learned`` table for images of ``position_size`` pixels (0: ``image_size``),
+      resampled to other sizes, or ``none``; ``resampling`` is ``bicubic``, ``bilinear``,
+      bilinear with both ``corners`` in place (Qwen3-VL), or takes the ``nearest`` row before
+      (Idefics)
     * ``rotary``: how queries and keys of patches are rotated by row and column: ``qwen2_vl`` with
       the same frequencies for both, ``pixtral`` with every other one for each, ``dinov3`` with
       coordinates from -1 to 1
@@ -196,7 +198,8 @@ class VisionConfig:
     distillation_token: bool = False
     register_tokens: int = 0
     position: Literal["learned", "none"] = "learned"
-    resampling: Literal["bicubic", "bilinear"] = "bicubic"
+    position_size: int = 0
+    resampling: Literal["bicubic", "bilinear", "corners", "nearest"] = "bicubic"
     rotary: Rotary = "none"
     rope_theta: float = 10_000.0
     activation: ActivationName = "gelu"
@@ -237,6 +240,11 @@ class VisionConfig:
         return self.class_token + self.distillation_token + self.register_tokens
 
     @property
+    def positions(self) -> tuple[int, int]:
+        """Rows and columns of the table of positions."""
+        return self.grid(self.position_size or self.image_size)
+
+    @property
     def layers(self) -> int:
         """Layers up to the one whose output counts."""
         return self.num_hidden_layers + 1 + self.feature_layer
@@ -275,6 +283,8 @@ class ProjectorConfig:
       norm after joining, and are added to image rows after the first decoder layers (Qwen3-VL)
     * ``sees_ahead``: what a row may look at behind itself: ``nothing``; rows of an ``image`` all of
       this image (Gemma 3); every row the whole ``prompt`` (PaliGemma)
+    * ``queries``: in place of all of the above, so many learnt rows that attend to all patches
+      (MiniCPM-V's resampler)
     """
 
     hidden_size: int
@@ -290,6 +300,7 @@ class ProjectorConfig:
     activation: ActivationName = "gelu"
     deepstack_layers: tuple[int, ...] = ()
     sees_ahead: Literal["nothing", "image", "prompt"] = "nothing"
+    queries: int = 0
 
     @property
     def block(self) -> int:
@@ -298,7 +309,7 @@ class ProjectorConfig:
 
     def tokens(self, grid: tuple[int, int]) -> int:
         """Image tokens of a grid of patches."""
-        return (grid[0] // self.block) * (grid[1] // self.block)
+        return self.queries or (grid[0] // self.block) * (grid[1] // self.block)
 
 
 @dataclass(frozen=True)

@@ -12,6 +12,13 @@ from typing import Any
 
 # fmt: off
 DECODER_DEFAULTS: dict[str, dict[str, Any]] = {
+    "paddleocr_vl_text": {
+        "vocab_size": 103424, "hidden_size": 1024, "intermediate_size": 3072,
+        "num_hidden_layers": 18, "num_attention_heads": 16, "num_key_value_heads": 2,
+        "head_dim": 128, "hidden_act": "silu", "max_position_embeddings": 131072,
+        "rms_norm_eps": 1e-05, "tie_word_embeddings": True, "rope_theta": 500000.0,
+        "mrope_section": [16, 24, 24],
+    },
     "llama": {
         "vocab_size": 32000, "hidden_size": 4096, "intermediate_size": 11008,
         "num_hidden_layers": 32, "num_attention_heads": 32, "hidden_act": "silu",
@@ -208,6 +215,11 @@ DECODER_DEFAULTS: dict[str, dict[str, Any]] = {
 }
 
 VISION_DEFAULTS: dict[str, dict[str, Any]] = {
+    "paddleocr_vl_vision": {
+        "hidden_size": 1152, "intermediate_size": 4304, "num_hidden_layers": 27,
+        "num_attention_heads": 16, "image_size": 384, "patch_size": 14,
+        "hidden_act": "gelu_pytorch_tanh", "layer_norm_eps": 1e-06, "spatial_merge_size": 2,
+    },
     "internvl_vision": {
         "hidden_size": 1024, "intermediate_size": 4096, "num_hidden_layers": 24,
         "num_attention_heads": 16, "image_size": [448, 448], "patch_size": [14, 14],

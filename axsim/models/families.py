@@ -198,6 +198,10 @@ _ROWS = (
         flags={"use_bias": (*_BOTH, "mlp_bias")},
     ),
     Family(
+        "paddleocr", ("paddleocr_vl_text",), ("PaddleOCRVL",), Parts(), end_of_sequence=2,
+        flags={"use_bias": (*_BOTH, "mlp_bias")},
+    ),
+    Family(
         "hunyuan", ("hunyuan_v1_dense",), ("HunYuanDenseV1",),
         Parts(qk_norm="head", qk_norm_after_rope=True), end_of_sequence=127960,
         flags={"attention_bias": _BOTH}, required={"use_qk_norm": True},

@@ -127,7 +127,7 @@ def _decoder(config: Json, source: str, prefix: str = "") -> DecoderConfig:
         sliding_window=window,
         full_attention_layers=full,
         sliding_rope_theta=float(local) if local and window else None,
-        mrope_section=tuple(rope.get("mrope_section") or ()),
+        mrope_section=tuple(rope.get("mrope_section") or config.get("mrope_section") or ()),
         mrope_interleaved=bool(rope.get("mrope_interleaved", kind == "qwen3_vl_text")),
         nope_layers=_nope(config, family, window, full),
         parts=_parts(config, family, f"{source}: {prefix}"),
@@ -188,6 +188,8 @@ def _nope(config: Json, family: Family, window: int, full: tuple[int, ...]) -> t
 
 def _heads(config: Json, source: str, prefix: str, family: Family) -> None:
     """InputError when ``architectures`` names anything else than the family's language model."""
+    if not prefix and config.get("vision_config"):
+        return  # one config.json for both parts, whose class the join has checked
     for name in config.get("architectures") or ():
         match = re.fullmatch(r"(.+?)(ForCausalLM|ForConditionalGeneration|Model)", name)
         known = match and match[1].lower() in {each.lower() for each in family.architectures}

@@ -184,6 +184,27 @@ def _mistral3(config: Json, vision: VisionConfig, decoder: DecoderConfig) -> Pro
     )
 
 
+def _paddleocr(config: Json, vision: VisionConfig, decoder: DecoderConfig) -> ProjectorConfig:
+    """LayerNorm on patches, 2 x 2 of them side by side, Linear, GELU, Linear."""
+    block = config["vision_config"].get("spatial_merge_size", 2)
+    inner = vision.hidden_size * block * block
+    return ProjectorConfig(decoder.hidden_size, 1 / block, norm_first=True, inner_size=inner)
+
+
+def _minicpmv(config: Json, vision: VisionConfig, decoder: DecoderConfig) -> ProjectorConfig:
+    queries = config.get("query_num", 64)
+    return ProjectorConfig(decoder.hidden_size, 1.0, layer_norm_eps=1e-6, queries=queries)
+
+
+def _minicpmv_tower(config: Json, vision: VisionConfig) -> VisionConfig:
+    """SigLIP with the positions of Idefics, at the size of a slice; 2.0 leaves the last layer out
+    of the checkpoint."""
+    if config.get("drop_vision_last_layer"):
+        vision = replace(vision, num_hidden_layers=vision.num_hidden_layers - 1)
+    size, table = config.get("image_size", 448), vision.image_size
+    return replace(vision, image_size=size, position_size=table, resampling="nearest", pool="none")
+
+
 _TWO = {"mlp1.1": "linear_1", "mlp1.3": "linear_2"}
 # Hub files have the tower's inner name, which newer releases of transformers left out.
 _HF = (
@@ -278,6 +299,21 @@ _ROWS = (
         modules={"mlp1.0": "mm_soft_emb_norm", "mlp1.1": "mm_input_projection_weight"},
         text="gemma3_text", tower_type="siglip_vision_model", tower=_siglip_tower, tied=True,
         norm_offset=1.0, transposed=True,
+    ),
+    Join(
+        "paddleocr_vl", ("PaddleOCRVLForConditionalGeneration",), _paddleocr,
+        prefixes=(
+            ("model.visual.vision_model.", "model.projector.", "model."),
+            ("visual.vision_model.", "mlp_AR.", ""),
+        ),
+        image=("<|IMAGE_START|>", "<|IMAGE_PLACEHOLDER|>", "<|IMAGE_END|>"),
+        modules={"mlp1.0": "pre_norm", **_TWO}, text="paddleocr_vl_text",
+        tower_type="paddleocr_vl_vision", tied=True,
+    ),
+    Join(
+        "minicpmv", ("MiniCPMV",), _minicpmv, prefixes=(("vpm.", "", "llm."),),
+        image=("<image>", "<unk>", "</image>"), modules={}, text="qwen2",
+        tower_type="siglip_vision_model", tower=_minicpmv_tower,
     ),
     Join(
         "janus", ("JanusForConditionalGeneration",), _janus,

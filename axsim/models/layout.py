@@ -81,8 +81,8 @@ class Layout:
             stored = decoder_source(model.decoder, name.removeprefix(DECODER))
             return (replace(stored, name=self.in_decoder(stored.name)),)
         assert model.vision is not None
-        if name.startswith(("mlp1.", "deepstack.")):
-            return (self._of_projector(name),)
+        if name.startswith(("mlp1.", "deepstack.", "resampler.")):
+            return (self._of_projector(name, model.decoder),)
         if name == "image_newline":
             outer = "model." if self.decoder == "model." else ""
             return (Stored(f"{outer}{name}"),)
@@ -96,8 +96,10 @@ class Layout:
             return self.decoder + name
         return name.replace("model.", "model.language_model.", 1)
 
-    def _of_projector(self, name: str) -> Stored:
+    def _of_projector(self, name: str, decoder: DecoderConfig | None) -> Stored:
         assert self.join is not None
+        if name.startswith("resampler.") and decoder is not None:
+            return _of_resampler(name, decoder.hidden_size)
         module, _, kind = name.rpartition(".")
         numbered = re.sub(r"^deepstack\.\d+", "deepstack.{}", module)
         theirs = self.join.modules[numbered].format(*re.findall(r"^deepstack\.(\d+)", module))
@@ -122,8 +124,7 @@ class Layout:
             path, name = f"{names.get('layers', 'encoder.layers')}.{match[1]}.", name[match.end() :]
         theirs = f"{self.vision}{path}{names.get(name, name)}"
         if theirs.endswith("_"):
-            part, hidden = "qkv".index(name[-1]), vision.hidden_size
-            return (Stored(theirs + kind, 1, 3 * hidden, part * hidden, (part + 1) * hidden),)
+            return (_third(theirs + kind, name[-1], vision.hidden_size),)
         stored = f"{theirs}.{kind}" if kind else theirs
         pixels_last = self.tower.pixels_last and name.endswith("patch_embedding")
         if "{}" not in stored:
@@ -131,6 +132,22 @@ class Layout:
             return (Stored(stored, pixels_last=last, reshaped=not last),)
         letters = ("query", "key", "value") if "attention.attention" in stored else ("q", "k", "v")
         return tuple(Stored(stored.format(letter)) for letter in letters)
+
+
+def _of_resampler(name: str, width: int) -> Stored:
+    """MiniCPM-V's names: torch's attention with one matrix of q, k and v."""
+    part, _, kind = name.removeprefix("resampler.").partition(".")
+    if part in ("q", "k", "v"):
+        return _third(f"resampler.attn.in_proj_{kind}", part, width)
+    if part == "out":  # multiplied from the left
+        return Stored("resampler.proj", transposed=True)
+    return Stored(name.replace(".proj.", ".attn.out_proj."))
+
+
+def _third(name: str, part: str, width: int) -> Stored:
+    """The rows of q, k or v in one matrix of all three."""
+    start = "qkv".index(part) * width
+    return Stored(name, 1, 3 * width, start, start + width)
 
 
 def layout_of(names: Collection[str], description: Json) -> Layout:

@@ -26,8 +26,27 @@ def bicubic(source: int, target: int) -> Array:
 
 
 def bilinear(source: int, target: int) -> Array:
-    """The linear map [target, source] of a 1-D bilinear resize from corner to corner."""
-    position = np.linspace(0, source - 1, target)
+    """The linear map [target, source] of a 1-D bilinear resize: half-pixel centres, edges clamped,
+    no antialiasing."""
+    position = (np.arange(target) + 0.5) * (source / target) - 0.5
+    return _linear(np.clip(position, 0, source - 1), source)
+
+
+def corners(source: int, target: int) -> Array:
+    """The linear map [target, source] of a 1-D bilinear resize that keeps both ends in place."""
+    return _linear(np.linspace(0, source - 1, target), source)
+
+
+def nearest(source: int, target: int) -> Array:
+    """The map [target, source] that takes the last row at or before each target's place."""
+    matrix = np.zeros((target, source))
+    matrix[np.arange(target), np.arange(target) * source // target] = 1
+    return matrix
+
+
+def _linear(position: Array, source: int) -> Array:
+    """Each target's two neighbours, weighted."""
+    target = len(position)
     first = np.minimum(position.astype(int), source - 1)
     weight = position - first
     matrix = np.zeros((target, source))
@@ -36,7 +55,7 @@ def bilinear(source: int, target: int) -> Array:
     return matrix
 
 
-METHODS = {"bicubic": bicubic, "bilinear": bilinear}
+METHODS = {"bicubic": bicubic, "bilinear": bilinear, "corners": corners, "nearest": nearest}
 
 
 def resample(

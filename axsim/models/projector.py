@@ -6,6 +6,7 @@ from axsim.graph.builder import GraphBuilder
 from axsim.models.config import ProjectorConfig, VisionConfig
 from axsim.models.layers import linear
 from axsim.models.parts import ACTIVATIONS
+from axsim.models.resampler import resample_rows
 from axsim.models.tower import Grid, any_norm
 
 
@@ -24,6 +25,8 @@ def project(
     if vision.prefix_tokens and not deepstack:
         first, last = vision.prefix_tokens, b.shape(x)[0]
         x = b.node("Slice", [x], name="drop_class", starts=[first], ends=[last], axes=[0])
+    if projector.queries:
+        return resample_rows(b, projector, grid, x)
     if norm_first:
         x = _norm(b, projector, x, name)
     x = _join(b, vision, projector, grid, x, f"{deepstack}.pixel_shuffle".removeprefix("."))

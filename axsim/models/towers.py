@@ -101,7 +101,7 @@ def _siglip2(vision: Json) -> VisionConfig:
 
 
 def _idefics(vision: Json) -> VisionConfig:
-    return _transformer(vision, post_norm=True, **_HALF)
+    return _transformer(vision, post_norm=True, resampling="nearest", **_HALF)
 
 
 def _janus(vision: Json) -> VisionConfig:
@@ -244,8 +244,8 @@ def _qwen2_5_vl(vision: Json) -> VisionConfig:
 
 
 def _qwen3_vl(vision: Json) -> VisionConfig:
-    own = _HALF | {"image_size": round(vision["num_position_embeddings"] ** 0.5)}
-    own["image_size"] *= vision["patch_size"]
+    table = round(vision["num_position_embeddings"] ** 0.5) * vision["patch_size"]
+    own = _HALF | {"position_size": table}
     return VisionConfig(
         num_hidden_layers=vision["depth"],
         hidden_size=vision["hidden_size"],
@@ -254,7 +254,19 @@ def _qwen3_vl(vision: Json) -> VisionConfig:
         activation=vision["hidden_act"],
         **{**_QWEN, **own},
         patch_size=vision["patch_size"],
+        resampling="corners",
+    )
+
+
+def _paddleocr(vision: Json) -> VisionConfig:
+    return _transformer(
+        vision,
+        image_size=_QWEN_IMAGE,
+        position_size=vision["image_size"],
         resampling="bilinear",
+        rotary="qwen2_vl",
+        post_norm=True,
+        **_CLIP_PIXELS,
     )
 
 
@@ -332,6 +344,7 @@ _ROWS = (
     ),
     Tower(("siglip_vision_model", "siglip"), _siglip, _CLIP_NAMES),
     Tower(("siglip2_vision_model", "siglip2"), _siglip2, _CLIP_NAMES, pixels_last=True),
+    Tower(("paddleocr_vl_vision", "paddleocr_vl"), _paddleocr, _CLIP_NAMES),
     Tower(("idefics3_vision", "smolvlm_vision", "idefics3", "idefics2"), _idefics, _CLIP_NAMES),
     Tower(
         ("janus_vision_model",), _janus,

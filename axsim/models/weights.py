@@ -64,6 +64,10 @@ def _vision_shapes(vision: VisionConfig, projector: ProjectorConfig | None) -> d
     if projector is not None and vision.pool != "none":
         graphs.append(vision_graph(whole, vision.image_size))
     shapes = {t.name: t.shape for graph in graphs for t in graph.weights()}
+    if vision.position_size:
+        rows, columns = vision.positions
+        fixed = vision.class_token + vision.distillation_token
+        shapes[POSITION] = (1, fixed + rows * columns, vision.hidden_size)
     if "mask_token" in vision.idle:
         shapes[f"{EMBEDDINGS}.mask_token"] = (1, 1, vision.hidden_size)
     if "newline" in vision.idle and projector is not None:
@@ -113,9 +117,9 @@ def vision_weights(
         if name == POSITION:
             from axsim.models.position import resample
 
-            stored, target = vision.grid(vision.image_size), vision.grid(image_size)
             fixed = vision.class_token + vision.distillation_token
-            value = resample(value, stored, target, fixed, vision.resampling)
+            target = vision.grid(image_size)
+            value = resample(value, vision.positions, target, fixed, vision.resampling)
         return value
 
     return get

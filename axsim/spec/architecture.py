@@ -52,8 +52,11 @@ class VisionSection(Section):
     distillation_token: bool = Field(False, description="a second token before the patches")
     register_tokens: NonNegativeInt = Field(0, description="tokens without position before them")
     position: Literal["learned", "none"] = Field("learned", description="table of positions")
-    resampling: Literal["bicubic", "bilinear"] = Field(
-        "bicubic", description="of that table to other image sizes; bilinear from corner to corner"
+    position_size: NonNegativeInt = Field(
+        0, description="pixels along one side that the table is for; 0: image_size"
+    )
+    resampling: Literal["bicubic", "bilinear", "corners", "nearest"] = Field(
+        "bicubic", description="of that table to other image sizes"
     )
     rotary: Rotary = Field("none", description="rotation of q and k by row and column of a patch")
     rope_theta: float = Field(10_000.0, gt=0, description="base of its frequencies")
@@ -243,6 +246,9 @@ class ProjectorSection(Section):
     )
     sees_ahead: Literal["nothing", "image", "prompt"] = Field(
         "nothing", description="what a row of the prompt may look at behind itself"
+    )
+    queries: NonNegativeInt = Field(
+        0, description="learnt rows that attend to all patches, in place of all that; 0: none"
     )
 
     @model_validator(mode="after")

@@ -41,6 +41,8 @@ def outputs(description: dict, config: ModelConfig, model, image: np.ndarray) ->
     with torch.no_grad():
         if kind.startswith("qwen"):
             return _qwen(model, vision, pixels)
+        if kind == "paddleocr_vl":
+            return {"output": _rows(model.model.get_image_features(*_paddle(vision, pixels)))}
         if kind in ("idefics3", "smolvlm"):
             return {"output": _rows(model.model.get_image_features(pixels[None]))}
         if kind == "llava_onevision":
@@ -78,6 +80,12 @@ def _rows(features) -> np.ndarray:
     return features.reshape(1, -1, features.shape[-1]).numpy()
 
 
+def _paddle(vision, pixels):
+    patch, (rows, columns) = vision.patch_size, vision.grid(pixels.shape[2])
+    cut = pixels.reshape(3, rows, patch, columns, patch).permute(1, 3, 0, 2, 4)
+    return cut.reshape(rows * columns, 3, patch, patch), torch.tensor([[1, rows, columns]])
+
+
 def _qwen(model, vision, pixels) -> dict:
     grid = torch.tensor([[1, *vision.grid(pixels.shape[2])]])
     out = model.model.visual(_qwen_patches(vision, pixels), grid_thw=grid)
@@ -107,6 +115,9 @@ def logits(
     if kind.startswith("qwen"):
         given["pixel_values"] = _qwen_patches(vision, pixels)
         given["image_grid_thw"] = torch.tensor([[1, *vision.grid(image.shape[1])]])
+        given["mm_token_type_ids"] = given["input_ids"] == 1
+    if kind == "paddleocr_vl":
+        given["pixel_values"], given["image_grid_thw"] = _paddle(vision, pixels)
         given["mm_token_type_ids"] = given["input_ids"] == 1
     if kind == "gemma3":
         given["token_type_ids"] = (given["input_ids"] == 1).long()

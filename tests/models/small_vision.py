@@ -58,6 +58,12 @@ JOINED: dict[str, dict[str, Any]] = {
         image_token_id=1, video_token_id=2, mrope=[3, 3, 2], head_dim=16,
         tie_word_embeddings=True,
     ),
+    "paddleocr_vl": _joined(
+        "paddleocr_vl", "paddleocr_vl_text", {"model_type": "paddleocr_vl_vision", **_TOWER,
+                                              "image_size": 98, "spatial_merge_size": 2},
+        image_token_id=1, video_token_id=2, mrope=[2, 3, 3], head_dim=16,
+        vision_start_token_id=3, vision_end_token_id=4,
+    ),
     "smolvlm": _joined(
         "smolvlm", "llama", {"model_type": "smolvlm_vision", **_TOWER},
         scale_factor=4, image_token_id=1, tie_word_embeddings=False,

@@ -6,9 +6,10 @@ import numpy as np
 import pytest
 
 from axsim.errors import InputError
-from axsim.models.checkpoint import Checkpoint, eos_token_ids
+from axsim.models.checkpoint import Checkpoint, architecture, eos_token_ids
 from axsim.models.config import ModelConfig, RopeScaling
 from axsim.models.hf_config import model_config
+from axsim.models.safetensors import SafetensorsFile
 from axsim.models.weights import EMBED_TOKENS, tensor_shapes
 from tests.models import layouts
 from tests.models.seeded import DECODERS, INTERNVL, SeededWeights
@@ -204,3 +205,27 @@ def test_the_tokens_that_end_an_answer(tmp_path, generation, config, expected):
 def test_an_end_that_is_no_id(tmp_path):
     with pytest.raises(InputError, match=r"config\.json: eos_token_id is \['</s>'\]; allowed"):
         eos_token_ids(tmp_path, {"eos_token_id": ["</s>"]})
+
+
+def test_pixels_are_normalised_as_the_preprocessor_says(tmp_path):
+    (tmp_path / "config.json").write_text(json.dumps(internvl_chat_json(INTERNVL)))
+    assert architecture(tmp_path) == INTERNVL
+    told = {"image_mean": [0.5, 0.5, 0.5], "image_std": [0.25, 0.5, 1]}
+    (tmp_path / "preprocessor_config.json").write_text(json.dumps(told))
+    vision = architecture(tmp_path).vision
+    assert (vision.image_mean, vision.image_std) == ((0.5, 0.5, 0.5), (0.25, 0.5, 1.0))
+    (tmp_path / "preprocessor_config.json").write_text('{"image_mean": 3}')
+    with pytest.raises(InputError, match="image_mean is 3; allowed: a number for each channel"):
+        architecture(tmp_path)
+
+
+def test_eight_bit_floats_are_what_torch_makes_of_them(tmp_path):
+    torch = pytest.importorskip("torch")
+    for name, dtype in (("F8_E4M3", torch.float8_e4m3fn), ("F8_E5M2", torch.float8_e5m2)):
+        bits = np.arange(256, dtype=np.uint8)
+        header = {"x": {"dtype": name, "shape": [256], "data_offsets": [0, 256]}}
+        text = json.dumps(header).encode()
+        path = tmp_path / f"{name}.safetensors"
+        path.write_bytes(len(text).to_bytes(8, "little") + text + bits.tobytes())
+        expected = torch.from_numpy(bits.copy()).view(dtype).float().numpy()
+        np.testing.assert_array_equal(SafetensorsFile(path).float32("x"), expected)

@@ -49,7 +49,19 @@ def test_a_saved_checkpoint_runs_from_its_files(model, tmp_path):
         assert relative(got[name], value) <= BOUND, name
 
 
-@pytest.mark.parametrize("kind", ["qwen2_vl", "qwen2_5_vl", "qwen3_vl", "gemma3", "llava", "smolvlm", "paligemma"])
+@pytest.mark.parametrize(
+    "kind",
+    [
+        "qwen2_vl",
+        "qwen2_5_vl",
+        "qwen3_vl",
+        "gemma3",
+        "llava",
+        "smolvlm",
+        "paligemma",
+        "paddleocr_vl",
+    ],
+)
 def test_text_around_an_image(kind, tmp_path):
     """Logits of a prompt with an image in it, prefilled in chunks and then token by token."""
     description = JOINED[kind]

@@ -12,11 +12,13 @@ from axsim.spec.from_checkpoint import workload_text
 from axsim.spec.workload import load_workload
 from tests.models.small import DECODERS, OTHERS
 from tests.models.small_vision import ALONE, JOINED
+from tests.models.test_resampler import TINY
 
 MODELS = (
     DECODERS
     | OTHERS
     | {f"{name}-joined": each for name, each in JOINED.items()}
+    | {"minicpmv-joined": TINY | {"architectures": ["MiniCPMV"]}}
     | {f"{name}-tower": each for name, each in ALONE.items()}
 )
 
