@@ -34,7 +34,9 @@ class Join:
     ``prefixes``: where tower and projector stand in checkpoints, and how the decoder's names begin.
     ``modules`` maps our names of the projector's modules to theirs; ``norm_offset`` is added to
     the stored scale of its norm, ``transposed``: its matrices are stored [in, out]. ``image`` are
-    the tokens before the image tokens of a prompt, for each of these, and behind them.
+    the tokens before the image tokens of a prompt, for each of these, and behind them; ``row_end``
+    one between rows of them; ``mark`` is what the chat template writes for a picture, the token of
+    each row by default.
     """
 
     model_type: str
@@ -43,6 +45,8 @@ class Join:
     prefixes: tuple[tuple[str, str, str], ...]
     modules: Mapping[str, str]
     image: tuple[str, str, str]
+    row_end: str = ""
+    mark: str = ""
     decoder: str = "text_config"
     text: str = ""
     tower_type: str = ""
@@ -296,6 +300,7 @@ _ROWS = (
     Join(
         "gemma3", ("Gemma3ForConditionalGeneration",), _gemma3, prefixes=_HF,
         image=("\n\n<start_of_image>", "<image_soft_token>", "<end_of_image>\n\n"),
+        mark="<start_of_image>",
         modules={"mlp1.0": "mm_soft_emb_norm", "mlp1.1": "mm_input_projection_weight"},
         text="gemma3_text", tower_type="siglip_vision_model", tower=_siglip_tower, tied=True,
         norm_offset=1.0, transposed=True,
@@ -324,7 +329,7 @@ _ROWS = (
     ),
     Join(
         "mistral3", ("Mistral3ForConditionalGeneration",), _mistral3, prefixes=_HF,
-        image=("", "[IMG]", "[IMG_END]"),
+        image=("", "[IMG]", "[IMG_END]"), row_end="[IMG_BREAK]",
         modules={"mlp1.0": "norm", "mlp1.join": "patch_merger.merging_layer", **_TWO},
         text="mistral", tower_type="pixtral", required={"vision_feature_layer": -1}, tied=True,
     ),
