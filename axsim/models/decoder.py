@@ -12,8 +12,7 @@ from axsim.graph.builder import GraphBuilder
 from axsim.graph.ir import Graph
 from axsim.kernels.array import Array
 from axsim.models.config import DecoderConfig, Rotation
-from axsim.models.layers import linear
-from axsim.models.parts import ACTIVATIONS
+from axsim.models.layers import activated, linear
 from axsim.models.rope import rope_table
 
 
@@ -213,10 +212,9 @@ def _qk_norm(b: GraphBuilder, cfg: DecoderConfig, x: str, part: str) -> str:
 
 def _mlp(b: GraphBuilder, cfg: DecoderConfig, x: str) -> str:
     width, hidden, bias = cfg.intermediate_size, cfg.hidden_size, cfg.parts.mlp_bias
-    act = ACTIVATIONS[cfg.parts.activation]
     first = "mlp.gate_proj" if cfg.parts.gated else "mlp.fc1"
     h = linear(b, x, width, first, first, bias)
-    h = b.node(act.op, [h], name=f"mlp.{act.label}", **act.attrs)
+    h = activated(b, cfg.parts.activation, h, "mlp")
     if not cfg.parts.gated:
         return linear(b, h, hidden, "mlp.fc2", "mlp.fc2", bias)
     up = linear(b, x, width, "mlp.up_proj", "mlp.up_proj", bias)
@@ -234,7 +232,11 @@ def _residual(b: GraphBuilder, cfg: DecoderConfig, x: str, h: str, part: str, no
 
 
 def _norm(b: GraphBuilder, cfg: DecoderConfig, x: str, name: str) -> str:
-    inputs = [x, b.weight(f"{name}.weight", (cfg.hidden_size,))]
+    scale = f"{name}.weight"
+    if cfg.parts.norm_scale:
+        inputs = [x, b.weight(scale, (cfg.hidden_size,))]
+    else:
+        inputs = [x, b.literal(scale, (1.0,) * cfg.hidden_size)]
     if cfg.parts.norm_bias:
         inputs.append(b.weight(f"{name}.bias", (cfg.hidden_size,)))
     return b.node(cfg.parts.norm, inputs, name=name, axis=-1, epsilon=cfg.rms_norm_eps)

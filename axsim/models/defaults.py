@@ -12,6 +12,22 @@ from typing import Any
 
 # fmt: off
 DECODER_DEFAULTS: dict[str, dict[str, Any]] = {
+    "olmo": {
+        "vocab_size": 50304, "hidden_size": 4096, "intermediate_size": 11008,
+        "num_hidden_layers": 32, "num_attention_heads": 32, "hidden_act": "silu",
+        "max_position_embeddings": 2048, "layer_norm_eps": 1e-05, "rope_theta": 10000.0,
+    },
+    "arcee": {
+        "vocab_size": 32000, "hidden_size": 2560, "intermediate_size": 18432,
+        "num_hidden_layers": 32, "num_attention_heads": 32, "hidden_act": "relu2",
+        "max_position_embeddings": 4096, "rms_norm_eps": 1e-05, "rope_theta": 10000.0,
+    },
+    "nemotron": {
+        "vocab_size": 256000, "hidden_size": 6144, "intermediate_size": 24576,
+        "num_hidden_layers": 32, "num_attention_heads": 48, "hidden_act": "relu2",
+        "max_position_embeddings": 4096, "norm_eps": 1e-05, "rope_theta": 10000.0,
+        "partial_rotary_factor": 0.5,
+    },
     "paddleocr_vl_text": {
         "vocab_size": 103424, "hidden_size": 1024, "intermediate_size": 3072,
         "num_hidden_layers": 18, "num_attention_heads": 16, "num_key_value_heads": 2,

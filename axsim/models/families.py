@@ -253,6 +253,22 @@ _ROWS = (
         flags={"attention_bias": ("qkv_bias",), "mlp_bias": ("mlp_bias",)},
     ),
     Family(
+        "olmo", ("olmo",), ("Olmo",), Parts(norm="LayerNormalization", norm_scale=False),
+        end_of_sequence=50279, flags={"attention_bias": _BOTH}, epsilon="layer_norm_eps",
+        required={"clip_qkv": None},
+    ),
+    Family(
+        "arcee", ("arcee",), ("Arcee",), Parts(gated=False, activation="relu2"),
+        end_of_sequence=128001, flags=_LLAMA_FLAGS,
+        names=Names({"mlp.fc1": "mlp.up_proj", "mlp.fc2": "mlp.down_proj"}),
+    ),
+    Family(
+        "nemotron", ("nemotron",), ("Nemotron",),
+        Parts(norm="LayerNormalization", norm_bias=True, gated=False, activation="relu2"),
+        end_of_sequence=3, flags=_LLAMA_FLAGS, epsilon="norm_eps",
+        names=Names({"mlp.fc1": "mlp.up_proj", "mlp.fc2": "mlp.down_proj"}, norm_offset=1.0),
+    ),
+    Family(
         "seed_oss", ("seed_oss",), ("SeedOss",), Parts(qkv_bias=True), end_of_sequence=2,
         flags={
             "attention_bias": ("qkv_bias",), "attention_out_bias": ("output_bias",),

@@ -204,12 +204,32 @@ def _heads(config: Json, source: str, prefix: str, family: Family) -> None:
 
 
 def _unknown(kind: str) -> str:
-    if "moe" in kind or kind in _MIXTURES:
-        return "mixtures of experts are not supported: routed matrices are read per token"
+    """Why a model_type is refused."""
+    if "moe" in kind:
+        kind = "moe"
+    if kind in _REASONS:
+        return _REASONS[kind]
     return f"known: {', '.join([*JOINS, *BY_MODEL_TYPE])}"
 
 
-_MIXTURES = frozenset({"mixtral", "deepseek_v2", "deepseek_v3", "gpt_oss", "llama4", "dbrx"})
+_MIXTURE = "mixtures of experts are not supported: which matrices are read depends on the token"
+_ONNX = "its tower is no transformer: export its parts to ONNX and simulate those"
+_STATE = "layers with a recurrent state are not supported"
+_TABLE = "decoders with a learnt table of positions are not supported"
+_REASONS = {
+    **dict.fromkeys(
+        ("moe", "mixtral", "deepseek_v2", "deepseek_v3", "gpt_oss", "llama4"), _MIXTURE
+    ),
+    **dict.fromkeys(("fast_vlm", "fastvlm", "llava_qwen2"), _ONNX),
+    **dict.fromkeys(
+        ("mamba", "mamba2", "falcon_h1", "jamba", "lfm2", "lfm2_vl", "qwen3_next", "qwen3_5",
+         "recurrent_gemma", "rwkv", "granitemoehybrid", "nemotron_h"), _STATE
+    ),
+    **dict.fromkeys(("gpt2", "opt", "gpt_neo"), _TABLE),
+    "bitnet": "ternary weights with their own norms are not supported",
+    "whisper": "encoders of sound and decoders that attend to them are not supported",
+}  # fmt: skip
+"""Why models that people ask for are refused, by ``model_type``."""
 
 
 def _only(config: Json, source: str, prefix: str, required: Mapping[str, object]) -> None:

@@ -126,6 +126,10 @@ class Layout:
         if theirs.endswith("_"):
             return (_third(theirs + kind, name[-1], vision.hidden_size),)
         stored = f"{theirs}.{kind}" if kind else theirs
+        if name in _GATE_UP and names.get(_GATE_UP[0]) == names.get(_GATE_UP[1]) is not None:
+            width = vision.intermediate_size
+            start = width * _GATE_UP.index(name)
+            return (Stored(stored, 1, 2 * width, start, start + width),)
         pixels_last = self.tower.pixels_last and name.endswith("patch_embedding")
         if "{}" not in stored:
             last = pixels_last and kind == "weight"

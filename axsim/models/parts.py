@@ -8,14 +8,18 @@ from typing import Any, Literal, NamedTuple
 
 
 class Activation(NamedTuple):
-    """A function between the matrices of an MLP: ONNX operator, its attributes, its label."""
+    """A function between the matrices of an MLP: ONNX operator, its attributes, its label;
+    ``squared``: multiplied with itself."""
 
     op: str
     attrs: Mapping[str, Any]
     label: str
+    squared: bool = False
 
 
-ActivationName = Literal["silu", "gelu", "gelu_new", "gelu_pytorch_tanh", "quick_gelu", "relu"]
+ActivationName = Literal[
+    "silu", "gelu", "gelu_new", "gelu_pytorch_tanh", "quick_gelu", "relu", "relu2"
+]
 """By their names in config.json (transformers' ACT2FN)."""
 
 _TANH = Activation("Gelu", {"approximate": "tanh"}, "gelu")
@@ -27,6 +31,7 @@ ACTIVATIONS: dict[str, Activation] = {
     "gelu_pytorch_tanh": _TANH,
     "quick_gelu": Activation("Swish", {"alpha": 1.702}, "quick_gelu"),
     "relu": Activation("Relu", {}, "relu"),
+    "relu2": Activation("Relu", {}, "relu", squared=True),
 }
 """The operator behind each name."""
 
@@ -37,7 +42,8 @@ Norm = Literal["RMSNormalization", "LayerNormalization"]
 class Parts:
     """The parts of a decoder layer; a family's row gives them, a workload may change each.
 
-    * ``norm``: the operator of every norm; a LayerNormalization may have ``norm_bias``
+    * ``norm``: the operator of every norm, with a ``norm_scale``; a LayerNormalization may have
+      ``norm_bias``
     * ``pre_norm``: before attention, before the MLP; ``post_norm``: on what each adds to the
       residual. Gemma 2 has both, OLMo 2 the second only.
     * ``parallel``: attention and MLP read the same norm and are added together
@@ -51,6 +57,7 @@ class Parts:
     """
 
     norm: Norm = "RMSNormalization"
+    norm_scale: bool = True
     norm_bias: bool = False
     pre_norm: bool = True
     post_norm: bool = False

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from axsim.graph.builder import GraphBuilder
 from axsim.models.config import VisionConfig
-from axsim.models.layers import linear
-from axsim.models.parts import ACTIVATIONS
+from axsim.models.layers import activated, linear
 from axsim.models.tower import norm
 
 
@@ -46,8 +45,7 @@ def _attend(b: GraphBuilder, vision: VisionConfig, x: str) -> str:
     x = b.node("Reshape", [x], name="pool.merge_view", shape=(1, hidden))
     x = linear(b, x, hidden, "pool.proj", "pool.proj", bias=True)
     h = norm(b, vision, x, "pool.norm", "pool.norm")
-    act = ACTIVATIONS[vision.activation]
     h = linear(b, h, vision.intermediate_size, "pool.fc1", "pool.fc1", bias=True)
-    h = b.node(act.op, [h], name=f"pool.{act.label}", **act.attrs)
+    h = activated(b, vision.activation, h, "pool")
     h = linear(b, h, hidden, "pool.fc2", "pool.fc2", bias=True)
     return b.node("Add", [x, h], name="pool.residual")

@@ -11,8 +11,7 @@ from collections.abc import Callable
 from axsim.graph.builder import GraphBuilder
 from axsim.kernels.array import Array
 from axsim.models.config import Pixels, VisionConfig, sides
-from axsim.models.layers import linear
-from axsim.models.parts import ACTIVATIONS
+from axsim.models.layers import activated, linear
 
 LAYERS = "vision_model.encoder.layers"
 EMBEDDINGS = "vision_model.embeddings"
@@ -234,10 +233,9 @@ def _table(vision: VisionConfig, grid: Grid, part: str) -> Callable[[], Array]:
 
 def _mlp(b: GraphBuilder, vision: VisionConfig, x: str, name: str, weights: str) -> str:
     width, hidden, bias = vision.intermediate_size, vision.hidden_size, vision.mlp_bias
-    act = ACTIVATIONS[vision.activation]
     first = "gate_proj" if vision.gated else "fc1"
     h = linear(b, x, width, f"{name}.{first}", f"{weights}.{first}", bias)
-    h = b.node(act.op, [h], name=f"{name}.{act.label}", **act.attrs)
+    h = activated(b, vision.activation, h, name)
     if not vision.gated:
         return linear(b, h, hidden, f"{name}.fc2", f"{weights}.fc2", bias)
     up = linear(b, x, width, f"{name}.up_proj", f"{weights}.up_proj", bias)

@@ -157,9 +157,14 @@ def _vit_head(vision: Json) -> dict[str, object]:
 def _dinov2(vision: Json) -> VisionConfig:
     masked = vision.get("use_mask_token", True)
     width = int(vision["hidden_size"] * vision["mlp_ratio"])
+    gated = bool(vision.get("use_swiglu_ffn", False))
+    if gated:  # two thirds of it, in whole eights
+        width = (int(width * 2 / 3) + 7) // 8 * 8
     return _transformer(
         vision,
         intermediate_size=width,
+        gated=gated,
+        activation="silu" if gated else vision["hidden_act"],
         class_token=True,
         register_tokens=vision.get("num_register_tokens", 0),
         layer_scale=True,
@@ -358,8 +363,11 @@ _ROWS = (
         _HF_VIT_NAMES | {"embeddings.distillation_token": "embeddings.distillation_token"},
     ),
     Tower(
-        ("dinov2", "dinov2_with_registers"), _dinov2, _DINO_NAMES,
-        required={"use_swiglu_ffn": False},
+        ("dinov2", "dinov2_with_registers"), _dinov2,
+        _DINO_NAMES | {
+            "mlp.gate_proj": "mlp.weights_in", "mlp.up_proj": "mlp.weights_in",
+            "mlp.down_proj": "mlp.weights_out",
+        },
     ),
     Tower(
         ("dinov3_vit",), _dinov3,

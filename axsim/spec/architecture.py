@@ -128,6 +128,7 @@ class PartsSection(Section):
     """Parts of a decoder layer, where they are not the family's."""
 
     norm: Norm | None = Field(None, description="operator of every norm")
+    norm_scale: bool | None = Field(None, description="learnt scale of every norm")
     norm_bias: bool | None = Field(None, description="bias of a LayerNormalization")
     pre_norm: bool | None = Field(None, description="norm before attention and before the MLP")
     post_norm: bool | None = Field(None, description="norm of what each adds to the residual")

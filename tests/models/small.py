@@ -81,6 +81,9 @@ DECODERS: dict[str, dict[str, Any]] = {
     "stablelm-parallel": _model("stablelm", partial_rotary_factor=0.25, use_parallel_residual=True),
     "starcoder2": _model("starcoder2", sliding_window=7, tie_word_embeddings=True),
     "helium": _model("helium", head_dim=16),
+    "olmo": _model("olmo"),
+    "arcee": _model("arcee", hidden_act="relu2"),
+    "nemotron": _model("nemotron", hidden_act="relu2", partial_rotary_factor=0.5, head_dim=16),
     "seed_oss": _model("seed_oss", head_dim=32, attention_bias=True, attention_out_bias=True),
 }  # fmt: skip
 """By a name of the test's own; transformers knows all of these."""

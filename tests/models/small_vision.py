@@ -107,6 +107,7 @@ ALONE: dict[str, dict[str, Any]] = {
     "vit": {"model_type": "vit", **_TOWER},
     "deit": {"model_type": "deit", **_TOWER},
     "dinov2": {"model_type": "dinov2", **_TOWER, "mlp_ratio": 2},
+    "dinov2-swiglu": {"model_type": "dinov2", **_TOWER, "mlp_ratio": 2, "use_swiglu_ffn": True},
     "dinov2-registers": {
         "model_type": "dinov2_with_registers", **_TOWER, "mlp_ratio": 2, "num_register_tokens": 3,
     },
