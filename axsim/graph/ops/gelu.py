@@ -23,9 +23,9 @@ def _work(inputs: Sequence[Shape], outputs: Sequence[Shape], attrs: Mapping[str,
 
 
 def _kernel(x: Array, *, approximate: str = "none") -> tuple[Array]:
-    from axsim.kernels import gelu
+    from axsim.kernels import gates
 
-    return (gelu.activation(x, gelu.GELU_TANH if approximate == "tanh" else gelu.GELU),)
+    return (gates.activation(x, gates.GELU_TANH if approximate == "tanh" else gates.GELU),)
 
 
 GELU = register(Operator("Gelu", shape, _work, _kernel))

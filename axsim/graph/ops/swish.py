@@ -20,7 +20,7 @@ def _work(inputs: Sequence[Shape], outputs: Sequence[Shape], attrs: Mapping[str,
 
 
 def _kernel(x: Array, *, alpha: float = 1.0) -> tuple[Array]:
-    from axsim.kernels.gelu import activation
+    from axsim.kernels.gates import activation
 
     return (activation(x, (alpha,)),)
 
