@@ -9,7 +9,7 @@ import numpy as np
 from axsim.kernels.array import Array
 from axsim.kernels.codes_numba import limits, rounded
 from axsim.kernels.finish import FromFixedPoint, Requantise
-from axsim.kernels.jit import compiled, inlined, rounded_bf16, wide_vectors
+from axsim.kernels.jit import compiled, rounded_bf16, wide_vectors
 
 
 def finished(finish: Requantise | FromFixedPoint, sums: Array, out: Array, left: int = 0) -> None:
@@ -39,49 +39,43 @@ def converting(finish: FromFixedPoint) -> tuple[Any, ...]:
 def requantise(
     sums: Any, shift: Any, multiplier: Any, low: Any, high: Any, zero: Any, out: Any, left: Any
 ) -> None:
-    """:class:`~axsim.kernels.finish.Requantise`, with limits that the zero point was taken from."""
+    """:class:`~axsim.kernels.finish.Requantise` of sums over one byte or two of either side."""
     wide_vectors()
-    rows = out.shape[0]
-    total = np.empty(shift.size)
-    for i in range(rows):
-        codes = out[i, left : left + shift.size]
-        if sums.shape[0] == rows and sums.shape[1] == 1:
-            only = sums[i, 0]
+    rows, right = out.shape[0], left + shift.size
+    if sums.shape[0] == rows and sums.shape[1] == 1:
+        for i in range(rows):
+            codes, only = out[i, left:right], sums[i, 0]
             for j in range(codes.size):
                 steps = np.float32(np.int32(only[j] + shift[j])) * multiplier[j]
                 codes[j] = rounded(steps, low, high, zero)
-        else:
-            _add_up(sums, rows, i, total)
+    elif sums.shape[0] == rows or sums.shape[1] == 1:
+        for i in range(rows):
+            codes, upper = out[i, left:right], sums[i, 0]
+            lower = sums[i, 1] if sums.shape[0] == rows else sums[rows + i, 0]
             for j in range(codes.size):
-                steps = np.float32(total[j] + shift[j]) * multiplier[j]
-                codes[j] = rounded(steps, low, high, zero)
+                acc = 256.0 * upper[j] + lower[j] + shift[j]
+                codes[j] = rounded(np.float32(acc) * multiplier[j], low, high, zero)
+    else:
+        for i in range(rows):
+            codes, upper, lower = out[i, left:right], sums[i], sums[rows + i]
+            upper_low, lower_low = upper[1], lower[1]
+            for j in range(codes.size):
+                first = 256.0 * upper[0, j] + lower[0, j]
+                acc = 256.0 * first + (256.0 * upper_low[j] + lower_low[j]) + shift[j]
+                codes[j] = rounded(np.float32(acc) * multiplier[j], low, high, zero)
 
 
 @compiled
 def to_floats(
     sums: Any, grid: Any, shift: Any, scale: Any, bias: Any, to_bf16: Any, out: Any, left: Any
 ) -> None:
-    """:class:`~axsim.kernels.finish.FromFixedPoint`."""
+    """:class:`~axsim.kernels.finish.FromFixedPoint` of sums over three bytes of the left side."""
     wide_vectors()
-    total = np.empty(shift.size)
-    for i in range(grid.size):
+    rows = grid.size
+    for i in range(rows):
         row = out[i, left : left + shift.size]
-        _add_up(sums, grid.size, i, total)
+        high, middle, low = sums[i, 0], sums[rows + i, 0], sums[2 * rows + i, 0]
         for j in range(row.size):
-            row[j] = np.float32(total[j] + shift[j]) * grid[i] * scale[j] + bias[j]
-        if to_bf16:
-            for j in range(row.size):
-                row[j] = rounded_bf16(row[j])
-
-
-@inlined
-def _add_up(sums: Any, rows: Any, i: Any, total: Any) -> None:
-    """:func:`axsim.kernels.finish.whole` of row ``i`` of ``rows``."""
-    for j in range(total.size):
-        total[j] = 0.0
-    planes, bytes_right = sums.shape[0] // rows, sums.shape[1]
-    for p in range(planes):
-        for q in range(bytes_right):
-            part, weight = sums[p * rows + i, q], 256.0 ** (planes - p + bytes_right - q - 2)
-            for j in range(total.size):
-                total[j] += weight * part[j]
+            acc = 65536.0 * high[j] + 256.0 * middle[j] + low[j]
+            value = np.float32(acc + shift[j]) * grid[i] * scale[j] + bias[j]
+            row[j] = rounded_bf16(value) if to_bf16 else value

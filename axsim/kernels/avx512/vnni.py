@@ -12,7 +12,7 @@ from axsim.kernels.avx512.panels import multiply, panels_of
 from axsim.kernels.avx512.tiles import WIDTH
 from axsim.kernels.finish import FromFixedPoint, Requantise
 from axsim.kernels.finish_numba import converting, requantise, requantising, to_floats
-from axsim.kernels.jit import compiled
+from axsim.kernels.jit import compiled, wide_vectors
 from axsim.kernels.products import Packed, bytes_of, totals_of
 from axsim.kernels.scratch import Scratch
 
@@ -122,6 +122,7 @@ def _strip_of(product: Any, start: Any, stop: Any) -> Any:
 def _requantise(
     product: Any, shift: Any, multiplier: Any, low: Any, high: Any, zero: Any, out: Any, left: Any
 ) -> None:
+    wide_vectors()
     for start in range(0, shift.size, product.columns):
         stop = min(start + product.columns, shift.size)
         strip, at = _strip_of(product, start, stop), left + start
@@ -132,6 +133,7 @@ def _requantise(
 def _to_floats(
     product: Any, grid: Any, shift: Any, scale: Any, bias: Any, to_bf16: Any, out: Any, left: Any
 ) -> None:
+    wide_vectors()
     for start in range(0, shift.size, product.columns):
         stop = min(start + product.columns, shift.size)
         strip, at = _strip_of(product, start, stop), left + start
