@@ -21,13 +21,15 @@ def finished(finish: Requantise | FromFixedPoint, sums: Array, out: Array, left:
         to_floats(sums, *converting(finish), out, left)
 
 
-def requantising(finish: Requantise, single: bool) -> tuple[Any, ...]:
+def requantising(
+    finish: Requantise, single: bool
+) -> tuple[Array, Array, np.float32, np.float32, np.int32]:
     """What :func:`requantise` takes of a finish; ``single``: sums are of single bytes."""
     shift = finish.shift.astype(np.int32 if single else np.float64)
     return shift, finish.multiplier, *limits(finish.y)
 
 
-def converting(finish: FromFixedPoint) -> tuple[Any, ...]:
+def converting(finish: FromFixedPoint) -> tuple[Array, Array, Array, Array, bool]:
     """What :func:`to_floats` takes of a finish."""
     return finish.grid, finish.shift, finish.scale, finish.bias, finish.to_bf16
 
