@@ -8,11 +8,11 @@ import numpy as np
 
 from axsim.kernels.array import Array
 from axsim.kernels.codes_numba import limits, rounded
-from axsim.kernels.finish import FromFixedPoint, Requantise
+from axsim.kernels.finish import Finish, FromFixedPoint, Requantise
 from axsim.kernels.jit import compiled, rounded_bf16, wide_vectors
 
 
-def finished(finish: Requantise | FromFixedPoint, sums: Array, out: Array, left: int = 0) -> None:
+def finished(finish: Finish, sums: Array, out: Array, left: int = 0) -> None:
     """See :func:`axsim.kernels.finish.finished`."""
     if isinstance(finish, Requantise):
         single = len(sums) == len(out) and sums.shape[1] == 1

@@ -261,5 +261,5 @@ def _last_axis(node: Node, rank: int) -> bool:
 
 
 _LAYOUT = frozenset({"Reshape", "Transpose", "Slice", "Split", "Concat"})
-_UNARY = frozenset({"Gelu", "Swish", "Tanh", "Erf", "Sigmoid", "Relu", "Exp", "Sqrt", "Neg"})
+_UNARY = frozenset({"Gelu", "Swish"})
 _BY_ROW = frozenset({"LayerNormalization", "RMSNormalization", "Add", "Sub", "Mul", "Div"})
