@@ -31,25 +31,26 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 def axsim_timing(request: pytest.FixtureRequest) -> Timing:
     """Call it with a workload and ``chip``, a name or a list of them.
 
-    ``tolerance`` is the relative change that passes, ``variants`` and ``overrides`` are those of
-    :func:`axsim.run`, ``baseline`` another file. Paths are relative to the test's file.
+    ``tolerance`` is the change that passes in percent (``"2%"`` or 2), ``variants`` and
+    ``overrides`` are those of :func:`axsim.run`, ``baseline`` another file. Paths are relative to
+    the test's file.
     """
 
     def check(
         workload: str,
         chip: str | Sequence[str],
         *,
-        tolerance: str = "2%",
+        tolerance: str | float = "2%",
         variants: Sequence[str] | None = None,
         overrides: dict[str, Any] | None = None,
         baseline: str | None = None,
     ) -> None:
         from axsim.errors import InputError
         from axsim.files import write_json
+        from axsim.spec.percentage import percentage
         from axsim.study.regression import (
             compare_snapshots,
             load_snapshot,
-            parse_tolerance,
             snapshot,
         )
 
@@ -58,6 +59,7 @@ def axsim_timing(request: pytest.FixtureRequest) -> Timing:
         path = here / (baseline or f"baselines/{name}.json")
         chips = [chip] if isinstance(chip, str) else list(chip)
         try:
+            allowed = percentage(tolerance, "tolerance")
             now = snapshot(
                 _beside(workload, here),
                 [_beside(each, here) for each in chips],
@@ -71,7 +73,7 @@ def axsim_timing(request: pytest.FixtureRequest) -> Timing:
                 return
             if not path.is_file():
                 pytest.fail(f"no baseline {path}: write it with --axsim-update", pytrace=False)
-            found = compare_snapshots(load_snapshot(path), now, parse_tolerance(tolerance))
+            found = compare_snapshots(load_snapshot(path), now, allowed)
         except InputError as error:
             pytest.fail(str(error), pytrace=False)
         if not found.ok:

@@ -4,9 +4,9 @@
 
 A point is one chip setting with one variant of the workload, a row of the table. The first figure
 is points per second of processor time in one process, once that has seen both chips and every
-variant (warm). The second is wall time on 1 to N processes, also warm: points per second of all of
-them, and the share of N times one process's that is left. Grids whose every point has a chip
-setting of its own are the dearest: nothing of the chip is made twice.
+variant and has loaded what numba compiled (warm). The second is wall time on 1 to N processes, also
+warm: points per second of all of them, and the share of N times one process's that is left. Grids
+whose every point has a chip setting of its own are the dearest: nothing of the chip is made twice.
 """
 
 from __future__ import annotations
@@ -26,7 +26,6 @@ from axsim.study.grid import Point, grid
 from axsim.study.processes import Processes
 from axsim.study.sweep import compute
 
-TARGET = 60
 WORKLOAD = "internvl2_1b"
 CHIPS = ("ax650n", "ax630c")
 VARIANTS = ("224-u8", "224-u16", "448-u8", "448-u16")
@@ -91,6 +90,10 @@ GRIDS = {
 }
 
 
+TARGETS = dict(zip(GRIDS, (1500, 1500, 1000, 800, 800, 400), strict=True))
+"""Points per second of processor time, with the extra ``fast``, on one quiet core at 2.8 GHz."""
+
+
 def rows(chosen: Sequence[Point], executor: Executor) -> int:
     """Points that were computed; all must be."""
     found = [row for part in compute(chosen, executor) for row in part]
@@ -140,11 +143,11 @@ def main() -> None:
 
     if "process" not in skipped:
         warm(Here(), 1)
-        print(f"{'points per CPU second (target: 60)':36}{'points/s':>10}")
+        print(f"{'points per CPU second':36}{'points/s':>10}{'target':>10}")
         for name, make in GRIDS.items():
             speed = max(in_one_process(make, options.points + 8 * n) for n in range(options.repeat))
             found[name]["cpu"] = speed
-            print(f"{name:36}{speed:10.0f}{'' if speed >= TARGET else '  missed'}", flush=True)
+            print(f"{name:36}{speed:10.0f}{TARGETS[name]:10}", flush=True)
     if "pool" not in skipped:
         print(f"\n{'points per wall second':36}{'processes':>10}{'points/s':>10}{'efficiency':>12}")
         for name in list(GRIDS)[1:3]:

@@ -7,6 +7,7 @@ from typing import Annotated
 
 import typer
 
+from axsim.cli.command import Command
 from axsim.cli.options import ChipNames, Settings, Variants, WorkloadName, chip_names
 
 
@@ -43,7 +44,7 @@ def check(
         Path, typer.Argument(metavar="BASELINE.json", help="A file of `axsim snapshot`.")
     ],
     tolerance: Annotated[
-        str, typer.Option(metavar="PCT", help="Relative change that is let pass.")
+        str, typer.Option(metavar="PCT", help="Change that is let pass, in percent: 2 or 2%.")
     ] = "2%",
 ) -> None:
     """Predict a baseline's times again; exit status 1 when any has moved.
@@ -51,15 +52,16 @@ def check(
     Shows what has moved by more than the tolerance, and which parameter of the chip or workload, or
     which version of axsim, changed since.
     """
-    from axsim.cli.console import console
+    from axsim.cli.terminal.console import console
     from axsim.show.changes_table import changes_table
+    from axsim.spec.percentage import percent_text, percentage
     from axsim.study.regression import check as check_baseline
-    from axsim.study.regression import parse_tolerance
 
-    found = check_baseline(baseline, parse_tolerance(tolerance))
+    found = check_baseline(baseline, percentage(tolerance, "--tolerance"))
+    allowed = percent_text(found.tolerance)
     out = console()
     if found.moved:
-        out.print(f"Moved by more than {tolerance}")
+        out.print(f"Moved by more than {allowed}")
         out.print(changes_table(found.moved, "chip, variant", "baseline", "now"))
         out.print()
     if found.causes:
@@ -68,8 +70,27 @@ def check(
         out.print()
     elif found.moved or found.within:
         out.print("No parameter and no code has changed since the baseline.\n")
-    out.print(
-        f"{len(found.moved)} times moved by more than {tolerance}, {len(found.within)} by less"
-    )
+    times = "1 time" if len(found.moved) == 1 else f"{len(found.moved)} times"
+    out.print(f"{times} moved by more than {allowed}, {len(found.within)} by less")
     if not found.ok:
         raise typer.Exit(1)
+
+
+SNAPSHOT = Command(
+    "snapshot",
+    snapshot,
+    """
+    axsim snapshot mine.yaml --chip ax630c -o baseline.json
+    """,
+    place=10,
+)
+
+
+CHECK = Command(
+    "check",
+    check,
+    """
+    axsim check baseline.json --tolerance 2%
+    """,
+    place=11,
+)

@@ -9,8 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Optional
 
 import typer
 
-from axsim.cli.console import INTERRUPTED
-from axsim.cli.goal import Optimizer
+from axsim.cli.command import Command
 from axsim.cli.options import (
     CheckpointFolder,
     ChipNames,
@@ -20,6 +19,8 @@ from axsim.cli.options import (
     WorkloadName,
     chip_names,
 )
+from axsim.cli.terminal.console import INTERRUPTED
+from axsim.cli.terminal.goal import Optimizer
 
 if TYPE_CHECKING:
     from axsim.study.grid import Point
@@ -127,7 +128,8 @@ def sweep(
     """
     from concurrent.futures import BrokenExecutor
 
-    from axsim.cli.goal import check_search, check_sweep_picture, draw, read_goal, show
+    from axsim.cli.terminal.goal import check_search, draw, read_goal, show
+    from axsim.cli.terminal.run_plot import check_picture
     from axsim.files import check_writable
     from axsim.spec.descriptor import parse_overrides
     from axsim.study.columns import table_columns
@@ -138,7 +140,7 @@ def sweep(
     if output is None and not (objective or constraint or plot):
         output = STDOUT
     check_writable(output)
-    check_sweep_picture(plot)
+    check_picture(plot)
     _check_format(output)
     if jobs is not None and scheduler is not None:
         raise typer.BadParameter("--jobs is for this machine, --scheduler for another")
@@ -231,10 +233,9 @@ def _check_format(output: Path | None) -> None:
         what = f"cannot tell the format of {output}"
         raise InputError(Problem("--output", "", what, "a name in .csv or .parquet"))
     try:
-        import pandas  # noqa: F401
         import pyarrow  # noqa: F401
     except ImportError:
-        what = "Parquet needs pandas and pyarrow: pip install 'axsim[table]'"
+        what = "Parquet needs pyarrow: pip install 'axsim[parquet]'"
         raise InputError(Problem("--output", "", what)) from None
 
 
@@ -283,3 +284,19 @@ def _progress(quiet: bool) -> Iterator[OnProgress]:
     with Progress(*columns, console=err, transient=True) as bar:
         task = bar.add_task("", total=None)
         yield lambda done, total: bar.update(task, completed=done, total=total)
+
+
+SWEEP = Command(
+    "sweep",
+    sweep,
+    """
+    axsim sweep internvl2_1b --chip ax650n,ax630c --vary build.prefill_chunk=64,128 --timing-only
+    axsim sweep mine.yaml --chip ax630c --vary chip.dram.data_rate_mtps=2133..4267:5 -o out.csv
+    axsim sweep internvl2_1b --chip ax630c --variant 448-u8 --timing-only --plot map.png \\
+          --vary chip.dram.peak_gbps=4..34:16 --vary chip.npu.int8_tops=1..16:16
+    axsim sweep mine.yaml --chip ax650n --timing-only --objective ttft_ms --optimizer optuna \\
+          --vary build.prefill_chunk=32..512:31 --vary chip.dram.peak_gbps=16..64:25
+    axsim sweep internvl2_1b --chip ax630c --objective ttft_ms --constraint 'cosine>=0.99'
+    """,
+    place=9,
+)

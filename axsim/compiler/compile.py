@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from axsim.compiler.cost import unit_us
-from axsim.compiler.lower import Lowered, Operation, lower
-from axsim.compiler.plan import Piece, base_label, plan
-from axsim.compiler.program import Program, Segment, Step
-from axsim.compiler.tile import Shape, tile
+from axsim.compiler.lower import Lowered, lower
+from axsim.compiler.plan import Piece, plan
+from axsim.compiler.program import Program, Segment
+from axsim.compiler.tile import Shape, engines, tile
 from axsim.graph.ir import Graph
 from axsim.numerics.formats import Part
 from axsim.spec.chip import Chip, Mode
@@ -34,7 +34,7 @@ def compile_lowered(lowered: Lowered, chip: Chip, mode: Mode, part: Part) -> Pro
     made = {piece: _segment(piece, chip, shape) for piece in dict.fromkeys(planned.pieces)}
     return Program(
         lowered.graph.name,
-        shape.engines(),
+        engines(shape),
         chip.sustained_gbps * 1e3,
         tuple(made[piece] for piece in planned.pieces),
         planned.nodes,
@@ -45,15 +45,13 @@ def compile_lowered(lowered: Lowered, chip: Chip, mode: Mode, part: Part) -> Pro
 
 
 def _segment(piece: Piece, chip: Chip, shape: Shape) -> Segment:
-    tiling = tile(piece, shape)
+    tiled = tile(piece, shape)
     issue = chip.npu.step_us
     durations = []  # of each step's tiles, in the order of the parts
-    for operation, tiles in zip(piece.operations, tiling.tiles, strict=True):
-        matrix, vector = (us / tiles for us in unit_us(chip, shape.groups, operation))
+    for operation, tiles in zip(piece.operations, tiled.tiles, strict=True):
+        matrix, vector = unit_us(chip, shape.groups, operation)
+        matrix, vector = matrix / tiles, vector / tiles
         durations.append((matrix, vector, matrix + issue, vector + issue))
-    steps = tuple(_step(operation) for operation in piece.operations)
-    return Segment(piece.name, steps, tiling.timed(durations), piece.resident)
-
-
-def _step(operation: Operation) -> Step:
-    return Step(base_label(operation), operation.operator, operation.macs, operation.vector_work)
+    return Segment(
+        piece.name, piece.steps, tiled.tiling, tiled.durations(durations), piece.resident
+    )

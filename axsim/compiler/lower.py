@@ -17,15 +17,12 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Literal
 
-import axsim.graph.ops  # noqa: F401  (fills OPERATORS)
 from axsim.graph.ir import DTYPE_BITS, Graph, Node, Tensor
-from axsim.graph.operator import OPERATORS, Work
+from axsim.graph.operator import Work
+from axsim.graph.ops import OPERATORS
 
 Unit = Literal["conv", "teng"]
 
-VIEWS = frozenset({"Reshape", "Split", "Slice", "Concat", "Cast", "Transpose", "SpaceToDepth"})
-NORMS = frozenset({"LayerNormalization", "RMSNormalization"})
-MATRIX = frozenset({"Gemm", "Conv", "MatMul"})
 FLOATS = frozenset({"bf16", "f16", "f32"})
 
 
@@ -98,6 +95,14 @@ def lower(graph: Graph, float_matmul_on_conv: bool = False) -> Lowered:
     return _Lowering(graph, float_matmul_on_conv).run()
 
 
+def is_free(graph: Graph, node: Node) -> bool:
+    """Whether ``node`` takes no time on any engine. A cast of the graph's input does: pixels are
+    read by the vector unit."""
+    operator = OPERATORS[node.op]
+    reads_pixels = operator.role == "cast" and graph.tensors[node.inputs[0]].kind == "input"
+    return operator.is_free and not reads_pixels
+
+
 class _Lowering:
     def __init__(self, graph: Graph, float_matmul_on_conv: bool) -> None:
         self._graph = graph
@@ -112,7 +117,7 @@ class _Lowering:
 
     def run(self) -> Lowered:
         for node in self._graph.nodes:
-            if node.op in VIEWS and not self._is_pixel_cast(node):
+            if is_free(self._graph, node):
                 self._view(node)
             else:
                 self._compute(node)
@@ -124,9 +129,6 @@ class _Lowering:
             for root in roots:
                 outputs[root] = tensors[name].bytes * tensors[root].elements // whole
         return Lowered(self._graph, tuple(self._operations), outputs)
-
-    def _is_pixel_cast(self, node: Node) -> bool:
-        return node.op == "Cast" and self._graph.tensors[node.inputs[0]].kind == "input"
 
     def _root(self, name: str) -> tuple[str, ...]:
         return self._roots.get(name, (name,))
@@ -159,8 +161,10 @@ class _Lowering:
     def _compute(self, node: Node) -> None:
         graph = self._graph
         inputs = [name for name in node.inputs if name]
-        work = OPERATORS[node.op].work(graph.shapes(inputs), graph.shapes(node.outputs), node.attrs)
-        operation = self._matrix(node) if node.op in MATRIX else self._vector(node, work)
+        operator = OPERATORS[node.op]
+        work = operator.work(graph.shapes(inputs), graph.shapes(node.outputs), node.attrs)
+        is_matrix = operator.role == "matrix"
+        operation = self._matrix(node) if is_matrix else self._vector(node, work)
         for name in inputs:
             for weight in self._weights(name):
                 if weight.name not in self._loaded:
@@ -171,7 +175,7 @@ class _Lowering:
                     inside = self._maker.get(root) is operation
                     if not inside and root not in operation.reads:
                         operation.reads.append(root)
-                        if node.op not in MATRIX:
+                        if not is_matrix:
                             operation.vector_reads.add(root)
         main = node.outputs[0]
         for output in node.outputs:
@@ -211,18 +215,19 @@ class _Lowering:
 
     def _vector(self, node: Node, work: Work) -> Operation:
         graph = self._graph
+        operator = OPERATORS[node.op]
         operation = self._chain(node)
         if operation is None:
-            operation = self._new(node, _CLASSES.get(node.op, "elementwise"), "teng")
-        elif node.op in _CLASSES and operation.matmul is None:
-            operation.operator = _CLASSES[node.op]
+            operation = self._new(node, operator.report_class, "teng")
+        elif operator.report_class != "elementwise" and operation.matmul is None:
+            operation.operator = operator.report_class
         operation.vector_ops += work.passes + work.moves
         operation.transcendentals += work.transcendentals
         names = [*(name for name in node.inputs if name), node.outputs[0]]
         widths = [
             _compute_bits(graph.tensors[n].dtype) for n in names if _streamed(graph.tensors[n])
         ]
-        if node.op in NORMS:
+        if operator.role == "norm":
             widths.append(32)  # statistics are float32 whatever the storage (ln_scale_data_type)
         operation.bits = max([operation.bits, *widths])
         return operation
@@ -267,14 +272,3 @@ def _compute_bits(dtype: str) -> int:
 
 def _streamed(tensor: Tensor) -> bool:
     return tensor.kind not in ("weight", "constant") and not tensor.dtype.startswith("u32")
-
-
-_CLASSES = {
-    "Softmax": "softmax",
-    "LayerNormalization": "norm",
-    "RMSNormalization": "norm",
-    "Gelu": "activation",
-    "Swish": "activation",
-    "RotaryEmbedding": "rope",
-    "Gather": "rope",
-}

@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property, lru_cache
+from math import ceil
 
 from axsim.compiler.compile import compile_lowered
 from axsim.compiler.lower import Lowered, lower
@@ -26,9 +27,12 @@ from axsim.numerics.formats import (
     VisionDtype,
     VisionScheme,
     assign,
+    weight_bytes,
 )
 from axsim.spec.chip import Chip, Mode
 from axsim.spec.workload import Workload
+
+MEBI = 1024 * 1024
 
 
 @dataclass(frozen=True)
@@ -41,7 +45,7 @@ class Deployment:
     workload: Workload
     chip: Chip
 
-    @property
+    @cached_property
     def mode(self) -> Mode:
         """The NPU mode in use."""
         return self.chip.mode(self.workload.build.npu_mode or self.chip.default_mode)
@@ -110,13 +114,14 @@ class Deployment:
 
     def _compile(self, lowered: Lowered, part: Part) -> Subgraph:
         program = compile_lowered(lowered, self.chip, self.mode, part)
-        return Subgraph(lowered.graph, program)
+        return Subgraph(lowered.graph, program, _stored_bytes(lowered, part))
 
     @cached_property
     def memory(self) -> Memory:
         """What the deployed model occupies in DRAM."""
         decoder, vision = self.model.decoder, self.vision
         weights = {"vision": vision.program.weight_bytes if vision else 0}
+        stored = {"vision": vision.stored_bytes if vision else 0}
         activations = [vision.program.activation_bytes if vision else 0]
         kv = embedding = 0
         if decoder is not None:
@@ -124,29 +129,36 @@ class Deployment:
             width = DTYPE_BITS[build.hidden_dtype] // 8
             weights["layers"] = layers * self.decode.program.weight_bytes
             weights["post"] = self.post.program.weight_bytes
+            stored["layers"] = layers * self.decode.stored_bytes
+            stored["post"] = self.post.stored_bytes
             kv = 2 * layers * build.kv_cache_len * decoder.kv_dim * width
             embedding = decoder.vocab_size * decoder.hidden_size * width
             activations += [
                 subgraph.program.activation_bytes
                 for subgraph in (*self.prefill, self.decode, self.post)
             ]
-        return Memory(weights, kv, max(activations), embedding, self.chip.dram.capacity_bytes)
+        capacity = self.chip.dram.capacity_bytes
+        return Memory(weights, stored, kv, max(activations), embedding, capacity)
 
 
 @dataclass(frozen=True)
 class Subgraph:
-    """A deployed subgraph: the graph with its storage dtypes and its compiled program."""
+    """A deployed subgraph: the graph with its storage dtypes, its compiled program, and the bytes
+    of its weights in flash."""
 
     graph: Graph
     program: Program
+    stored_bytes: int
 
 
 @dataclass(frozen=True)
 class Memory:
-    """DRAM use in bytes: ``weights`` by part as stored, the KV cache over the compiled length, the
-    largest activations of any subgraph, the CPU's embedding table, and the chip's capacity."""
+    """Memory use in bytes: ``weights`` by part as they lie in DRAM and ``stored`` as they lie in
+    flash, the KV cache over the compiled length, the largest activations of any subgraph, the CPU's
+    embedding table, and the chip's DRAM."""
 
     weights: Mapping[str, int]
+    stored: Mapping[str, int]
     kv_cache: int
     activations: int
     embedding: int
@@ -162,8 +174,19 @@ class Memory:
         """Whether the chip's memory holds it."""
         return self.total <= self.capacity
 
+    @property
+    def verdict(self) -> str:
+        """Whether it fits, in the words of every table and page: MiB, in the doubtful direction."""
+        need, have = ceil(self.total / MEBI), self.capacity // MEBI
+        return f"{'fits' if self.fits else 'does not fit'}: needs {need} MiB, has {have}"
+
 
 # Lowering depends on no chip: many chips, variants and ledger rows share these results.
+
+
+@lru_cache(maxsize=512)
+def _stored_bytes(lowered: Lowered, part: Part) -> int:
+    return weight_bytes(lowered.graph, part, "disk")
 
 
 @lru_cache(maxsize=64)

@@ -14,7 +14,7 @@ from axsim.compiler.lower import Operation
 from axsim.graph.ir import Graph
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Placement:
     """``spilled`` gives each tensor's share in DRAM, 0 to 1; ``resident`` the on-chip bytes taken
     while each operation runs; ``dram_peak`` the most DRAM that spilled tensors need at once."""

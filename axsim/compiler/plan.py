@@ -10,10 +10,12 @@ import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
+from math import inf
 from typing import NamedTuple
 
 from axsim.compiler.lower import Lowered, Operation
 from axsim.compiler.placement import Placement, place
+from axsim.compiler.program import Step
 from axsim.numerics.formats import Part, stored_bytes
 
 WEIGHT_SHARE = 0.2
@@ -34,8 +36,9 @@ class Traffic(NamedTuple):
 
 @dataclass(frozen=True, eq=False)
 class Piece:
-    """A segment before it is tiled: operations, their traffic, the on-chip memory that each of
-    them leaves to weights (``buffers``) and that its tensors take (``resident``).
+    """A segment before it is tiled: operations, as the program shows them (``steps``) too, their
+    traffic, the on-chip memory that each of them leaves to weights (``buffers``) and that its
+    tensors take (``resident``).
 
     ``preloaded`` bytes at the head of its weights are on chip before it starts; it loads
     ``following`` bytes of the next piece's.
@@ -43,6 +46,7 @@ class Piece:
 
     name: str
     operations: tuple[Operation, ...]
+    steps: tuple[Step, ...]
     traffic: tuple[Traffic, ...]
     buffers: tuple[float, ...]
     resident: tuple[float, ...]
@@ -67,22 +71,23 @@ def plan(lowered: Lowered, part: Part, ocm_bytes: float) -> Plan:
     graph, cuts, weights = lowered.graph, _cuts(lowered), _weights(lowered, part)
     reserve = ocm_bytes * WEIGHT_SHARE
     capacity = ocm_bytes * (1 - WEIGHT_SHARE)
-    placement = place(graph, lowered.operations, capacity, frozenset(lowered.outputs))
+    placement = _placement(lowered, capacity)
     buffers = [max(ocm_bytes - resident, reserve) for resident in placement.resident]
-    traffic = _traffic(lowered, placement, weights)
+    traffic = _traffic(lowered, placement, part)
     heads = [_head(weights[cut.span], reserve) for cut in cuts]
     heads = [0.0, *heads[1:], 0.0]
     known: dict[object, Piece] = {}
     pieces = []
     for cut, preloaded, following in zip(cuts, heads, heads[1:], strict=False):
         span = cut.span
-        conditions = tuple(traffic[span]), tuple(buffers[span]), preloaded, following
+        conditions = traffic[span], tuple(buffers[span]), preloaded, following
         key = (cut.alike, conditions)
         if key not in known:
             known[key] = Piece(
                 cut.name,
                 lowered.operations[span],
-                tuple(traffic[span]),
+                cut.steps,
+                traffic[span],
                 tuple(buffers[span]),
                 placement.resident[span],
                 preloaded,
@@ -103,6 +108,10 @@ def base_label(operation: Operation) -> str:
     return _LAYER.sub("", operation.label)
 
 
+def _step(operation: Operation) -> Step:
+    return Step(base_label(operation), operation.operator, operation.macs, operation.vector_work)
+
+
 @dataclass(frozen=True)
 class _Cut:
     """A run of operations of one layer. Those of equal ``alike`` are the same but for their
@@ -110,6 +119,7 @@ class _Cut:
 
     name: str
     span: slice
+    steps: tuple[Step, ...]
     alike: int
     nodes: tuple[tuple[str, ...], ...]
 
@@ -128,7 +138,8 @@ def _cuts(lowered: Lowered) -> tuple[_Cut, ...]:
         name = "layer" if layers[start] else "epilogue" if start else "prologue"
         alike = known.setdefault(tuple(_traits(operations[span])), len(known))
         nodes = tuple(tuple(each.nodes) for each in operations[span])
-        found.append(_Cut(name, span, alike, nodes))
+        steps = tuple(_step(each) for each in operations[span])
+        found.append(_Cut(name, span, steps, alike, nodes))
     return tuple(found)
 
 
@@ -156,17 +167,40 @@ def _weights(lowered: Lowered, part: Part) -> tuple[float, ...]:
     return tuple(sum(stored_bytes(t, part) for t in each.weights) for each in lowered.operations)
 
 
+@lru_cache(maxsize=256)
+def _sizes(lowered: Lowered) -> dict[str, float]:
+    """Bytes of every tensor that an operation reads or writes."""
+    tensors = lowered.graph.tensors
+    names = {name for each in lowered.operations for name in (*each.reads, *each.writes)}
+    return {name: float(tensors[name].bytes) for name in names}
+
+
 def _head(weights: Sequence[float], reserve: float) -> float:
     """Bytes of a piece's first weights that are loaded before it starts: half of the on-chip
     memory that is always left to weights, or all of them."""
     return min(sum(weights), reserve / 2)
 
 
-def _traffic(lowered: Lowered, placement: Placement, weights: Sequence[float]) -> list[Traffic]:
+def _placement(lowered: Lowered, capacity_bytes: float) -> Placement:
+    """Where activations are: what fits into some memory is placed the same in any larger one."""
+    roomy = _roomy_placement(lowered)
+    if max(roomy.resident) <= capacity_bytes:
+        return roomy
+    alive_after = frozenset(lowered.outputs)
+    return place(lowered.graph, lowered.operations, capacity_bytes, alive_after)
+
+
+@lru_cache(maxsize=256)
+def _roomy_placement(lowered: Lowered) -> Placement:
+    return place(lowered.graph, lowered.operations, inf, frozenset(lowered.outputs))
+
+
+@lru_cache(maxsize=256)
+def _traffic(lowered: Lowered, placement: Placement, part: Part) -> tuple[Traffic, ...]:
     """What each operation moves. Graph inputs are loaded by the first that reads them."""
-    tensors, outputs, spilled = lowered.graph.tensors, lowered.outputs, placement.spilled
-    sizes = {name: float(tensors[name].bytes) for name in spilled}
-    waiting = {name for name in sizes if tensors[name].kind == "input"}
+    sizes, outputs, weights = _sizes(lowered), lowered.outputs, _weights(lowered, part)
+    swapped = {name: sizes[name] * share for name, share in placement.spilled.items() if share}
+    waiting = {name for name in lowered.graph.inputs if name in sizes}
     found = []
     for operation, weight in zip(lowered.operations, weights, strict=True):
         fresh = waiting.intersection(operation.reads)
@@ -175,10 +209,10 @@ def _traffic(lowered: Lowered, placement: Placement, weights: Sequence[float]) -
         found.append(
             Traffic(
                 weight,
-                sum(sizes[name] for name in reads if name in fresh),
-                sum(sizes[name] * spilled[name] for name in reads if name not in fresh),
-                sum(sizes[name] * spilled[name] for name in writes if name not in outputs),
-                sum(outputs[name] for name in writes if name in outputs),
+                sum([sizes[name] for name in reads if name in fresh]),
+                sum([swapped[name] for name in reads if name in swapped and name not in fresh]),
+                sum([swapped[name] for name in writes if name in swapped and name not in outputs]),
+                sum([outputs[name] for name in writes if name in outputs]),
             )
         )
-    return found
+    return tuple(found)

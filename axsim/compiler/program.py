@@ -7,12 +7,19 @@ Durations are microseconds, sizes are bytes.
 
 from __future__ import annotations
 
+import itertools
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Literal, NamedTuple
+from functools import cached_property
+from typing import Literal, NamedTuple, get_args
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
 
 EngineKind = Literal["conv", "teng", "sdma"]
 TaskKind = Literal["compute", "ld:param", "ld:input", "ld:ddr_swap", "st:ddr_swap", "st:output"]
 """Task kinds of the vendor's traces: weights in, inputs in, spilled tiles in and out, outputs."""
+KINDS: tuple[TaskKind, ...] = get_args(TaskKind)
 
 
 class Engine(NamedTuple):
@@ -42,6 +49,58 @@ class Task(NamedTuple):
     deps: tuple[int, ...] = ()
 
 
+@dataclass(frozen=True, eq=False)
+class Tiling:
+    """The tasks of a segment, all but how long they compute, as columns; see :class:`Task`. Chips
+    that differ in their rates share it.
+
+    ``kind`` indexes :data:`KINDS`. Task i depends on
+    ``deps[dep_begin[i] : dep_begin[i + 1]]``.
+    """
+
+    engine: NDArray[np.intp]
+    kind: NDArray[np.intp]
+    step: NDArray[np.intp]
+    dram_bytes: NDArray[np.float64]
+    dram_cost_bytes: NDArray[np.float64]
+    dep_begin: NDArray[np.intp]
+    deps: NDArray[np.intp]
+
+    @classmethod
+    def of(cls, tasks: Sequence[Task]) -> Tiling:
+        """The columns of these tasks."""
+        engine, kind, step, _, moved, cost, deps = zip(*tasks, strict=True) if tasks else ((),) * 7
+        return cls(
+            np.array(engine, np.intp),
+            np.array([KINDS.index(each) for each in kind], np.intp),
+            np.array(step, np.intp),
+            np.array(moved, np.float64),
+            np.array(cost, np.float64),
+            _begins([len(each) for each in deps]),
+            np.array([needed for each in deps for needed in each], np.intp),
+        )
+
+    def tasks(self, durations_us: NDArray[np.float64]) -> tuple[Task, ...]:
+        """The tasks with their durations."""
+        ends, flat = self.dep_begin.tolist(), self.deps.tolist()
+        deps = [tuple(flat[start:stop]) for start, stop in itertools.pairwise(ends)]
+        kinds = [KINDS[kind] for kind in self.kind.tolist()]
+        columns = self.engine.tolist(), kinds, self.step.tolist(), durations_us.tolist()
+        sizes = self.dram_bytes.tolist(), self.dram_cost_bytes.tolist()
+        return tuple(map(Task._make, zip(*columns, *sizes, deps, strict=True)))
+
+    @cached_property
+    def queues(self) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
+        """The tasks of each engine in order: where the list of each engine begins, the end of the
+        last one, and all lists one behind the other."""
+        return _begins(np.bincount(self.engine)), np.argsort(self.engine, kind="stable")
+
+
+def _begins(lengths: ArrayLike) -> NDArray[np.intp]:
+    """Where lists of these lengths begin when they stand one behind the other, and the end."""
+    return np.concatenate(([0], np.cumsum(lengths, dtype=np.intp)))
+
+
 @dataclass(frozen=True)
 class Step:
     """One fused operator of a segment.
@@ -60,14 +119,28 @@ class Step:
 class Segment:
     """Tasks between two drained states of the machine.
 
-    ``ocm_peak_bytes`` is the most on-chip memory that its tensors take; ``ocm_bytes`` gives the
-    residency while each step runs, for the report.
+    ``durations_us`` says how long each task of ``tiling`` computes, 0 for transfers;
+    ``ocm_bytes`` gives the on-chip memory that tensors take while each step runs, for the report.
     """
 
     name: str
     steps: tuple[Step, ...]
-    tasks: tuple[Task, ...]
+    tiling: Tiling
+    durations_us: NDArray[np.float64]
     ocm_bytes: tuple[float, ...]
+
+    @classmethod
+    def of(
+        cls, name: str, steps: tuple[Step, ...], tasks: Sequence[Task], ocm_bytes: tuple[float, ...]
+    ) -> Segment:
+        """A segment of these tasks."""
+        durations = np.array([task.duration_us for task in tasks], np.float64)
+        return cls(name, steps, Tiling.of(tasks), durations, ocm_bytes)
+
+    @cached_property
+    def tasks(self) -> tuple[Task, ...]:
+        """The tasks, in program order."""
+        return self.tiling.tasks(self.durations_us)
 
 
 @dataclass(frozen=True, eq=False)

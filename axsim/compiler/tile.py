@@ -12,27 +12,32 @@ How long a tile computes is no affair of tiling: chips that differ in their rate
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import lru_cache
+from itertools import chain
 from typing import NamedTuple
 
+import numpy as np
+from numpy.typing import NDArray
+
+from axsim.compiler.emit import TILE_BYTES, Engines, Steps, emit
 from axsim.compiler.lower import Operation
 from axsim.compiler.plan import Piece, Traffic
-from axsim.compiler.program import Engine, Task, TaskKind
+from axsim.compiler.program import Engine, Tiling
+from axsim.kernels.twin import WhenItPays
 from axsim.spec.chip import Chip
 
-TILE_BYTES = 512 * 1024
-"""Weights of one tile and group; the vendor's traces show loads of 0.46 and 0.98 MB."""
 MAX_TILES = 32
 """Tiles of one operation and group: more would only refine how a phase starts and ends."""
 
 FUSED_TILES = 4
 """Tiles of a product whose results the vector unit takes over while the next tile is computed."""
 
+PLAIN_TASKS = 250_000
+"""Tasks that a process emits in plain Python before it loads the compiled loop: 2 microseconds
+each, compiled 0.1, on a 2.8 GHz Xeon."""
 
-MATRIX, VECTOR, FIRST = 0, 1, 2
-"""Parts of a step's work: a tile's product, or its vector work; FIRST is added for the tile that
-the step is issued with."""
+_loop = WhenItPays("axsim.compiler.emit_numba", PLAIN_TASKS)
 
 
 class Shape(NamedTuple):
@@ -59,221 +64,107 @@ class Shape(NamedTuple):
             chip.calibrated.swap_efficiency,
         )
 
-    def engines(self) -> tuple[Engine, ...]:
-        """The queues, named and numbered as in the vendor's traces (a CV unit stands between TENG
-        and SDMA; its layout work is done by addressing here)."""
-        found = []
-        number = 0
-        for group in range(self.groups):
-            for _ in range(self.conv_per_group):
-                found.append(Engine(f"conv{number}", "conv", group))
-                number += 1
-            for _ in range(self.teng_per_group):
-                found.append(Engine(f"teng{number}", "teng", group))
-                number += 1
-            number += 1  # CV
-            for _ in range(self.sdma_per_group):
-                found.append(Engine(f"sdma{number}.rd", "sdma", group))
-                found.append(Engine(f"sdma{number}.wr", "sdma", group))
-                number += 1
-        return tuple(found)
 
-
-class Compute(NamedTuple):
-    """A compute task whose duration is ``part`` of its step's."""
-
-    engine: int
-    step: int
-    part: int
-    deps: tuple[int, ...]
+@lru_cache(maxsize=64)
+def engines(shape: Shape) -> tuple[Engine, ...]:
+    """The queues, named and numbered as in the vendor's traces (a CV unit stands between TENG
+    and SDMA; its layout work is done by addressing here)."""
+    found = []
+    number = 0
+    for group in range(shape.groups):
+        for _ in range(shape.conv_per_group):
+            found.append(Engine(f"conv{number}", "conv", group))
+            number += 1
+        for _ in range(shape.teng_per_group):
+            found.append(Engine(f"teng{number}", "teng", group))
+            number += 1
+        number += 1  # CV
+        for _ in range(shape.sdma_per_group):
+            found.append(Engine(f"sdma{number}.rd", "sdma", group))
+            found.append(Engine(f"sdma{number}.wr", "sdma", group))
+            number += 1
+    return tuple(found)
 
 
 @dataclass(frozen=True, eq=False)
-class Tiling:
-    """The tasks of a segment, and how many ``tiles`` each of its steps has in every group."""
+class Tiled:
+    """The tiling of a segment, how many ``tiles`` each of its steps has in every group, and which
+    duration each task has: :data:`axsim.compiler.emit.PARTS` times its step, and the part; -1 for
+    transfers."""
 
-    tasks: tuple[Task | Compute, ...]
+    tiling: Tiling
     tiles: tuple[int, ...]
+    duration: NDArray[np.intp]
 
-    def timed(self, durations_us: Sequence[Sequence[float]]) -> tuple[Task, ...]:
-        """The tasks with their durations, those of each step by part."""
-        found = []
-        for each in self.tasks:
-            if isinstance(each, Compute):
-                engine, step, part, deps = each
-                us = durations_us[step][part]
-                found.append(Task(engine, "compute", step, us, 0.0, 0.0, deps))
-            else:
-                found.append(each)
-        return tuple(found)
+    def durations(self, by_part: Sequence[Sequence[float]]) -> NDArray[np.float64]:
+        """Microseconds of each task, from those of each step by part."""
+        return np.array([*chain.from_iterable(by_part), 0.0])[self.duration]
 
 
-@dataclass
-class Emitted:
-    """Where the results of an operation are ready: the last task of each engine that worked on it
-    and, for what went to DRAM, the last store of each group."""
-
-    computed: list[int] = field(default_factory=list)
-    stored: list[int] = field(default_factory=list)
-
-
-class _WeightTile(NamedTuple):
-    bytes: float
-    last_use: tuple[int, ...]  # tasks of one group that consume it
-
-
-class _Move(NamedTuple):
-    """What each tile of an operation loads or stores; ``deps`` beside those of the tile."""
-
-    kind: TaskKind
-    bytes: float
-    cost: float
-    deps: tuple[int, ...] = ()
-
-
-@lru_cache(maxsize=128)
-def tile(piece: Piece, shape: Shape) -> Tiling:
+@lru_cache(maxsize=512)
+def tile(piece: Piece, shape: Shape) -> Tiled:
     """Tile one segment."""
-    tiler = Tiler(shape, piece.buffers, piece.preloaded)
-    for operation, traffic in zip(piece.operations, piece.traffic, strict=True):
-        tiler.emit(operation, traffic)
-    return tiler.finish(piece.following)
+    steps = _steps(piece, shape)
+    preloaded, following = piece.preloaded / shape.groups, piece.following / shape.groups
+    loop = _loop.module()
+    chosen = emit if loop is None else loop.emit
+    engine, kind, step, duration, *rest = chosen(_first_engines(shape), steps, preloaded, following)
+    if loop is None:
+        _loop.did(len(engine))
+    return Tiled(Tiling(engine, kind, step, *rest), tuple(steps.tiles.tolist()), duration)
 
 
-class Tiler:
-    """Emits the tasks of one segment.
+def _steps(piece: Piece, shape: Shape) -> Steps:
+    """What the emission of tasks has to know of each operation."""
+    writer: dict[str, int] = {}
+    makers: list[int] = []
+    begins, tiles, moves, weights = [0], [], [], []
+    for step, (operation, traffic) in enumerate(zip(piece.operations, piece.traffic, strict=True)):
+        count = _tile_count(traffic, shape.groups, piece.buffers[step] / shape.groups)
+        if operation.matmul is not None and operation.vector_work:
+            count = max(count, FUSED_TILES)
+        tiles.append(count)
+        weights.append(traffic.weights / shape.groups / count)
+        moves.append(_moves(operation, traffic, shape, count))
+        makers += [writer[name] for name in operation.reads if name in writer]
+        begins.append(len(makers))
+        writer |= dict.fromkeys(operation.writes, step)
+    units = [None if each.matmul is None else each.unit for each in piece.operations]
+    return Steps(
+        np.array(tiles),
+        np.array([unit == "conv" for unit in units]),
+        np.array([unit == "teng" for unit in units]),
+        np.array([each.vector_work > 0 for each in piece.operations]),
+        np.array(weights, np.float64),
+        np.array(moves, np.float64),
+        np.array(piece.buffers, np.float64) / shape.groups,
+        np.array(begins),
+        np.array(makers, np.intp),
+    )
 
-    ``weight_buffers`` is the on-chip memory of all groups that each step leaves to weights;
-    ``preloaded`` the bytes at the head of the segment's weight stream that are on chip already.
-    """
 
-    def __init__(
-        self, shape: Shape, weight_buffers: Sequence[float], preloaded: float = 0.0
-    ) -> None:
-        groups = shape.groups
-        self._shape = shape
-        self._buffers = [size / groups for size in weight_buffers]
-        self._preloaded = [preloaded / groups] * groups
-        self._tasks: list[Task | Compute] = []
-        self._tiles: list[int] = []
-        self._stream: list[list[_WeightTile]] = [[] for _ in range(groups)]
-        self._freed = [0] * groups
-        self._held = [0.0] * groups
-        self._made: dict[str, Emitted] = {}
-        self._units: list[dict[str, list[int]]] = [
-            {"conv": [], "teng": [], "rd": [], "wr": []} for _ in range(groups)
-        ]
-        for index, engine in enumerate(shape.engines()):
-            kind = engine.name[-2:] if engine.kind == "sdma" else engine.kind
-            self._units[engine.group][kind].append(index)
+def _moves(
+    operation: Operation, traffic: Traffic, shape: Shape, tiles: int
+) -> tuple[tuple[float, float], ...]:
+    """Bytes and cost of what each tile of a group moves, in the order of
+    :data:`axsim.compiler.emit.MOVES`."""
+    share = shape.groups * tiles
+    rows = shape.row_tile_efficiency if _splits_rows(operation) else 1.0
+    swap = shape.swap_efficiency
+    sizes = traffic.inputs, traffic.swap_in, traffic.swap_out, traffic.outputs
+    pairs = zip(sizes, (rows, swap, swap, rows), strict=True)
+    return tuple((size / share, size / share / efficiency) for size, efficiency in pairs)
 
-    def finish(self, next_head_bytes: float) -> Tiling:
-        """Load the head of the next segment's weights; the finished tiling."""
-        share = next_head_bytes / self._shape.groups
-        step = len(self._tiles) - 1
-        for group in range(self._shape.groups):
-            left = share
-            while left > 1e-6:
-                size = min(left, TILE_BYTES)
-                self._load_weights(group, step, size)
-                self._stream[group].append(_WeightTile(size, ()))
-                left -= size
-        return Tiling(tuple(self._tasks), tuple(self._tiles))
 
-    def emit(self, operation: Operation, traffic: Traffic) -> None:
-        """Append the tasks of the next step."""
-        step, groups = len(self._tiles), self._shape.groups
-        producers = [self._made[name] for name in operation.reads if name in self._made]
-        ready = tuple(task for made in producers for task in made.computed)
-        in_dram = tuple(task for made in producers for task in made.stored)
-        tiles = _tile_count(traffic, groups, self._buffers[step])
-        matrix, vector = operation.matmul is not None, operation.vector_work
-        if matrix and vector:
-            tiles = max(tiles, FUSED_TILES)
-        loads, stores = self._moves(operation, traffic, tiles, in_dram)
-        weight = traffic.weights / groups / tiles
-        made = Emitted()
-        for group, units in enumerate(self._units):
-            before: tuple[int, ...] = ()  # compute tasks of the tile before the last
-            last: tuple[int, ...] = ()
-            stored: tuple[int, ...] = ()
-            for tile in range(tiles):
-                issue = FIRST if tile == 0 else 0
-                # Inputs and spilled operands are loaded once the tile two before is used up.
-                waits = self._transfers(step, units["rd"][0], loads, before) if loads else ()
-                waits += self._load_weights(group, step, weight) if weight else ()
-                waits += ready if tile == 0 else ()
-                before = last
-                if matrix:
-                    last = self._compute(step, units[operation.unit], MATRIX + issue, waits)
-                    issue, waits = 0, last
-                if vector or not matrix:
-                    last = self._compute(step, units["teng"], VECTOR + issue, waits)
-                if weight:
-                    self._stream[group].append(_WeightTile(weight, last))
-                stored = self._transfers(step, units["wr"][0], stores, last) if stores else ()
-            made.computed += last
-            made.stored += stored[-1:]
-        for name in operation.writes:
-            self._made[name] = made
-        self._tiles.append(tiles)
-
-    def _moves(
-        self, operation: Operation, traffic: Traffic, tiles: int, in_dram: tuple[int, ...]
-    ) -> tuple[list[_Move], list[_Move]]:
-        """What each tile of a group loads and stores; spilled operands are loaded once they are
-        there (``in_dram``)."""
-        share = self._shape.groups * tiles
-        rows = self._shape.row_tile_efficiency if _splits_rows(operation) else 1.0
-        swap = self._shape.swap_efficiency
-        moves = (
-            _Move("ld:input", traffic.inputs / share, traffic.inputs / share / rows),
-            _Move("ld:ddr_swap", traffic.swap_in / share, traffic.swap_in / share / swap, in_dram),
-            _Move("st:ddr_swap", traffic.swap_out / share, traffic.swap_out / share / swap),
-            _Move("st:output", traffic.outputs / share, traffic.outputs / share / rows),
-        )
-        loads, stores = moves[:2], moves[2:]
-        return [each for each in loads if each.bytes], [each for each in stores if each.bytes]
-
-    def _compute(
-        self, step: int, units: Sequence[int], part: int, deps: tuple[int, ...]
-    ) -> tuple[int, ...]:
-        """The same work for each unit; the indices of the tasks."""
-        first = len(self._tasks)
-        for unit in units:
-            self._tasks.append(Compute(unit, step, part, deps))
-        return tuple(range(first, len(self._tasks)))
-
-    def _transfers(
-        self, step: int, engine: int, moves: Sequence[_Move], deps: tuple[int, ...]
-    ) -> tuple[int, ...]:
-        """One tile's moves; the indices of the tasks."""
-        first = len(self._tasks)
-        for kind, size, cost, more in moves:
-            self._tasks.append(Task(engine, kind, step, 0.0, size, cost, deps + more))
-        return tuple(range(first, len(self._tasks)))
-
-    def _load_weights(self, group: int, step: int, size: float) -> tuple[int, ...]:
-        """Load the next ``size`` bytes of the stream; waits until the buffer has room for them."""
-        stream = self._stream[group]
-        deps: tuple[int, ...] = ()
-        self._held[group] += size
-        # Coarse tiles stand for several of the hardware's: the buffer always holds two and a bit.
-        room = max(self._buffers[step], 2.5 * size)
-        while self._held[group] > room and self._freed[group] < len(stream):
-            oldest = stream[self._freed[group]]
-            self._held[group] -= oldest.bytes
-            self._freed[group] += 1
-            deps = oldest.last_use
-        if self._preloaded[group] > 0:
-            # Every group starts with the same share; it is used up in the order of the stream.
-            have = min(size, self._preloaded[group])
-            self._preloaded[group] -= have
-            size -= have
-            if size <= 1e-6:
-                return ()
-        engine = self._units[group]["rd"][0]
-        return self._transfers(step, engine, [_Move("ld:param", size, size)], deps)
+@lru_cache(maxsize=64)
+def _first_engines(shape: Shape) -> Engines:
+    first: dict[str, list[int]] = {"conv": [], "teng": [], "rd": [], "wr": []}
+    for index, engine in enumerate(engines(shape)):
+        of_kind = first[engine.name[-2:] if engine.kind == "sdma" else engine.kind]
+        if len(of_kind) == engine.group:
+            of_kind.append(index)
+    columns = [np.array(each, np.intp) for each in first.values()]
+    return Engines(shape.conv_per_group, shape.teng_per_group, *columns)
 
 
 def _tile_count(traffic: Traffic, groups: int, buffer: float) -> int:

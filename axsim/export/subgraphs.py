@@ -12,9 +12,10 @@ from pathlib import Path
 
 import numpy as np
 
-from axsim.export.nodes import emit
-from axsim.export.writer import ELEMENT, Writer, save
+from axsim.export.writer import Writer, save
 from axsim.graph.ir import Graph, Node, Tensor
+from axsim.graph.onnx_twin import ELEMENT
+from axsim.graph.ops import OPERATORS
 from axsim.kernels.array import Array
 from axsim.kernels.qparams import QParams, asymmetric
 from axsim.numerics.chains import attention_chains
@@ -98,7 +99,10 @@ class _Model:
         for node in graph.nodes:
             inputs = [self._operand(node, index) for index in range(len(node.inputs))]
             outputs = [n if not self._stored(n) else f"{n}/raw" for n in node.outputs]
-            emit(self._w, graph, node, inputs, outputs)
+            twin = OPERATORS[node.op].onnx
+            if twin is None:
+                raise ValueError(f"graph {graph.name}: {node.op} has no ONNX translation")
+            twin(self._w, graph, node, inputs, outputs)
             for name, raw in zip(node.outputs, outputs, strict=True):
                 self._real[name] = self._store(name, raw) if raw != name else name
         return self._w.model(

@@ -11,15 +11,8 @@ import onnx
 from onnx import TensorProto, helper
 
 from axsim.errors import InputError
+from axsim.graph.onnx_twin import ELEMENT
 from axsim.kernels.array import Array
-
-ELEMENT: dict[str, int] = {
-    "f32": TensorProto.FLOAT, "f16": TensorProto.FLOAT16, "bf16": TensorProto.BFLOAT16,
-    "u8": TensorProto.UINT8, "s8": TensorProto.INT8, "u16": TensorProto.UINT16,
-    "s16": TensorProto.INT16, "u32": TensorProto.UINT32, "s32": TensorProto.INT32,
-    "s64": TensorProto.INT64, "bool": TensorProto.BOOL, "s4": TensorProto.INT4,
-}  # fmt: skip
-"""ONNX's element type of each of our dtypes."""
 
 IR_VERSION = {18: 8, 21: 10}
 """The file format version that came with each operator set used here."""

@@ -1,85 +1,89 @@
-"""The engines: each takes its tasks in order, one at a time, as soon as what they need is there.
-
-Time goes from one end of a task to the next. Nothing is random: equal tasks give equal timings, to
-the last bit.
-"""
+"""The engines: each takes its tasks in order, one at a time, as soon as what they need is there."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from heapq import heappop, heappush
+from collections.abc import Iterable, Sequence
+from heapq import heappush
 from math import inf
+from typing import Any
 
 from axsim.compiler.program import Segment, Task
 from axsim.machine.dram import Dram
 from axsim.machine.timeline import Timing
 
-Retire = Callable[[str], None]
-"""Called with a graph node's name when the last tile of its step has retired."""
+Agenda = list[tuple[float, int, int, "Execution"]]
+"""A heap: when which task of which execution will have been computed; equal times go by the order
+of the executions, then of their tasks."""
 
 
-def simulate(
-    segment: Segment,
-    engines: int,
-    dram_bytes_per_us: float,
-    on_retire: Retire | None = None,
-    nodes: Sequence[Sequence[str]] = (),
-) -> Timing:
-    """Time one segment on drained engines.
+class Execution:
+    """One segment on engines of its own; :meth:`axsim.machine.events.Machine.start` begins it.
 
-    With ``on_retire``, ``nodes`` are the graph nodes of each step: they retire in program order,
-    once their step and all steps before it have ended.
-
-    Raises:
-        ValueError: tasks wait for each other, or for one that stands behind them in their queue.
+    ``agenda`` and ``dram`` are the machine's: when which task will have been computed, and what is
+    being moved. ``order`` decides between executions where events coincide; ``begin_us`` is on the
+    machine's clock.
     """
-    tasks = segment.tasks
-    queues = _queues(tasks, engines)
-    dram = Dram(dram_bytes_per_us)
-    computing: list[tuple[float, int]] = []  # a heap: when an engine will have done which task
-    awaited: dict[int, list[int]] = {}  # task: engines that can't go on before it has ended
-    start, end = [0.0] * len(tasks), [inf] * len(tasks)
-    ended = None if on_retire is None else _Retirement(segment, on_retire, nodes).ended
-    now = 0.0
-    free = list(range(engines))
-    while True:
-        for engine in free:
+
+    def __init__(
+        self,
+        segment: Segment,
+        engines: int,
+        agenda: Agenda,
+        dram: Dram[Any],
+        order: int,
+        begin_us: float,
+    ) -> None:
+        self.segment = segment
+        self._agenda, self._dram, self._order = agenda, dram, order
+        self._tasks = segment.tasks
+        self._queues = _queues(segment.tasks, engines)
+        self._awaited: dict[int, list[int]] = {}  # task: engines that can't go on before its end
+        self._begin = self._last = begin_us
+        self._start, self._end = [0.0] * len(segment.tasks), [inf] * len(segment.tasks)
+        self._unfinished = len(segment.tasks)
+        self.finished = not segment.tasks
+        self._issue(range(engines), begin_us)
+
+    @property
+    def timing(self) -> Timing:
+        """When each task started and ended, from the start of the execution on.
+
+        Raises:
+            ValueError: it has not finished.
+        """
+        if not self.finished:
+            raise ValueError(f"segment {self.segment.name!r} has not finished")
+        begin = self._begin
+        start, end = (tuple(time - begin for time in times) for times in (self._start, self._end))
+        return Timing(start, end, self._last - begin)
+
+    def go_on(self, ended: int, now: float) -> None:
+        """A task has ended: start what waited for it, and the next one of its engine."""
+        self._end[ended] = self._last = now
+        engine = self._tasks[ended].engine
+        self._queues[engine].pop()
+        self._unfinished -= 1
+        self.finished = not self._unfinished
+        self._issue((engine, *self._awaited.pop(ended, ())), now)
+
+    def _issue(self, engines: Iterable[int], now: float) -> None:
+        """Start the next task of each of these engines, unless it has to wait."""
+        queues, end = self._queues, self._end
+        for engine in engines:
             if not queues[engine]:
                 continue
             index = queues[engine][-1]
-            _, _, _, duration, _, size, deps = tasks[index]
+            _, _, _, duration, _, size, deps = self._tasks[index]
             for needed in deps:
                 if end[needed] > now:
-                    awaited.setdefault(needed, []).append(engine)
+                    self._awaited.setdefault(needed, []).append(engine)
                     break
             else:
-                start[index] = now
+                self._start[index] = now
                 if size:
-                    dram.open(index, size, now)
+                    self._dram.open((self, index), size, now)
                 else:
-                    heappush(computing, (now + duration, index))
-        due = dram.due_us()
-        if computing and computing[0][0] < due:
-            now, index = heappop(computing)
-            done = [index]
-        elif due < inf:
-            now = due
-            done = dram.complete(now)
-        else:
-            break
-        free = []
-        for index in done:
-            end[index] = now
-            engine = tasks[index].engine
-            queues[engine].pop()
-            free.append(engine)
-            if index in awaited:
-                free += awaited.pop(index)
-            if ended is not None:
-                ended(tasks[index].step)
-    if any(queues):
-        raise ValueError(f"tasks of segment {segment.name!r} wait for each other")
-    return Timing(tuple(start), tuple(end), now)
+                    heappush(self._agenda, (now + duration, self._order, index, self))
 
 
 def _queues(tasks: Sequence[Task], engines: int) -> list[list[int]]:
@@ -88,22 +92,3 @@ def _queues(tasks: Sequence[Task], engines: int) -> list[list[int]]:
     for index in range(len(tasks) - 1, -1, -1):
         queues[tasks[index].engine].append(index)
     return queues
-
-
-class _Retirement:
-    """Steps retire in program order, whatever the order in which their tasks end."""
-
-    def __init__(self, segment: Segment, on_retire: Retire, nodes: Sequence[Sequence[str]]) -> None:
-        self._on_retire, self._nodes = on_retire, nodes
-        self._open = [0] * len(segment.steps)  # tasks that have not ended
-        for task in segment.tasks:
-            self._open[task.step] += 1
-        self._next = 0
-
-    def ended(self, step: int) -> None:
-        """A task of ``step`` has ended."""
-        self._open[step] -= 1
-        while self._next < len(self._open) and not self._open[self._next]:
-            for node in self._nodes[self._next]:
-                self._on_retire(node)
-            self._next += 1

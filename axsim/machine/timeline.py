@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -37,6 +37,16 @@ class Timeline:
     offsets_us: tuple[float, ...]
     timings: tuple[Timing, ...]
     duration_us: float
+
+    @classmethod
+    def of(cls, program: Program, timings: Iterable[Timing]) -> Timeline:
+        """One segment after the other, between the halves of the invocation's fixed cost."""
+        now = program.invocation_us / 2
+        offsets, timings = [], tuple(timings)
+        for timing in timings:
+            offsets.append(now)
+            now += timing.end_us
+        return cls(program, tuple(offsets), timings, now + program.invocation_us / 2)
 
     @property
     def duration_ms(self) -> float:

@@ -61,8 +61,7 @@ def layer_tensor(layer: int, name: str) -> str:
 def post_tensor(cfg: DecoderConfig, name: str) -> str:
     """The checkpoint's name of a tensor of the post graph; a tied head is the embedding table."""
     if name.startswith("norm."):
-        norm = "final_layernorm." if cfg.family == "phi2" else "norm."
-        return f"{DECODER}model.{norm}{name.removeprefix('norm.')}"
+        return f"{DECODER}model.{cfg.parts.final_norm}.{name.removeprefix('norm.')}"
     if name == "lm_head.weight" and cfg.tie_word_embeddings:
         return EMBED_TOKENS
     return DECODER + name

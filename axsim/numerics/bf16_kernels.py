@@ -12,9 +12,8 @@ from typing import Any
 
 import numpy as np
 
-import axsim.graph.ops  # noqa: F401  (fills OPERATORS)
 from axsim.graph.ir import Graph, Node
-from axsim.graph.operator import OPERATORS
+from axsim.graph.ops import OPERATORS
 from axsim.kernels import bf16
 from axsim.kernels.arithmetic import from_bf16_bits, round_bf16
 from axsim.kernels.array import Array
@@ -29,7 +28,7 @@ _ALONE = 1 << 19
 
 def bf16_kernel(graph: Graph, node: Node) -> Kernel | None:
     """The pass for ``node``, whose result is rounded to bf16; None where there is none."""
-    make = _KERNELS.get(node.op)
+    make = _function if OPERATORS[node.op].role == "function" else _KERNELS.get(node.op)
     if make is None or graph.tensors[node.outputs[0]].dtype != "bf16":
         return None
     return make(graph, node)
@@ -116,11 +115,10 @@ def _rotate(graph: Graph, node: Node) -> Kernel | None:
     return run
 
 
+# Passes of single operators; one that has none here is computed by its own kernel.
 _KERNELS: dict[str, Callable[[Graph, Node], Kernel | None]] = {
     "Add": _elementwise,
     "Mul": _elementwise,
-    "Swish": _function,
-    "Gelu": _function,
     "RMSNormalization": _rms_norm,
     "RotaryEmbedding": _rotate,
 }

@@ -8,6 +8,7 @@ from collections.abc import Callable, Collection
 from dataclasses import dataclass
 
 from axsim.graph.ir import Graph, Node
+from axsim.graph.ops import OPERATORS
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,7 +115,7 @@ def gated_products(graph: Graph, keep: Collection[str] = ()) -> list[tuple[Node,
             continue
         for name, other in (node.inputs, node.inputs[::-1]):
             maker = makers.get(name)
-            if maker is None or maker.op not in ("Swish", "Gelu") or name in closed:
+            if maker is None or OPERATORS[maker.op].role != "function" or name in closed:
                 continue
             if readers[name] == 1:
                 pairs.append((maker, node, other))

@@ -6,19 +6,18 @@ from collections.abc import Collection, Mapping, Sequence
 
 import numpy as np
 
-import axsim.graph.ops  # noqa: F401  (fills OPERATORS)
 from axsim.graph.ir import Graph, Node, Tensor
-from axsim.graph.operator import OPERATORS
+from axsim.graph.ops import OPERATORS
 from axsim.graph.patterns import Attention, Chains
 from axsim.kernels.array import Array
 from axsim.kernels.attention import attention
 from axsim.kernels.dense import Stage, activated, added, linear, multiplied
-from axsim.kernels.gates import GELU, GELU_TANH, SWISH
 from axsim.numerics.steps import Step, Weights, single
 
 _LINEAR = {"transB": 1}
 """Attributes of the Gemms that the models have: y = x W' + b."""
-_TAIL = ("Add", "Mul", "Gelu", "Swish")
+_TAIL = {"Add", "Mul"} | {name for name, op in OPERATORS.items() if op.role == "function"}
+"""What a product applies to its sums while these are warm."""
 
 
 class Float32:
@@ -94,9 +93,19 @@ def _gemm_step(nodes: Sequence[Node]) -> Step:
 
 
 def _stage(node: Node, other: Array | None) -> Stage:
-    if node.op == "Gelu":
-        return activated(GELU_TANH if node.attrs.get("approximate") == "tanh" else GELU)
-    if node.op == "Swish":
-        return activated((node.attrs.get("alpha", 1.0) * SWISH[0],))
+    operator = OPERATORS[node.op]
+    if operator.gate is not None:
+        return activated(operator.gate(node.attrs))
+    if operator.role == "function":
+        return _applied(node)
     assert other is not None
     return added(other) if node.op == "Add" else multiplied(other)
+
+
+def _applied(node: Node) -> Stage:
+    kernel = OPERATORS[node.op].kernel
+
+    def stage(y: Array, rows: slice, columns: slice) -> None:
+        y[rows, columns] = kernel(y[rows, columns], **node.attrs)[0]
+
+    return stage

@@ -22,15 +22,13 @@ from fnmatch import fnmatchcase
 from typing import Literal
 
 from axsim.graph.ir import Graph, Tensor
+from axsim.graph.ops import OPERATORS
 
 VisionDtype = Literal["u8", "u16", "bf16"]
 WeightDtype = Literal["s8", "s4", "bf16"]
 HiddenDtype = Literal["bf16", "f16", "f32"]
 Part = Literal["vision", "decoder", "head"]
 Place = Literal["dram", "disk"]
-
-MATRIX_OPS = frozenset({"Gemm", "MatMul", "Conv"})
-"""Operators whose weight operand (input 1) is a quantised matrix and whose input 2 is a bias."""
 
 S4_GROUP = 128
 """Inputs that share one scale in S4 weights (``quant_group_size`` of the vendor's build)."""
@@ -115,7 +113,8 @@ def assign_decoder(
         else:
             dtypes[name] = hidden_dtype
     for node in graph.nodes:  # rows taken from a table (RoPE) stay as the table is
-        if node.op == "Gather" and graph.tensors[node.inputs[0]].kind in ("weight", "constant"):
+        is_table = graph.tensors[node.inputs[0]].kind in ("weight", "constant")
+        if OPERATORS[node.op].role == "gather" and is_table:
             dtypes[node.outputs[0]] = dtypes.get(node.inputs[0], hidden_dtype)
     return graph.with_dtypes(dtypes)
 
@@ -132,11 +131,12 @@ def weight_roles(graph: Graph) -> dict[str, str]:
         for index, name in enumerate(node.inputs):
             if not name or graph.tensors[name].kind not in ("weight", "constant"):
                 continue
-            if node.op in MATRIX_OPS and index in (1, 2):
+            operator = OPERATORS[node.op]
+            if operator.role == "matrix" and index in (1, 2):
                 roles[name] = "matrix" if index == 1 else "bias"
-            elif node.op in _LAYOUT_OR_ADD and name not in roles:
+            elif operator.role in ("view", "join", "elementwise") and name not in roles:
                 wide = sum(size > 1 for size in graph.tensors[name].shape) > 1
-                roles[name] = "operand" if wide or node.op == "Concat" else "vector"
+                roles[name] = "operand" if wide or operator.role == "join" else "vector"
     return roles
 
 
@@ -159,8 +159,12 @@ def stored_bytes(tensor: Tensor, part: Part = "decoder", place: Place = "dram") 
     return max(round(tensor.elements * factor), tensor.bytes + 4 * rows)
 
 
+def weight_bytes(graph: Graph, part: Part = "decoder", place: Place = "dram") -> int:
+    """Stored bytes of all weights of ``graph`` (codes, scales, padding, vectors, bias)."""
+    return sum(stored_bytes(t, part, place) for t in graph.tensors.values() if t.kind == "weight")
+
+
 _FLOATS = frozenset({"f32", "f16", "bf16"})
-_LAYOUT_OR_ADD = frozenset({"Add", "Sub", "Mul", "Div", "Concat", "Reshape", "Transpose"})
 _S8_BYTES: dict[tuple[Part, Place], float] = {
     ("decoder", "dram"): 1.1037,
     ("decoder", "disk"): 1.1037,

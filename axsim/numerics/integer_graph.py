@@ -11,9 +11,8 @@ from typing import Any
 
 import numpy as np
 
-import axsim.graph.ops  # noqa: F401  (fills OPERATORS)
 from axsim.graph.ir import Graph, Node, Tensor
-from axsim.graph.operator import OPERATORS
+from axsim.graph.ops import OPERATORS
 from axsim.kernels.array import Array
 from axsim.kernels.choose import choose
 from axsim.kernels.products import Products
@@ -118,18 +117,18 @@ class Integer:
         )
 
     def _step(self, graph: Graph, node: Node) -> Step:
-        if node.op in ("Gemm", "Conv") and graph.tensors[node.inputs[1]].dtype == "s8":
+        operator, attrs = OPERATORS[node.op], dict(node.attrs)
+        if operator.role == "matrix" and graph.tensors[node.inputs[1]].dtype == "s8":
             return self._projection(graph, node)
         q = [self._qparams.get(name) for name in node.inputs]
         y = [self._qparams.get(name) for name in node.outputs]
         shape = graph.tensors[node.outputs[0]].shape
-        operator, attrs = OPERATORS[node.op], dict(node.attrs)
 
         def apply(*values: Array) -> Array:
             result: Array = operator.kernel(*values, **attrs)[0]
             return result
 
-        if node.op in _LAYOUT:
+        if operator.role in ("view", "join"):
             return _layout(node, q, y)
         if self._keeps_codes(graph, node):
             return Step(node.inputs, node.outputs, lambda x, factor: [x])
@@ -144,14 +143,14 @@ class Integer:
         if node.op == "Softmax" and q[0] and y[0] and _last_axis(node, len(shape)):
             qx, qy = q[0], y[0]
             return Step(node.inputs, node.outputs, lambda x: [kernels.softmax(x, qx, qy)])
-        if node.op in _UNARY and q[0] and y[0]:
+        if operator.role == "function" and q[0] and y[0]:
             qx, qy = q[0], y[0]
             entries = lru_cache(maxsize=1)(lambda: kernels.table(apply, qx, qy))
             return Step(node.inputs, node.outputs, lambda x: [kernels.look_up(entries(), x)])
         fast = self._pass(graph, node)
         if fast is not None:
             return fast
-        if node.op in _BY_ROW and len(shape) > 1:
+        if operator.role in ("norm", "elementwise") and len(shape) > 1:
             return Step(
                 node.inputs,
                 node.outputs,
@@ -258,8 +257,3 @@ def _require(graph: Graph, node: Node, **wanted: Any) -> None:
 
 def _last_axis(node: Node, rank: int) -> bool:
     return int(node.attrs.get("axis", -1)) in (-1, rank - 1)
-
-
-_LAYOUT = frozenset({"Reshape", "Transpose", "Slice", "Split", "Concat"})
-_UNARY = frozenset({"Gelu", "Swish"})
-_BY_ROW = frozenset({"LayerNormalization", "RMSNormalization", "Add", "Sub", "Mul", "Div"})

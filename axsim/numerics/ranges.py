@@ -7,6 +7,7 @@ from collections.abc import Callable, Collection, Mapping
 import numpy as np
 
 from axsim.graph.ir import Graph, Node
+from axsim.graph.ops import OPERATORS
 from axsim.kernels.array import Array
 from axsim.kernels.parallel import parallel
 from axsim.kernels.qparams import QParams, asymmetric
@@ -127,14 +128,11 @@ def ranged_attention(q: Array, k: Array, v: Array) -> tuple[Array, tuple[Array, 
     return out, (scores, np.append(largest, np.float32(0)))
 
 
-_LAYOUT = frozenset({"Reshape", "Transpose", "Slice", "Split"})
-
-
 def inherited(graph: Graph, node: Node | None) -> tuple[str, float] | None:
     """The activation whose codes the node's outputs keep, and the factor on their scale."""
     if node is None or graph.tensors[node.inputs[0]].kind in ("weight", "constant", "input"):
         return None
-    if node.op in _LAYOUT:
+    if OPERATORS[node.op].role == "view":
         return node.inputs[0], 1.0
     if node.op == "Mul" and graph.tensors[node.inputs[1]].kind == "constant":
         tensor = graph.tensors[node.inputs[1]]

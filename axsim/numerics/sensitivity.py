@@ -22,6 +22,7 @@ from collections.abc import Mapping
 import numpy as np
 
 from axsim.graph.ir import Graph, Node
+from axsim.graph.ops import OPERATORS
 from axsim.kernels.array import Array
 from axsim.kernels.qparams import QParams
 from axsim.numerics.ranges import inherited, producers
@@ -75,11 +76,12 @@ class Sensitivity:
     def _passed(self, node: Node, operand: str, result: str) -> float:
         """Relative noise of ``result`` for a relative noise of 1 in ``operand``."""
         ratio = self._power[operand] / self._power[result]
-        if node.op in _LAYOUT:
+        operator = OPERATORS[node.op]
+        if operator.role == "view":
             return ratio * self._size[result] / self._size[operand]
-        if node.op in _SUMS:
+        if operator.noise == "absolute":
             return ratio
-        if node.op == "Softmax":
+        if operator.noise == "exponential":
             return self._power[operand] / self._size[operand]
         return 1.0
 
@@ -94,7 +96,3 @@ def _rounding(value: Array, q: QParams) -> Array:
 def _power(value: Array) -> float:
     flat = value.reshape(-1)
     return float(np.dot(flat, flat))
-
-
-_LAYOUT = frozenset({"Reshape", "Transpose", "Slice", "Split"})
-_SUMS = frozenset({"Add", "Sub", "Concat"})

@@ -15,6 +15,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from axsim.graph.ir import Graph, Node
+from axsim.graph.ops import OPERATORS
 from axsim.kernels.array import Array
 from axsim.numerics.float32 import Float32
 from axsim.numerics.steps import Step
@@ -39,7 +40,7 @@ def smoothing_pairs(graph: Graph) -> list[Pair]:
             readers[name].append(node)
     pairs = []
     for node in graph.nodes:
-        if node.op not in ("LayerNormalization", "RMSNormalization"):
+        if OPERATORS[node.op].role != "norm":
             continue
         users = readers[node.outputs[0]]
         if users and all(_projects(graph, user, node.outputs[0]) for user in users):

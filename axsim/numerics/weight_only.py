@@ -11,9 +11,8 @@ from typing import Any
 
 import numpy as np
 
-import axsim.graph.ops  # noqa: F401  (fills OPERATORS)
 from axsim.graph.ir import Graph, Node, Tensor
-from axsim.graph.operator import OPERATORS
+from axsim.graph.ops import OPERATORS
 from axsim.kernels.arithmetic import round_bf16
 from axsim.kernels.array import Array
 from axsim.kernels.bf16 import probabilities, soften
@@ -96,8 +95,9 @@ class WeightOnly:
     def _step(self, graph: Graph, node: Node) -> Step:
         output = graph.tensors[node.outputs[0]]
         rounding = _rounding(output.dtype)
-        kernel, attrs, count = OPERATORS[node.op].kernel, dict(node.attrs), len(node.outputs)
-        if node.op in _LAYOUT:
+        operator, attrs, count = OPERATORS[node.op], dict(node.attrs), len(node.outputs)
+        kernel = operator.kernel
+        if operator.only_moves:
             return Step(
                 node.inputs, node.outputs, lambda *values: list(kernel(*values, **attrs)[:count])
             )
@@ -108,7 +108,7 @@ class WeightOnly:
                     node.outputs,
                     lambda x, w, bias=None: [project(x, w, bias, output.dtype, self._scratch)],
                 )
-            if node.op in ("Gemm", "Conv", "MatMul"):
+            if operator.role == "matrix":
                 shape = graph.tensors[node.inputs[1]].shape
 
                 def with_matrix(x: Array, w: Matrix | Array, *rest: Array) -> list[Array]:
@@ -119,13 +119,13 @@ class WeightOnly:
         loop = bf16_kernel(graph, node)
         if loop is not None:
             return _of_one(loop, node.inputs, node.outputs)
-        if node.op in _BY_ROW and output.elements >= _LARGE:
+        if operator.by_row and output.elements >= _LARGE:
 
             def by_row(*values: Array) -> list[Array]:
                 return [_by_row(lambda *v: kernel(*v, **attrs)[0], values, rounding, output.shape)]
 
             return Step(node.inputs, node.outputs, by_row)
-        fresh = node.op in _FRESH
+        fresh = not operator.is_free  # not a view of an operand, which others read too
 
         def whole(*values: Array) -> list[Array]:
             results = kernel(*values, **attrs)[:count]
@@ -190,7 +190,7 @@ def _joins(graph: Graph, node: Node) -> bool:
     which are exact and need not be one large product."""
     if node.op == "Gemm":
         return graph.tensors[node.inputs[1]].dtype == "s8"
-    return node.op in _BY_ROW
+    return OPERATORS[node.op].by_row
 
 
 def _of_one(kernel: Kernel, inputs: tuple[str, ...], outputs: tuple[str, ...]) -> Step:
@@ -346,16 +346,6 @@ def _rounding(dtype: str) -> Round:
     return lambda x: x
 
 
-_LAYOUT = frozenset({"Reshape", "Transpose", "Slice", "Split", "Concat", "Gather"})
-_FRESH = frozenset({"Add", "Sub", "Mul", "Div", "MatMul", "Softmax", "Gelu", "Swish"}) | {
-    "LayerNormalization",
-    "RMSNormalization",
-    "RotaryEmbedding",
-}
-_BY_ROW = frozenset({"Add", "Sub", "Mul", "Div", "Gelu", "Swish"}) | {
-    "LayerNormalization",
-    "RMSNormalization",
-}
 _CHAIN_ROWS = 160  # at most: fewer and every weight is read more often
 _LARGE = 1 << 16  # elements from which rows are spread over threads
 _FEW_ROWS = 16

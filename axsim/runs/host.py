@@ -1,31 +1,29 @@
-"""The host loop: what the vendor's runtime does around the subgraphs of one request.
+"""The host's numbers of one request: what it feeds to each invocation and takes from it.
 
-Prompt rows are embedded, image rows take their place, prefill takes each layer through all chunks,
-with the rows so far as history (layers outermost, as in the vendor's C++ runtime; the numbers do
-not depend on the order), K and V rows go into the caches, and decode steps follow until the
-end-of-sequence token or the budget (ax-llm, LLM.hpp).
+Prompt rows are embedded, image rows take their place, prefill sends each chunk through a layer with
+the rows so far as history, K and V rows go into the caches, and each decode step attends to all of
+them (ax-llm, LLM.hpp). The order is :func:`axsim.system.request.walk`'s, on whose calls this rides.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterator, Mapping
+from collections.abc import Callable
 from typing import Protocol
 
 import numpy as np
 
 from axsim.compiler.partition import Deployment, Subgraph
 from axsim.kernels.array import Array
+from axsim.system.request import Call, Pass
 
 MASKED = np.float32(-65536)
 """Added to scores that must not count; finite, so that rows without any key stay finite too."""
 
 
-class Device(Protocol):
-    """Runs the decoder's subgraphs: the simulated NPU, or the float32 reference."""
+class Decoder(Protocol):
+    """Computes the decoder's subgraphs: in the deployed arithmetic, or in float32."""
 
-    def layer(
-        self, subgraph: Subgraph, layer: int, inputs: Mapping[str, Array]
-    ) -> Mapping[str, Array]:
+    def layer(self, subgraph: Subgraph, layer: int, inputs: dict[str, Array]) -> dict[str, Array]:
         """One decoder layer on one group's inputs; its K_cache_out, V_cache_out and output."""
 
     def post(self, subgraph: Subgraph, hidden: Array) -> Array:
@@ -36,77 +34,105 @@ class Device(Protocol):
 
 
 class HostLoop:
-    """One request on one device. ``position`` counts the tokens whose K and V are in the caches."""
+    """One request's numbers on one device; :meth:`compute` takes the walk's calls.
 
-    def __init__(self, deployment: Deployment, device: Device) -> None:
+    ``see(index)`` computes an image; ``prompt()``, which is asked once, gives the rows
+    [tokens, hidden] of the whole prompt, those of images included; ``choose(logits)`` a token.
+    ``position`` counts the tokens whose K and V are in the caches, ``tokens`` are the chosen ones
+    and ``first_logits`` [vocab] what the first of them was chosen from.
+    """
+
+    first_logits: Array
+
+    def __init__(
+        self,
+        deployment: Deployment,
+        device: Decoder,
+        prompt: Callable[[], Array],
+        choose: Callable[[Array], int],
+        see: Callable[[int], object] = lambda index: None,
+    ) -> None:
         decoder = deployment.model.decoder
         assert decoder is not None
         self._deployment = deployment
         self._device = device
-        self._layers = decoder.num_hidden_layers
+        self._prompt, self._choose, self._see = prompt, choose, see
         self._capacity = deployment.workload.build.kv_cache_len
         # Zero-filled: masked columns are added, not skipped, and 0 · NaN would poison the rest.
-        shape = (self._layers, 1, self._capacity, decoder.kv_dim)
+        shape = (decoder.num_hidden_layers, 1, self._capacity, decoder.kv_dim)
         self._k, self._v = np.zeros(shape, np.float32), np.zeros(shape, np.float32)
-        self._last = np.zeros((1, 0, decoder.hidden_size), np.float32)
+        self._hidden: list[Array] = []  # of each chunk [1, chunk, hidden], or of a token
+        self._mask = np.zeros((1, 1, 0), np.float32)  # of a decode step
         self.position = 0
+        self.tokens: list[int] = []
 
-    def prefill(self, rows: Array) -> Array:
-        """The whole prompt [tokens, hidden], padded to whole chunks; the logits after its last
-        token, [vocab].
+    def compute(self, work: Pass, call: Call, layer: int) -> int | None:
+        """The kernels of one call; the chosen token when that is post.
 
-        Raises ValueError when it needs more chunks than are deployed.
+        Raises ValueError when the prompt needs more chunks than are deployed or the cache is full.
         """
-        for _ in self.prefill_by_layer(rows):
-            pass
-        return self.first_logits()
+        if work.stage == "vision":
+            self._see(work.index)
+        elif work.stage == "prefill":
+            if not layer and not call.chunk:
+                self._begin(self._prompt())
+            self._prefill(call, layer)
+        elif work.stage == "decode":
+            if not layer:
+                self._begin_token(self.tokens[-1])
+            self._hidden[0] = self._layer(
+                call.subgraph, layer, self._hidden[0], self._capacity, self.position, 1, self._mask
+            )
+        else:
+            return self._post(call.subgraph)
+        return None
 
-    def prefill_by_layer(self, rows: Array) -> Iterator[int]:
-        """:meth:`prefill` without post, one layer at a time: yields the layer that all chunks have
-        gone through."""
-        groups = self._deployment.prefill
-        chunk = self._deployment.workload.build.prefill_chunk
-        if len(rows) > len(groups) * chunk:
-            raise ValueError(f"{len(rows)} tokens do not fit {len(groups)} chunks of {chunk}")
-        starts = range(0, len(rows), chunk)
-        hidden = []
-        for start in starts:
-            padded = np.zeros((1, chunk, rows.shape[1]), np.float32)
-            real = rows[start : start + chunk]
+    def _begin(self, rows: Array) -> None:
+        """The whole prompt [tokens, hidden], padded to whole chunks."""
+        chunks, size = len(self._deployment.prefill), self._deployment.workload.build.prefill_chunk
+        if len(rows) > chunks * size:
+            raise ValueError(f"{len(rows)} tokens do not fit {chunks} chunks of {size}")
+        for start in range(0, chunks * size, size):
+            padded = np.zeros((1, size, rows.shape[1]), np.float32)
+            real = rows[start : start + size]
             padded[0, : len(real)] = real
-            hidden.append(padded)
-        for layer in range(self._layers):
-            for index, start in enumerate(starts):
-                real_rows = min(chunk, len(rows) - start)
-                mask = prefill_mask(chunk, start, real_rows)
-                hidden[index] = self._layer(
-                    groups[index], layer, hidden[index], start, start, real_rows, mask
-                )
-            yield layer
-        last = len(rows) - starts[-1]
-        self._last = hidden[-1][:, last - 1 : last]
-        self.position = len(rows)
+            self._hidden.append(padded)
+        self._length = len(rows)
 
-    def first_logits(self) -> Array:
-        """Logits [vocab] of the prompt's last row, once it is through all layers."""
-        return self._device.post(self._deployment.post, self._last)
+    def _prefill(self, call: Call, layer: int) -> None:
+        size = self._deployment.workload.build.prefill_chunk
+        start = call.chunk * size
+        real = max(0, min(size, self._length - start))
+        self._hidden[call.chunk] = self._layer(
+            call.subgraph,
+            layer,
+            self._hidden[call.chunk],
+            start,
+            start,
+            real,
+            prefill_mask(size, start, real),
+        )
 
-    def decode(self, token: int) -> Array:
-        """One token through all layers against the whole compiled cache; the next logits [vocab].
-
-        Raises ValueError when the cache is full.
-        """
+    def _begin_token(self, token: int) -> None:
+        """The embedded token, and a mask over all that is cached and itself."""
         if self.position >= self._capacity:
             raise ValueError(f"the KV cache holds {self._capacity} tokens")
-        mask = np.full((1, 1, self._capacity + 1), MASKED)
-        mask[..., : self.position] = mask[..., -1] = 0
-        hidden = self._device.embed([token])[None]
-        for layer in range(self._layers):
-            hidden = self._layer(
-                self._deployment.decode, layer, hidden, self._capacity, self.position, 1, mask
-            )
-        self.position += 1
-        return self._device.post(self._deployment.post, hidden)
+        self._mask = np.full((1, 1, self._capacity + 1), MASKED)
+        self._mask[..., : self.position] = self._mask[..., -1] = 0
+        self._hidden = [self._device.embed([token])[None]]
+
+    def _post(self, subgraph: Subgraph) -> int:
+        """Logits of the last real row, and the token that they lead to."""
+        first = not self.tokens
+        chunk, row = 0, 0
+        if first:
+            chunk, row = divmod(self._length - 1, self._hidden[0].shape[1])
+        self.position = self._length if first else self.position + 1
+        logits = self._device.post(subgraph, self._hidden[chunk][:, row : row + 1])
+        if first:
+            self.first_logits = logits
+        self.tokens.append(self._choose(logits))
+        return self.tokens[-1]
 
     def _layer(
         self,
@@ -147,21 +173,3 @@ def prefill_mask(chunk: int, history: int, real: int) -> Array:
     allowed[real:] = False
     mask[0, allowed] = 0
     return mask
-
-
-def generate(
-    loop: HostLoop,
-    first: Array,
-    budget: int,
-    sample: Callable[[Array], int],
-    ends: Collection[int],
-) -> Iterator[int]:
-    """Tokens from the logits ``first`` of prefill on: at most ``budget``; one of ``ends`` is the
-    last one."""
-    logits = first
-    for count in range(budget):
-        token = sample(logits)
-        yield token
-        if token in ends or count + 1 == budget:
-            return
-        logits = loop.decode(token)

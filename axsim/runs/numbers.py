@@ -15,7 +15,6 @@ import numpy as np
 
 from axsim.compiler.partition import Deployment
 from axsim.errors import InputError
-from axsim.inputs.range_images import CalibrationPictures
 from axsim.inputs.sampling import Sampler, end_of_sequence, family_end
 from axsim.inputs.seeded import image_span, seeded_image, seeded_tokens
 from axsim.kernels.array import Array
@@ -28,9 +27,10 @@ from axsim.numerics.steps import Arithmetic
 from axsim.numerics.stored import StoredWeights
 from axsim.numerics.weight_only import WeightOnly
 from axsim.runs.checkpoints import open_checkpoint
-from axsim.runs.devices import Float32Device, SimulatedNpu
-from axsim.runs.host import Device, HostLoop, generate
+from axsim.runs.devices import Device
+from axsim.runs.host import HostLoop
 from axsim.runs.progress import Meter, OnProgress
+from axsim.runs.range_images import CalibrationPictures
 from axsim.runs.reference import Picture, Recent, read, see
 from axsim.runs.results import Numerics
 from axsim.runs.sharing import (
@@ -43,6 +43,9 @@ from axsim.runs.sharing import (
     sees,
     vision_part,
 )
+from axsim.system.alone import alone
+from axsim.system.request import Call, Pass, ride, walk
+from axsim.system.request_timeline import RequestTimeline
 
 if TYPE_CHECKING:
     from axsim.inputs.chat import Chat
@@ -51,8 +54,8 @@ IN_STEP = 8
 """Pictures whose float32 runs advance together: each holds its activations, some 40 MB at 448
 pixels."""
 
-OnToken = Callable[[Deployment, int], None]
-"""Told each token that a deployment has generated."""
+OnToken = Callable[[Deployment, int, float], None]
+"""Told each token that a deployment has generated and when, in ms after the request's arrival."""
 
 
 class Kernels:
@@ -82,48 +85,81 @@ class Kernels:
         self._meter = Meter(deployments, self._calibrate_on.count, on_progress)
         self._known: dict[Key, Any] = {}
 
-    def run(self, deployment: Deployment) -> Numerics:
-        """The numeric results of one deployment."""
+    def run(self, deployment: Deployment) -> tuple[Numerics, RequestTimeline]:
+        """The numeric results of one deployment, and when what happened."""
         key = numbers_key(deployment, "all")
-        found: Numerics = self._once(key, lambda: self._run(deployment))
-        return found
+        if key in self._known:  # those of a deployment that differs in its times only
+            numerics: Numerics = self._known[key]
+            return numerics, alone(deployment, tokens=len(numerics.tokens))
+        self._known[key], timeline = self._run(deployment)
+        return self._known[key], timeline
 
-    def _run(self, deployment: Deployment) -> Numerics:
+    def _run(self, deployment: Deployment) -> tuple[Numerics, RequestTimeline]:
+        """Simulate the request with its kernels."""
+        from simpy import Environment
+
+        from axsim.system.serve import serve
+        from axsim.system.soc import Soc
+
         workload = deployment.workload
         weights = self._weights(deployment)
         self._once(("references", deployment.model, workload.request.seed), self._references)
-        vision_cosine = None
-        images = None
-        calibrated_on = str(self._calibrate_on) if calibrated(deployment) else None
-        if sees(deployment):
-            key = images_key(deployment, "vision")
-            images = self._once(key, lambda: self._deployed_images(deployment, weights))
-            vision_cosine = cosine(images, self._known[request_key(deployment, "vision reference")])
-        cfg = deployment.model.decoder
-        if cfg is None:
-            return Numerics(self._synthetic, vision_cosine, None, (), None, False, calibrated_on)
-        name = workload.label
-        self._meter.label = f"{name}: prefill"
-        device = self._npu(deployment, weights, None)
-        loop = HostLoop(deployment, device)
-        logits = loop.prefill(self._prompt(deployment, device, images))
-        request = workload.request
-        ends = self._ends(deployment) if request.stop_at_eos else ()
-        tokens: list[int] = []
-        for token in generate(loop, logits, workload.new_tokens, Sampler(request), ends):
-            tokens.append(token)
+        see = self._deployed_images(deployment, weights)
+        images = range(workload.images if sees(deployment) else 0)
+        loop: HostLoop | None = None
+        ends: Sequence[int] = ()
+        if deployment.model.decoder is not None:
+            device = self._device(deployment, weights)
+            ends = self._ends(deployment) if workload.request.stop_at_eos else ()
+
+            def prompt() -> Array:
+                return self._prompt(deployment, device, [see(image) for image in images])
+
+            loop = HostLoop(deployment, device, prompt, Sampler(workload.request), see)
+
+        def compute(work: Pass, call: Call, layer: int) -> int | None:
+            self._meter.label = f"{workload.label}: {_doing(work, workload.new_tokens)}"
+            if loop is not None:
+                return loop.compute(work, call, layer)
+            see(work.index)
+            return None
+
+        def on_token(token: int, ms: float) -> None:
             if self._on_token is not None:
-                self._on_token(deployment, token)
-            self._meter.label = f"{name}: token {len(tokens)} of {workload.new_tokens}"
-        reference = self._known[request_key(deployment, "logits reference")]
+                self._on_token(deployment, token, ms)
+
+        env = Environment()
+        soc = Soc(env, deployment.chip, {"npu": deployment.mode.name})
+        request = serve(soc, deployment, ends=ends, compute=compute, on_token=on_token)
+        timeline = env.run(env.process(request))
+        assert isinstance(timeline, RequestTimeline)
+        seen = [see(image) for image in images]
+        return self._compared(deployment, seen, loop, ends), timeline
+
+    def _compared(
+        self,
+        deployment: Deployment,
+        images: Sequence[Array],
+        loop: HostLoop | None,
+        ends: Sequence[int],
+    ) -> Numerics:
+        """What was computed beside the references."""
+        vision = logits = token = None
+        if images:
+            reference = self._known[request_key(deployment, "vision reference")]
+            vision = cosine(np.concatenate(images), reference)
+        if loop is not None:
+            reference = self._known[request_key(deployment, "logits reference")]
+            logits, token = cosine(loop.first_logits, reference), int(reference.argmax())
+        tokens = () if loop is None else tuple(loop.tokens)
         return Numerics(
             self._synthetic,
-            vision_cosine,
-            cosine(logits, reference),
-            tuple(tokens),
-            int(reference.argmax()),
+            vision,
+            logits,
+            tokens,
+            token,
             bool(tokens) and tokens[-1] in ends,
-            calibrated_on,
+            str(self._calibrate_on) if calibrated(deployment) else None,
         )
 
     def _references(self) -> bool:
@@ -175,34 +211,60 @@ class Kernels:
 
     def _read(self, deployments: Sequence[Deployment], weights: Weights) -> None:
         """Float32 logits after each prompt."""
-        loops: dict[Key, tuple[HostLoop, Array]] = {}
+        loops: dict[Key, HostLoop] = {}
+        rides = []
         for each in deployments:
-            device = Float32Device(each, weights, self._meter.tick)
-            images = self._known.get(request_key(each, "vision reference"))
-            rows = self._prompt(each, device, images)
-            loops[request_key(each, "logits reference")] = (HostLoop(each, device), rows)
+            key = request_key(each, "logits reference")
+            if key in loops:
+                continue
+            loops[key] = self._reader(each, weights)
+            rides.append(ride(walk(each, 1), loops[key].compute))
         if not deployments:
             return
         cfg = deployments[0].model.decoder
         assert cfg is not None
-        logits = read(loops.values(), cfg, self._stored(deployments[0], weights))
-        self._known.update(zip(loops, logits, strict=True))
+        read(rides, cfg, self._stored(deployments[0], weights))
+        self._known.update({key: loop.first_logits for key, loop in loops.items()})
 
-    def _deployed_images(self, deployment: Deployment, weights: Weights) -> Array:
-        dtype = deployment.workload.build.vision_dtype
-        if dtype == "bf16":
-            arithmetic: Arithmetic = WeightOnly()
-        else:
-            calibration: Calibration = self._known[pixels_key(deployment, "calibration")]
-            qparams = calibration.qparams(vision_part(deployment).graph)
-            arithmetic = Integer(qparams, self._packed(deployment))
-        self._meter.label = f"{deployment.workload.label}: vision"
-        device = self._npu(deployment, weights, arithmetic)
-        return np.concatenate(
-            [device.vision(vision_part(deployment), image) for image in self._images(deployment)]
-        )
+    def _reader(self, deployment: Deployment, weights: Weights) -> HostLoop:
+        """A request's numbers in float32, given its images'."""
+        device = Device(deployment, weights, tick=self._meter.tick)
+        images = self._known.get(request_key(deployment, "vision reference"), ())
 
-    def _prompt(self, deployment: Deployment, device: Device, images: Array | None) -> Array:
+        def prompt() -> Array:
+            return self._prompt(deployment, device, images)
+
+        return HostLoop(deployment, device, prompt, lambda logits: int(logits.argmax()))
+
+    def _deployed_images(self, deployment: Deployment, weights: Weights) -> Callable[[int], Array]:
+        """Computes image after image in the deployed arithmetic [1, tokens, hidden]; what another
+        variant has computed stays."""
+        key = images_key(deployment, "vision")
+        devices: list[Device] = []
+
+        def compute(index: int) -> Array:
+            if not devices:
+                arithmetic = self._vision_arithmetic(deployment)
+                devices.append(self._device(deployment, weights, arithmetic))
+            image = self._images(deployment)[index]
+            return devices[0].vision(vision_part(deployment), image)
+
+        def see(index: int) -> Array:
+            found: Array = self._once((*key, index), lambda: compute(index))
+            return found
+
+        return see
+
+    def _vision_arithmetic(self, deployment: Deployment) -> Arithmetic:
+        if deployment.workload.build.vision_dtype == "bf16":
+            return WeightOnly()
+        calibration: Calibration = self._known[pixels_key(deployment, "calibration")]
+        qparams = calibration.qparams(vision_part(deployment).graph)
+        return Integer(qparams, self._packed(deployment))
+
+    def _prompt(
+        self, deployment: Deployment, device: Device, images: Sequence[Array] | Array
+    ) -> Array:
         """Embedded prompt [tokens, hidden], the images' rows in their place."""
         workload, cfg = deployment.workload, deployment.model.decoder
         assert cfg is not None
@@ -212,14 +274,14 @@ class Kernels:
                 what = f"the tokenizer has the id {max(question.tokens)}"
                 raise InputError(f"{what}, the model {cfg.vocab_size} rows for embeddings")
             rows = device.embed(list(question.tokens))
-            if images is not None and workload.images:
-                rows[question.image_rows] = images.reshape(-1, rows.shape[1])
+            if len(images):
+                rows[question.image_rows] = np.reshape(images, (-1, rows.shape[1]))
             return rows
         count, seed = workload.prompt_tokens, workload.request.seed
         tokens = seeded_tokens(count, cfg.vocab_size, seed, family_end(cfg))
         rows = device.embed(tokens)
-        if images is not None and workload.images:
-            rows[image_span(workload)] = images.reshape(-1, rows.shape[1])
+        if len(images):
+            rows[image_span(workload)] = np.reshape(images, (-1, rows.shape[1]))
         return rows
 
     def _images(self, deployment: Deployment) -> Sequence[Array]:
@@ -236,16 +298,16 @@ class Kernels:
         ends = end_of_sequence(deployment.workload, held)
         return ends if self._chat is None else (*ends, *self._chat.question(deployment).ends)
 
-    def _npu(
-        self, deployment: Deployment, weights: Weights, vision: Arithmetic | None
-    ) -> SimulatedNpu:
-        stored = self._stored(deployment, weights) if deployment.model.decoder else weights
+    def _device(
+        self, deployment: Deployment, weights: Weights, vision: Arithmetic | None = None
+    ) -> Device:
+        stored = self._stored(deployment, weights) if deployment.model.decoder else None
         kind = deployment.workload.build.vision_dtype
 
         def tick(macs: int, part: str) -> None:
             self._meter.tick(macs, kind if part == "vision" else part)
 
-        return SimulatedNpu(deployment, weights, stored, vision, WeightOnly(), tick=tick)
+        return Device(deployment, weights, stored, vision, WeightOnly(), tick)
 
     def _weights(self, deployment: Deployment) -> Recent:
         seed = deployment.workload.request.seed
@@ -283,3 +345,10 @@ class Kernels:
         if key not in self._known:
             self._known[key] = make()
         return self._known[key]
+
+
+def _doing(work: Pass, tokens: int) -> str:
+    """What a pass is for, for people."""
+    if work.stage == "vision":
+        return "vision"
+    return f"token {work.index} of {tokens}" if work.index else "prefill"

@@ -8,11 +8,12 @@ for every reference, for the calibration, and for the quantised copy that the de
 from __future__ import annotations
 
 from collections import OrderedDict
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
 from axsim.compiler.partition import Deployment, Subgraph
 from axsim.graph.ir import Graph
+from axsim.graph.ops import OPERATORS
 from axsim.kernels.array import Array
 from axsim.models.config import DecoderConfig
 from axsim.models.decoder import decoder_layer_graph, post_graph
@@ -20,7 +21,7 @@ from axsim.models.weights import Weights, layer_tensor, post_tensor, vision_weig
 from axsim.numerics.executor import Executor
 from axsim.numerics.steps import Arithmetic
 from axsim.runs.devices import Tick, macs_by_node
-from axsim.runs.host import HostLoop
+from axsim.system.request import Pass
 
 Prepare = Callable[[str], object]
 """Called with the name of each matrix while it is at hand: makes the quantised copy."""
@@ -91,34 +92,26 @@ def see(
             executor.execute(name)
             if macs[name]:
                 tick(macs[name], "float32")
-        if prepare is not None and node.op in ("Gemm", "Conv"):
+        is_matrix = OPERATORS[node.op].role == "matrix"
+        if prepare is not None and is_matrix and first.tensors[node.inputs[1]].kind == "weight":
             prepare(node.inputs[1])
     return [executor.fetch("output") for executor, _, _ in runs]
 
 
 def read(
-    loops: Iterable[tuple[HostLoop, Array]], cfg: DecoderConfig, prepare: Prepare | None
-) -> list[Array]:
-    """First logits [vocab] of each prompt [tokens, hidden], on decoders ``cfg``."""
-    loops = list(loops)
-    steps = [loop.prefill_by_layer(rows) for loop, rows in loops]
+    rides: Sequence[Iterator[tuple[Pass, int]]], cfg: DecoderConfig, prepare: Prepare | None
+) -> None:
+    """Take requests on decoders ``cfg`` to their ends, their prefills layer by layer in step."""
+    layers = [(layer for work, layer in ride if work.stage == "prefill") for ride in rides]
     layer_graph, post = decoder_layer_graph(cfg, 1, 0), post_graph(cfg)
-    for layer in _in_step(steps):
+    for layer, *_ in zip(*layers, strict=True):
         if prepare is not None:
             for name in _matrices(layer_graph):
                 prepare(layer_tensor(layer, name))
-    logits = [loop.first_logits() for loop, _ in loops]
     if prepare is not None:
         for name in _matrices(post):
             prepare(post_tensor(cfg, name))
-    return logits
 
 
 def _matrices(graph: Graph) -> list[str]:
     return [tensor.name for tensor in graph.weights() if len(tensor.shape) == 2]
-
-
-def _in_step(steps: Sequence[Iterator[int]]) -> Iterator[int]:
-    """The common value of iterators that advance together."""
-    for values in zip(*steps, strict=True):
-        yield values[0]

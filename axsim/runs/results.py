@@ -1,8 +1,8 @@
 """What a run found: frozen objects, one per variant, with views for JSON, CSV and pandas.
 
 Times are milliseconds, sizes bytes. A figure that measurements can contradict is a
-:class:`Prediction`: it carries its interval and, where the ledger has the same configuration, the
-measured value.
+:class:`~axsim.fidelity.prediction.Prediction`, with its interval and, where the ledger has the same
+configuration, the measured value.
 """
 
 from __future__ import annotations
@@ -10,89 +10,19 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from functools import cached_property
-from typing import TYPE_CHECKING, Any, Literal, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from axsim.compiler.partition import Deployment, Memory
+from axsim.fidelity.prediction import Prediction
 from axsim.spec.chip import Chip
 from axsim.spec.workload import Workload
+from axsim.system.alone import prolonged
 from axsim.system.breakdown import StageBreakdown, breakdown
-from axsim.system.stages import Stages
+from axsim.system.metrics import METRICS, PREDICTED
+from axsim.system.request_timeline import RequestTimeline
 
 if TYPE_CHECKING:
     import pandas as pd
-
-MetricName = Literal[
-    "vision_encode_ms",
-    "ttft_ms",
-    "image_to_first_token_ms",
-    "token_ms",
-    "decode_tokens_per_s",
-]
-METRICS: dict[MetricName, str] = {
-    "vision_encode_ms": "ms",
-    "ttft_ms": "ms",
-    "image_to_first_token_ms": "ms",
-    "token_ms": "ms",
-    "decode_tokens_per_s": "tokens/s",
-}
-"""The predicted metrics and their units. ``ttft_ms`` follows the vendor's convention: all prefill
-chunks and the first post, without image preparation and vision encoder."""
-
-
-class Interval(NamedTuple):
-    """Where the true value is expected, as fractions of the prediction: ``Interval(-0.05, 0.05)``
-    is plus or minus 5 %."""
-
-    low: float
-    high: float
-
-
-@dataclass(frozen=True)
-class Measured:
-    """Published measurements of the same configuration: their median, least and greatest, the
-    ids of the ledger's rows and the models they were made on."""
-
-    value: float
-    low: float
-    high: float
-    ids: tuple[str, ...]
-    models: tuple[str, ...]
-
-
-@dataclass(frozen=True)
-class Prediction:
-    """A predicted value in ``unit``, its interval if known, and what was measured if anything."""
-
-    value: float
-    unit: str
-    interval: Interval | None = None
-    measured: Measured | None = None
-
-    @property
-    def error(self) -> float | None:
-        """predicted / measured − 1."""
-        return None if self.measured is None else self.value / self.measured.value - 1
-
-    def to_dict(self) -> dict[str, Any]:
-        """For JSON: value, unit, low and high bounds, measured, error."""
-        low, high = self.interval or (None, None)
-        found = self.measured
-        return {
-            "value": self.value,
-            "unit": self.unit,
-            "low": None if low is None else self.value * (1 + low),
-            "high": None if high is None else self.value * (1 + high),
-            "error": self.error,
-            "measured": None
-            if found is None
-            else {
-                "value": found.value,
-                "low": found.low,
-                "high": found.high,
-                "ids": list(found.ids),
-                "models": list(found.models),
-            },
-        }
 
 
 @dataclass(frozen=True)
@@ -133,20 +63,40 @@ class Numerics:
         }
 
 
+class Token(NamedTuple):
+    """A generated token and when it was there, in ms after the request's arrival."""
+
+    id: int
+    arrival_ms: float
+
+
 @dataclass(frozen=True)
 class VariantResult:
     """One variant. ``settings`` are the keys that tell it from the workload's file.
 
-    Metrics that the workload does not have (vision encode without a tower, TTFT without a decoder)
-    are absent from ``predictions`` and None as attributes.
+    ``planned`` is the request alone on the chip up to its second token: what is predicted is read
+    from it. ``served`` is the one on which the kernels ran.
+
+    Every metric of :data:`~axsim.system.metrics.PREDICTED` is an attribute, ``ttft_ms`` for
+    example. Those that the workload does not have (vision encode without a tower, TTFT without a
+    decoder) are absent from ``predictions`` and None as attributes.
     """
 
     name: str
     settings: Mapping[str, object]
     deployment: Deployment = field(repr=False)
-    stages: Stages = field(repr=False)
-    predictions: Mapping[MetricName, Prediction]
+    planned: RequestTimeline = field(repr=False)
+    predictions: Mapping[str, Prediction]
     numerics: Numerics | None = None
+    served: RequestTimeline | None = field(default=None, repr=False)
+
+    def __getattr__(self, name: str) -> Prediction | None:
+        if name in METRICS and METRICS[name].of is not None:
+            return self.predictions.get(name)
+        raise AttributeError(f"{type(self).__name__!r} object has no attribute {name!r}")
+
+    def __dir__(self) -> list[str]:
+        return [*super().__dir__(), *(metric.name for metric in PREDICTED)]
 
     @property
     def workload(self) -> Workload:
@@ -169,55 +119,41 @@ class VariantResult:
         return self.deployment.memory
 
     @property
-    def vision_encode_ms(self) -> Prediction | None:
-        """One image through the vision part."""
-        return self.predictions.get("vision_encode_ms")
-
-    @property
     def preprocess_ms(self) -> float:
         """Preparation of all images on the CPU."""
-        return self.stages.preprocess_ms
+        return self.planned.preprocess_ms
 
     @property
     def prefill_chunks(self) -> int:
         """Prefill calls of the prompt."""
-        return len(self.stages.prefill)
-
-    @property
-    def ttft_ms(self) -> Prediction | None:
-        """All prefill chunks and the first post (the vendor's convention)."""
-        return self.predictions.get("ttft_ms")
-
-    @property
-    def image_to_first_token_ms(self) -> Prediction | None:
-        """What a person waits: image preparation, vision encoding, TTFT."""
-        return self.predictions.get("image_to_first_token_ms")
-
-    @property
-    def token_ms(self) -> Prediction | None:
-        """One decode step."""
-        return self.predictions.get("token_ms")
-
-    @property
-    def decode_tokens_per_s(self) -> Prediction | None:
-        """Decode speed."""
-        return self.predictions.get("decode_tokens_per_s")
+        return self.workload.prefill_chunks
 
     @property
     def new_tokens(self) -> int:
         """Tokens generated; those asked for when the kernels did not run."""
         return self.workload.new_tokens if self.numerics is None else len(self.numerics.tokens)
 
+    @cached_property
+    def timeline(self) -> RequestTimeline:
+        """What happened to the request, to its last token: an end-of-sequence token that the
+        kernels chose, or the last of those asked for."""
+        return self.served or prolonged(self.planned, self.new_tokens)
+
     @property
     def arrivals_ms(self) -> tuple[float, ...]:
         """When each new token is there, counted from the image's arrival."""
-        first, step = self.stages.image_to_first_token_ms, self.stages.token_ms
-        return tuple(first + index * step for index in range(self.new_tokens))
+        return self.timeline.arrivals_ms
+
+    @property
+    def tokens(self) -> tuple[Token, ...]:
+        """The generated tokens; none without kernels."""
+        ids = () if self.numerics is None else self.numerics.tokens
+        return tuple(map(Token, ids, self.arrivals_ms))
 
     @cached_property
     def breakdown(self) -> tuple[StageBreakdown, ...]:
         """Where the time goes, stage by stage."""
-        return breakdown(self.stages, self.chip)
+        return breakdown(self.planned, self.chip)
 
     def to_dict(self) -> dict[str, Any]:
         """Everything as JSON types."""
@@ -231,6 +167,7 @@ class VariantResult:
             "arrivals_ms": list(self.arrivals_ms),
             "memory": {
                 "weights_bytes": dict(memory.weights),
+                "stored_bytes": dict(memory.stored),
                 "kv_cache_bytes": memory.kv_cache,
                 "activations_bytes": memory.activations,
                 "embedding_bytes": memory.embedding,
@@ -247,8 +184,8 @@ class VariantResult:
         and ``_error`` beside them, memory, numerics (``cosine`` is what a build is judged by, see
         :attr:`Numerics.cosine`). None where there is nothing."""
         row: dict[str, Any] = {"variant": self.name, **self._conditions()}
-        row |= {"preprocess_ms": self.preprocess_ms, "post_ms": self.stages.post_ms or None}
-        for name in METRICS:
+        row |= {"preprocess_ms": self.preprocess_ms, "post_ms": self.planned.post_ms or None}
+        for name in (metric.name for metric in PREDICTED):
             found = self.predictions.get(name)
             values = found.to_dict() if found else {}
             measured = values.get("measured") or {}
@@ -318,10 +255,13 @@ class RunResult:
                 return variant
         raise KeyError(name)
 
-    def with_numerics(self, name: str, numerics: Numerics) -> RunResult:
-        """The same with one variant's numeric results filled in."""
+    def with_numerics(
+        self, name: str, numerics: Numerics, served: RequestTimeline | None = None
+    ) -> RunResult:
+        """The same with one variant's numeric results filled in, and the request on which its
+        kernels ran."""
         variants = tuple(
-            replace(variant, numerics=numerics) if variant.name == name else variant
+            replace(variant, numerics=numerics, served=served) if variant.name == name else variant
             for variant in self.variants
         )
         return replace(self, variants=variants)
@@ -341,7 +281,7 @@ class RunResult:
         return [variant.to_row() for variant in self.variants]
 
     def to_pandas(self) -> pd.DataFrame:
-        """A DataFrame of :meth:`to_rows`, indexed by variant; needs the ``table`` extra."""
+        """A DataFrame of :meth:`to_rows`, indexed by variant."""
         import pandas as pd
 
         return pd.DataFrame(self.to_rows()).set_index("variant")

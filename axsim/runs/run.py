@@ -7,28 +7,24 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from axsim.compiler.partition import Deployment
-from axsim.fidelity.intervals import shipped_intervals
+from axsim.fidelity.intervals import expected
+from axsim.fidelity.prediction import Interval, Prediction
 from axsim.fidelity.published import Published, shipped_ledger_of
 from axsim.machine.npu import Npu
-from axsim.runs.results import (
-    METRICS,
-    Interval,
-    MetricName,
-    Prediction,
-    RunResult,
-    VariantResult,
-)
+from axsim.runs.results import RunResult, VariantResult
 from axsim.spec.chip import Chip, load_chip
 from axsim.spec.descriptor import NO_OVERRIDES, Overrides, override, split_overrides
 from axsim.spec.workload import Workload, load_workload
-from axsim.system.stages import Stages, time_stages
+from axsim.system.alone import alone
+from axsim.system.metrics import PREDICTED
+from axsim.system.request_timeline import RequestTimeline
 
 if TYPE_CHECKING:
     from axsim.inputs.chat import Chat
     from axsim.runs.numbers import OnToken
     from axsim.runs.progress import OnProgress
 
-Intervals = Callable[[Chip, MetricName], "Interval | None"]
+Intervals = Callable[[Chip, str], "Interval | None"]
 """The interval of a metric's predictions on a chip, or None when nothing is known about it."""
 
 
@@ -42,7 +38,7 @@ def run(
     seed: int | None = None,
     checkpoint: str | Path | None = None,
     images: str | Path | None = None,
-    intervals: Intervals = shipped_intervals,
+    intervals: Intervals | None = None,
     on_progress: OnProgress | None = None,
 ) -> RunResult:
     """Simulate a workload on a chip: what ``axsim run`` shows, as objects.
@@ -53,7 +49,8 @@ def run(
     timeline without numeric results. ``seed`` replaces ``request.seed``. Weights come from the
     folder ``checkpoint``, else they are synthetic. The ranges of quantised activations come from
     the pictures of the folder ``images``, else from a seeded one. ``intervals`` gives the
-    predictions' intervals; by default they follow from how well the ledger's rows are predicted.
+    predictions' intervals; by default they follow from how well rows of the ledger are predicted
+    that were left out of the fit.
     ``on_progress`` is told how far the kernels are.
 
     >>> result = axsim.run("internvl2_1b", chip="ax630c", timing_only=True)
@@ -78,7 +75,7 @@ def time_run(
     variants: Sequence[str] | None = None,
     overrides: Overrides = NO_OVERRIDES,
     seed: int | None = None,
-    intervals: Intervals = shipped_intervals,
+    intervals: Intervals | None = None,
     chat: Chat | None = None,
 ) -> RunResult:
     """:func:`run` without the kernels. With ``chat``, the request is its question, and without
@@ -108,12 +105,14 @@ def time_variant(
     deployment: Deployment,
     npu: Npu,
     published: Published | None = None,
-    intervals: Intervals = shipped_intervals,
+    intervals: Intervals | None = None,
+    tokens: int | None = None,
 ) -> VariantResult:
-    """Time one variant: every subgraph of ``deployment`` on ``npu``, without kernels."""
-    stages = time_stages(deployment, npu)
-    predictions = _predict(deployment, stages, published, intervals)
-    return VariantResult(name, settings, deployment, stages, predictions)
+    """Time one variant: every subgraph of ``deployment`` on ``npu``, without kernels; ``tokens`` as
+    :func:`axsim.system.alone.alone` takes them."""
+    planned = alone(deployment, npu, tokens)
+    predictions = _predict(deployment, planned, published, intervals)
+    return VariantResult(name, settings, deployment, planned, predictions)
 
 
 def run_kernels(
@@ -144,8 +143,8 @@ def run_kernels(
     deployments = [variant.deployment for variant in timed]
     kernels = Kernels(deployments, checkpoint, on_progress, chat, on_token, images)
     for index, variant in enumerate(timed):
-        numerics = kernels.run(variant.deployment)
-        result = result.with_numerics(variant.name, numerics)
+        numerics, served = kernels.run(variant.deployment)
+        result = result.with_numerics(variant.name, numerics, served)
         result = replace(result, complete=index + 1 == len(timed))
         yield result
 
@@ -177,23 +176,24 @@ def _variants(
 
 
 def _predict(
-    deployment: Deployment, stages: Stages, published: Published | None, intervals: Intervals
-) -> dict[MetricName, Prediction]:
+    deployment: Deployment,
+    planned: RequestTimeline,
+    published: Published | None,
+    intervals: Intervals | None,
+) -> dict[str, Prediction]:
     """Every metric that the workload has."""
-    chip, workload = deployment.chip, deployment.workload
-    vision, decoder = stages.vision is not None, stages.decode is not None
-    present: dict[MetricName, bool] = {
-        "vision_encode_ms": vision,
-        "ttft_ms": decoder,
-        "image_to_first_token_ms": vision and decoder and workload.images > 0,
-        "token_ms": decoder,
-        "decode_tokens_per_s": decoder,
-    }
-    found: dict[MetricName, Prediction] = {}
-    for name, unit in METRICS.items():
-        if not present[name]:
+    found: dict[str, Prediction] = {}
+    for metric in PREDICTED:
+        value = metric.of(planned) if metric.of else None
+        if value is None:
             continue
-        measured = published.find(deployment, name) if published else None
-        value = float(getattr(stages, name))
-        found[name] = Prediction(value, unit, intervals(chip, name), measured)
+        measured = None
+        if published and metric.in_ledger:
+            measured = published.find(deployment, metric.name)
+        interval, reason = (
+            expected(deployment, metric.name, planned)
+            if intervals is None
+            else (intervals(deployment.chip, metric.name), "")
+        )
+        found[metric.name] = Prediction(float(value), metric.unit, interval, measured, reason)
     return found

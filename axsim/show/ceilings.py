@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
 
 from axsim.compiler.program import EngineKind, Segment
 from axsim.machine.timeline import Timeline, Timing
 from axsim.runs.results import VariantResult
-from axsim.show.timelines import main_stages, stage
+from axsim.show.timelines import named_stages, stage_timelines
+from axsim.system.request import Stage
+from axsim.system.request_timeline import Part
 
 WORTH = 0.002
 """Part of a stage's time from which an operator is a point."""
@@ -20,7 +22,7 @@ ENGINES: tuple[EngineKind, ...] = ("conv", "teng", "sdma")
 
 @dataclass(frozen=True)
 class Point:
-    """One fused operator of a stage, all its repetitions alike.
+    """One fused operator of a part of the request, all its repetitions alike.
 
     ``engine`` does its work: ``macs`` multiply-accumulates and ``vector_ops`` vector operations.
     ``dram_bytes`` cross the DRAM interface. ``active_us`` is the time in which any of its tasks
@@ -28,7 +30,7 @@ class Point:
     ``repeats``: in the whole stage.
     """
 
-    stage: str
+    part: Part
     label: str
     engine: EngineKind
     macs: int
@@ -76,17 +78,16 @@ def roofline_points(variant: VariantResult, stages: Sequence[str] | None = None)
         InputError: there is no such stage.
     """
     found: list[Point] = []
-    for name in main_stages(variant) if stages is None else stages:
-        layered = name.startswith(("prefill", "decode"))
-        layers = variant.stages.layers if layered else 1
-        found += _points(name, stage(variant, name), layers)
-    total = {each.stage: 0.0 for each in found}
+    timelines, spans = stage_timelines(variant), variant.planned.spans
+    for part in named_stages(variant, stages):
+        found += _points(part, timelines[part], len(spans[part].invocations))
+    total = {each.part: 0.0 for each in found}
     for each in found:
-        total[each.stage] += each.ms
-    return [each for each in found if each.ms >= WORTH * total[each.stage]]
+        total[each.part] += each.ms
+    return [each for each in found if each.ms >= WORTH * total[each.part]]
 
 
-def ceilings(variant: VariantResult, stages: Sequence[str]) -> list[Ceiling]:
+def ceilings(variant: VariantResult, stages: Collection[Stage]) -> list[Ceiling]:
     """What the units of the NPU mode can do with the operand types of some stages, highest first;
     those that are nearly the same carry the names of both."""
     chip, build = variant.chip, variant.workload.build
@@ -115,7 +116,7 @@ def ceilings(variant: VariantResult, stages: Sequence[str]) -> list[Ceiling]:
     return merged
 
 
-def _points(stage: str, timeline: Timeline, layers: int) -> Iterator[Point]:
+def _points(part: Part, timeline: Timeline, layers: int) -> Iterator[Point]:
     program = timeline.program
     segments = zip(program.segments, timeline.timings, strict=True)
     counts: dict[Segment, int] = {}
@@ -137,7 +138,7 @@ def _points(stage: str, timeline: Timeline, layers: int) -> Iterator[Point]:
             work = step.macs, step.vector_ops
             active = _union(spans[number])
             if any(work) and active:
-                yield Point(stage, step.label, engine, *work, moved[number], active, count * layers)
+                yield Point(part, step.label, engine, *work, moved[number], active, count * layers)
 
 
 def _union(spans: list[tuple[float, float]]) -> float:

@@ -7,10 +7,12 @@ from collections.abc import Iterable, Sequence
 from rich.table import Table
 from rich.text import Text
 
-from axsim.runs.results import Prediction, RunResult, VariantResult
+from axsim.compiler.partition import MEBI
+from axsim.fidelity.prediction import Prediction
+from axsim.runs.results import RunResult, VariantResult
+from axsim.show.extrapolated import footnotes, mark
 from axsim.system.breakdown import StageBreakdown
-
-MEBI = 1024 * 1024
+from axsim.system.metrics import PREDICTED
 
 
 def heading(result: RunResult) -> str:
@@ -34,39 +36,34 @@ def variants_table(result: RunResult) -> Table:
     numeric = not result.timing_only
     table = Table(box=None, pad_edge=False, padding=(0, 1, 0, 0), collapse_padding=True)
     table.add_column("\n\nvariant", no_wrap=True)
-    headings = []
-    if vision:
-        headings.append("vision\nencode\nms")
-    if decoder:
-        headings += ["\npre-\nfill", "\nTTFT¹\nms"]
-        if vision:
-            headings.append("image to\n1st token\nms")
-        headings.append("\ndecode\ntokens/s")
-    headings.append("NPU\nmemory\nMiB")
+    present = {name for each in result for name in each.predictions}
+    metrics = [m for m in PREDICTED if m.name in present and m.column_heading]
+    headings: list[tuple[str, ...]] = []
+    for metric in metrics:
+        if metric.name == "ttft_ms":
+            headings.append(("pre-", "fill"))
+        headings.append(metric.column_heading)
+    headings.append(("NPU", "memory", "MiB"))
     if numeric and vision:
-        headings.append("cosine²\nvision\noutput")
+        headings.append(("cosine²", "vision", "output"))
     if numeric and decoder:
-        headings.append("\n1st\nlogits")
-    for text in headings:
+        headings.append(("1st", "logits"))
+    for lines in headings:
+        text = "\n" * (3 - len(lines)) + "\n".join(lines)
         table.add_column(text, justify="right", no_wrap=True)
     for each in result:
         row, below = [each.name], [Text("measured", style="dim")]
-
-        def add(found: Prediction | None, row: list[str] = row, below: list[Text] = below) -> None:
+        for metric in metrics:
+            if metric.name == "ttft_ms":
+                row.append(f"{each.prefill_chunks}×{each.workload.build.prefill_chunk}")
+                below.append(Text())
+            found = each.predictions.get(metric.name)
             row.append(_with_interval(found))
             below.append(_measured(found))
-
-        if vision:
-            add(each.vision_encode_ms)
-        if decoder:
-            row.append(f"{each.prefill_chunks}×{each.workload.build.prefill_chunk}")
-            below.append(Text())
-            add(each.ttft_ms)
-            if vision:
-                add(each.image_to_first_token_ms)
-            add(each.decode_tokens_per_s)
         memory = each.memory
         row.append(f"{(memory.total - memory.embedding) / MEBI:.0f}")
+        if not memory.fits:
+            row[-1] += "\ndoes not\nfit"
         if numeric and vision:
             row.append(_cosine(each.numerics.vision_cosine) if each.numerics else "…")
         if numeric and decoder:
@@ -91,7 +88,7 @@ def notes(result: RunResult) -> list[str]:
             lines[-1] += " on synthetic weights:"
             lines.append("  it shows what the arithmetic loses, not a trained model's accuracy")
         lines += _calibration(result)
-    return lines
+    return [*lines, *footnotes(result)]
 
 
 def _calibration(result: RunResult) -> list[str]:
@@ -183,8 +180,17 @@ def memory_line(variant: VariantResult) -> str:
     text += f", activations {memory.activations / MEBI:.1f}"
     if memory.embedding:
         text += f", embedding table (CPU) {memory.embedding / MEBI:.0f}"
-    fits = "of" if memory.fits else "more than the"
-    return f"{text}; {memory.total / MEBI:.0f} {fits} {memory.capacity / MEBI:.0f} of the chip"
+    return f"{text}; {memory.verdict}"
+
+
+def misfits(result: RunResult) -> list[str]:
+    """One line for each variant that the chip's memory does not hold."""
+    return [
+        f"{each.name}: the model {each.memory.verdict} on {result.chip}; the times are those of a "
+        "chip with the memory"
+        for each in result
+        if not each.memory.fits
+    ]
 
 
 def number(value: float) -> str:
@@ -212,8 +218,8 @@ def _with_interval(found: Prediction | None) -> str:
         return text
     low, high = found.interval
     if abs(high + low) < 0.005:
-        return f"{text} ±{high:.0%}"
-    return f"{text} {low:+.0%}{high:+.0%}"
+        return f"{text} ±{high:.0%}{mark(found)}"
+    return f"{text} {low:+.0%}{high:+.0%}{mark(found)}"
 
 
 def _measured(found: Prediction | None) -> Text:

@@ -1,48 +1,40 @@
-"""The timelines of a request's stages by name."""
+"""The timelines of a request's subgraphs by part: of many equal layers or images the first."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Sequence
 
 from axsim.errors import InputError, Problem
 from axsim.machine.timeline import Timeline
 from axsim.runs.results import VariantResult
 from axsim.spec.diagnosis import nearest
+from axsim.system.request_timeline import Part
 
 
-def stage_timelines(variant: VariantResult) -> dict[str, Timeline]:
-    """The subgraphs of a request by stage: ``vision``, ``prefill`` (``prefill 1``, … when there are
-    several chunks), ``decode``, ``post``."""
-    return dict(_timelines(variant))
+def stage_timelines(variant: VariantResult) -> dict[Part, Timeline]:
+    """Every part that runs on the NPU: vision, prefill or its chunks, decode, post."""
+    spans = variant.planned.spans.values()
+    ordered = sorted(spans, key=lambda span: span.part.stage == "post")
+    return {span.part: span.invocations[0] for span in ordered if span.invocations}
 
 
-def main_stages(variant: VariantResult) -> list[str]:
-    """One stage of each kind: of several prefill chunks the last, which attends to all others."""
-    known = list(stage_timelines(variant))
-    last = [name for name in known if name.startswith("prefill")][-1:]
-    return [name for name in known if not name.startswith("prefill") or name in last]
+def main_stages(variant: VariantResult) -> list[Part]:
+    """One part of each stage: of several prefill chunks the last, which attends to all others."""
+    return list({part.stage: part for part in stage_timelines(variant)}.values())
 
 
-def stage(variant: VariantResult, name: str) -> Timeline:
-    """One of :func:`stage_timelines`.
+def named_stages(variant: VariantResult, names: Sequence[str] | None) -> list[Part]:
+    """The parts that people call ``vision``, ``prefill`` (``prefill 1``, … when there are several
+    chunks), ``decode`` and ``post``; the main ones where no names are given.
 
     Raises:
         InputError: there is no such stage.
     """
-    known = stage_timelines(variant)
-    if name not in known:
-        what = f"{variant.name} has no stage {name!r}"
-        raise InputError(Problem("", "", what, ", ".join(known), nearest(name, known)))
-    return known[name]
-
-
-def _timelines(variant: VariantResult) -> Iterator[tuple[str, Timeline]]:
-    stages = variant.stages
-    if stages.vision is not None:
-        yield "vision", stages.vision
-    for index, chunk in enumerate(stages.prefill):
-        yield ("prefill" if len(stages.prefill) == 1 else f"prefill {index + 1}"), chunk
-    if stages.decode is not None:
-        yield "decode", stages.decode
-    if stages.post is not None:
-        yield "post", stages.post
+    if names is None:
+        return main_stages(variant)
+    parts = {part.name: part for part in stage_timelines(variant)}
+    for name in names:
+        if name not in parts:
+            what = f"{variant.name} has no stage {name!r}"
+            raise InputError(Problem("", "", what, ", ".join(parts), nearest(name, parts)))
+    return [parts[name] for name in names]

@@ -1,16 +1,16 @@
 """Chrome trace events of a run, for Perfetto (ui.perfetto.dev) and chrome://tracing.
 
-One process per variant and stage, with the rows, task kinds and colours of the vendor's compiler
+One process per variant: the request from its arrival to the last token, with a row for what is
+being done, one for the host, and the engines' rows, task kinds and colours of the vendor's compiler
 traces: ``conv0``, ``conv1``, ``teng2``, ``sdma4.rd`` …; ``ld:param``, ``ld:input``,
 ``ld:ddr_swap``, ``st:ddr_swap``, ``st:output`` and uncoloured compute. Arrows lead from a task to
-those that need it. Counters follow DRAM bandwidth and on-chip memory. A process "request" shows the
-stages and the host's work. Every variant begins at 0; times are microseconds in whole nanoseconds,
-so that slices of a row never overlap; ``args.starts`` and ``args.dur`` are NPU cycles, from the
-start of the invocation.
+those that need it. Counters follow DRAM bandwidth and on-chip memory. Times are microseconds in
+whole nanoseconds, so that slices of a row never overlap; ``args.starts`` and ``args.dur`` are NPU
+cycles, from the start of the invocation.
 
 Layers that are alike stand in full, but only the first is explained: tasks of the others have one
-argument, ``as``, the ``id`` of the same task in the first, and no arrows. Equal images after the
-first and tokens after the second are outlines in "request".
+argument, ``as``, the ``id`` of the same task in the first, and no arrows. Engines are not drawn for
+images after the first and tokens after the second.
 """
 
 from __future__ import annotations
@@ -24,9 +24,11 @@ from typing import Any
 
 from axsim.compiler.program import Program, Segment, Task
 from axsim.files import whole_text
-from axsim.machine.timeline import Timeline, Timing
+from axsim.machine.timeline import Timing
 from axsim.runs.results import RunResult, VariantResult
 from axsim.show.traffic import dram_rates, ocm_use
+from axsim.system.request import Pass, Stage
+from axsim.system.request_timeline import HostSlice, Invocation, RequestTimeline
 
 COLOURS = {
     "st:ddr_swap": "terrible",  # red
@@ -54,102 +56,58 @@ def write_trace(result: RunResult, path: str | Path) -> None:
 
 def trace_events(result: RunResult) -> Iterator[Event]:
     """The events of every variant."""
-    pid, arrows = 1, itertools.count(1)
-    for variant in result:
-        tracer = _Variant(variant, pid, arrows)
-        yield from tracer.events()
-        pid = tracer.next_pid
+    arrows = itertools.count(1)
+    for pid, variant in enumerate(result, 1):
+        yield from _Request(variant, pid, arrows).events()
 
 
-class _Variant:
-    """Lays the stages of one request out in time."""
+REQUEST, HOST, ENGINES = 0, 1, 2
+"""Rows: what is being done, the host's work, and the first engine."""
+
+
+class _Request:
+    """Lays one request out in time."""
 
     def __init__(self, variant: VariantResult, pid: int, arrows: Iterator[int]) -> None:
-        self._variant = variant
-        self._request = pid
-        self.next_pid = pid + 1
+        self._variant, self._pid = variant, pid
         self._arrow_ids = arrows
-        self._now = 0.0
+        self._explained: dict[Segment, int] = {}  # the first id of each segment that was shown
+        self._next_id = 0
 
     def events(self) -> Iterator[Event]:
-        stages = self._variant.stages
-        yield from self._process(self._request, "request", ("stages", "host"))
-        if stages.vision is not None and stages.images:
-            yield from self._host("preprocess", stages.preprocess_ms * 1e3)
-            for image in range(stages.images):
-                name = "vision encode" + (f" {image + 1}" if stages.images > 1 else "")
-                detail = stages.vision if image == 0 else None
-                yield from self._stage(name, "vision", stages.vision_encode_ms, detail, 1)
-        for index, (chunk, ms) in enumerate(zip(stages.prefill, stages.prefill_ms, strict=True)):
-            name = f"prefill {index + 1}" if len(stages.prefill) > 1 else "prefill"
-            yield from self._stage(name, name, ms, chunk, stages.layers)
-        if stages.post is None or stages.decode is None:
-            return
-        yield from self._stage("post", "post", stages.post_ms, stages.post, 1, host_last=True)
-        layers_ms = stages.token_ms - stages.post_ms
-        for token in range(1, self._variant.new_tokens):
-            if token == 1:
-                name = "token 2, layers"
-                yield from self._stage(name, "decode", layers_ms, stages.decode, stages.layers)
-                name = "token 2, post"
-                yield from self._stage(
-                    name, "decode post", stages.post_ms, stages.post, 1, host_last=True
-                )
-            else:
-                yield from self._stage(f"token {token + 1}", "", stages.token_ms, None, 1)
+        request = self._variant.timeline
+        yield from self._process(request)
+        drawn: list[Invocation] = []
+        for work, slices in request.by_pass():
+            yield self._slice(REQUEST, _title(work), slices[0].start_us, slices[-1].end_us)
+            for each in slices:
+                if isinstance(each, HostSlice):
+                    if each.end_us > each.start_us:
+                        yield self._slice(HOST, f"{each.stage}, host", each.start_us, each.end_us)
+                elif work.index <= LAST_DRAWN[work.stage]:
+                    drawn.append(each)
+                    prefix = f"layer{each.layer}." if work.layers > 1 else ""
+                    yield from self._invocation(each, prefix)
+        yield from self._counters(drawn)
 
-    def _stage(
-        self,
-        name: str,
-        process: str,
-        ms: float,
-        timeline: Timeline | None,
-        repeats: int,
-        host_last: bool = False,
-    ) -> Iterator[Event]:
-        """A stage's outline and, with ``timeline``, its tasks; what the NPU leaves is the host's,
-        in equal parts before (or after) every invocation."""
-        start = self._now
-        yield _slice(self._request, 0, name, start, start + ms * 1e3)
-        if timeline is not None:
-            pid = self.next_pid
-            self.next_pid += 1
-            yield from self._process(pid, process, [e.name for e in timeline.program.engines])
-            host = max(0.0, ms * 1e3 / repeats - timeline.duration_us)
-            explained: dict[Segment, int] = {}
-            begins = []
-            for index in range(repeats):
-                if not host_last:
-                    yield from self._host(f"host loop, {process}", host)
-                prefix = f"layer{index}." if repeats > 1 else ""
-                begins.append(self._now)
-                yield from self._invocation(pid, timeline, prefix, explained)
-                self._now += timeline.duration_us
-                if host_last:
-                    yield from self._host(f"host loop, {process}", host)
-            yield from self._counters(pid, timeline, begins)
-        self._now = start + ms * 1e3
-
-    def _invocation(
-        self, pid: int, timeline: Timeline, prefix: str, explained: dict[Segment, int]
-    ) -> Iterator[Event]:
-        """Every task; ``explained`` has the first id of each segment that was shown before."""
+    def _invocation(self, invocation: Invocation, prefix: str) -> Iterator[Event]:
+        """Every task."""
+        timeline = invocation.timeline
         program = timeline.program
-        first = 0
         rows = zip(program.segments, timeline.offsets_us, timeline.timings, strict=True)
         for index, (segment, offset, timing) in enumerate(rows):
             layer = f"{prefix}{_layer(program, index)}"
-            again = segment in explained
-            known = explained.setdefault(segment, first)
+            again, first = segment in self._explained, self._next_id
+            known = self._explained.setdefault(segment, first)
             tiles: Counter[tuple[int, int, str]] = Counter()
             for number, task in enumerate(segment.tasks):
                 tile = tiles[task.step, task.engine, task.kind]
                 tiles[task.step, task.engine, task.kind] += 1
                 label = f"{layer}{segment.steps[task.step].label}"
                 start, end = timing.start_us[number], timing.end_us_of[number]
-                base = self._now + offset
+                base = invocation.start_us + offset
                 name = f"{_PREFIX[task.kind]}{label}_{tile}"
-                event = _slice(pid, task.engine, name, base + start, base + end)
+                event = self._slice(ENGINES + task.engine, name, base + start, base + end)
                 event["cat"] = task.kind
                 if task.kind in COLOURS:
                     event["cname"] = COLOURS[task.kind]
@@ -167,11 +125,11 @@ class _Variant:
                     "dep_by": [first + each for each in task.deps],
                 }
                 yield event
-                yield from self._arrows(pid, segment, timing, number, base)
-            first += len(segment.tasks)
+                yield from self._arrows(segment, timing, number, base)
+            self._next_id += len(segment.tasks)
 
     def _arrows(
-        self, pid: int, segment: Segment, timing: Timing, number: int, base: float
+        self, segment: Segment, timing: Timing, number: int, base: float
     ) -> Iterator[Event]:
         """From the last nanosecond of what a task needs to its own first. Slices that are shorter
         than that cannot hold an arrow."""
@@ -181,44 +139,64 @@ class _Variant:
             begin, tail = _ns(base + timing.start_us[source]), _ns(base + timing.end_us_of[source])
             if begin < tail and head < end:
                 common = {"name": "dependency", "cat": "dependency", "id": next(self._arrow_ids)}
-                row = segment.tasks[source].engine + 1
-                yield {"ph": "s", "pid": pid, "tid": row, "ts": (tail - 1) / 1e3, **common}
-                row = task.engine + 1
-                yield {"ph": "f", "bp": "e", "pid": pid, "tid": row, "ts": head / 1e3, **common}
+                row = self._row(ENGINES + segment.tasks[source].engine)
+                yield {"ph": "s", **row, "ts": (tail - 1) / 1e3, **common}
+                row = self._row(ENGINES + task.engine)
+                yield {"ph": "f", "bp": "e", **row, "ts": head / 1e3, **common}
 
-    def _counters(self, pid: int, timeline: Timeline, begins: Iterable[float]) -> Iterator[Event]:
+    def _counters(self, drawn: Iterable[Invocation]) -> Iterator[Event]:
         """DRAM bandwidth between the starts and ends of transfers; on-chip memory step by step."""
         capacity = self._variant.chip.sustained_gbps * 1e3
         bandwidth: list[tuple[int, float]] = []
         memory: list[tuple[int, float]] = []
-        for begin in begins:
+        for invocation in drawn:
+            timeline = invocation.timeline
             rows = zip(
                 timeline.program.segments, timeline.offsets_us, timeline.timings, strict=True
             )
             for segment, offset, timing in rows:
-                base = begin + offset
+                base = invocation.start_us + offset
                 for time, rates in dram_rates(segment, timing, capacity):
                     # bytes per microsecond are 1e-3 GB/s
                     bandwidth.append((_ns(base + time), round(sum(rates.values()) / 1e3, 2)))
                 for time, size in ocm_use(segment, timing):
                     memory.append((_ns(base + time), round(size / 1024, 1)))
-            memory.append((_ns(begin + timeline.duration_us), 0.0))
-        yield from _counter(pid, "DRAM bandwidth", "GB/s", bandwidth)
-        yield from _counter(pid, "on-chip memory", "KiB", memory)
+            memory.append((_ns(invocation.end_us), 0.0))
+        yield from _counter(self._pid, "DRAM bandwidth", "GB/s", bandwidth)
+        yield from _counter(self._pid, "on-chip memory", "KiB", memory)
 
-    def _host(self, name: str, us: float) -> Iterator[Event]:
-        if us > 0:
-            yield _slice(self._request, 1, name, self._now, self._now + us)
-            self._now += us
+    def _process(self, request: RequestTimeline) -> Iterator[Event]:
+        """Names of the process and its rows."""
+        process = {"ph": "M", "pid": self._pid}
+        yield {**process, "name": "process_name", "args": {"name": self._variant.name}}
+        yield {**process, "name": "process_sort_index", "args": {"sort_index": self._pid}}
+        ran = next((detail for detail in request.details if detail is not None), None)
+        engines = () if ran is None else ran.program.engines
+        for row, name in enumerate(["request", "host", *(engine.name for engine in engines)]):
+            about = {"ph": "M", **self._row(row)}
+            yield {**about, "name": "thread_name", "args": {"name": name}}
+            yield {**about, "name": "thread_sort_index", "args": {"sort_index": row + 1}}
 
-    def _process(self, pid: int, name: str, rows: Iterable[str]) -> Iterator[Event]:
-        title = f"{self._variant.name}: {name}"
-        yield {"ph": "M", "pid": pid, "name": "process_name", "args": {"name": title}}
-        yield {"ph": "M", "pid": pid, "name": "process_sort_index", "args": {"sort_index": pid}}
-        for tid, text in enumerate(rows, 1):
-            about = {"ph": "M", "pid": pid, "tid": tid}
-            yield {**about, "name": "thread_name", "args": {"name": text}}
-            yield {**about, "name": "thread_sort_index", "args": {"sort_index": tid}}
+    def _row(self, row: int) -> Event:
+        return {"pid": self._pid, "tid": row + 1}
+
+    def _slice(self, row: int, name: str, start: float, end: float) -> Event:
+        begin = _ns(start)
+        times = {"ts": begin / 1e3, "dur": (_ns(end) - begin) / 1e3}
+        return {"ph": "X", **self._row(row), "name": name, **times}
+
+
+LAST_DRAWN: dict[Stage, int] = {"preprocess": 0, "vision": 0, "prefill": 0, "decode": 1, "post": 1}
+"""The last image or token whose tasks are drawn."""
+
+
+def _title(work: Pass) -> str:
+    """A pass in the row of the request; tokens are counted from 1, as people do."""
+    if work.stage == "vision":
+        return f"vision {work.index + 1}" if work.index else "vision"
+    if not work.index:
+        return work.stage
+    return f"token {work.index + 1}, {'layers' if work.stage == 'decode' else work.stage}"
 
 
 _PREFIX = {
@@ -246,12 +224,6 @@ def _ends(task: Task) -> Event:
     ends = [f"{task.kind[3:]}:{size}"], ["ocm"]
     source, target = ends if task.kind.startswith("ld") else ends[::-1]
     return {"inputs": source, "outputs": target, "bytes": size}
-
-
-def _slice(pid: int, row: int, name: str, start: float, end: float) -> Event:
-    begin = _ns(start)
-    times = {"ts": begin / 1e3, "dur": (_ns(end) - begin) / 1e3}
-    return {"ph": "X", "pid": pid, "tid": row + 1, "name": name, **times}
 
 
 def _counter(

@@ -6,9 +6,9 @@ import textwrap
 from collections.abc import Iterator, Mapping
 
 from axsim.runs.results import VariantResult
-from axsim.show.critical_path import PathStage
 from axsim.show.tables import number
 from axsim.study.explain import Explanation, Gain, total_ms
+from axsim.system.critical_path import PathStage
 
 WIDTH = 80
 LEAST = 0.05
@@ -20,6 +20,7 @@ NAMES = {
     "sdma": "SDMA",
     "host": "the host CPU",
     "invocation": "starting subgraphs",
+    "waiting": "other users of the chip",
 }
 
 
@@ -84,7 +85,7 @@ def _shares(stage: PathStage, resource: str, works: Mapping[str, float]) -> list
 def _work(stage: PathStage, resource: str, work: str) -> str:
     """The work as people call it: a decoder layer's inputs are its KV cache, and what TENG does for
     a projection is the vector work that is fused with it."""
-    if work == "inputs" and stage.name.startswith(("decode", "prefill")):
+    if work == "inputs" and stage.part.layered:
         return "KV cache"
     if work == "projection" and resource == "teng":
         return "vector work after projections"

@@ -19,6 +19,8 @@ import yaml
 
 from axsim.errors import InputError, Problem
 
+_SCALARS = str, int, float, type(None)
+
 Key: TypeAlias = "str | int"
 """One step of a key path: a mapping's key or a list's position."""
 
@@ -79,6 +81,8 @@ class Located:
 
 def locate(value: Any, origin: str) -> Located:
     """Give plain Python objects one common place of origin."""
+    if isinstance(value, _SCALARS):  # most values, and the check for a Mapping is slow
+        return Located(value, origin)
     if isinstance(value, Mapping):
         return Located({str(k): locate(v, origin) for k, v in value.items()}, origin)
     if isinstance(value, list | tuple):

@@ -15,11 +15,12 @@ from axsim.compiler.partition import Deployment
 from axsim.errors import InputError
 from axsim.machine.npu import Npu
 from axsim.runs.results import VariantResult
-from axsim.show.critical_path import PathStage, first_token_path, token_path
 from axsim.spec.chip import Chip
 from axsim.spec.descriptor import override
 from axsim.spec.workload import Workload
-from axsim.system.stages import Stages, time_stages
+from axsim.system.alone import alone
+from axsim.system.critical_path import PathStage, first_token_path, token_path
+from axsim.system.request_timeline import RequestTimeline
 
 Goal = Literal["first_token", "token"]
 
@@ -101,29 +102,29 @@ class Explanation:
 
 def explain(variant: VariantResult) -> Explanation:
     """The explanation of one variant of a run; simulates a dozen changes of it."""
-    deployment, stages = variant.deployment, variant.stages
+    deployment, request = variant.deployment, variant.planned
     npu = Npu()
     found: dict[Goal, list[Gain]] = {"first_token": [], "token": []}
     for change in changes(deployment):
         with suppress(InputError):  # the change contradicts another key of the workload
-            changed = time_stages(Deployment(change.workload, change.chip), npu)
+            changed = alone(Deployment(change.workload, change.chip), npu)
             for goal, gains in found.items():
-                before = goal_ms(stages, goal)
+                before = goal_ms(request, goal)
                 if before:
                     after = goal_ms(changed, goal)
                     gains.append(Gain(change.text, change.price, before, after))
     return Explanation(
         variant,
-        first_token_path(stages),
-        token_path(stages),
+        first_token_path(request),
+        token_path(request),
         _best(found["first_token"]),
         _best(found["token"]),
     )
 
 
-def goal_ms(stages: Stages, goal: Goal) -> float:
+def goal_ms(request: RequestTimeline, goal: Goal) -> float:
     """Image to first token, or one decode step; 0 when there is none."""
-    return stages.image_to_first_token_ms if goal == "first_token" else stages.token_ms
+    return request.image_to_first_token_ms if goal == "first_token" else request.token_ms
 
 
 def total_ms(path: tuple[PathStage, ...]) -> float:

@@ -18,12 +18,12 @@ from axsim.errors import InputError, Problem
 from axsim.runs.run import time_run
 from axsim.spec.chip import load_chip
 from axsim.spec.descriptor import NO_OVERRIDES, Overrides, find, shipped, split_overrides
+from axsim.spec.percentage import percent_text
 from axsim.spec.workload import load_workload
 from axsim.study.changes import Change, compare_groups, different, flatten, timings
 from axsim.study.fingerprint import code_fingerprint
 
 FORMAT = "axsim-snapshot-1"
-DEFAULT_TOLERANCE = "2%"
 
 
 @dataclass(frozen=True)
@@ -47,7 +47,7 @@ class Check:
 
     def __str__(self) -> str:
         if self.ok:
-            return f"no time has moved by more than {self.tolerance:.3g}"
+            return f"no time has moved by more than {percent_text(self.tolerance)}"
         lines = [
             f"{each.where}: {each.name} was {_number(each.before)}, is {_number(each.after)}"
             + (f" ({each.ratio:+.2%})" if each.ratio is not None else "")
@@ -101,6 +101,8 @@ def snapshot(
 def check(baseline: str | Path, tolerance: float) -> Check:
     """Predict again what the snapshot in the file ``baseline`` asked for, and compare.
 
+    ``tolerance`` is a fraction.
+
     Raises:
         InputError: the file is no snapshot, or what it names is gone.
     """
@@ -152,22 +154,6 @@ def load_snapshot(path: Path) -> dict[str, Any]:
         what = "is no snapshot of this version"
         raise InputError(Problem(str(path), "", what, "a file of axsim snapshot"))
     return document
-
-
-def parse_tolerance(text: str) -> float:
-    """``2%`` or ``0.02`` as a fraction.
-
-    Raises:
-        InputError: it is neither, or negative.
-    """
-    number, percent, rest = text.strip().partition("%")
-    try:
-        value = float(number) / (100 if percent else 1)
-    except ValueError:
-        value = -1.0
-    if rest or not 0 <= value < float("inf"):
-        raise InputError(Problem("--tolerance", "", f"found {text!r}", "such as 2% or 0.02"))
-    return value
 
 
 def _parameters(document: str) -> dict[str, Any]:

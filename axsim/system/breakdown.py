@@ -15,26 +15,27 @@ from typing import Any
 from axsim.compiler.program import Program, Segment, Task
 from axsim.machine.timeline import Timeline, Timing
 from axsim.spec.chip import Chip
-from axsim.system.stages import Stages
+from axsim.system.request_timeline import Part, RequestTimeline, Span
 
 ENGINES = ("conv", "teng", "sdma", "dram", "host")
-INVOCATION, HOST = "invocation", "host"
-"""Classes beside those of operators: the fixed cost of subgraph invocations, and CPU work."""
+INVOCATION, HOST, WAITING = "invocation", "host", "waiting"
+"""Classes beside those of operators: the fixed cost of subgraph invocations, CPU work, and waiting
+for what others hold."""
 
 
 @dataclass(frozen=True)
 class StageBreakdown:
-    """One stage of a request, all layers together.
+    """One part of a request, all layers together.
 
-    ``count`` times in the request (vision: images; decode: steps after the first token), ``ms``
-    each. ``by_operator`` splits ``ms`` by operator class, ``by_engine`` by the engine that bounds
-    it, longest first. ``busy`` is the fraction of ``ms`` that each engine works: CONV and TENG on
+    ``count`` times before the first token (vision: images) or in a decode step, ``ms`` each.
+    ``by_operator`` splits ``ms`` by operator class, ``by_engine`` by the engine that bounds it,
+    longest first. ``busy`` is the fraction of ``ms`` that each engine works: CONV and TENG on
     average over the units, SDMA its busiest queue, DRAM its bandwidth, host the CPU.
     ``dram_bytes`` is what crosses the DRAM interface by task kind. ``mac_utilisation``:
     multiply-accumulates over what CONV could do with INT8 operands.
     """
 
-    name: str
+    part: Part
     count: int
     ms: float
     by_operator: Mapping[str, float]
@@ -43,6 +44,11 @@ class StageBreakdown:
     dram_bytes: Mapping[str, int]
     macs: int
     mac_utilisation: float
+
+    @property
+    def name(self) -> str:
+        """The part's, for people."""
+        return self.part.name
 
     @property
     def bound(self) -> str:
@@ -70,68 +76,63 @@ class StageBreakdown:
         }
 
 
-def breakdown(stages: Stages, chip: Chip) -> tuple[StageBreakdown, ...]:
-    """Every stage of a request in order: preprocess, vision, prefill chunks, post, decode.
+def breakdown(request: RequestTimeline, chip: Chip) -> tuple[StageBreakdown, ...]:
+    """Every part of a request in order: preprocess, vision, prefill chunks, post, decode.
 
     ``decode`` is a token's way through the layers; its post is as long as the first one.
     """
-    found: list[StageBreakdown] = []
-    if stages.vision is not None and stages.images:
-        found.append(_host_only("preprocess", stages.preprocess_ms))
-        ms = stages.vision_encode_ms
-        found.append(_stage("vision", stages.images, ms, stages.vision, 1, chip))
-    for index, (timeline, ms) in enumerate(zip(stages.prefill, stages.prefill_ms, strict=True)):
-        name = "prefill" if len(stages.prefill) == 1 else f"prefill {index + 1}"
-        found.append(_stage(name, 1, ms, timeline, stages.layers, chip))
-    if stages.post is not None:
-        found.append(_stage("post", 1, stages.post_ms, stages.post, 1, chip))
-    if stages.decode is not None:
-        ms = stages.token_ms - stages.post_ms
-        found.append(_stage("decode", 1, ms, stages.decode, stages.layers, chip))
-    return tuple(found)
+    return tuple(
+        _stage(span, chip) if span.invocations else _host_only(span)
+        for span in request.spans.values()
+    )
 
 
-def _host_only(name: str, ms: float) -> StageBreakdown:
+def invocation_breakdown(part: Part, timeline: Timeline, chip: Chip) -> StageBreakdown:
+    """One invocation alone, without the host's work around it."""
+    return _stage(Span(part, 1, timeline.duration_ms, 0.0, 0.0, (timeline,)), chip)
+
+
+def _host_only(span: Span) -> StageBreakdown:
     busy = {engine: float(engine == HOST) for engine in ENGINES}
-    return StageBreakdown(name, 1, ms, {HOST: ms}, {HOST: ms}, busy, {}, 0, 0.0)
+    whole = {HOST: span.ms}
+    return StageBreakdown(span.part, 1, span.ms, whole, whole, busy, {}, 0, 0.0)
 
 
-def _stage(
-    name: str, count: int, ms: float, timeline: Timeline, repeats: int, chip: Chip
-) -> StageBreakdown:
-    """A stage that runs ``timeline`` ``repeats`` times; what is left of ``ms`` is the host's."""
-    program = timeline.program
+def _stage(span: Span, chip: Chip) -> StageBreakdown:
     by_operator: dict[str, float] = defaultdict(float)
     by_engine: dict[str, float] = defaultdict(float)
     busy_us = dict.fromkeys(ENGINES, 0.0)
     dram: dict[str, float] = defaultdict(float)
-    macs = 0
-    known: dict[tuple[Segment, int], _Sums] = {}
-    for segment, timing in zip(program.segments, timeline.timings, strict=True):
-        key = (segment, id(timing))
-        if key not in known:
-            known[key] = _sums(segment, timing, program)
-        sums = known[key]
-        for source, total in (
-            (sums.by_operator, by_operator),
-            (sums.by_engine, by_engine),
-            (sums.dram_bytes, dram),
-            (sums.busy_us, busy_us),
-        ):
-            for name_of, amount in source.items():
-                total[name_of] += amount * repeats
-        macs += sum(step.macs for step in segment.steps) * repeats
-    fixed = (timeline.duration_us - sum(t.end_us for t in timeline.timings)) * repeats
+    macs, fixed = 0, 0.0
+    known: dict[int, _Sums] = {}
+    for timeline, repeats in span.distinct():
+        program = timeline.program
+        for segment, timing in zip(program.segments, timeline.timings, strict=True):
+            if id(timing) not in known:
+                known[id(timing)] = _sums(segment, timing, program)
+            sums = known[id(timing)]
+            for source, total in (
+                (sums.by_operator, by_operator),
+                (sums.by_engine, by_engine),
+                (sums.dram_bytes, dram),
+                (sums.busy_us, busy_us),
+            ):
+                for name_of, amount in source.items():
+                    total[name_of] += amount * repeats
+            macs += sum(step.macs for step in segment.steps) * repeats
+        fixed += (timeline.duration_us - sum(t.end_us for t in timeline.timings)) * repeats
     by_operator[INVOCATION] = by_engine[INVOCATION] = fixed
-    host = max(0.0, ms * 1e3 - repeats * timeline.duration_us)
-    if host:
-        by_operator[HOST] = by_engine[HOST] = busy_us[HOST] = host
+    if span.host_ms:
+        by_operator[HOST] = by_engine[HOST] = busy_us[HOST] = span.host_ms * 1e3
+    if span.waited_ms:
+        by_operator[WAITING] = by_engine[WAITING] = span.waited_ms * 1e3
+    ms, engines = span.ms, span.invocations[0].program.engines
     us = ms * 1e3
-    units = sum(engine.kind == "conv" for engine in program.engines)
+    units = sum(engine.kind == "conv" for engine in engines)
     peak = units * chip.int8_macs_per_cycle * chip.calibrated.clock_mhz * us
     return StageBreakdown(
-        name,
-        count,
+        span.part,
+        span.count if span.part.stage == "vision" else 1,
         ms,
         _longest_first(by_operator),
         _longest_first(by_engine),

@@ -41,6 +41,18 @@ def test_timing_only(tmp_path) -> None:
     assert out == run("internvl2_1b", "--chip", "ax630c", "--timing-only").stdout
 
 
+def test_a_model_that_does_not_fit_is_a_question_with_timing_only_and_a_warning_else(
+    folder,
+) -> None:
+    small = ("tiny.yaml", "--chip", "ax630c", "--set", "chip.dram.capacity_bytes=65536")
+    asked = run(*small, "--timing-only", folder=folder)
+    assert "does not fit: needs" in asked.stdout.split("Where the time")[0]
+    assert asked.stderr == ""
+    computed = run(*small, folder=folder)
+    assert "warning: " in computed.stderr
+    assert "does not fit: needs 1 MiB, has 0" in computed.stderr
+
+
 def test_with_kernels_the_timing_comes_first_and_the_numbers_later(folder) -> None:
     found = process("tiny.yaml", "--chip", "ax630c", folder=folder)
     first, _, rest = found.stdout.partition("with the kernels:")

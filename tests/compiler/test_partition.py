@@ -28,6 +28,13 @@ def test_sizes_of_the_published_files() -> None:
     assert memory.fits
 
 
+def test_flash_holds_bf16_weights_as_they_are_and_dram_as_32_bit_words() -> None:
+    keys = {"build.weight_dtype": "bf16", "build.post_weight_dtype": "bf16"}
+    memory = Deployment(load_workload("qwen3_0_6b", keys), AX650N).memory
+    assert memory.weights["layers"] / memory.stored["layers"] == pytest.approx(2, rel=0.01)
+    assert memory.weights["post"] / memory.stored["post"] == pytest.approx(2, rel=0.01)
+
+
 def test_a_model_larger_than_the_memory_does_not_fit() -> None:
     small = load_chip("ax650n", {"dram.capacity_bytes": 700 * MIB})
     assert not Deployment(load_workload("internvl2_1b", variant="224-u8"), small).memory.fits

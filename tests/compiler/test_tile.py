@@ -8,9 +8,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from axsim.compiler.plan import Traffic
+from axsim.compiler.emit import TILE_BYTES
+from axsim.compiler.lower import Operation
+from axsim.compiler.plan import Piece, Traffic
 from axsim.compiler.program import Task
-from axsim.compiler.tile import FUSED_TILES, MAX_TILES, TILE_BYTES, Shape, Tiler, Tiling
+from axsim.compiler.tile import FUSED_TILES, MAX_TILES, Shape, Tiled, engines, tile
 from axsim.spec.chip import load_chip
 from tests.compiler.small import by_label, chips, layer
 
@@ -31,15 +33,29 @@ def tiled(
     groups: int = 1,
     buffer: float = 8 * MIB,
 ) -> tuple[Task, ...]:
-    tiler = Tiler(Shape.of(AX650N, groups), [buffer])
-    tiler.emit(operation, traffic)
-    return timed(tiler.finish(0))
+    return tasks_of(Shape.of(AX650N, groups), buffer, (operation, traffic))
 
 
-def timed(tiling: Tiling) -> tuple[Task, ...]:
+def tasks_of(
+    shape: Shape,
+    buffer: float,
+    *steps: tuple[Operation, Traffic],
+    preloaded: float = 0,
+    following: float = 0,
+) -> tuple[Task, ...]:
+    """Tasks of a segment of these steps, each of which leaves ``buffer`` bytes to weights."""
+    operations, traffic = zip(*steps, strict=True)
+    count = len(steps)
+    buffers, resident = (buffer,) * count, (0.0,) * count
+    piece = Piece("layer", operations, (), traffic, buffers, resident, preloaded, following)
+    return timed(tile(piece, shape))
+
+
+def timed(tiled: Tiled) -> tuple[Task, ...]:
     """Tasks of steps that all take the same."""
-    shares = [(MATRIX_US / tiles, VECTOR_US / tiles) for tiles in tiling.tiles]
-    return tiling.timed([(m, v, m + ISSUE_US, v + ISSUE_US) for m, v in shares])
+    shares = [(MATRIX_US / tiles, VECTOR_US / tiles) for tiles in tiled.tiles]
+    durations = tiled.durations([(m, v, m + ISSUE_US, v + ISSUE_US) for m, v in shares])
+    return tiled.tiling.tasks(durations)
 
 
 def moved(tasks: tuple[Task, ...]) -> dict[str, float]:
@@ -56,11 +72,11 @@ def of(tasks: tuple[Task, ...], *kinds: str) -> list[Task]:
 def test_engines_are_named_as_in_the_vendors_traces() -> None:
     # conv0, conv1, teng2, cv3, sdma4; a channel has a queue for reads and one for writes
     one = ["conv0", "conv1", "teng2", "sdma4.rd", "sdma4.wr"]
-    assert [each.name for each in ONE.engines()] == one
-    assert [each.name for each in Shape.of(AX630C, 1).engines()] == [
+    assert [each.name for each in engines(ONE)] == one
+    assert [each.name for each in engines(Shape.of(AX630C, 1))] == [
         "conv0", "teng1", "sdma3.rd", "sdma3.wr",
     ]  # fmt: skip
-    three = Shape.of(AX650N, 3).engines()
+    three = engines(Shape.of(AX650N, 3))
     assert [each.name for each in three[5:10]] == [
         "conv5",
         "conv6",
@@ -78,7 +94,7 @@ def test_work_is_shared_evenly_by_groups_and_units(groups: int) -> None:
     tasks = tiled(Traffic(weights=6 * MIB), groups=groups)
     busy: Counter[str] = Counter()
     read: Counter[str] = Counter()
-    names = [each.name for each in Shape.of(AX650N, groups).engines()]
+    names = [each.name for each in engines(Shape.of(AX650N, groups))]
     for task in tasks:
         busy[names[task.engine]] += task.duration_us
         read[names[task.engine]] += task.dram_bytes
@@ -155,7 +171,7 @@ def test_float_attention_and_its_softmax_share_the_vector_unit() -> None:
 def test_results_are_stored_after_their_tile_and_outputs_are_not_swaps() -> None:
     tasks = tiled(Traffic(swap_in=MIB, swap_out=MIB, outputs=MIB), operation=VECTOR)
     assert moved(tasks) == {"ld:ddr_swap": MIB, "st:ddr_swap": MIB, "st:output": MIB}
-    names = [each.name for each in ONE.engines()]
+    names = [each.name for each in engines(ONE)]
     for index, task in enumerate(tasks):
         if task.kind.startswith("st:"):
             assert names[task.engine] == "sdma4.wr"
@@ -176,10 +192,8 @@ def test_spills_and_rows_take_more_than_their_share_of_the_bandwidth() -> None:
 
 
 def test_an_operation_waits_for_what_it_reads_on_every_engine() -> None:
-    tiler = Tiler(TWO, [MIB] * 2)
-    tiler.emit(OPERATIONS["mlp.gate_proj"], Traffic())
-    tiler.emit(OPERATIONS["mlp.up_proj"], Traffic())
-    tasks = timed(tiler.finish(0))
+    gate, up = OPERATIONS["mlp.gate_proj"], OPERATIONS["mlp.up_proj"]
+    tasks = tasks_of(TWO, MIB, (gate, Traffic()), (up, Traffic()))
     last = {
         task.engine: i for i, task in enumerate(tasks) if task.step == 0 and task.engine in (2, 7)
     }
@@ -188,10 +202,8 @@ def test_an_operation_waits_for_what_it_reads_on_every_engine() -> None:
 
 
 def test_spilled_results_are_read_back_after_they_were_stored() -> None:
-    tiler = Tiler(TWO, [MIB] * 2)
-    tiler.emit(OPERATIONS["mlp.up_proj"], Traffic(swap_out=MIB))
-    tiler.emit(OPERATIONS["mlp.down_proj"], Traffic(swap_in=MIB))
-    tasks = timed(tiler.finish(0))
+    up, down = OPERATIONS["mlp.up_proj"], OPERATIONS["mlp.down_proj"]
+    tasks = tasks_of(TWO, MIB, (up, Traffic(swap_out=MIB)), (down, Traffic(swap_in=MIB)))
     stores = [i for i, task in enumerate(tasks) if task.kind == "st:ddr_swap"]
     last = {tasks[i].engine: i for i in stores}
     for task in of(tasks, "ld:ddr_swap"):
@@ -199,9 +211,7 @@ def test_spilled_results_are_read_back_after_they_were_stored() -> None:
 
 
 def test_the_head_of_the_next_segment_is_loaded_behind_this_ones_weights() -> None:
-    tiler = Tiler(TWO, [4 * MIB])
-    tiler.emit(PLAIN, Traffic(weights=2 * MIB))
-    tasks = timed(tiler.finish(1.5 * MIB))
+    tasks = tasks_of(TWO, 4 * MIB, (PLAIN, Traffic(weights=2 * MIB)), following=1.5 * MIB)
     loads = of(tasks, "ld:param")
     assert moved(tasks)["ld:param"] == 3.5 * MIB
     assert [task.dram_bytes for task in loads[-4:]] == [MIB / 2, MIB / 4] * 2
@@ -209,9 +219,8 @@ def test_the_head_of_the_next_segment_is_loaded_behind_this_ones_weights() -> No
 
 
 def test_what_was_preloaded_is_not_loaded_again() -> None:
-    tiler = Tiler(TWO, [4 * MIB], preloaded=1.5 * MIB)
-    tiler.emit(PLAIN, Traffic(weights=2 * MIB))
-    loads = of(timed(tiler.finish(0)), "ld:param")
+    tasks = tasks_of(TWO, 4 * MIB, (PLAIN, Traffic(weights=2 * MIB)), preloaded=1.5 * MIB)
+    loads = of(tasks, "ld:param")
     assert [task.dram_bytes for task in loads] == [MIB / 4] * 2
 
 
@@ -231,10 +240,8 @@ def test_every_byte_moves_once(chip, steps, buffer, share, following) -> None:  
     weights = sum(each[1] for each in steps)
     preloaded = share * weights
     shape = Shape.of(chip, chip.npu.resource_groups)
-    tiler = Tiler(shape, [buffer] * len(steps), preloaded)
-    for operation, *sizes in steps:
-        tiler.emit(operation, Traffic(*sizes))
-    tasks = timed(tiler.finish(following))
+    pairs = [(operation, Traffic(*sizes)) for operation, *sizes in steps]
+    tasks = tasks_of(shape, buffer, *pairs, preloaded=preloaded, following=following)
     expected = dict(
         zip(
             ("ld:input", "ld:ddr_swap", "st:ddr_swap", "st:output"),

@@ -8,17 +8,10 @@ from collections import defaultdict
 import numpy as np
 import pytest
 
-import axsim.graph.ops  # noqa: F401
-from axsim.graph.operator import OPERATORS
+from axsim.graph.ops import OPERATORS
 
 onnx = pytest.importorskip("onnx")
 
-# Inputs that are attributes here, because shapes are static in a graph.
-STATIC = {
-    "Reshape": ("shape",),
-    "Slice": ("starts", "ends", "axes", "steps"),
-    "Split": ("split",),
-}
 # onnx.TensorProto type numbers that Cast knows, by our dtype names.
 CAST = {1: "f32", 2: "u8", 3: "s8", 4: "u16", 5: "s16", 6: "s32", 7: "s64", 9: "bool", 10: "f16"}
 CAST[12] = "u32"
@@ -61,8 +54,9 @@ def arguments(op, node, values):
     attrs = {k: v.decode() if isinstance(v, bytes) else v for k, v in attrs.items()}
     supplied = iter(values)
     inputs = [next(supplied) if name else None for name in node.input]
-    if op in STATIC:
-        for key, value in zip(STATIC[op], inputs[1:], strict=False):
+    static = OPERATORS[op].static
+    if static:
+        for key, value in zip(static, inputs[1:], strict=False):
             if value is not None:
                 attrs[key] = value.tolist()
         inputs = inputs[:1]

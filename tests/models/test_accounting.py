@@ -5,15 +5,14 @@ from math import prod
 import pytest
 
 from axsim.graph.ir import Graph
-from axsim.graph.operator import OPERATORS
+from axsim.graph.ops import OPERATORS
 from axsim.models.decoder import decoder_layer_graph, post_graph
 from axsim.models.internvit import vision_graph
 from axsim.models.weights import tensor_shapes
 from tests.models.internvl2 import DECODER, MODEL, PROJECTOR, VISION
 
 
-def parameters(graph):
-    """Elements of all weights of a graph."""
+def parameters(graph: Graph) -> int:
     return sum(t.elements for t in graph.weights())
 
 

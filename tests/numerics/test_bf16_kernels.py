@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 
 from axsim.graph.builder import GraphBuilder
-from axsim.graph.operator import OPERATORS
+from axsim.graph.ops import OPERATORS
 from axsim.kernels.arithmetic import round_bf16
 from axsim.numerics.bf16_kernels import bf16_kernel, function_table, gated_kernel
 from axsim.numerics.formats import assign_decoder

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from axsim.graph.builder import GraphBuilder
-from axsim.graph.operator import OPERATORS
+from axsim.graph.ops import OPERATORS
 from axsim.numerics import comparison as precision
 from axsim.numerics.executor import Executor
 from axsim.numerics.formats import assign_vision

@@ -1,22 +1,24 @@
-"""The host loop: chunks, padding, masks, caches, end of sequence, and the machine around it."""
+"""The host's numbers: chunks, padding, masks, caches, end of sequence, and the time around them."""
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 import numpy as np
 import pytest
+import simpy
 
 from axsim.compiler.partition import Deployment
-from axsim.machine.npu import Npu
 from axsim.models.config import ModelConfig
 from axsim.models.synthetic import SyntheticWeights
 from axsim.numerics.comparison import cosine
 from axsim.numerics.stored import StoredWeights
 from axsim.numerics.weight_only import WeightOnly
-from axsim.runs.devices import Float32Device, SimulatedNpu
-from axsim.runs.host import MASKED, HostLoop, generate, prefill_mask
+from axsim.runs.devices import Device
+from axsim.runs.host import MASKED, HostLoop, prefill_mask
 from axsim.spec.chip import load_chip
+from axsim.system.alone import alone
+from axsim.system.request import Call, Pass, ride, walk
+from axsim.system.serve import serve
+from axsim.system.soc import Soc
 from tests.models.running import relative
 from tests.runs.tiny import DECODER, workload
 
@@ -35,23 +37,45 @@ def rows(count: int) -> np.ndarray:
     )
 
 
-def float32_loop(deployed: Deployment) -> HostLoop:
-    return HostLoop(deployed, Float32Device(deployed, SyntheticWeights(TEXT)))
+class Loop(HostLoop):
+    """A host loop that is given its tokens and keeps the logits of all."""
+
+    def __init__(self, deployed: Deployment, device: Device) -> None:
+        self.given: list[int] = []
+        self.logits: list[np.ndarray] = []
+        super().__init__(deployed, device, lambda: rows(self.prompt), self._given)
+        self.deployed = deployed
+        self.prompt = deployed.workload.prompt_tokens
+
+    def _given(self, logits: np.ndarray) -> int:
+        self.logits.append(logits)
+        return self.given[len(self.logits) - 1] if len(self.logits) <= len(self.given) else 0
+
+    def run(self, *given: int) -> list[np.ndarray]:
+        """Logits after the prompt and after each of the tokens."""
+        self.given = list(given)
+        for _ in ride(walk(self.deployed, len(given) + 1), self.compute):
+            pass
+        return self.logits
 
 
-def npu_loop(deployed: Deployment, npu: Npu | None = None) -> HostLoop:
+def float32_loop(deployed: Deployment) -> Loop:
+    return Loop(deployed, Device(deployed, SyntheticWeights(TEXT)))
+
+
+def npu_loop(deployed: Deployment) -> Loop:
     weights = SyntheticWeights(TEXT)
     stored = StoredWeights(weights)
-    return HostLoop(deployed, SimulatedNpu(deployed, weights, stored, None, WeightOnly(), npu))
+    return Loop(deployed, Device(deployed, weights, stored, None, WeightOnly()))
 
 
 @pytest.mark.parametrize("make", [float32_loop, npu_loop])
 @pytest.mark.parametrize("chunk", [4, 5, 8, 19, 20])
 def test_several_chunks_and_padding_give_what_one_whole_chunk_gives(make, chunk) -> None:
     loop = make(deployment(20, chunk))
-    logits = loop.prefill(rows(20))
+    (logits,) = loop.run()
     assert loop.position == 20
-    whole = make(deployment(20, 20)).prefill(rows(20))
+    (whole,) = make(deployment(20, 20)).run()
     if make is float32_loop:
         assert relative(logits, whole) < 1e-5
     else:  # bf16 everywhere: other shapes sum in another order
@@ -61,12 +85,10 @@ def test_several_chunks_and_padding_give_what_one_whole_chunk_gives(make, chunk)
 @pytest.mark.parametrize("make", [float32_loop, npu_loop])
 def test_decoding_a_token_gives_what_prefilling_it_gives(make) -> None:
     loop = make(deployment(18))
-    loop.prefill(rows(18))
-    token = 3 * 18 % 101
-    decoded = [loop.decode(token), loop.decode(3 * 19 % 101)]
+    _, *decoded = loop.run(3 * 18 % 101, 3 * 19 % 101)
     assert loop.position == 20
     for count, logits in zip((19, 20), decoded, strict=True):
-        expected = make(deployment(count)).prefill(rows(count))
+        (expected,) = make(deployment(count)).run()
         if make is float32_loop:
             assert relative(logits, expected) < 1e-5
         else:
@@ -77,8 +99,8 @@ def test_rows_beyond_the_prompt_change_nothing() -> None:
     """Garbage that earlier requests left in the caches is masked."""
     clean, dirty = float32_loop(deployment(18)), float32_loop(deployment(18))
     dirty._k[:], dirty._v[:] = 7.0, -7.0
-    assert np.array_equal(clean.prefill(rows(18)), dirty.prefill(rows(18)))
-    assert np.array_equal(clean.decode(5), dirty.decode(5))
+    for one, other in zip(clean.run(5), dirty.run(5), strict=True):
+        assert np.array_equal(one, other)
 
 
 def test_the_mask_is_causal_over_history_and_padding_sees_nothing() -> None:
@@ -92,32 +114,17 @@ def test_the_mask_is_causal_over_history_and_padding_sees_nothing() -> None:
 
 
 def test_a_prompt_that_needs_more_chunks_than_are_deployed_is_refused() -> None:
+    loop = float32_loop(deployment(16))
+    loop.prompt = 17
     with pytest.raises(ValueError, match="17 tokens do not fit 2 chunks of 8"):
-        float32_loop(deployment(16)).prefill(rows(17))
+        loop.run()
 
 
 def test_the_cache_takes_so_many_tokens_as_were_compiled() -> None:
     loop = float32_loop(deployment(16, cache=21))
-    loop.prefill(rows(16))
-    for _ in range(5):
-        loop.decode(1)
     with pytest.raises(ValueError, match="holds 21"):
-        loop.decode(1)
-
-
-class Scripted:
-    """Stands for a loop: logits that favour the given tokens."""
-
-    def __init__(self, tokens: list[int]) -> None:
-        self.tokens = tokens
-        self.fed: list[int] = []
-
-    def logits(self) -> np.ndarray:
-        return np.eye(10)[self.tokens[len(self.fed)]]
-
-    def decode(self, token: int) -> np.ndarray:
-        self.fed.append(token)
-        return self.logits()
+        loop.run(*[1] * 6)
+    assert loop.position == 21
 
 
 @pytest.mark.parametrize(
@@ -132,40 +139,53 @@ class Scripted:
     ],
 )
 def test_tokens_come_until_the_end_of_sequence_or_the_budget(budget, ends, expected) -> None:
-    loop = Scripted([3, 7, 9, 1, 5])
-    found = list(generate(loop, loop.logits(), budget, lambda x: int(x.argmax()), ends))
+    """And no step is spent on a token that nobody reads on."""
+    script = iter([3, 7, 9, 1, 5])
+    found, steps = [], []
+
+    def compute(work: Pass, call: Call, layer: int) -> int | None:
+        if work.stage != "post":
+            steps.append(work.stage)
+            return None
+        found.append(next(script))
+        return found[-1]
+
+    for _ in ride(walk(deployment(8), budget, ends), compute):
+        pass
     assert found == expected
-    assert loop.fed == expected[:-1]  # no step is spent on a token that nobody reads on
+    assert steps == ["prefill"] * 2 + ["decode"] * 2 * (len(expected) - 1)
 
 
 @pytest.mark.parametrize("replay", [True, False])
 def test_the_timeline_is_the_same_with_and_without_kernels(replay) -> None:
+    """The kernels ride on the simulated request, whose times do not depend on them."""
     deployed = deployment()
-    seen = []
+    loop = npu_loop(deployed)
+    env = simpy.Environment()
+    soc = Soc(env, CHIP, replay=replay)
+    arrivals: list[tuple[int, float]] = []
 
-    class Watched(Npu):
-        def run(self, program, on_retire=None):
-            timeline = super().run(program, on_retire)
-            seen.append((program, timeline))
-            return timeline
+    def on_token(token: int, ms: float) -> None:
+        arrivals.append((token, ms))
 
-    loop = npu_loop(deployed, Watched(replay=replay))
-    loop.decode(int(loop.prefill(rows(20)).argmax()))
-    bare = {p: Npu(replay=False).run(p) for p, _ in seen}
-    assert len(seen) == 4 * 2 + 2  # three chunks and a token through two layers, post twice
-    for program, timeline in seen:
-        assert timeline == replace(bare[program])
+    loop.given = [4, 5]
+    request = serve(soc, deployed, 3, compute=loop.compute, on_token=on_token)
+    timeline = env.run(env.process(request))
+    assert timeline == alone(deployed, tokens=3)
+    assert len([*timeline.of("prefill"), *timeline.of("decode")]) == (3 + 2) * 2
+    assert [token for token, _ in arrivals] == [4, 5, 0]
+    assert [ms for _, ms in arrivals] == pytest.approx(timeline.arrivals_ms)
+    for one, other in zip(loop.logits, npu_loop(deployed).run(4, 5), strict=True):
+        assert np.array_equal(one, other)
 
 
-@pytest.mark.parametrize("replay", [True, False])
-def test_kernels_run_on_the_machine_as_they_do_without_it(replay) -> None:
+def test_the_end_of_sequence_ends_the_simulated_request() -> None:
     deployed = deployment()
-    weights = SyntheticWeights(TEXT)
-
-    class Plain(SimulatedNpu):
-        def _execute(self, subgraph, executor, inputs, kind):
-            return executor.run_all(inputs)
-
-    plain = Plain(deployed, weights, StoredWeights(weights), None, WeightOnly())
-    expected = HostLoop(deployed, plain).prefill(rows(20))
-    assert np.array_equal(npu_loop(deployed, Npu(replay=replay)).prefill(rows(20)), expected)
+    loop = npu_loop(deployed)
+    loop.given = [4, 5, 6]
+    env = simpy.Environment()
+    request = serve(Soc(env, CHIP), deployed, 9, ends=(5,), compute=loop.compute)
+    timeline = env.run(env.process(request))
+    assert loop.tokens == [4, 5]
+    assert timeline == alone(deployed, tokens=9).first(2)
+    assert env.now == timeline.ms * 1e3

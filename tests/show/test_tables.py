@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+import math
 from io import StringIO
 
 import pytest
 from rich.console import Console
 
 import axsim
-from axsim.runs.results import Interval, Numerics
+from axsim.fidelity.prediction import Interval
+from axsim.runs.results import Numerics
 from axsim.show.tables import (
     breakdown_table,
     heading,
     memory_line,
+    misfits,
     notes,
     number,
     operators_table,
@@ -71,8 +74,21 @@ def test_synthetic_weights_are_called_so(result) -> None:
 def test_memory_is_held_against_the_chip(result) -> None:
     each = result["448-u16"]
     line = memory_line(each)
-    assert f"{each.memory.capacity / 2**20:.0f} of the chip" in line
+    need, have = math.ceil(each.memory.total / 2**20), each.memory.capacity // 2**20
+    assert line.endswith(f"; fits: needs {need} MiB, has {have}")
     assert "KV cache 12.0" in line
+
+
+def test_a_model_that_does_not_fit_says_so_in_its_row_and_in_words() -> None:
+    keys = {"chip.dram.capacity_bytes": 512 * 2**20}
+    result = axsim.run("internvl2_1b", "ax630c", overrides=keys, timing_only=True)
+    shown = text(variants_table(result))
+    assert shown.count("does not") == len(result)
+    assert max(map(len, shown.splitlines())) <= 80
+    need = math.ceil(result[0].memory.total / 2**20)
+    said = f"224-u8: the model does not fit: needs {need} MiB, has 512 on ax630c"
+    assert said in misfits(result)[0]
+    assert memory_line(result[0]).endswith(f"; does not fit: needs {need} MiB, has 512")
 
 
 def test_parts_that_are_missing_have_no_columns() -> None:

@@ -12,8 +12,8 @@ from axsim.show.traffic import dram_rates, ocm_use
 @pytest.fixture(scope="module")
 def timelines():
     run = axsim.run("internvl2_1b", "ax630c", timing_only=True, variants=["224-u16"])
-    stages = run[0].stages
-    return [stages.vision, stages.prefill[0], stages.decode, stages.post]
+    spans = run[0].planned.spans.values()
+    return [span.invocations[0] for span in spans if span.invocations]
 
 
 def test_every_byte_is_moved_once_and_no_faster_than_dram(timelines) -> None:

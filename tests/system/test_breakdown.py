@@ -18,7 +18,7 @@ def variant(request) -> axsim.VariantResult:
 def test_the_stages_are_those_of_the_request(variant) -> None:
     stages = {stage.name: stage for stage in variant.breakdown}
     assert list(stages) == ["preprocess", "vision", "prefill", "post", "decode"]
-    found = variant.stages
+    found = variant.planned
     assert stages["vision"].ms == found.vision_encode_ms
     assert stages["prefill"].ms + stages["post"].ms == pytest.approx(found.ttft_ms)
     assert stages["decode"].ms + stages["post"].ms == pytest.approx(found.token_ms)

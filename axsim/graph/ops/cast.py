@@ -6,8 +6,12 @@ integers and "bool". Floats become integers by truncation, as in ONNX.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from axsim.graph.elementwise import one_pass, shape
-from axsim.graph.operator import Operator, register
+from axsim.graph.ir import Graph, Node
+from axsim.graph.onnx_twin import ELEMENT, OnnxWriter
+from axsim.graph.operator import Operator
 from axsim.kernels.array import Array
 
 _NUMPY = {
@@ -22,4 +26,8 @@ def _kernel(x: Array, *, to: str) -> tuple[Array]:
     return (x.astype(_NUMPY[to]),)
 
 
-CAST = register(Operator("Cast", shape, one_pass, _kernel))
+def _onnx(w: OnnxWriter, graph: Graph, node: Node, x: Sequence[str], y: Sequence[str]) -> None:
+    w.node("Cast", x, y, to=ELEMENT[node.attrs["to"]])
+
+
+CAST = Operator("Cast", shape, one_pass, _kernel, role="cast", onnx=_onnx)

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from axsim.graph.elementwise import moved
-from axsim.graph.operator import Operator, Shape, register
+from axsim.graph.operator import Operator, Shape
 from axsim.graph.shapes import positive_axis
 from axsim.kernels.array import Array
 
@@ -26,4 +26,4 @@ def _kernel(*parts: Array, axis: int) -> tuple[Array]:
     return (np.concatenate(parts, axis=axis),)
 
 
-CONCAT = register(Operator("Concat", _shape, moved, _kernel))
+CONCAT = Operator("Concat", _shape, moved, _kernel, role="join", noise="absolute")

@@ -10,7 +10,7 @@ from collections.abc import Mapping, Sequence
 from math import prod
 from typing import Any
 
-from axsim.graph.operator import Operator, Shape, Work, register
+from axsim.graph.operator import Operator, Shape, Work
 from axsim.kernels.array import Array
 
 
@@ -89,4 +89,4 @@ def _kernel(x: Array, w: Array, bias: Array | None = None, **attrs: Any) -> tupl
     return (y,)
 
 
-CONV = register(Operator("Conv", _shape, _work, _kernel))
+CONV = Operator("Conv", _shape, _work, _kernel, role="matrix")

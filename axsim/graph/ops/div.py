@@ -10,7 +10,7 @@ from math import prod
 from typing import Any
 
 from axsim.graph.elementwise import shape
-from axsim.graph.operator import Operator, Shape, Work, register
+from axsim.graph.operator import Operator, Shape, Work
 from axsim.kernels.array import Array
 
 
@@ -27,4 +27,4 @@ def _kernel(a: Array, b: Array) -> tuple[Array]:
     return (a / b,)
 
 
-DIV = register(Operator("Div", shape, _work, _kernel))
+DIV = Operator("Div", shape, _work, _kernel, role="elementwise")

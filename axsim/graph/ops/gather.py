@@ -6,7 +6,9 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from axsim.graph.elementwise import moved
-from axsim.graph.operator import Operator, Shape, register
+from axsim.graph.ir import Graph, Node
+from axsim.graph.onnx_twin import ELEMENT, OnnxWriter
+from axsim.graph.operator import Operator, Shape
 from axsim.graph.shapes import positive_axis
 from axsim.kernels.array import Array
 
@@ -23,4 +25,9 @@ def _kernel(data: Array, indices: Array, *, axis: int = 0) -> tuple[Array]:
     return (np.take(data, indices, axis=axis),)
 
 
-GATHER = register(Operator("Gather", _shape, moved, _kernel))
+def _onnx(w: OnnxWriter, graph: Graph, node: Node, x: Sequence[str], y: Sequence[str]) -> None:
+    index = w.node("Cast", [x[1]], f"{node.name}/index", to=ELEMENT["s64"])
+    w.node("Gather", [x[0], index], y, axis=int(node.attrs.get("axis", 0)))
+
+
+GATHER = Operator("Gather", _shape, moved, _kernel, role="gather", shows="rope", onnx=_onnx)

@@ -8,11 +8,13 @@ tanh.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from math import prod
+from math import pi, prod, sqrt
 from typing import Any
 
 from axsim.graph.elementwise import shape
-from axsim.graph.operator import Operator, Shape, Work, register
+from axsim.graph.ir import Graph, Node
+from axsim.graph.onnx_twin import OnnxWriter, number
+from axsim.graph.operator import Operator, Shape, Work
 from axsim.kernels.array import Array
 
 
@@ -22,10 +24,33 @@ def _work(inputs: Sequence[Shape], outputs: Sequence[Shape], attrs: Mapping[str,
     return Work(passes=passes * elements, transcendentals=elements)
 
 
-def _kernel(x: Array, *, approximate: str = "none") -> tuple[Array]:
-    from axsim.kernels import gates
+def _gate(attrs: Mapping[str, Any]) -> tuple[float, ...]:
+    from axsim.kernels.gates import GELU, GELU_TANH
 
-    return (gates.activation(x, gates.GELU_TANH if approximate == "tanh" else gates.GELU),)
+    return GELU_TANH if attrs.get("approximate", "none") == "tanh" else GELU
 
 
-GELU = register(Operator("Gelu", shape, _work, _kernel))
+def _kernel(x: Array, **attrs: Any) -> tuple[Array]:
+    from axsim.kernels.gates import activation
+
+    return (activation(x, _gate(attrs)),)
+
+
+def _onnx(w: OnnxWriter, graph: Graph, node: Node, x: Sequence[str], y: Sequence[str]) -> None:
+    name, one, half = node.name, number(w, 1.0), number(w, 0.5)
+    if node.attrs.get("approximate", "none") == "tanh":
+        square = w.node("Mul", [x[0], x[0]], f"{name}/square")
+        cube = w.node("Mul", [square, x[0]], f"{name}/cube")
+        cube = w.node("Mul", [cube, number(w, 0.044715)], f"{name}/part")
+        inner = w.node("Add", [x[0], cube], f"{name}/sum")
+        inner = w.node("Mul", [inner, number(w, sqrt(2 / pi))], f"{name}/inner")
+        inner = w.node("Tanh", [inner], f"{name}/tanh")
+    else:
+        inner = w.node("Div", [x[0], number(w, sqrt(2.0))], f"{name}/inner")
+        inner = w.node("Erf", [inner], f"{name}/erf")
+    twice = w.node("Add", [inner, one], f"{name}/twice")
+    product = w.node("Mul", [x[0], twice], f"{name}/product")
+    w.node("Mul", [product, half], y)
+
+
+GELU = Operator("Gelu", shape, _work, _kernel, role="function", gate=_gate, onnx=_onnx)

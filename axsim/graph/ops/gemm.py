@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from axsim.graph.operator import Operator, Shape, Work, register
+from axsim.graph.operator import Operator, Shape, Work
 from axsim.graph.shapes import broadcast
 from axsim.kernels.array import Array
 
@@ -49,4 +49,4 @@ def _kernel(
     return (y,)
 
 
-GEMM = register(Operator("Gemm", _shape, _work, _kernel))
+GEMM = Operator("Gemm", _shape, _work, _kernel, role="matrix")

@@ -11,7 +11,7 @@ from math import prod
 from typing import Any
 
 from axsim.graph.elementwise import flat
-from axsim.graph.operator import Operator, Shape, Work, register
+from axsim.graph.operator import Operator, Shape, Work
 from axsim.graph.shapes import broadcast, positive_axis
 from axsim.kernels.array import Array
 
@@ -54,4 +54,4 @@ def _kernel(
     return y.reshape(x.shape), mean.reshape(reduced), inverse.reshape(reduced)
 
 
-LAYER_NORMALIZATION = register(Operator("LayerNormalization", _shape, _work, _kernel))
+LAYER_NORMALIZATION = Operator("LayerNormalization", _shape, _work, _kernel, role="norm")

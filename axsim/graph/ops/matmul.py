@@ -9,7 +9,7 @@ from collections.abc import Mapping, Sequence
 from math import prod
 from typing import Any
 
-from axsim.graph.operator import Operator, Shape, Work, register
+from axsim.graph.operator import Operator, Shape, Work
 from axsim.graph.shapes import broadcast
 from axsim.kernels.array import Array
 
@@ -33,4 +33,4 @@ def _kernel(a: Array, b: Array) -> tuple[Array]:
     return (matmul(a, b),)
 
 
-MATMUL = register(Operator("MatMul", _shape, _work, _kernel))
+MATMUL = Operator("MatMul", _shape, _work, _kernel, role="matrix")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from axsim.graph.elementwise import one_pass, shape
-from axsim.graph.operator import Operator, register
+from axsim.graph.operator import Operator
 from axsim.kernels.array import Array
 
 
@@ -11,4 +11,4 @@ def _kernel(a: Array, b: Array) -> tuple[Array]:
     return (a * b,)
 
 
-MUL = register(Operator("Mul", shape, one_pass, _kernel))
+MUL = Operator("Mul", shape, one_pass, _kernel, role="elementwise")

@@ -8,7 +8,9 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from axsim.graph.operator import Operator, Shape, Work, register
+from axsim.graph.ir import Graph, Node
+from axsim.graph.onnx_twin import OnnxWriter, integers
+from axsim.graph.operator import Operator, Shape, Work
 from axsim.graph.shapes import reshaped
 from axsim.kernels.array import Array
 
@@ -25,4 +27,9 @@ def _kernel(x: Array, *, shape: Sequence[int], allowzero: int = 0) -> tuple[Arra
     return (x.reshape(reshaped(x.shape, shape, allowzero)),)
 
 
-RESHAPE = register(Operator("Reshape", _shape, _work, _kernel))
+def _onnx(w: OnnxWriter, graph: Graph, node: Node, x: Sequence[str], y: Sequence[str]) -> None:
+    shape = integers(w, f"{node.name}/shape", graph.tensors[node.outputs[0]].shape)
+    w.node("Reshape", [x[0], shape], y)
+
+
+RESHAPE = Operator("Reshape", _shape, _work, _kernel, role="view", static=("shape",), onnx=_onnx)

@@ -11,7 +11,9 @@ from math import prod
 from typing import Any
 
 from axsim.graph.elementwise import flat
-from axsim.graph.operator import Operator, Shape, Work, register
+from axsim.graph.ir import Graph, Node
+from axsim.graph.onnx_twin import OnnxWriter, integers, number
+from axsim.graph.operator import Operator, Shape, Work
 from axsim.graph.shapes import broadcast, positive_axis
 from axsim.kernels.array import Array
 
@@ -40,4 +42,16 @@ def _kernel(
     return (y.reshape(x.shape),)
 
 
-RMS_NORMALIZATION = register(Operator("RMSNormalization", _shape, _work, _kernel))
+def _onnx(w: OnnxWriter, graph: Graph, node: Node, x: Sequence[str], y: Sequence[str]) -> None:
+    name, rank = node.name, len(graph.tensors[node.inputs[0]].shape)
+    first = int(node.attrs.get("axis", -1)) % rank
+    axes = integers(w, f"{name}/axes", list(range(first, rank)))
+    square = w.node("Mul", [x[0], x[0]], f"{name}/square")
+    mean = w.node("ReduceMean", [square, axes], f"{name}/mean", keepdims=1)
+    epsilon = number(w, float(node.attrs.get("epsilon", 1e-5)))
+    root = w.node("Sqrt", [w.node("Add", [mean, epsilon], f"{name}/biased")], f"{name}/root")
+    normal = w.node("Div", [x[0], root], f"{name}/normal")
+    w.node("Mul", [normal, x[1]], y)
+
+
+RMS_NORMALIZATION = Operator("RMSNormalization", _shape, _work, _kernel, role="norm", onnx=_onnx)

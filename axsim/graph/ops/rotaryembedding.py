@@ -14,7 +14,9 @@ from collections.abc import Mapping, Sequence
 from math import prod
 from typing import Any
 
-from axsim.graph.operator import Operator, Shape, Work, register
+from axsim.graph.ir import Graph, Node
+from axsim.graph.onnx_twin import OnnxWriter, integers
+from axsim.graph.operator import Operator, Shape, Work
 from axsim.kernels.array import Array
 
 
@@ -67,4 +69,40 @@ def _kernel(
     return (y.transpose(0, 2, 1, 3) if x.ndim == 4 else y.reshape(x.shape),)
 
 
-ROTARY_EMBEDDING = register(Operator("RotaryEmbedding", _shape, _work, _kernel))
+def _onnx(w: OnnxWriter, graph: Graph, node: Node, x: Sequence[str], y: Sequence[str]) -> None:
+    """Rows [1, T, heads * d] with cosines and sines [1, T, rotated / 2] of each row."""
+    shape = graph.tensors[node.inputs[0]].shape
+    if node.attrs.get("interleaved") or len(shape) != 3 or len(node.inputs) != 3:
+        raise ValueError(f"graph {graph.name}: {node.name} is a rotation without translation")
+    name, heads = node.name, int(node.attrs["num_heads"])
+    d = shape[2] // heads
+    rotated = int(node.attrs.get("rotary_embedding_dim") or d)
+    half = rotated // 2
+    view = integers(w, f"{name}/heads", [shape[0], shape[1], heads, d])
+    split = w.node("Reshape", [x[0], view], f"{name}/view")
+    sizes = [half, half] + ([d - rotated] if d > rotated else [])
+    parts = [f"{name}/part{i}" for i in range(len(sizes))]
+    w.node("Split", [split, integers(w, f"{name}/sizes", sizes)], parts, axis=3)
+    table = integers(w, f"{name}/table", [shape[0], shape[1], 1, half])
+    cos, sin = (
+        w.node("Reshape", [t, table], f"{name}/{k}") for t, k in zip(x[1:], "cs", strict=True)
+    )
+    a, b = parts[:2]
+    products = {
+        key: w.node("Mul", operands, f"{name}/{key}")
+        for key, operands in {
+            "ac": [a, cos],
+            "bs": [b, sin],
+            "bc": [b, cos],
+            "as": [a, sin],
+        }.items()
+    }
+    first = w.node("Sub", [products["ac"], products["bs"]], f"{name}/first")
+    second = w.node("Add", [products["bc"], products["as"]], f"{name}/second")
+    joined = w.node("Concat", [first, second, *parts[2:]], f"{name}/joined", axis=3)
+    w.node("Reshape", [joined, integers(w, f"{name}/rows", list(shape))], y)
+
+
+ROTARY_EMBEDDING = Operator(
+    "RotaryEmbedding", _shape, _work, _kernel, role="vector", shows="rope", onnx=_onnx
+)

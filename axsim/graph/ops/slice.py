@@ -9,7 +9,9 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from axsim.graph.elementwise import moved
-from axsim.graph.operator import Operator, Shape, register
+from axsim.graph.ir import Graph, Node
+from axsim.graph.onnx_twin import OnnxWriter, integers
+from axsim.graph.operator import Operator, Shape
 from axsim.graph.shapes import positive_axis
 from axsim.kernels.array import Array
 
@@ -50,4 +52,21 @@ def _kernel(
     return (x[tuple(_slices(x.shape, starts, ends, axes, steps))],)
 
 
-SLICE = register(Operator("Slice", _shape, moved, _kernel))
+def _onnx(w: OnnxWriter, graph: Graph, node: Node, x: Sequence[str], y: Sequence[str]) -> None:
+    count = len(node.attrs["starts"])
+    parts = {"starts": node.attrs["starts"], "ends": node.attrs["ends"]}
+    parts["axes"] = node.attrs.get("axes") or range(count)
+    parts["steps"] = node.attrs.get("steps") or [1] * count
+    names = [integers(w, f"{node.name}/{key}", list(part)) for key, part in parts.items()]
+    w.node("Slice", [x[0], *names], y)
+
+
+SLICE = Operator(
+    "Slice",
+    _shape,
+    moved,
+    _kernel,
+    role="view",
+    static=("starts", "ends", "axes", "steps"),
+    onnx=_onnx,
+)

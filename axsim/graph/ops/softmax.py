@@ -10,7 +10,7 @@ from collections.abc import Mapping, Sequence
 from math import prod
 from typing import Any
 
-from axsim.graph.operator import Operator, Shape, Work, register
+from axsim.graph.operator import Operator, Shape, Work
 from axsim.graph.shapes import positive_axis
 from axsim.kernels.array import Array
 
@@ -32,4 +32,6 @@ def _kernel(x: Array, *, axis: int = -1) -> tuple[Array]:
     return (softmax(x, axis),)
 
 
-SOFTMAX = register(Operator("Softmax", _shape, _work, _kernel))
+SOFTMAX = Operator(
+    "Softmax", _shape, _work, _kernel, role="vector", shows="softmax", noise="exponential"
+)

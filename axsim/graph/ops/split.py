@@ -10,7 +10,9 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from axsim.graph.elementwise import moved
-from axsim.graph.operator import Operator, Shape, register
+from axsim.graph.ir import Graph, Node
+from axsim.graph.onnx_twin import OnnxWriter, integers
+from axsim.graph.operator import Operator, Shape
 from axsim.graph.shapes import positive_axis
 from axsim.kernels.array import Array
 
@@ -44,4 +46,10 @@ def _kernel(
     return tuple(np.split(x, np.cumsum(sizes)[:-1], axis=axis))
 
 
-SPLIT = register(Operator("Split", _shape, moved, _kernel))
+def _onnx(w: OnnxWriter, graph: Graph, node: Node, x: Sequence[str], y: Sequence[str]) -> None:
+    axis = int(node.attrs.get("axis", 0))
+    sizes = [graph.tensors[name].shape[axis] for name in node.outputs]
+    w.node("Split", [x[0], integers(w, f"{node.name}/split", sizes)], y, axis=axis)
+
+
+SPLIT = Operator("Split", _shape, moved, _kernel, role="view", static=("split",), onnx=_onnx)

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from axsim.graph.elementwise import moved
-from axsim.graph.operator import Operator, Shape, register
+from axsim.graph.operator import Operator, Shape
 from axsim.kernels.array import Array
 
 
@@ -22,4 +22,4 @@ def _kernel(x: Array, *, perm: Sequence[int] | None = None) -> tuple[Array]:
     return (x.transpose(perm),)
 
 
-TRANSPOSE = register(Operator("Transpose", _shape, moved, _kernel))
+TRANSPOSE = Operator("Transpose", _shape, moved, _kernel, role="view")

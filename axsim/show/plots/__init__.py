@@ -1,4 +1,4 @@
-"""Pictures, drawn with matplotlib (the ``plot`` extra), which is imported when one is drawn.
+"""Pictures, drawn with matplotlib, which is imported when one is drawn.
 
 Every function takes results and returns a figure; :func:`save` writes it to a file, :func:`svg`
 gives it to an HTML page. Every picture is readable in greyscale: shapes, hatches and lightness tell

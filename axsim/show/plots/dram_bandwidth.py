@@ -39,7 +39,7 @@ def dram_bandwidth(
     weights: what that wastes is drawn too, and only the white below the line is free.
 
     Raises:
-        InputError: matplotlib is not installed, there is no such stage, or the window is empty.
+        InputError: there is no such stage, or the window is empty.
     """
     shown = panels(source, stages, window_ms)
     figure = new_figure(8.5, 0.5 + 2.5 * len(shown))

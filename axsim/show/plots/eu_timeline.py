@@ -41,7 +41,7 @@ def eu_timeline(
     what is computed is written where there is room.
 
     Raises:
-        InputError: matplotlib is not installed, there is no such stage, or the window is empty.
+        InputError: there is no such stage, or the window is empty.
     """
     shown = panels(source, stages, window_ms)
     rows = [len(panel.timeline.program.engines) for panel in shown]

@@ -47,7 +47,7 @@ def heat_map(
     cell empty. Marks beyond the grid are told below the picture.
 
     Raises:
-        InputError: matplotlib is not installed, a column does not exist or has no numbers, there
+        InputError: a column does not exist or has no numbers, there
             are several rows for a pair, or fewer than two different x or y.
     """
     xs, ys, values = _grid(frame, x, y, value)

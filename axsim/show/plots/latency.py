@@ -7,23 +7,26 @@ from itertools import pairwise
 from typing import TYPE_CHECKING, Any, TypeAlias, Union
 
 from axsim.errors import InputError
-from axsim.runs.results import Prediction, RunResult, VariantResult
+from axsim.fidelity.prediction import Prediction
+from axsim.runs.results import RunResult, VariantResult
 from axsim.show.plots.style import SMALL, STAGES, grid, new_figure
 from axsim.show.tables import number
+from axsim.system.metrics import WAITS
+from axsim.system.request import Stage
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 Results: TypeAlias = Union[RunResult, VariantResult, "Iterable[RunResult | VariantResult]"]
 
-PARTS = {
+PARTS: dict[Stage, str] = {
     "preprocess": "image preprocess (CPU)",
     "vision": "vision encode",
     "prefill": "prefill",
     "post": "post",
 }
 """Stages of the way to the first token, with their names in the legend."""
-TOKEN_PARTS = {"decode": "decode layers", "post": "post"}
+TOKEN_PARTS: dict[Stage, str] = {"decode": "decode layers", "post": "post"}
 """Stages of one decode step."""
 
 WIDTHS = (5.2, 2.3)
@@ -42,7 +45,7 @@ def latency_bars(results: Results) -> Figure:
     the interval of that prediction.
 
     Raises:
-        InputError: matplotlib is not installed, or there is no variant.
+        InputError: there is no variant.
     """
     variants = list(_flat(results))
     if not variants:
@@ -86,21 +89,21 @@ def latency_bars(results: Results) -> Figure:
     return figure
 
 
-def first_token_parts(variant: VariantResult) -> dict[str, float]:
+def first_token_parts(variant: VariantResult) -> dict[Stage, float]:
     """Milliseconds of each of :data:`PARTS` that the workload has; they sum to image to first token
     (to the vision result, without decoder)."""
-    found: dict[str, float] = {}
-    for stage in variant.breakdown:
-        name = stage.name.split()[0]
-        if name in PARTS:
-            found[name] = found.get(name, 0.0) + stage.count * stage.ms
+    found: dict[Stage, float] = {}
+    for each in variant.breakdown:
+        stage = each.part.stage
+        if stage in PARTS:
+            found[stage] = found.get(stage, 0.0) + each.count * each.ms
     return found
 
 
-def token_parts(variant: VariantResult) -> dict[str, float]:
+def token_parts(variant: VariantResult) -> dict[Stage, float]:
     """Milliseconds of one decode step by :data:`TOKEN_PARTS`; empty without decoder."""
-    stages = {stage.name: stage.ms for stage in variant.breakdown}
-    return {name: stages[name] for name in TOKEN_PARTS} if "decode" in stages else {}
+    stages = {each.part.stage: each.ms for each in variant.breakdown}
+    return {stage: stages[stage] for stage in TOKEN_PARTS} if "decode" in stages else {}
 
 
 def _flat(results: Results) -> Iterable[VariantResult]:
@@ -120,7 +123,7 @@ def _goal(variants: list[VariantResult]) -> str:
 
 def _whole(variant: VariantResult) -> Prediction | None:
     """What the first panel's bars show."""
-    return variant.image_to_first_token_ms or variant.ttft_ms or variant.vision_encode_ms
+    return next((found for name in WAITS if (found := variant.predictions.get(name))), None)
 
 
 def _heights(variants: list[VariantResult]) -> list[float]:
@@ -134,8 +137,8 @@ def _heights(variants: list[VariantResult]) -> list[float]:
 def _bars(
     axes: Any,
     heights: list[float],
-    rows: list[dict[str, float]],
-    names: Mapping[str, str],
+    rows: list[dict[Stage, float]],
+    names: Mapping[Stage, str],
     inches: float,
 ) -> None:
     """One bar for each row; a part's milliseconds stand in it where there is room. ``inches`` is
@@ -180,7 +183,7 @@ def _bars(
 def _totals(
     axes: Any,
     heights: list[float],
-    rows: list[dict[str, float]],
+    rows: list[dict[Stage, float]],
     whole: list[Prediction | None],
 ) -> None:
     """The sum of each bar and the interval of its prediction."""

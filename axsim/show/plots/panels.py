@@ -8,7 +8,8 @@ from dataclasses import dataclass
 from axsim.errors import InputError
 from axsim.machine.timeline import Timeline
 from axsim.runs.results import VariantResult
-from axsim.show.timelines import main_stages, stage
+from axsim.show.timelines import named_stages, stage_timelines
+from axsim.system.request_timeline import Part
 
 
 @dataclass(frozen=True)
@@ -38,8 +39,9 @@ def panels(
     if isinstance(source, Timeline):
         found = [Panel(source.program.name, source, 0.0, source.duration_us)]
     else:
-        chosen = main_stages(source) if stages is None else stages
-        found = [_panel(source, name, stage(source, name)) for name in chosen]
+        timelines = stage_timelines(source)
+        chosen = named_stages(source, stages)
+        found = [_panel(source, part, timelines[part]) for part in chosen]
     if window_ms is None:
         return found
     start, end = (1e3 * each for each in window_ms)
@@ -61,7 +63,7 @@ def panels(
     ]
 
 
-def _panel(variant: VariantResult, name: str, timeline: Timeline) -> Panel:
+def _panel(variant: VariantResult, part: Part, timeline: Timeline) -> Panel:
     segments = timeline.program.segments
     ocm = variant.deployment.mode.ocm_bytes
     index = len(segments) // 2
@@ -69,8 +71,8 @@ def _panel(variant: VariantResult, name: str, timeline: Timeline) -> Panel:
     if equal > 1:
         start = timeline.offsets_us[index]
         end = start + timeline.timings[index].end_us
-        title = f"{name}: one of {equal} equal layers ({timeline.duration_ms:.4g} ms in all)"
+        title = f"{part.name}: one of {equal} equal layers ({timeline.duration_ms:.4g} ms in all)"
         return Panel(title, timeline, start, end, ocm)
-    layers = variant.stages.layers
-    title = f"{name}: one of {layers} equal layers" if name[:6] in ("prefil", "decode") else name
+    layers = len(variant.planned.spans[part].invocations)
+    title = f"{part.name}: one of {layers} equal layers" if part.layered else part.name
     return Panel(title, timeline, 0.0, timeline.duration_us, ocm)

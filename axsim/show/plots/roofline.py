@@ -34,12 +34,12 @@ def roofline(
     that do not touch DRAM stand at the right.
 
     Raises:
-        InputError: matplotlib is not installed, or there is no such stage.
+        InputError: there is no such stage.
     """
     figure = new_figure(9, 5.8)
     axes = figure.add_subplot()
     points = roofline_points(variant, stages)
-    roofs = ceilings(variant, tuple(dict.fromkeys(each.stage for each in points)))
+    roofs = ceilings(variant, {each.part.stage for each in points})
     bandwidth = variant.chip.sustained_gbps
     top = roofs[0].gops
     finite = [each.intensity for each in points if each.dram_bytes]
@@ -81,10 +81,10 @@ def _points(axes: Any, points: list[Point], places: list[tuple[float, float]]) -
             marker=SHAPES[each.engine],
             markersize=4 + 9 * (each.ms / longest) ** 0.5,
             linestyle="none",
-            markerfacecolor=STAGES[each.stage.split()[0]].color,
+            markerfacecolor=STAGES[each.part.stage].color,
             markeredgecolor=INK,
             markeredgewidth=0.9,
-            label=f"{each.stage}: {each.label}",
+            label=f"{each.part.name}: {each.label}",
             zorder=3,
         )
 
@@ -138,7 +138,7 @@ def _legend(axes: Any, points: list[Point]) -> None:
         for kind, shape in SHAPES.items()
         if kind in engines
     ]
-    for name in dict.fromkeys(each.stage for each in points):
-        color = STAGES[name.split()[0]].color
-        handles.append(Line2D([], [], marker="o", markerfacecolor=color, label=name, **common))
+    for part in dict.fromkeys(each.part for each in points):
+        look = {**common, "markerfacecolor": STAGES[part.stage].color, "label": part.name}
+        handles.append(Line2D([], [], marker="o", **look))
     axes.legend(handles=handles, loc="upper left", fontsize=SMALL + 1, ncols=2)

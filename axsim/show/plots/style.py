@@ -61,12 +61,7 @@ LOST = Fill("0.94", "xxx", "black")
 
 
 def new_figure(width: float, height: float) -> Figure:
-    """An empty figure of ``width`` by ``height`` inches, of no window and no global state.
-
-    Raises:
-        InputError: matplotlib is not installed.
-    """
-    _need_matplotlib()
+    """An empty figure of ``width`` by ``height`` inches, of no window and no global state."""
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
 
@@ -79,11 +74,10 @@ def check_plot(path: Path) -> None:
     """Find out before a long run that a picture can't be drawn.
 
     Raises:
-        InputError: the file's suffix is none of :data:`FORMATS`, or matplotlib is not installed.
+        InputError: the file's suffix is none of :data:`FORMATS`.
     """
     if path.suffix.lower() not in FORMATS:
         raise InputError(Problem("", "", f"cannot draw {path}", ", ".join(FORMATS)))
-    _need_matplotlib()
 
 
 def save(figure: Figure, path: str | Path) -> None:
@@ -161,11 +155,3 @@ def plain_numbers(axis: Any) -> None:
     from matplotlib.ticker import FuncFormatter
 
     axis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
-
-
-def _need_matplotlib() -> None:
-    try:
-        import matplotlib  # noqa: F401
-    except ImportError:
-        what = "pictures need matplotlib"
-        raise InputError(Problem("", "", what, "pip install 'axsim[plot]'")) from None

@@ -57,7 +57,7 @@ def tradeoff(
     come from synthetic weights.
 
     Raises:
-        InputError: matplotlib is not installed, a column does not exist or has no numbers, or
+        InputError: a column does not exist or has no numbers, or
             nothing can be drawn.
     """
     names = [label] if isinstance(label, str) else list(label or ())

@@ -58,7 +58,7 @@ class Report:
 
     ``explanations`` are those of the result's variants, in their order. ``validation`` predicts the
     ledger's rows of ``validated``: the chip as it is shipped, which is not the run's own when that
-    ``differs``; None when the ledger has no rows of it. ``pictures`` is empty without matplotlib.
+    ``differs``; None when the ledger has no rows of it.
     ``command`` makes the same report again.
     """
 

@@ -1,32 +1,22 @@
-"""The pictures of a report, as SVG; none without matplotlib (the ``plot`` extra)."""
+"""The pictures of a report, as SVG."""
 
 from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from importlib.util import find_spec
 from typing import TYPE_CHECKING
 
 from axsim.fidelity.validate import Validation
 from axsim.runs.results import RunResult
-from axsim.show.report.markup import Html, element, note
+from axsim.show.report.markup import Html, element
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
-
-MISSING = "Pictures are left out: they need matplotlib (pip install 'axsim[plot]')."
-
-
-def installed() -> bool:
-    """Whether pictures can be drawn."""
-    return find_spec("matplotlib") is not None
 
 
 def draw(result: RunResult, validation: Validation | None) -> Mapping[str, Html]:
     """Every picture by name: ``latency``, ``roofline VARIANT`` for each variant, and
     ``validation``."""
-    if not installed():
-        return {}
     from axsim.show import plots
 
     found = {"latency": _inline(plots.latency_bars(result), "latency", "Latency of each variant")}
@@ -41,9 +31,7 @@ def draw(result: RunResult, validation: Validation | None) -> Mapping[str, Html]
 
 
 def shown(pictures: Mapping[str, Html], name: str, caption: str) -> Html | None:
-    """The picture with its caption; a note where pictures could not be drawn."""
-    if not pictures:
-        return note(MISSING)
+    """The picture with its caption."""
     if name not in pictures:
         return None
     box = element("div", pictures[name], class_="scroll picture", tabindex=0, role="region",

@@ -20,7 +20,6 @@ from typing import Any
 from axsim.compiler.program import Program, Segment
 from axsim.machine.timeline import Timeline, Timing
 from axsim.runs.results import VariantResult
-from axsim.show.critical_path import waited_for
 from axsim.show.plots.style import TASKS
 from axsim.show.report.content import Report
 from axsim.show.report.figures import KINDS
@@ -29,6 +28,8 @@ from axsim.show.report.markup import section as section_of
 from axsim.show.tables import number
 from axsim.show.timelines import stage_timelines
 from axsim.show.traffic import dram_rates, ocm_use
+from axsim.system.critical_path import waited_for
+from axsim.system.request_timeline import Part
 
 HELP = (
     "Zoom with the wheel, two fingers, the buttons or + and −; move by dragging or with Shift and "
@@ -78,10 +79,10 @@ def data(report: Report) -> dict[str, Any]:
     variants = {}
     for variant in report.result:
         stages = []
-        for name, timeline in stage_timelines(variant).items():
+        for part, timeline in stage_timelines(variant).items():
             text = json.dumps(_graph(timeline), separators=(",", ":"))
             index = graphs.setdefault(text, len(graphs))
-            stages.append([name, index, _about(variant, name, timeline)])
+            stages.append([part.name, index, _about(variant, part, timeline)])
         variants[variant.name] = {"ocm": variant.deployment.mode.ocm_bytes, "stages": stages}
     kinds = [[kind, KINDS[kind], fill.color, bool(fill.hatch)] for kind, fill in TASKS.items()]
     return {
@@ -114,21 +115,22 @@ def _legend() -> Html:
     return element("ul", *entries, class_="legend")
 
 
-def _about(variant: VariantResult, name: str, timeline: Timeline) -> str:
+def _about(variant: VariantResult, part: Part, timeline: Timeline) -> str:
     """What the subgraph is, and how often a request runs it."""
-    ms, layers = f"{number(timeline.duration_ms)} ms", variant.stages.layers
+    ms = f"{number(timeline.duration_ms)} ms"
+    layers = len(variant.planned.spans[part].invocations)
     workload = variant.workload
-    if name == "vision":
+    if part.stage == "vision":
         images = workload.images
         often = f", for each of {images} images" if images > 1 else ""
         return f"The vision part on one image{often}: {ms}."
-    if name == "decode":
+    if part.stage == "decode":
         cache = workload.build.kv_cache_len
         return f"One of {layers} equal decoder layers on one token, KV cache of {cache}: {ms}."
-    if name == "post":
+    if part.stage == "post":
         return f"Final norm and head on one token: {ms}."
     chunk = workload.build.prefill_chunk
-    past = chunk * (int(name.split()[1]) - 1) if " " in name else 0
+    past = chunk * (part.chunk or 0)
     history = f" after {past} earlier ones" if past else ""
     return f"One of {layers} equal decoder layers on {chunk} prompt tokens{history}: {ms}."
 

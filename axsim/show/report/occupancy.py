@@ -7,18 +7,18 @@ from typing import NamedTuple
 from axsim.compiler.partition import Subgraph
 from axsim.runs.results import VariantResult
 from axsim.show.report.content import Report
-from axsim.show.report.figures import fits, mebibytes, panels, percent
+from axsim.show.report.figures import mebibytes, panels, percent
 from axsim.show.report.markup import Column, Html, Row, element, join, note, table
 from axsim.show.report.markup import section as section_of
 
 
 class Part(NamedTuple):
-    """One part of the memory: its bytes in DRAM, whether flash holds it too, and what it is."""
+    """One part of the memory: its bytes in DRAM and in flash, and what it is."""
 
     css: str
     name: str
     size: int
-    stored: bool
+    stored: int
     meaning: str
 
 
@@ -40,14 +40,16 @@ def parts_of(variant: VariantResult) -> list[Part]:
     """The parts of a variant's memory, those without bytes left out."""
     memory = variant.memory
     found = [
-        Part(f"m-{key}", NAMES[key][0], size, True, NAMES[key][1])
+        Part(f"m-{key}", NAMES[key][0], size, memory.stored[key], NAMES[key][1])
         for key, size in memory.weights.items()
     ]
     length = variant.workload.build.kv_cache_len
     found += [
-        Part("m-kv", "KV cache", memory.kv_cache, False, f"{length} tokens, as compiled"),
-        Part("m-activations", "activations", memory.activations, False, "of the largest subgraph"),
-        Part("m-embedding", "embedding table", memory.embedding, True, "read by the CPU"),
+        Part("m-kv", "KV cache", memory.kv_cache, 0, f"{length} tokens, as compiled"),
+        Part("m-activations", "activations", memory.activations, 0, "of the largest subgraph"),
+        Part(
+            "m-embedding", "embedding table", memory.embedding, memory.embedding, "read by the CPU"
+        ),
     ]
     return [part for part in found if part.size]
 
@@ -66,19 +68,19 @@ def _variant(variant: VariantResult) -> Html:
             [element("i", class_=f"swatch {part.css}"), part.name],
             mebibytes(part.size),
             percent(part.size / memory.capacity, 1),
-            mebibytes(part.size) if part.stored else "–",
+            mebibytes(part.stored) if part.stored else "–",
             part.meaning,
         ])
         for part in parts
     ]  # fmt: skip
-    flash = sum(part.size for part in parts if part.stored)
+    flash = sum(part.stored for part in parts)
     rows.append(
         Row([
             "all", mebibytes(memory.total), percent(memory.total / memory.capacity, 1),
             mebibytes(flash), f"of {mebibytes(memory.capacity)} MiB of DRAM",
         ], css="total")
     )  # fmt: skip
-    state = element("strong", fits(memory), class_="good" if memory.fits else "bad")
+    state = element("strong", memory.verdict, class_="good" if memory.fits else "bad")
     title = f"DRAM: {mebibytes(memory.total)} of {mebibytes(memory.capacity)} MiB, "
     return join(
         element("h3", title, state),
@@ -110,7 +112,7 @@ def _map(variant: VariantResult, parts: list[Part]) -> Html:
     if not memory.fits:
         place = f"left:{100 * memory.capacity / whole:.3f}%"
         mark = element("b", element("span", "end of DRAM"), class_="limit", style=place)
-    label = f"{mebibytes(memory.total)} of {mebibytes(memory.capacity)} MiB: {fits(memory)}"
+    label = f"{mebibytes(memory.total)} of {mebibytes(memory.capacity)} MiB: {memory.verdict}"
     bar = element("div", *shown, mark, class_="map", role="img", aria_label=label)
     return element("div", bar, class_=None if memory.fits else "over")
 

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable, Mapping
 
 from axsim.runs.results import VariantResult
 from axsim.show.report.content import Report
-from axsim.show.report.drawings import MISSING, shown
+from axsim.show.report.drawings import shown
 from axsim.show.report.figures import KINDS, panels, percent
 from axsim.show.report.markup import Child, Column, Html, Row, element, join, note, table
 from axsim.show.report.markup import section as section_of
@@ -19,13 +19,10 @@ def section(report: Report) -> Html:
     pictures = report.pictures
     caption = "Latency of each variant, by stage, with the interval of the prediction"
     parts = (
-        [
-            _tables(each),
-            shown(pictures, f"roofline {each.name}", _ROOFLINE) if pictures else None,
-        ]
+        [_tables(each), shown(pictures, f"roofline {each.name}", _ROOFLINE)]
         for each in report.result
     )
-    first = shown(pictures, "latency", caption) if pictures else note(MISSING)
+    first = shown(pictures, "latency", caption)
     return section_of("breakdown", "Breakdown", first, panels(report.result, parts))
 
 
@@ -78,7 +75,7 @@ def _stages(stages: Iterable[StageBreakdown]) -> Html:
 
 
 _ENGINES = {"conv": "CONV", "teng": "TENG", "sdma": "SDMA", "dram": "DRAM", "host": "host"}
-_BOUND = {**_ENGINES, "invocation": "start and end"}
+_BOUND = {**_ENGINES, "invocation": "start and end", "waiting": "others"}
 
 
 def _busy(fraction: float) -> str:

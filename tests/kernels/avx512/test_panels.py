@@ -39,7 +39,7 @@ def test_panels_hold_columns_by_words_and_zeros(shape, dtype, order):
     numbers = 4 // right.itemsize
     found = panels.panels_of(right)
     assert found.ctypes.data % 64 == 0
-    rows = found.swapaxes(1, 2).reshape(-1, found.shape[1]).view(dtype)
+    rows = np.ascontiguousarray(found.swapaxes(1, 2)).reshape(-1, found.shape[1]).view(dtype)
     assert np.array_equal(rows[: shape[0], : shape[1]], right)
     assert found.shape[1:] == (-(-shape[1] // numbers), 32)
     assert not rows[shape[0] :].any()

@@ -25,7 +25,10 @@ def areas(axes) -> dict[str, float]:
 
 def test_areas_are_the_bytes_moved(small, large) -> None:
     for run in (small, large):
-        for timeline in (run["224-u16"].stages.vision, run["224-u16"].stages.decode):
+        for timeline in (
+            run["224-u16"].planned.of("vision")[0].timeline,
+            run["224-u16"].planned.of("decode")[0].timeline,
+        ):
             upper, _ = dram_bandwidth(timeline).axes
             expected: dict[str, float] = {}
             cost = 0.0
@@ -40,7 +43,7 @@ def test_areas_are_the_bytes_moved(small, large) -> None:
 
 
 def test_nothing_is_above_the_effective_bandwidth(small) -> None:
-    upper, lower = dram_bandwidth(small["448-u16"].stages.vision).axes
+    upper, lower = dram_bandwidth(small["448-u16"].planned.of("vision")[0].timeline).axes
     bandwidth = small["448-u16"].chip.sustained_gbps
     assert [line.get_ydata()[0] for line in upper.lines] == [bandwidth]
     assert max(patch.get_data().values.max() for patch in upper.patches) <= bandwidth * 1.000001
@@ -58,7 +61,7 @@ def test_a_variant_shows_its_memory_against_the_modes(small, large) -> None:
         used, size = lower.lines
         capacity = variant.deployment.mode.ocm_bytes / 2**20
         assert size.get_ydata()[0] == pytest.approx(capacity)
-        segments = variant.stages.vision.program.segments
+        segments = variant.planned.of("vision")[0].timeline.program.segments
         most = max(max(segment.ocm_bytes) for segment in segments) / 2**20
         assert (
             used.get_ydata().max()

@@ -21,7 +21,7 @@ def bars(axes) -> dict[tuple[int, str], list[tuple[float, float]]]:
 
 
 def test_every_task_is_drawn(small) -> None:
-    timeline = small["224-u8"].stages.decode
+    timeline = small["224-u8"].planned.of("decode")[0].timeline
     (axes,) = eu_timeline(timeline).axes
     names = [each.get_text() for each in axes.get_yticklabels()]
     assert names == [engine.name for engine in timeline.program.engines]
@@ -57,17 +57,17 @@ def test_a_variant_shows_a_layer_of_each_stage(small, large) -> None:
 
 
 def test_a_window_cuts(small) -> None:
-    timeline = small["224-u8"].stages.vision
+    timeline = small["224-u8"].planned.of("vision")[0].timeline
     (axes,) = eu_timeline(timeline, window_ms=(2, 5)).axes
     assert axes.get_xlim() == (2, 5)
     for spans in bars(axes).values():
         assert all(2 <= a < b <= 5 for a, b in spans)
     (axes,) = eu_timeline(small["224-u8"], stages=["decode"], window_ms=(0.5, 1e6)).axes
-    assert axes.get_xlim() == (0.5, small["224-u8"].stages.decode.duration_ms)
+    assert axes.get_xlim() == (0.5, small["224-u8"].planned.of("decode")[0].timeline.duration_ms)
 
 
 def test_what_is_computed_is_written_where_it_is(small) -> None:
-    timeline = small["448-u16"].stages.prefill[0]
+    timeline = small["448-u16"].planned.of("prefill")[0].timeline
     (axes,) = eu_timeline(timeline).axes
     row = [engine.kind for engine in timeline.program.engines].index("teng")
     (label,) = [text for text in axes.texts if text.get_text() == "attn.scores"]

@@ -23,7 +23,7 @@ def test_points_are_the_operators(small, large, name) -> None:
         assert len(drawn) == len(points)
         edge = max(p.intensity for p in points if p.dram_bytes)
         for line, point in zip(drawn, points, strict=True):
-            assert line.get_label() == f"{point.stage}: {point.label}"
+            assert line.get_label() == f"{point.part.name}: {point.label}"
             assert line.get_marker() == SHAPES[point.engine]
             assert line.get_ydata()[0] == point.gops
             x = line.get_xdata()[0]

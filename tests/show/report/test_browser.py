@@ -195,7 +195,7 @@ def test_the_pointer_is_told_what_it_is_on(opened, name: str) -> None:
     timeline = TimelineView(view)
     for _ in range(4):
         timeline.wheel(700, row_middle(view, 0), -600)
-    ran = report.result[CHIPS[name]].stages.vision
+    ran = report.result[CHIPS[name]].planned.of("vision")[0].timeline
     tasks = list(ran.slices())
     names = [engine.name for engine in ran.program.engines]
     seen = 0
@@ -233,7 +233,7 @@ def test_the_pointer_is_told_what_it_is_on(opened, name: str) -> None:
 def test_the_wheel_zooms_about_the_pointer(opened) -> None:
     report, view = opened("ax630c")
     timeline = TimelineView(view)
-    whole = round(report.result[0].stages.vision.duration_us * 1e3)
+    whole = round(report.result[0].planned.of("vision")[0].timeline.duration_us * 1e3)
     assert timeline.range == (0, whole)
     timeline.wheel(1080, 80, -500)
     start, end = timeline.range
@@ -297,7 +297,11 @@ def test_the_keyboard_goes_from_task_to_task(opened) -> None:
     report, view = opened("ax630c")
     timeline = TimelineView(view)
     tasks = [
-        [each for each in report.result[0].stages.vision.slices() if each.task.engine == engine]
+        [
+            each
+            for each in report.result[0].planned.of("vision")[0].timeline.slices()
+            if each.task.engine == engine
+        ]
         for engine in range(4)
     ]
     timeline.press(RIGHT)

@@ -1,32 +1,37 @@
-"""Stages of a request: what adds up to what, and which knob moves which."""
+"""A request alone on the chip: what adds up to what, and which knob moves which."""
 
 from __future__ import annotations
 
 from typing import Any
 
 import pytest
+import simpy
 
 from axsim.compiler.partition import Deployment
 from axsim.models.config import ModelConfig
 from axsim.spec.chip import load_chip
 from axsim.spec.workload import load_workload
-from axsim.system.stages import Host, Stages, time_stages
+from axsim.system.alone import alone, prolonged
+from axsim.system.request import HostCosts
+from axsim.system.request_timeline import Part, RequestTimeline
+from axsim.system.serve import serve
+from axsim.system.soc import Soc
 from tests.runs.tiny import DECODER, VISION, VLM, workload
 
 CHIPS = ("ax630c", "ax650n")
 
 
-def timed(chip: str, variant: str = "448-u8", **knobs: Any) -> Stages:
+def timed(chip: str, variant: str = "448-u8", **knobs: Any) -> RequestTimeline:
     """InternVL2-1B on a chip with dotted keys (``npu__int8_tops``) set."""
     overrides = {key.replace("__", "."): value for key, value in knobs.items()}
     deployment = Deployment(
         load_workload("internvl2_1b", variant=variant), load_chip(chip, overrides)
     )
-    return time_stages(deployment)
+    return alone(deployment)
 
 
 @pytest.fixture(scope="module")
-def base() -> dict[str, Stages]:
+def base() -> dict[str, RequestTimeline]:
     return {chip: timed(chip) for chip in CHIPS}
 
 
@@ -42,39 +47,58 @@ def test_host_times_follow_from_the_cpu() -> None:
             "calibrated.host_prefill_mcycles": 2,
         },
     )
-    assert Host.of(chip, pixels=100_000, vocabulary=50_000) == Host(
-        preprocess_ms=pytest.approx(2),  # 8 Mcycles on four cores
-        prefill_layer_ms=pytest.approx(2),
-        decode_layer_ms=pytest.approx(0.5),
-        sample_ms=pytest.approx(0.15),
+    deployment = Deployment(workload(), chip)  # 56 pixels, 101 words
+    assert HostCosts.of(deployment) == HostCosts(
+        preprocess_us=pytest.approx(62.72),
+        prefill_layer_us=pytest.approx(2000),
+        decode_layer_us=pytest.approx(500),
+        sample_us=pytest.approx(0.303),
     )
 
 
 def test_what_adds_up_to_what() -> None:
     # 20 prompt tokens in chunks of 8; two layers
-    stages = time_stages(Deployment(workload(), load_chip("ax650n")))
-    assert stages.vision
-    assert stages.decode
-    assert stages.post
-    assert (stages.images, stages.layers, len(stages.prefill)) == (1, 2, 3)
-    host = stages.host
-    assert stages.vision_encode_ms == stages.vision.duration_ms
-    assert stages.prefill_ms == tuple(
-        2 * (chunk.duration_ms + host.prefill_layer_ms) for chunk in stages.prefill
-    )
-    assert stages.post_ms == stages.post.duration_ms + host.sample_ms
-    assert stages.ttft_ms == pytest.approx(sum(stages.prefill_ms) + stages.post_ms)
-    waits = stages.preprocess_ms + stages.vision_encode_ms + stages.ttft_ms
-    assert stages.image_to_first_token_ms == pytest.approx(waits)
-    layers = 2 * (stages.decode.duration_ms + host.decode_layer_ms)
-    assert stages.token_ms == pytest.approx(layers + stages.post_ms)
-    assert stages.decode_tokens_per_s == pytest.approx(1000 / stages.token_ms)
+    deployment = Deployment(workload(), load_chip("ax650n"))
+    request, host = alone(deployment, tokens=5), HostCosts.of(deployment)
+    spans = request.spans
+    chunks = [Part("prefill", chunk) for chunk in range(3)]
+    parts = [Part("preprocess"), Part("vision"), *chunks, Part("post"), Part("decode")]
+    assert list(spans) == parts
+    assert [len(spans[part].invocations) for part in parts] == [0, 1, 2, 2, 2, 1, 2]
+    (vision,) = spans[Part("vision")].invocations
+    assert request.vision_encode_ms == vision.duration_ms
+    for part in chunks:
+        chunk = spans[part].invocations[0]
+        layers = 2 * (chunk.duration_us + host.prefill_layer_us) / 1e3
+        assert spans[part].ms == pytest.approx(layers, rel=1e-14)
+        assert spans[part].host_ms == pytest.approx(2 * host.prefill_layer_us / 1e3)
+    (post,) = spans[Part("post")].invocations
+    assert request.post_ms == (post.duration_us + host.sample_us) / 1e3
+    prefill = sum(spans[part].ms for part in chunks)
+    assert request.ttft_ms == pytest.approx(prefill + request.post_ms)
+    waits = request.preprocess_ms + request.vision_encode_ms + request.ttft_ms
+    assert request.image_to_first_token_ms == pytest.approx(waits)
+    decode = spans[Part("decode")].invocations[0]
+    layers = 2 * (decode.duration_us + host.decode_layer_us) / 1e3
+    assert request.token_ms == pytest.approx(layers + request.post_ms)
+    assert request.decode_tokens_per_s == pytest.approx(1000 / request.token_ms)
+    assert len(request.arrivals_ms) == 5
+    assert request.ms == request.arrivals_ms[-1]
+
+
+@pytest.mark.parametrize("tokens", [1, 2, 3, 9])
+def test_any_number_of_tokens_is_what_is_simulated(tokens: int) -> None:
+    deployment = Deployment(workload(), load_chip("ax650n"))
+    env = simpy.Environment()
+    found = env.run(env.process(serve(Soc(env, deployment.chip), deployment, tokens)))
+    assert alone(deployment, tokens=tokens) == found
+    assert prolonged(alone(deployment), tokens) == found
+    assert [each.index for each in found.of("post")] == list(range(tokens))
 
 
 def test_every_image_is_prepared_and_encoded() -> None:
     one, three = (
-        time_stages(Deployment(workload(images=n, text_tokens=4), load_chip("ax650n")))
-        for n in (1, 3)
+        alone(Deployment(workload(images=n, text_tokens=4), load_chip("ax650n"))) for n in (1, 3)
     )
     assert three.vision_encode_ms == one.vision_encode_ms
     assert three.preprocess_ms == pytest.approx(3 * one.preprocess_ms)
@@ -84,18 +108,18 @@ def test_every_image_is_prepared_and_encoded() -> None:
 
 def test_parts_that_a_workload_lacks_take_no_time() -> None:
     chip = load_chip("ax630c")
-    text = time_stages(Deployment(workload(ModelConfig(DECODER), prompt_tokens=8), chip))
-    assert (text.vision, text.vision_encode_ms, text.preprocess_ms) == (None, 0, 0)
+    text = alone(Deployment(workload(ModelConfig(DECODER), prompt_tokens=8), chip))
+    assert (text.of("vision"), text.vision_encode_ms, text.preprocess_ms) == ((), 0, 0)
     assert text.image_to_first_token_ms == text.ttft_ms > 0
-    tower = time_stages(Deployment(workload(ModelConfig(None, VISION, VLM.projector)), chip))
-    assert (tower.prefill, tower.decode, tower.post) == ((), None, None)
+    tower = alone(Deployment(workload(ModelConfig(None, VISION, VLM.projector)), chip))
+    assert list(tower.spans) == [Part("preprocess"), Part("vision")]
     assert (tower.ttft_ms, tower.token_ms, tower.decode_tokens_per_s) == (0, 0, 0)
     assert tower.image_to_first_token_ms > tower.vision_encode_ms > 0
 
 
 @pytest.mark.parametrize("chip", CHIPS)
 def test_twice_the_tops_speed_up_products_and_leave_decode_to_the_memory(
-    chip: str, base: dict[str, Stages]
+    chip: str, base: dict[str, RequestTimeline]
 ) -> None:
     now, tops = timed(chip, "224-u16"), 2 * load_chip(chip).structural_int8_tops
     after = timed(chip, "224-u16", npu__int8_tops=tops)
@@ -110,7 +134,9 @@ def test_twice_the_tops_speed_up_products_and_leave_decode_to_the_memory(
 
 
 @pytest.mark.parametrize("chip", CHIPS)
-def test_twice_the_data_rate_speeds_up_decode_most(chip: str, base: dict[str, Stages]) -> None:
+def test_twice_the_data_rate_speeds_up_decode_most(
+    chip: str, base: dict[str, RequestTimeline]
+) -> None:
     now = base[chip]
     after = timed(chip, dram__data_rate_mtps=2 * (load_chip(chip).dram.data_rate_mtps or 0))
     assert 0.5 * now.token_ms < after.token_ms < 0.75 * now.token_ms
@@ -122,12 +148,12 @@ def test_twice_the_data_rate_speeds_up_decode_most(chip: str, base: dict[str, St
 
 @pytest.mark.parametrize("chip", CHIPS)
 def test_twice_the_cpu_clock_halves_the_host_and_nothing_else(
-    chip: str, base: dict[str, Stages]
+    chip: str, base: dict[str, RequestTimeline]
 ) -> None:
     now = base[chip]
     after = timed(chip, cpu__clock_mhz=2 * load_chip(chip).cpu.clock_mhz)
     assert after.preprocess_ms == pytest.approx(now.preprocess_ms / 2)
-    host = now.layers * now.host.decode_layer_ms + now.host.sample_ms
+    host = now.spans[Part("decode")].host_ms + now.spans[Part("post")].host_ms
     assert after.token_ms == pytest.approx(now.token_ms - host / 2)
     assert after.ttft_ms < now.ttft_ms
     assert after.vision_encode_ms == now.vision_encode_ms
@@ -136,7 +162,7 @@ def test_twice_the_cpu_clock_halves_the_host_and_nothing_else(
     assert cores.token_ms == now.token_ms  # the rest is serial
 
 
-def test_more_resource_groups_speed_up_what_is_computed(base: dict[str, Stages]) -> None:
+def test_more_resource_groups_speed_up_what_is_computed(base: dict[str, RequestTimeline]) -> None:
     groups = {n: timed("ax650n", npu__resource_groups=n) for n in (1, 2, 4)}
     groups[3] = base["ax650n"]
     vision = [groups[n].vision_encode_ms for n in (1, 2, 3, 4)]
@@ -148,17 +174,19 @@ def test_more_resource_groups_speed_up_what_is_computed(base: dict[str, Stages])
     assert groups[1].token_ms / groups[3].token_ms < 1.3
 
 
-def test_modes_use_a_part_of_the_groups(base: dict[str, Stages]) -> None:
+def test_modes_use_a_part_of_the_groups(base: dict[str, RequestTimeline]) -> None:
     modes = {}
     for mode in ("NPU1", "NPU2", "NPU3"):
         wanted = load_workload("internvl2_1b", {"build.npu_mode": mode}, "448-u8")
-        modes[mode] = time_stages(Deployment(wanted, load_chip("ax650n"))).vision_encode_ms
+        modes[mode] = alone(Deployment(wanted, load_chip("ax650n"))).vision_encode_ms
     assert modes["NPU1"] > modes["NPU2"] > modes["NPU3"]
     assert modes["NPU3"] == base["ax650n"].vision_encode_ms
 
 
 @pytest.mark.parametrize("chip", CHIPS)
-def test_wider_vision_and_larger_images_take_longer(chip: str, base: dict[str, Stages]) -> None:
+def test_wider_vision_and_larger_images_take_longer(
+    chip: str, base: dict[str, RequestTimeline]
+) -> None:
     """Published: from 224 to 448 pixels U8 takes 5.1 to 5.6 times as long for 4.5 x the MACs."""
     small, wide = timed(chip, "224-u8"), timed(chip, "448-u16")
     assert base[chip].vision_encode_ms > 4.5 * small.vision_encode_ms

@@ -9,8 +9,6 @@ from typing import TYPE_CHECKING, Any
 
 import typer
 
-from axsim.cli.run_plot import check_picture
-
 if TYPE_CHECKING:
     from axsim.study.objective import Goal
 
@@ -53,24 +51,6 @@ def check_search(
     check_optimizer()
 
 
-def check_sweep_picture(path: Path | None) -> None:
-    """Find out before a long sweep that its picture can't be drawn.
-
-    Raises:
-        InputError: as :func:`axsim.cli.run_plot.check_picture`, or pandas is missing.
-    """
-    check_picture(path)
-    if path is None:
-        return
-    try:
-        import pandas  # noqa: F401
-    except ImportError:
-        from axsim.errors import InputError, Problem
-
-        what = "the picture of a sweep needs pandas: pip install 'axsim[table]'"
-        raise InputError(Problem("--plot", "", what)) from None
-
-
 def draw(
     rows: list[dict[str, Any]],
     vary: Mapping[str, Sequence[Any]],
@@ -108,7 +88,7 @@ def show(
 
     Exit status 1 when no row meets the constraints.
     """
-    from axsim.cli.console import console
+    from axsim.cli.terminal.console import console
     from axsim.show.leaders import leaders_table, run_command, shortfalls, summary
 
     leaders = goal.leaders(rows)

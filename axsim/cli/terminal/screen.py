@@ -12,11 +12,12 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
-from axsim.cli.console import console
+from axsim.cli.terminal.console import console
 from axsim.show.tables import (
     breakdown_table,
     heading,
     memory_line,
+    misfits,
     notes,
     operators_table,
     tokens_lines,
@@ -42,6 +43,8 @@ class Screen:
         if not self._quiet:
             self._console.print(heading(result))
             self._console.print(variants_table(result))
+            for line in misfits(result):
+                self._console.print(line, style="bold")
 
     @contextmanager
     def running(self, result: RunResult) -> Iterator[_Running]:

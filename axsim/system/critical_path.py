@@ -14,13 +14,14 @@ from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 from axsim.compiler.program import Engine, Segment, Task, TaskKind
-from axsim.machine.timeline import Timeline, Timing
-from axsim.system.stages import Stages
+from axsim.machine.timeline import Timing
+from axsim.system.request_timeline import Part, RequestTimeline, Span
 
 
 class Cause(NamedTuple):
     """What a stretch of the path is spent on: ``resource`` is ``conv``, ``teng``, ``dram``,
-    ``sdma``, ``host`` or ``invocation``; ``work`` the operator or the kind of data."""
+    ``sdma``, ``host``, ``invocation`` or ``waiting`` (for others on the chip); ``work`` the
+    operator or the kind of data."""
 
     resource: str
     work: str
@@ -28,6 +29,7 @@ class Cause(NamedTuple):
 
 HOST = Cause("host", "host")
 INVOCATION = Cause("invocation", "invocation")
+WAITING = Cause("waiting", "waiting")
 TRANSFERS: dict[TaskKind, str] = {
     "ld:param": "weights",
     "ld:input": "inputs",
@@ -43,9 +45,14 @@ class PathStage:
     """One stage of a request on the critical path: ``ms`` in all, and what it is spent on, most
     first."""
 
-    name: str
+    part: Part
     ms: float
     causes: Mapping[Cause, float]
+
+    @property
+    def name(self) -> str:
+        """The part's, for people."""
+        return self.part.name
 
     def by_resource(self) -> dict[str, float]:
         """Milliseconds that each resource holds the stage up, most first."""
@@ -62,24 +69,20 @@ class PathStage:
         return {"stage": self.name, "ms": self.ms, "critical_path": causes}
 
 
-def first_token_path(stages: Stages) -> tuple[PathStage, ...]:
+def first_token_path(request: RequestTimeline) -> tuple[PathStage, ...]:
     """From the image's arrival (the prompt's, without tower) to the first token."""
-    found = []
-    if stages.vision is not None and stages.images:
-        found.append(PathStage("preprocess", stages.preprocess_ms, {HOST: stages.preprocess_ms}))
-        found.append(_stage("vision", stages.vision, stages.images, 0.0))
-    for index, chunk in enumerate(stages.prefill):
-        name = "prefill" if len(stages.prefill) == 1 else f"prefill {index + 1}"
-        found.append(_stage(name, chunk, stages.layers, stages.host.prefill_layer_ms))
-    return (*found, *_post(stages))
+    return tuple(
+        _stage(span, span.count if span.part.stage == "vision" else 1)
+        for span in request.spans.values()
+        if span.part.stage != "decode"
+    )
 
 
-def token_path(stages: Stages) -> tuple[PathStage, ...]:
+def token_path(request: RequestTimeline) -> tuple[PathStage, ...]:
     """One decode step: all layers and post."""
-    if stages.decode is None:
-        return ()
-    decode = _stage("decode", stages.decode, stages.layers, stages.host.decode_layer_ms)
-    return (decode, *_post(stages))
+    spans = request.spans
+    parts = Part("decode"), Part("post")
+    return tuple(_stage(spans[part], 1) for part in parts) if parts[0] in spans else ()
 
 
 def critical_us(
@@ -118,26 +121,22 @@ def _cause(segment: Segment, task: Task, engines: tuple[Engine, ...]) -> Cause:
     return Cause("dram" if task.dram_cost_bytes else "sdma", TRANSFERS[task.kind])
 
 
-def _stage(name: str, timeline: Timeline, repeats: int, host_ms: float) -> PathStage:
-    """A stage that runs ``timeline`` ``repeats`` times with ``host_ms`` around each."""
+def _stage(span: Span, count: int) -> PathStage:
+    """A span that occurs ``count`` times."""
     us: dict[Cause, float] = defaultdict(float)
-    known: dict[tuple[Segment, int], dict[Cause, float]] = {}
-    program = timeline.program
-    for segment, timing in zip(program.segments, timeline.timings, strict=True):
-        key = (segment, id(timing))
-        if key not in known:
-            known[key] = critical_us(segment, timing, program.engines)
-        for cause, spent in known[key].items():
-            us[cause] += spent
-    us[INVOCATION] += timeline.duration_us - sum(each.end_us for each in timeline.timings)
-    causes = {cause: repeats * spent / 1e3 for cause, spent in us.items()}
-    causes[HOST] = repeats * host_ms
-    ms = repeats * (timeline.duration_ms + host_ms)
-    return PathStage(name, ms, _most_first(causes))
-
-
-def _post(stages: Stages) -> tuple[PathStage, ...]:
-    return () if stages.post is None else (_stage("post", stages.post, 1, stages.host.sample_ms),)
+    known: dict[int, dict[Cause, float]] = {}
+    for timeline, repeats in span.distinct():
+        program = timeline.program
+        for segment, timing in zip(program.segments, timeline.timings, strict=True):
+            if id(timing) not in known:
+                known[id(timing)] = critical_us(segment, timing, program.engines)
+            for cause, spent in known[id(timing)].items():
+                us[cause] += repeats * spent
+        fixed = timeline.duration_us - sum(each.end_us for each in timeline.timings)
+        us[INVOCATION] += repeats * fixed
+    causes = {cause: count * spent / 1e3 for cause, spent in us.items()}
+    causes |= {HOST: count * span.host_ms, WAITING: count * span.waited_ms}
+    return PathStage(span.part, count * span.ms, _most_first(causes))
 
 
 def _sums(causes: Mapping[Cause, float], key: Any) -> dict[str, float]:

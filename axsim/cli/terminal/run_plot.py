@@ -23,7 +23,7 @@ def check_picture(path: Path | None) -> None:
     """Find out before a long run that a picture can't be written.
 
     Raises:
-        InputError: the folder, the format or matplotlib is missing.
+        InputError: the folder does not exist, or pictures have no such format.
     """
     if path is None:
         return

@@ -6,9 +6,9 @@ import pytest
 
 import axsim
 from axsim.compiler.program import Engine, Segment, Step, Task
-from axsim.machine.engines import simulate
+from axsim.machine.simulate import simulate
 from axsim.runs.results import VariantResult
-from axsim.show.critical_path import (
+from axsim.system.critical_path import (
     Cause,
     critical_us,
     first_token_path,
@@ -20,7 +20,7 @@ STEPS = (Step("a", "projection", 1, 0), Step("b", "softmax", 1, 0))
 
 
 def path(*tasks: Task) -> dict[Cause, float]:
-    segment = Segment("s", STEPS, tasks, (0.0, 0.0))
+    segment = Segment.of("s", STEPS, tasks, (0.0, 0.0))
     timing = simulate(segment, len(ENGINES), dram_bytes_per_us=10.0)
     found = critical_us(segment, timing, ENGINES)
     assert sum(found.values()) == pytest.approx(timing.end_us)
@@ -63,7 +63,7 @@ def variant(request) -> VariantResult:
 
 
 def test_the_stages_sum_to_the_predictions(variant) -> None:
-    stages = variant.stages
+    stages = variant.planned
     first, token = first_token_path(stages), token_path(stages)
     assert sum(each.ms for each in first) == pytest.approx(stages.image_to_first_token_ms)
     assert sum(each.ms for each in token) == pytest.approx(stages.token_ms)
@@ -76,14 +76,14 @@ def test_the_stages_sum_to_the_predictions(variant) -> None:
 
 
 def test_decode_waits_for_weights(variant) -> None:
-    decode, post = token_path(variant.stages)
+    decode, post = token_path(variant.planned)
     for stage in (decode, post):
         assert next(iter(stage.causes)) == Cause("dram", "weights")
 
 
 def test_removing_the_bound_resource_helps_no_more_than_its_share(variant) -> None:
     """Half the work of the path's largest resource saves at most that half."""
-    stage = first_token_path(variant.stages)[1]
+    stage = first_token_path(variant.planned)[1]
     assert stage.name == "vision"
     share = stage.by_resource()["conv"]
     keys = {"calibrated.clock_mhz": variant.chip.calibrated.clock_mhz}
@@ -96,5 +96,5 @@ def test_removing_the_bound_resource_helps_no_more_than_its_share(variant) -> No
         overrides={f"chip.{key}": value for key, value in keys.items()}
         | {"chip.npu.conv.int8_macs_per_cycle": macs},
     )[0]
-    saved = stage.ms - changed.stages.vision_encode_ms
+    saved = stage.ms - changed.planned.vision_encode_ms
     assert 0 < saved <= share / 2 * 1.01

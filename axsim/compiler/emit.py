@@ -1,0 +1,200 @@
+"""The tasks of a segment, emitted as columns.
+
+One function of numbers and arrays alone, so that numba compiles it as it stands where many segments
+are tiled (:mod:`axsim.compiler.emit_numba`).
+"""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from axsim.compiler.program import KINDS
+
+TILE_BYTES = 512 * 1024
+"""Weights of one tile and group; the vendor's traces show loads of 0.46 and 0.98 MB."""
+
+MATRIX, VECTOR, FIRST, PARTS = 0, 1, 2, 4
+"""Parts of a step's work: a tile's product, or its vector work; FIRST is added for the tile that
+the step is issued with. PARTS is how many there are."""
+
+COMPUTE, PARAM, INPUT, SWAP_IN, SWAP_OUT, OUTPUT = range(len(KINDS))
+MOVES = INPUT, SWAP_IN, SWAP_OUT, OUTPUT
+"""What a tile moves beside weights, in the order of ``Steps.moves``: two loads and two stores."""
+
+
+class Engines(NamedTuple):
+    """How many units of each kind a group has, and the first queue of each kind in every group."""
+
+    convs: int
+    tengs: int
+    conv: NDArray[np.intp]
+    teng: NDArray[np.intp]
+    read: NDArray[np.intp]
+    write: NDArray[np.intp]
+
+
+class Steps(NamedTuple):
+    """What tiling has to know of each step.
+
+    ``tiles`` in every group; whether it has a product on CONV (``conv``) or TENG (``teng``) and
+    vector work (``vector``); of one tile and group the bytes of ``weight`` and, by kind of
+    :data:`MOVES`, bytes and cost of ``moves`` [steps, 4, 2]; ``buffer``, the group's on-chip memory
+    that is left to weights; and the steps that it reads from, ``maker[maker_begin[i] :
+    maker_begin[i + 1]]``.
+    """
+
+    tiles: NDArray[np.intp]
+    conv: NDArray[np.bool_]
+    teng: NDArray[np.bool_]
+    vector: NDArray[np.bool_]
+    weight: NDArray[np.float64]
+    moves: NDArray[np.float64]
+    buffer: NDArray[np.float64]
+    maker_begin: NDArray[np.intp]
+    maker: NDArray[np.intp]
+
+
+Columns = tuple[
+    NDArray[np.intp],
+    NDArray[np.intp],
+    NDArray[np.intp],
+    NDArray[np.intp],
+    NDArray[np.float64],
+    NDArray[np.float64],
+    NDArray[np.intp],
+    NDArray[np.intp],
+]
+"""Of each task engine, kind as an index of KINDS, step, duration (PARTS times the step, and the
+part; -1 for transfers), bytes and cost; then where each one's dependencies begin, and these."""
+
+
+def emit(engines: Engines, steps: Steps, preloaded: float, following: float) -> Columns:
+    """The columns of a segment's tasks, of whose weights ``preloaded`` bytes of each group are on
+    chip already; ``following`` bytes of the next segment's are loaded at the end."""
+    groups, count = len(engines.read), len(steps.tiles)
+    # empty lists whose type numba can tell
+    engine, kind, step_of, duration = [0][:0], [0][:0], [0][:0], [0][:0]
+    size, cost = [0.0][:0], [0.0][:0]
+    dep_begin, deps = [0], [0][:0]
+    # results of each step and group: the tasks that computed the last tile, and its last store
+    made_first, made_stop = np.zeros((count, groups), np.intp), np.zeros((count, groups), np.intp)
+    stored = np.full((count, groups), -1)
+    # the stream of weights of each group: tiles, and which tasks use them last
+    most = steps.tiles.sum() + int(following / TILE_BYTES) + 2
+    stream = np.zeros((groups, most))
+    use_first, use_stop = np.zeros((groups, most), np.intp), np.zeros((groups, most), np.intp)
+    streamed, freed = np.zeros(groups, np.intp), np.zeros(groups, np.intp)
+    held, have = np.zeros(groups), np.full(groups, preloaded)
+
+    def add(on: Any, what: Any, step: Any, how_long: Any, moved: Any, taken: Any) -> None:
+        """A task; its dependencies are those that were appended before."""
+        engine.append(on)
+        kind.append(what)
+        step_of.append(step)
+        duration.append(how_long)
+        size.append(moved)
+        cost.append(taken)
+        dep_begin.append(len(deps))
+
+    def load_weights(group: Any, step: Any, wanted: Any) -> None:
+        """Load the next bytes of the stream; waits until the buffer has room for them."""
+        first, stop = 0, 0
+        held[group] += wanted
+        # Coarse tiles stand for several of the hardware's: the buffer always holds two and a bit.
+        room = max(steps.buffer[step], 2.5 * wanted)
+        while held[group] > room and freed[group] < streamed[group]:
+            oldest = freed[group]
+            held[group] -= stream[group, oldest]
+            freed[group] += 1
+            first, stop = use_first[group, oldest], use_stop[group, oldest]
+        left = wanted
+        if have[group] > 0:
+            # Every group starts with the same share; it is used up in the order of the stream.
+            there = min(wanted, have[group])
+            have[group] -= there
+            left = wanted - there
+        if left > 1e-6 or left == wanted:
+            for needed in range(first, stop):
+                deps.append(needed)
+            add(engines.read[group], PARAM, step, -1, left, left)
+
+    for step in range(count):
+        makers = steps.maker[steps.maker_begin[step] : steps.maker_begin[step + 1]]
+        weight, moves = steps.weight[step], steps.moves[step]
+        product = steps.conv[step] or steps.teng[step]
+        for group in range(groups):
+            before_first, before_stop = 0, 0  # compute tasks of the tile before the last
+            last_first, last_stop = 0, 0
+            for tile in range(steps.tiles[step]):
+                issue = FIRST if tile == 0 else 0
+                # Inputs and spilled operands are loaded once the tile two before is used up.
+                wait_first = len(engine)
+                for move in range(2):
+                    if moves[move, 0]:
+                        for needed in range(before_first, before_stop):
+                            deps.append(needed)
+                        if MOVES[move] == SWAP_IN:
+                            for maker in makers:
+                                for other in range(groups):
+                                    if stored[maker, other] >= 0:
+                                        deps.append(stored[maker, other])
+                        read = engines.read[group]
+                        add(read, MOVES[move], step, -1, moves[move, 0], moves[move, 1])
+                if weight:
+                    load_weights(group, step, weight)
+                wait_stop = len(engine)
+                before_first, before_stop = last_first, last_stop
+                for part in (MATRIX, VECTOR):
+                    if not (product if part == MATRIX else steps.vector[step] or not product):
+                        continue
+                    on_conv = part == MATRIX and steps.conv[step]
+                    unit = engines.conv[group] if on_conv else engines.teng[group]
+                    begin = len(engine)
+                    for number in range(engines.convs if on_conv else engines.tengs):
+                        for needed in range(wait_first, wait_stop):
+                            deps.append(needed)
+                        if tile == 0 and (part == MATRIX or not product):
+                            for maker in makers:
+                                for other in range(groups):
+                                    for needed in range(
+                                        made_first[maker, other], made_stop[maker, other]
+                                    ):
+                                        deps.append(needed)
+                        how_long = PARTS * step + part + issue
+                        add(unit + number, COMPUTE, step, how_long, 0.0, 0.0)
+                    wait_first, wait_stop, issue = begin, len(engine), 0
+                last_first, last_stop = wait_first, wait_stop
+                if weight:
+                    place = streamed[group]
+                    stream[group, place] = weight
+                    use_first[group, place], use_stop[group, place] = last_first, last_stop
+                    streamed[group] += 1
+                for move in range(2, 4):
+                    if moves[move, 0]:
+                        for needed in range(last_first, last_stop):
+                            deps.append(needed)
+                        stored[step, group] = len(engine)
+                        write = engines.write[group]
+                        add(write, MOVES[move], step, -1, moves[move, 0], moves[move, 1])
+            made_first[step, group], made_stop[step, group] = last_first, last_stop
+    for group in range(groups):
+        left = following
+        while left > 1e-6:
+            wanted = min(left, TILE_BYTES)
+            load_weights(group, count - 1, wanted)
+            stream[group, streamed[group]] = wanted
+            streamed[group] += 1
+            left -= wanted
+    return (
+        np.array(engine, np.intp),
+        np.array(kind, np.intp),
+        np.array(step_of, np.intp),
+        np.array(duration, np.intp),
+        np.array(size, np.float64),
+        np.array(cost, np.float64),
+        np.array(dep_begin, np.intp),
+        np.array(deps, np.intp),
+    )

@@ -1,0 +1,127 @@
+"""A request: what the vendor's runtime does for one question, in its order (ax-llm, LLM.hpp).
+
+All images are prepared, the vision part runs on one after the other, prefill takes each layer
+through all chunks of the prompt (layers outermost), post (final norm, head) and the choice of a
+token follow, and every further token goes through the layers and post again. :func:`walk` is the
+only place that says so; whoever drives it decides what time a step takes and what it computes.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Generator, Iterator
+from dataclasses import dataclass
+from typing import Literal
+
+from axsim.compiler.partition import Deployment, Subgraph
+
+Stage = Literal["preprocess", "vision", "prefill", "decode", "post"]
+"""``post`` is the head after prefill or after a decode step's layers, and the choice of a token."""
+
+
+@dataclass(frozen=True)
+class Call:
+    """One invocation of a subgraph on the NPU; ``chunk`` counts those of the prompt in prefill."""
+
+    subgraph: Subgraph
+    chunk: int = 0
+
+
+@dataclass(frozen=True)
+class HostWork:
+    """Work of the host around the calls: ``us`` microseconds on ``cores`` of its cores."""
+
+    us: float
+    cores: int = 1
+    chunk: int = 0
+
+
+@dataclass(frozen=True)
+class Pass:
+    """``steps`` that are taken for one layer after the other; ``layers`` is 1 where there are none.
+
+    ``index`` counts images or tokens from 0: token 0 comes from prefill, so the first decode step
+    has index 1.
+    """
+
+    stage: Stage
+    index: int
+    steps: tuple[Call | HostWork, ...]
+    layers: int = 1
+
+
+Walk = Generator[Pass, "int | None", None]
+"""Yields what is to be done next and is sent the token that a pass of post led to, if any."""
+Compute = Callable[[Pass, Call, int], "int | None"]
+"""Runs the kernels of a pass's call in a layer; the chosen token when the pass is post."""
+
+
+@dataclass(frozen=True)
+class HostCosts:
+    """CPU time of the runtime, microseconds: of preparing one image on all cores, of a layer of one
+    prefill chunk and of one decode step, and of choosing a token."""
+
+    preprocess_us: float
+    prefill_layer_us: float
+    decode_layer_us: float
+    sample_us: float
+
+    @classmethod
+    def of(cls, deployment: Deployment) -> HostCosts:
+        """Cycles of the chip's calibration over its CPU's clock."""
+        chip, decoder = deployment.chip, deployment.model.decoder
+        mhz = chip.cpu.clock_mhz  # cycles per microsecond
+        pixels = deployment.workload.image_size**2
+        vocabulary = decoder.vocab_size if decoder else 0
+        return cls(
+            pixels * chip.host.preprocess_cycles_per_pixel / chip.cpu.cores / mhz,
+            chip.calibrated.host_prefill_mcycles * 1e6 / mhz,
+            chip.calibrated.host_decode_mcycles * 1e6 / mhz,
+            vocabulary * chip.host.sample_cycles_per_logit / mhz,
+        )
+
+
+def walk(deployment: Deployment, tokens: int, ends: Collection[int] = ()) -> Walk:
+    """Everything that a request of ``deployment`` asks of the chip and its host, up to ``tokens``
+    tokens; one of ``ends`` is the last."""
+    host = HostCosts.of(deployment)
+    vision, images = deployment.vision, deployment.workload.images
+    if vision is not None and images:
+        prepare = HostWork(images * host.preprocess_us, deployment.chip.cpu.cores)
+        yield Pass("preprocess", 0, (prepare,))
+        for image in range(images):
+            yield Pass("vision", image, (Call(vision),))
+    decoder = deployment.model.decoder
+    if decoder is None:
+        return
+    layers = decoder.num_hidden_layers
+    prefill: list[Call | HostWork] = []
+    for chunk, subgraph in enumerate(deployment.prefill):
+        prefill += HostWork(host.prefill_layer_us, chunk=chunk), Call(subgraph, chunk)
+    yield Pass("prefill", 0, tuple(prefill), layers)
+    post = Call(deployment.post), HostWork(host.sample_us)
+    decode = HostWork(host.decode_layer_us), Call(deployment.decode)
+    for token in range(tokens):
+        if token:
+            yield Pass("decode", token, decode, layers)
+        chosen = yield Pass("post", token, post)
+        if chosen in ends:
+            return
+
+
+def ride(steps: Walk, compute: Compute) -> Iterator[tuple[Pass, int]]:
+    """Run the kernels of a walk without any time; yields each pass and layer that is done."""
+    token = None
+    while (work := following(steps, token)) is not None:
+        for layer in range(work.layers):
+            for step in work.steps:
+                if isinstance(step, Call):
+                    token = compute(work, step, layer)
+            yield work, layer
+
+
+def following(steps: Walk, token: int | None) -> Pass | None:
+    """The walk's next pass, given the token that the last one led to; None at its end."""
+    try:
+        return steps.send(token)
+    except StopIteration:
+        return None
