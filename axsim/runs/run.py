@@ -106,11 +106,9 @@ def time_variant(
     npu: Npu,
     published: Published | None = None,
     intervals: Intervals | None = None,
-    tokens: int | None = None,
 ) -> VariantResult:
-    """Time one variant: every subgraph of ``deployment`` on ``npu``, without kernels; ``tokens`` as
-    :func:`axsim.system.alone.alone` takes them."""
-    planned = alone(deployment, npu, tokens)
+    """Time one variant: every subgraph of ``deployment`` on ``npu``, without kernels."""
+    planned = alone(deployment, npu)
     predictions = _predict(deployment, planned, published, intervals)
     return VariantResult(name, settings, deployment, planned, predictions)
 
