@@ -24,7 +24,7 @@ from axsim.compiler.emit import TILE_BYTES, Engines, Steps, emit
 from axsim.compiler.lower import Operation
 from axsim.compiler.plan import Piece, Traffic
 from axsim.compiler.program import Engine, Tiling
-from axsim.kernels.compiled import WhenItPays
+from axsim.kernels.twin import WhenItPays
 from axsim.spec.chip import Chip
 
 MAX_TILES = 32

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from axsim.compiler.program import Segment
-from axsim.kernels.compiled import WhenItPays
+from axsim.kernels.twin import WhenItPays
 from axsim.machine.events import Machine
 from axsim.machine.timeline import Timing
 

@@ -12,7 +12,7 @@ from axsim.compiler import tile as module
 from axsim.compiler.emit import Columns, emit
 from axsim.compiler.partition import Deployment
 from axsim.graph.ir import Graph
-from axsim.kernels.compiled import WhenItPays, compiled
+from axsim.kernels.twin import WhenItPays, compiled
 from axsim.numerics.formats import Part
 from axsim.spec.chip import Chip, load_chip
 from axsim.spec.workload import load_workload
