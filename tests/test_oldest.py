@@ -25,7 +25,8 @@ def test_every_core_dependency_has_a_lower_bound(oldest: ModuleType) -> None:
     found = oldest.constraints((ROOT / "pyproject.toml").read_text(), [])
     names = {line.partition("==")[0] for line in found}
     assert names == {
-        "numpy", "pydantic", "pyyaml", "typer", "rich", "ml_dtypes", "safetensors"
+        "numpy", "simpy", "pandas", "matplotlib", "pydantic", "pyyaml", "typer", "rich",
+        "ml_dtypes", "safetensors",
     }  # fmt: skip
 
 

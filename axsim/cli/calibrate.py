@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -14,9 +15,11 @@ from axsim.cli.command import Command
 from axsim.cli.options import JsonPath, Quiet
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
     from concurrent.futures import Executor
 
     from axsim.fidelity.calibrate import Calibration, OnProgress
+    from axsim.models.config import ModelConfig
 
 MOST_WORKERS = 4
 """Processes beyond this many would mostly import and wait: a dozen derivatives are shared out."""
@@ -51,52 +54,88 @@ def calibrate(
     ] = [],  # noqa: B006
     cross_validate: Annotated[
         bool,
-        typer.Option("--cross-validate", help="Also refit with one model left out at a time."),
+        typer.Option(
+            "--cross-validate",
+            help="Also predict every architecture, source and chip from a fit without it.",
+        ),
     ] = False,
+    left_out: Annotated[
+        Optional[Path],  # noqa: UP045
+        typer.Option(
+            metavar="FILE.csv",
+            help="With --cross-validate: replace this chip's rows among the errors of rows left "
+            "out, which intervals come from.",
+        ),
+    ] = None,
     json_path: JsonPath = None,
     quiet: Quiet = False,
 ) -> None:
-    """Fit a chip's calibrated block to the rows of a ledger, by weighted least squares.
+    """Fit a chip's calibrated block to the rows of a ledger, by generalised least squares.
 
-    Reports each parameter with its standard error, its plausible range and the rows that determine
-    it, and says which ones the rows leave open. Only the calibrated values of the chip's file are
-    replaced. The same rows give the same values.
+    Rows of one architecture or source have errors in common and count accordingly. Reports each
+    parameter with its standard error, its plausible range and the rows that determine it, and says
+    which ones the rows leave open. Only the calibrated values of the chip's file are replaced. The
+    same rows give the same values, whatever the chip had before.
     """
+    os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")  # matrices of a hundred rows: threads wait
     from axsim.fidelity.calibrate import calibrate as fit
     from axsim.fidelity.ledger import load_ledger, shipped_ledger
+    from axsim.fidelity.predict import shipped_chips
     from axsim.fidelity.validate import architectures
     from axsim.files import check_writable, whole_text, write_json
     from axsim.spec.chip import load_chip
     from axsim.spec.descriptor import find
 
-    for path in (output, json_path):
+    for path in (output, json_path, left_out):
         check_writable(path)
+    if left_out is not None and not cross_validate:
+        raise typer.BadParameter("--left-out needs --cross-validate")
     if str(output) == str(json_path) == "-":
         raise typer.BadParameter("only one of --output and --json can be -")
     quiet = quiet or "-" in (str(output), str(json_path))
     source = find("chip", chip)
     rows = load_ledger(ledger or shipped_ledger())
-    with _processes() as executor, _progress(quiet) as on_progress:
+    known = architectures(models)
+    with processes() as executor, _progress(quiet) as on_progress:
         found = fit(
             load_chip(source),
             rows,
-            architectures(models),
+            known,
             keep=keep,
-            cross_validate=cross_validate,
+            others=list(shipped_chips().values()),
+            cross_validation=cross_validate,
             executor=executor,
             on_progress=on_progress,
         )
     if not quiet:
         _show(found)
     if output is not None:
-        text = _written(found, source)
+        text = written(found, source)
         with whole_text(output) as file:
             file.write(text)
+    if left_out is not None:
+        _write_left_out(found, known, left_out)
     if json_path is not None:
         write_json(found.to_dict(), json_path)
 
 
-def _written(calibration: Calibration, source: Path) -> str:
+def _write_left_out(
+    calibration: Calibration, models: Mapping[str, ModelConfig], path: Path
+) -> None:
+    from axsim.fidelity.cross_validation import left_out_rows
+    from axsim.fidelity.left_out import read, replaced, write
+    from axsim.files import whole_text
+
+    assert calibration.left_out is not None
+    rows = left_out_rows(calibration.chip, calibration.left_out, models)
+    text = io.StringIO()
+    write(replaced(read(path), rows), text)
+    with whole_text(path) as file:
+        file.write(text.getvalue())
+
+
+def written(calibration: Calibration, source: Path) -> str:
+    """The text of the chip's file ``source`` with the fitted values."""
     from axsim.fidelity.chip_file import with_calibrated
     from axsim.show.calibration_table import error_text
 
@@ -110,6 +149,7 @@ def _show(calibration: Calibration) -> None:
     from axsim.cli.terminal.console import console
     from axsim.show.calibration_table import (
         accuracy_table,
+        components_line,
         kept_lines,
         left_out_line,
         left_out_table,
@@ -129,14 +169,16 @@ def _show(calibration: Calibration) -> None:
         out.print(f"  {line}")
     out.print("\nErrors of the fitted rows")
     out.print(accuracy_table(calibration))
-    if calibration.left_out:
-        out.print("\nLeave one model out")
-        out.print(left_out_table(calibration.left_out))
-        out.print(left_out_line(calibration))
+    out.print(components_line(calibration.components))
+    if calibration.left_out is not None:
+        for kind, folds in calibration.left_out.kinds().items():
+            out.print()
+            out.print(left_out_table(folds))
+            out.print(left_out_line(kind, folds))
 
 
 @contextmanager
-def _processes() -> Iterator[Executor | None]:
+def processes() -> Iterator[Executor | None]:
     """A pool of processes, or None on a single core."""
     import signal
     from concurrent.futures import ProcessPoolExecutor

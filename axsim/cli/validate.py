@@ -34,6 +34,13 @@ def validate(
             metavar="CHIP", help="Only the rows of this chip; a file's chip predicts its rows."
         ),
     ] = None,
+    explain: Annotated[
+        Optional[str],  # noqa: UP045
+        typer.Option(
+            metavar="ROW",
+            help="Only this row: where its time goes, what decides it, which rows disagree.",
+        ),
+    ] = None,
     plot: Annotated[
         Optional[Path],  # noqa: UP045
         typer.Option(metavar="FILE", help="Draw predicted over measured (.png, .svg, .pdf)."),
@@ -56,9 +63,9 @@ def validate(
 ) -> None:
     """Predict every row of a ledger and compare with what was measured.
 
-    Shows each row, then mean (MAPE), median and worst error by metric and chip, and how many pairs
-    of rows are predicted in the right order. Exit status 1 when a row cannot be predicted or a
-    limit is broken.
+    Shows each row, then mean (MAPE), median and 90th percentile of the errors by metric and chip,
+    how many measured values lie inside the intervals, the worst row, and how many pairs of rows are
+    predicted in the right order. Exit status 1 when a row cannot be predicted or a limit is broken.
     """
     from axsim.cli.terminal.run_plot import check_picture
     from axsim.fidelity.validate import validate as validate_ledger
@@ -67,6 +74,10 @@ def validate(
 
     check_writable(json_path)
     check_picture(plot)
+    if explain is not None:
+        _refuse_with_explain(plot=plot, max_mape=max_mape, max_error=max_error)
+        _explain(explain, ledger, models, chip, json_path, quiet)
+        return
     found = validate_ledger(ledger, models, chip)
     if not quiet and str(json_path) != "-":
         _show(found)
@@ -83,9 +94,54 @@ def validate(
         raise typer.Exit(1)
 
 
+def _refuse_with_explain(**options: object) -> None:
+    for name, value in options.items():
+        if value is not None:
+            raise typer.BadParameter(f"--{name.replace('_', '-')} has no effect with --explain")
+
+
+def _explain(
+    row: str,
+    ledger: Path | None,
+    models: Path | None,
+    chip: str | None,
+    json_path: Path | None,
+    quiet: bool,
+) -> None:
+    from axsim.cli.terminal.console import console
+    from axsim.fidelity.row_explanation import explain_row
+    from axsim.fidelity.validate import architectures, chosen
+    from axsim.files import write_json
+    from axsim.show import explained_row as shown
+
+    found = explain_row(row, *chosen(ledger, architectures(models), chip))
+    if not quiet and str(json_path) != "-":
+        out = console()
+        for line in shown.heading_lines(found):
+            out.print(line)
+        out.print()
+        out.print(shown.time_table(found))
+        out.print(shown.busy_line(found))
+        out.print()
+        out.print(shown.elasticities_table(found))
+        out.print()
+        if found.disagreeing:
+            out.print("Rows that the same numbers decide, wrong in the other direction")
+            out.print(shown.disagreeing_table(found))
+        else:
+            out.print("No row that the same numbers decide is wrong in the other direction.")
+    if json_path is not None:
+        write_json(found.to_dict(), json_path)
+
+
 def _show(validation: Validation) -> None:
     from axsim.cli.terminal.console import console
-    from axsim.show.validation_table import orderings_line, rows_table, summary_table
+    from axsim.show.validation_table import (
+        coverage_line,
+        orderings_line,
+        rows_table,
+        summary_table,
+    )
 
     out = console()
     for group in validation.groups:
@@ -93,6 +149,7 @@ def _show(validation: Validation) -> None:
         out.print(rows_table(group))
         out.print()
     out.print(summary_table(validation))
+    out.print(coverage_line())
     out.print()
     out.print(orderings_line(validation))
 

@@ -101,7 +101,7 @@ class Tiled:
         return np.array([*chain.from_iterable(by_part), 0.0])[self.duration]
 
 
-@lru_cache(maxsize=128)
+@lru_cache(maxsize=512)
 def tile(piece: Piece, shape: Shape) -> Tiled:
     """Tile one segment."""
     steps = _steps(piece, shape)

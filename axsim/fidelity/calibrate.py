@@ -6,17 +6,19 @@ import math
 from collections import defaultdict
 from collections.abc import Callable, Collection, Mapping, Sequence
 from concurrent.futures import Executor
-from dataclasses import dataclass, replace
-from typing import Any
+from dataclasses import dataclass
+from typing import Any, NamedTuple
 
 import numpy as np
 
 from axsim.errors import InputError, Problem
-from axsim.fidelity.fit import Floats, LedgerFit, covariance, weights, with_parameters
+from axsim.fidelity.cross_validation import INSENSITIVE, CrossValidation, cross_validate
+from axsim.fidelity.effects import Components, Floats
+from axsim.fidelity.fit import LedgerFit, covariance, with_parameters
 from axsim.fidelity.ledger import Measurement, series
 from axsim.fidelity.plausible import Plausible, plausible
-from axsim.fidelity.predict import Compared, compare
-from axsim.fidelity.validate import Accuracy, Validation
+from axsim.fidelity.predict import compare
+from axsim.fidelity.validate import Validation
 from axsim.models.config import ModelConfig
 from axsim.spec.chip import Chip
 from axsim.spec.diagnosis import nearest
@@ -28,27 +30,32 @@ WEAK = 0.30
 CORRELATED = 0.98
 AT_BOUND = 0.01
 """Relative distance from a bound that counts as lying on it."""
-INSENSITIVE = 1e-4
-"""A parameter is fitted when some row changes by more than this fraction of its own change."""
-MAX_STEPS = 15
-FOLD_STEPS = 5
 
 OnProgress = Callable[[str, int], None]
 """Told what is being fitted and that so many more ledgers have been simulated."""
 
 
+class Support(NamedTuple):
+    """A series of rows that a parameter depends on: its ids, and its share of the parameter's sum
+    of squared slopes."""
+
+    series: str
+    ids: tuple[str, ...]
+    share: float
+
+
 @dataclass(frozen=True)
 class Parameter:
-    """A fitted parameter: ``error`` is its relative standard error, infinite when the data leave it
-    open; ``determined_by`` the series of rows that depend on it most, with their shares; ``flags``
-    what is doubtful about it."""
+    """A fitted parameter: ``error`` is its relative standard error by the rows alone, infinite when
+    they leave it open; ``determined_by`` the series of rows that depend on it most; ``flags`` what
+    is doubtful about it."""
 
     name: str
     value: float
     start: float
     range: Plausible
     error: float
-    determined_by: tuple[tuple[str, float], ...]
+    determined_by: tuple[Support, ...]
     flags: tuple[str, ...]
 
     def to_dict(self) -> dict[str, Any]:
@@ -62,45 +69,29 @@ class Parameter:
             "range_source": self.range.why,
             "relative_standard_error": self.error if math.isfinite(self.error) else None,
             "determined_by": [
-                {"series": label, "share": share} for label, share in self.determined_by
+                {"series": label, "ids": list(ids), "share": share}
+                for label, ids, share in self.determined_by
             ],
             "flags": list(self.flags),
         }
 
 
 @dataclass(frozen=True)
-class LeftOut:
-    """Models of one architecture, predicted by a fit to all other models' rows. ``leaned_on`` are
-    the parameters that no other row depends on: they fall back to the middle of their ranges."""
-
-    accuracy: Accuracy
-    leaned_on: tuple[str, ...]
-
-    @property
-    def models(self) -> str:
-        """The names of the models left out."""
-        return ", ".join(dict.fromkeys(each.row.model for each in self.accuracy.rows))
-
-
-@dataclass(frozen=True)
 class Calibration:
     """A chip with its calibrated block fitted.
 
-    ``validation`` compares the rows with the new chip's predictions. ``kept`` says which calibrated
-    parameters were not fitted, and why. ``left_out`` has the cross-validation, when it was made.
+    ``validation`` compares the rows with the new chip's predictions. ``components`` are the
+    standard deviations of what architectures, sources and series have in common. ``kept`` says
+    which calibrated parameters were not fitted, and why. ``left_out`` is the cross-validation, when
+    it was made.
     """
 
     chip: Chip
     parameters: tuple[Parameter, ...]
     validation: Validation
+    components: Components
     kept: tuple[tuple[str, str], ...]
-    left_out: tuple[LeftOut, ...] = ()
-
-    @property
-    def cross_validation(self) -> Accuracy:
-        """All rows that were predicted without their model's having been fitted."""
-        rows = tuple(row for fold in self.left_out for row in fold.accuracy.rows)
-        return Accuracy("left out", self.chip.name, rows)
+    left_out: CrossValidation | None = None
 
     def to_dict(self) -> dict[str, Any]:
         """For JSON."""
@@ -109,21 +100,13 @@ class Calibration:
             "chip": self.chip.name,
             "parameters": [parameter.to_dict() for parameter in self.parameters],
             "not_fitted": dict(self.kept),
+            "components": self.components._asdict(),
             "accuracy": [
                 {"metric": each.metric, "rows": len(each.errors), "mape": each.mape}
                 for each in groups
             ],
             "rows": self.validation.to_list(),
-            "left_out": [
-                {
-                    "models": fold.models,
-                    "rows": len(fold.accuracy.errors),
-                    "mape": fold.accuracy.mape,
-                    "leaned_on": list(fold.leaned_on),
-                }
-                for fold in self.left_out
-            ],
-            "left_out_mape": self.cross_validation.mape if self.left_out else None,
+            "left_out": None if self.left_out is None else self.left_out.to_dict(),
         }
 
 
@@ -133,20 +116,79 @@ def calibrate(
     models: Mapping[str, ModelConfig],
     *,
     keep: Collection[str] = (),
-    cross_validate: bool = False,
+    others: Sequence[Chip] = (),
+    cross_validation: bool = False,
     executor: Executor | None = None,
     on_progress: OnProgress = lambda stage, count: None,
 ) -> Calibration:
     """Fit the calibrated block of ``chip`` to the rows of ``ledger`` that name it.
 
-    Starts from the chip's own values; those of ``keep`` and the borrowed ones stay. With
-    ``cross_validate``, the fit is repeated with one architecture left out at a time. The result
-    does not depend on ``executor``, which evaluates derivatives at the same time.
+    Starts from the middle of the plausible ranges, so that the result does not depend on the values
+    that the chip has; those of ``keep`` and the borrowed ones stay. With ``cross_validation``, the
+    fit is repeated with one architecture and one source left out at a time, and the rows are
+    predicted with the parameters of ``others``, chips measured elsewhere in the ledger. The result
+    does not depend on ``executor``, which evaluates several points at the same time.
 
     Raises:
         InputError: no rows of this chip, none that can be predicted, fewer than parameters, an
             unknown name in ``keep``, or scipy is not installed.
     """
+    problem, kept = _prepared(chip, ledger, models, keep, executor, on_progress)
+    if len({series(row) for row in problem.rows}) < len(problem.names):
+        what = f"{len(problem.rows)} rows cannot determine {len(problem.names)} parameters"
+        raise InputError(
+            Problem("", "", f"{what} of {chip.name}", "more rows, or parameters to keep")
+        )
+    solution, components = problem.solve(problem.middle)
+    fitted = _rounded(problem, solution)
+    parameters = _parameters(chip, fitted, problem, solution, components)
+    rows = problem.rows
+    validation = Validation(tuple(compare(rows, models, {chip.name.lower(): fitted})))
+    left_out = None
+    if cross_validation:
+        left_out = cross_validate(problem, solution, components, _measured(others, chip, ledger))
+    return Calibration(fitted, parameters, validation, components, tuple(kept), left_out)
+
+
+def cross_validate_as_it_is(
+    chip: Chip,
+    ledger: Sequence[Measurement],
+    models: Mapping[str, ModelConfig],
+    *,
+    others: Sequence[Chip] = (),
+    executor: Executor | None = None,
+    on_progress: OnProgress = lambda stage, count: None,
+) -> CrossValidation:
+    """The cross-validation of a chip whose calibrated block was fitted before: its own values stand
+    for the whole fit, and are where the refits start.
+
+    Raises:
+        InputError: as :func:`calibrate`.
+    """
+    problem, _ = _prepared(chip, ledger, models, (), executor, on_progress)
+    values = np.log([float(getattr(chip.calibrated, name)) for name in problem.names])
+    own: Floats = np.clip(values, problem.low, problem.high)
+    components = problem.effects.estimate(problem.ratios(own), problem.slopes(own))
+    return cross_validate(problem, own, components, _measured(others, chip, ledger))
+
+
+def _measured(
+    others: Sequence[Chip], chip: Chip, ledger: Sequence[Measurement]
+) -> tuple[Chip, ...]:
+    """Those of ``others`` that the ledger has rows of."""
+    there = {row.chip.lower() for row in ledger} - {chip.name.lower()}
+    return tuple(other for other in others if other.name.lower() in there)
+
+
+def _prepared(
+    chip: Chip,
+    ledger: Sequence[Measurement],
+    models: Mapping[str, ModelConfig],
+    keep: Collection[str],
+    executor: Executor | None,
+    on_progress: OnProgress,
+) -> tuple[LedgerFit, list[tuple[str, str]]]:
+    """The fit of the parameters that some row depends on; the others, with the reason."""
     rows = _usable(chip, ledger, models)
     fields = [n for n in type(chip.calibrated).model_fields if getattr(chip.calibrated, n)]
     unknown = [name for name in keep if name not in fields]
@@ -162,25 +204,12 @@ def calibrate(
     ]
     names = [name for name in fields if name not in dict(kept)]
     problem = _problem(chip, names, rows, models, executor, on_progress)
-    weight = weights(rows)
-    start = _start(chip, problem)
-    moved = np.abs(problem.slopes(start)).max(axis=0) > INSENSITIVE
+    moved = np.abs(problem.slopes(problem.middle)).max(axis=0, initial=0.0) > INSENSITIVE
     if not moved.all():
         kept += [(n, "no row depends on it") for n, m in zip(names, moved, strict=True) if not m]
         names = [name for name, moves in zip(names, moved, strict=True) if moves]
         problem = _problem(chip, names, rows, models, executor, on_progress)
-        start = _start(chip, problem)
-    if len({series(row) for row in rows}) < len(names):
-        what = f"{len(rows)} rows cannot determine {len(names)} parameters of {chip.name}"
-        raise InputError(Problem("", "", what, "more rows, or parameters to keep"))
-    solution = problem.solve(start, weight, MAX_STEPS)
-    fitted = _rounded(problem, solution)
-    parameters = _parameters(chip, fitted, problem, solution, weight)
-    left_out: tuple[LeftOut, ...] = ()
-    if cross_validate:
-        left_out = _leave_out(problem, solution, weight, models, fitted)
-    compared = compare(rows, models, {chip.name.lower(): fitted})
-    return Calibration(fitted, parameters, Validation(tuple(compared)), tuple(kept), left_out)
+    return problem, kept
 
 
 def _usable(
@@ -212,13 +241,6 @@ def _problem(
     )
 
 
-def _start(chip: Chip, problem: LedgerFit) -> Floats:
-    """The chip's own values, brought inside the plausible ranges."""
-    values = np.log([float(getattr(chip.calibrated, name)) for name in problem.names])
-    start: Floats = np.clip(values, problem.low, problem.high)
-    return start
-
-
 def _rounded(problem: LedgerFit, x: Floats) -> Chip:
     """The chip with ``x`` in few digits, and on a bound where ``x`` all but lies there."""
     x = np.where(x - problem.low < AT_BOUND, problem.low, x)
@@ -228,14 +250,14 @@ def _rounded(problem: LedgerFit, x: Floats) -> Chip:
 
 
 def _parameters(
-    chip: Chip, fitted: Chip, problem: LedgerFit, x: Floats, weight: Floats
+    chip: Chip, fitted: Chip, problem: LedgerFit, x: Floats, components: Components
 ) -> tuple[Parameter, ...]:
-    slopes, ratios = problem.slopes(x), problem.ratios(x)
+    slopes = problem.effects.whitener(components, np.arange(len(problem.rows))) @ problem.slopes(x)
     bound = np.minimum(x - problem.low, problem.high - x) < AT_BOUND
     # A parameter that its bound holds is not free: the others' errors are those without it.
     free = np.flatnonzero(~bound)
-    spread = covariance(slopes[:, free], ratios, weight)
-    found = []
+    spread = covariance(slopes[:, free])
+    parameters = []
     for index, name in enumerate(problem.names):
         flags = []
         error = math.inf
@@ -255,65 +277,34 @@ def _parameters(
                     for other in np.flatnonzero(np.abs(correlation) > CORRELATED)
                     if other != own
                 ]
-        found.append(
+        parameters.append(
             Parameter(
                 name,
                 float(getattr(fitted.calibrated, name)),
                 float(getattr(chip.calibrated, name)),
                 plausible(chip, name),
                 error,
-                _determined_by(problem.rows, slopes[:, index] * weight),
+                _determined_by(problem.rows, problem.slopes(x)[:, index], problem.effects.shares),
                 tuple(flags),
             )
         )
-    return tuple(found)
+    return tuple(parameters)
 
 
 def _determined_by(
-    rows: Sequence[Measurement], column: Floats, count: int = 3
-) -> tuple[tuple[str, float], ...]:
-    """The series that hold most of a parameter's sum of squared slopes."""
-    shares: dict[str, float] = defaultdict(float)
-    total = float(column @ column) or 1.0
-    for row, slope in zip(rows, column, strict=True):
-        shares[" ".join(str(part) for part in series(row) if part)] += float(slope**2) / total
-    ordered = sorted(shares.items(), key=lambda item: (-item[1], item[0]))
-    return tuple((label, share) for label, share in ordered[:count] if share > 0.01)
-
-
-def _leave_out(
-    problem: LedgerFit,
-    solution: Floats,
-    weight: Floats,
-    models: Mapping[str, ModelConfig],
-    fitted: Chip,
-) -> tuple[LeftOut, ...]:
-    """Refit without the rows of each architecture in turn, from the whole fit's values."""
-    groups: dict[object, list[int]] = defaultdict(list)
-    for index, row in enumerate(problem.rows):
-        if row.metric != "compiler_cycles":
-            key = _architecture(models[row.model], row)
-            groups[key].append(index)
-    found = []
-    for indices in groups.values():
-        others = weight.copy()
-        others[indices] = 0
-        slopes = problem.slopes(solution) * others[:, None]
-        open_ = np.abs(slopes).max(axis=0) <= INSENSITIVE
-        x = problem.solve(solution, others, FOLD_STEPS)
-        ratios = problem.ratios(x)[indices]
-        rows = [
-            Compared(problem.rows[i], problem.rows[i].value * math.exp(ratio))
-            for i, ratio in zip(indices, ratios, strict=True)
-        ]
-        leaned_on = tuple(n for n, o in zip(problem.names, open_, strict=True) if o)
-        found.append(LeftOut(Accuracy("left out", fitted.name, tuple(rows)), leaned_on))
-    return tuple(found)
-
-
-def _architecture(model: ModelConfig, row: Measurement) -> object:
-    """What makes models one: InternVL2-1B's decoder is Qwen2.5-0.5B but for a few words."""
-    if row.metric == "vision_encode_ms":
-        return model.vision
-    assert model.decoder is not None
-    return replace(model.decoder, vocab_size=1, tie_word_embeddings=False)
+    rows: Sequence[Measurement], column: Floats, weight: Floats, count: int = 3
+) -> tuple[Support, ...]:
+    """The series that hold most of a parameter's weighted sum of squared slopes."""
+    squares: dict[str, float] = defaultdict(float)
+    ids: dict[str, list[str]] = defaultdict(list)
+    for row, square in zip(rows, weight * column**2, strict=True):
+        label = " ".join(str(part) for part in series(row) if part)
+        squares[label] += float(square)
+        ids[label].append(row.id)
+    total = sum(squares.values()) or 1.0
+    ordered = sorted(squares.items(), key=lambda item: (-item[1], item[0]))
+    return tuple(
+        Support(label, tuple(ids[label]), square / total)
+        for label, square in ordered[:count]
+        if square > 0.01 * total
+    )

@@ -1,57 +1,41 @@
-"""Weighted least squares on log(predicted / measured) over a chip's calibrated parameters.
+"""Least squares on log(predicted / measured) over a chip's calibrated parameters.
 
-Parameters are fitted as logarithms: they are positive and their errors are relative. A row weighs
-1 / sqrt(rows of its series), so that a ladder of 17 chunks of one model counts as one model.
+Parameters are fitted as logarithms: they are positive and their errors are relative. The rows'
+errors hang together as :mod:`axsim.fidelity.effects` says (generalised least squares). What is
+known of a parameter without the rows, its plausible range, is one more observation of it: the range
+counts as four standard deviations. So a parameter that the rows leave open settles in the middle of
+its range, in place of anywhere.
 """
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import Executor
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
 from axsim.errors import InputError, Problem
-from axsim.fidelity.ledger import Measurement, series
+from axsim.fidelity.effects import Components, Effects, Floats
+from axsim.fidelity.ledger import Measurement
 from axsim.fidelity.predict import compare
 from axsim.models.config import ModelConfig
 from axsim.spec.chip import Chip
 
-Floats = npt.NDArray[np.float64]
-
 STEP = 0.01
 """Relative change of a parameter for its derivatives: tiles and paddings move in small jumps,
 which smaller steps would take for slopes."""
-COMPILER_WEIGHT = 0.5
-"""Of the compiler's own cycle counts beside times measured on boards."""
-OLD_TOOLCHAIN_WEIGHT = 0.4
-"""Of builds by Pulsar2 2.x: the mechanisms are those of 3.x and later, and a toolchain generation
-makes 10 % and more of difference."""
-NOISE = 0.03
-"""Relative error of a series that says nothing: measurements of one configuration by different
-sources are 2 to 7 % apart. It sets what a parameter's plausible range weighs beside the rows."""
 MARGIN = 1e-3
 """Relative distance that a start value keeps from the bounds."""
-
-
-def weights(rows: Sequence[Measurement]) -> Floats:
-    """The weight of each row; the squares of a trusted series sum to 1."""
-    count = Counter(series(row) for row in rows)
-    return np.array([count[series(row)] ** -0.5 * _trust(row) for row in rows])
-
-
-def _trust(row: Measurement) -> float:
-    if _compiled(row):
-        return COMPILER_WEIGHT
-    old = (row.toolchain or "").startswith("pulsar2-2.")
-    return OLD_TOOLCHAIN_WEIGHT if old else 1.0
-
-
-def _compiled(row: Measurement) -> bool:
-    return row.metric == "compiler_cycles"
+PRIOR = 4.0
+"""Standard deviations in a plausible range."""
+ROUNDS = 4
+"""Of fitting parameters and estimating variance components in turn; two or three are enough."""
+MAX_STEPS = 15
+REFIT_STEPS = 3
+"""Steps of a refit without some rows, along the slopes of the whole fit."""
+CLOSE = 2e-3
+"""A refit has arrived when no parameter moves by more than this fraction."""
 
 
 def with_parameters(chip: Chip, names: Sequence[str], values: Iterable[float]) -> Chip:
@@ -64,17 +48,17 @@ def log_ratios(
     chip: Chip, rows: tuple[Measurement, ...], models: Mapping[str, ModelConfig]
 ) -> list[float]:
     """log(predicted / measured) of each row; a top-level function, so that processes can run it."""
-    found = []
-    for each in compare(rows, models, {chip.name.lower(): chip}):
-        assert each.predicted is not None, each.reason
-        found.append(float(np.log(each.predicted / each.row.value)))
-    return found
+    ratios = []
+    for compared in compare(rows, models, {chip.name.lower(): chip}):
+        assert compared.predicted is not None, compared.reason
+        ratios.append(float(np.log(compared.predicted / compared.row.value)))
+    return ratios
 
 
 class LedgerFit:
-    """The residuals of ``rows`` as functions of the logarithms of the parameters ``names``.
+    """The errors of ``rows`` as functions of the logarithms of the parameters ``names``.
 
-    Every point is evaluated once. ``executor`` evaluates derivatives at the same time.
+    Every point is evaluated once. ``executor`` evaluates points at the same time.
     """
 
     def __init__(
@@ -90,13 +74,24 @@ class LedgerFit:
     ) -> None:
         self.names = tuple(names)
         self.rows = rows
+        self.models = models
         self.low, self.high = low, high
+        self.effects = Effects(rows, models)
         self._chip = chip
-        self._models = models
         self._executor = executor
         self._on_progress = on_progress
         self._ratios: dict[bytes, Floats] = {}
         self._slopes: dict[bytes, Floats] = {}
+
+    @property
+    def middle(self) -> Floats:
+        """The middle of each plausible range."""
+        return (self.low + self.high) / 2
+
+    @property
+    def pull(self) -> Floats:
+        """One over the standard deviation that each parameter has beforehand."""
+        return PRIOR / (self.high - self.low)
 
     def chip_at(self, x: Floats) -> Chip:
         """The chip with the parameters exp(x)."""
@@ -104,77 +99,105 @@ class LedgerFit:
 
     def ratios(self, x: Floats) -> Floats:
         """log(predicted / measured), [rows]."""
-        key = x.tobytes()
-        if key not in self._ratios:
-            (self._ratios[key],) = self._evaluate([x])
-        return self._ratios[key]
+        return self.ratios_at([x])[0]
+
+    def ratios_at(self, points: Sequence[Floats]) -> list[Floats]:
+        """:meth:`ratios` of several points, evaluated at the same time."""
+        fresh = {x.tobytes(): x for x in points if x.tobytes() not in self._ratios}
+        self._ratios.update(zip(fresh, self._evaluate(list(fresh.values())), strict=True))
+        return [self._ratios[x.tobytes()] for x in points]
 
     def slopes(self, x: Floats) -> Floats:
         """Derivatives of :meth:`ratios`, [rows, parameters], by steps that stay inside bounds."""
         key = x.tobytes()
         if key not in self._slopes:
-            here = self.ratios(x)
             steps = np.where(x + STEP > self.high, -STEP, STEP)
-            there = self._evaluate(list(x + np.diag(steps)))
-            columns = [(one - here) / step for one, step in zip(there, steps, strict=True)]
+            here, *moved = self.ratios_at([x, *(x + np.diag(steps))])
+            columns = [(one - here) / step for one, step in zip(moved, steps, strict=True)]
             self._slopes[key] = np.array(columns).T.reshape(len(self.rows), len(x))
         return self._slopes[key]
 
-    def solve(self, start: Floats, weight: Floats, max_steps: int) -> Floats:
-        """The parameters' logarithms that minimise the weighted squares of the residuals and of the
-        distances from the middle of each range, from ``start``.
+    def solve(self, start: Floats) -> tuple[Floats, Components]:
+        """The parameters' logarithms and the variance components that fit the rows best: each is
+        fitted given the other, in turn, until the components stay."""
+        every = np.arange(len(self.rows))
+        x, components = start, Components()
+        for _ in range(ROUNDS):
+            x = self._least_squares(x, self.effects.whitener(components, every))
+            estimated = self.effects.estimate(self.ratios(x), self.slopes(x))
+            if estimated == components:
+                break
+            components = estimated
+        return x, components
 
-        A range counts as four standard deviations of what is known without the rows: a parameter
-        that the rows leave open settles in its middle, in place of anywhere.
-        """
+    def _least_squares(self, start: Floats, whiten: Floats) -> Floats:
         optimize = _scipy_optimize()
         if not len(start):
             return start
-        middle = (self.low + self.high) / 2
-        pull = 4 * NOISE / (self.high - self.low)
-        found = optimize.least_squares(
-            lambda x: np.append(self.ratios(x) * weight, (x - middle) * pull),
+        solution: Floats = optimize.least_squares(
+            lambda x: np.append(whiten @ self.ratios(x), (x - self.middle) * self.pull),
             np.clip(start, self.low + MARGIN, self.high - MARGIN),
-            jac=lambda x: np.vstack([self.slopes(x) * weight[:, None], np.diag(pull)]),
+            jac=lambda x: np.vstack([whiten @ self.slopes(x), np.diag(self.pull)]),
             bounds=(self.low, self.high),
             ftol=1e-4,
             xtol=1e-4,
             gtol=1e-9,
-            max_nfev=max_steps,
-        )
-        solution: Floats = found.x
+            max_nfev=MAX_STEPS,
+        ).x
         return solution
+
+    def refit(self, x: Floats, whiteners: Sequence[Floats]) -> list[Floats]:
+        """The parameters' logarithms for each of ``whiteners``, which leave out some rows: from
+        ``x``, a fit to all rows, and along its slopes, all at the same time."""
+        optimize = _scipy_optimize()
+        slopes = self.slopes(x)
+        points = [x] * len(whiteners)
+        moving = set(range(len(whiteners))) if len(x) else set()
+        for _ in range(REFIT_STEPS):
+            errors = self.ratios_at(points)
+            for index in sorted(moving):
+                whiten, point = whiteners[index], points[index]
+                system = np.vstack([whiten @ slopes, np.diag(self.pull)])
+                wanted = np.append(whiten @ errors[index], (point - self.middle) * self.pull)
+                bounds = (self.low - point - 1e-12, self.high - point + 1e-12)
+                move = optimize.lsq_linear(system, -wanted, bounds).x
+                points[index] = np.clip(point + move, self.low, self.high)
+                if np.abs(move).max() < CLOSE:
+                    moving.discard(index)
+            if not moving:
+                break
+        return points
 
     def _evaluate(self, points: Sequence[Floats]) -> list[Floats]:
         chips = [self.chip_at(x) for x in points]
-        if self._executor is None or len(chips) == 1:
-            pending: Any = (log_ratios(chip, self.rows, self._models) for chip in chips)
+        if self._executor is None or len(chips) <= 1:
+            pending: Any = (log_ratios(chip, self.rows, self.models) for chip in chips)
         else:
             n = len(chips)
-            pending = self._executor.map(log_ratios, chips, [self.rows] * n, [self._models] * n)
-        found = []
+            pending = self._executor.map(log_ratios, chips, [self.rows] * n, [self.models] * n)
+        evaluated = []
         for ratios in pending:
-            found.append(np.array(ratios))
+            evaluated.append(np.array(ratios))
             self._on_progress(1)
-        return found
+        return evaluated
 
 
-def covariance(slopes: Floats, residuals: Floats, weight: Floats) -> Floats:
-    """Of the parameters' logarithms, from JᵀJ and the residual variance, noise at least.
+def covariance(jacobian: Floats, pull: Floats | None = None) -> Floats:
+    """Of the parameters' logarithms, from the whitened slopes ``jacobian``, [rows, parameters].
 
-    The rows of a series are no independent observations: as many are counted as there are series.
-    Directions that no row determines have infinite variance.
+    With ``pull`` the plausible ranges count too; without, only what the rows say: directions that
+    no row determines have infinite variance.
     """
-    jacobian = slopes * weight[:, None]
-    free = max(1.0, float(weight @ weight) - jacobian.shape[1])
-    variance = max(float((residuals * weight) @ (residuals * weight)) / free, NOISE**2)
+    if pull is not None:
+        jacobian = np.vstack([jacobian, np.diag(pull)])
+    count = jacobian.shape[1]
     scale = np.sqrt((jacobian**2).sum(axis=0))
-    if (scale == 0).any():
-        return np.full((len(scale), len(scale)), np.inf)
+    if not count or (scale == 0).any():
+        return np.full((count, count), np.inf)
     left, values, _ = np.linalg.svd((jacobian / scale).T, full_matrices=False)
-    if values[-1] < 1e-10 * values[0]:
-        return np.full((len(scale), len(scale)), np.inf)
-    spread: Floats = (left / values**2) @ left.T / np.outer(scale, scale) * variance
+    if values[-1] < 1e-10 * values[0] or len(values) < count:
+        return np.full((count, count), np.inf)
+    spread: Floats = (left / values**2) @ left.T / np.outer(scale, scale)
     return spread
 
 

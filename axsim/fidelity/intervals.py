@@ -1,93 +1,197 @@
-"""Intervals of predictions, from how far the ledger's rows are predicted wrong.
+"""Intervals of predictions, from the errors of rows that were left out, never from the fit.
 
-``measurements/intervals.json`` holds them, so that a run need not predict the ledger first; it is
-made by :func:`document` whenever chips are calibrated or the timing model changes.
+The half-width of a chip and group (:mod:`axsim.fidelity.groups`) is Student's t times the root of a
+sum of three variances:
+
+* how wrong architectures were predicted that the fit had not seen, each counting once. Where few
+  were measured, the group's errors on all chips count as ``PRIOR`` more of them;
+* the noise between sources, ``NOISE``;
+* what the parameters' uncertainty makes of a prediction of this group.
+
+Errors are not normal, and those of one architecture hang together. So where a group has ``ENOUGH``
+rows, its widths are scaled, on all chips alike and as little as possible, until they hold between
+90 and 96 % of what was left out.
+
+A chip that nobody measured, or that differs from the one that was in any number, also has the error
+that measured chips have with the calibrated values of others, and is never surer than these. A
+regime without an anchor in the ledger (:mod:`axsim.fidelity.regime`) has the width of the chip's
+widest group.
 """
 
 from __future__ import annotations
 
-import json
 import math
 from collections import defaultdict
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping, Sequence
 from functools import lru_cache
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, NamedTuple
 
-from axsim.fidelity.ledger import series
+from axsim.fidelity.groups import group
+from axsim.fidelity.left_out import LeftOut, shipped_left_out
 from axsim.fidelity.prediction import Interval
-from axsim.spec.chip import Chip
-from axsim.spec.descriptor import data_folder
-from axsim.system.metrics import PREDICTED
+from axsim.fidelity.regime import Regime, regime_of_metric, unanchored
+from axsim.spec.chip import Chip, load_chip
+from axsim.spec.descriptor import shipped
 
 if TYPE_CHECKING:
-    from axsim.fidelity.predict import Compared
-    from axsim.fidelity.validate import Validation
+    from axsim.compiler.partition import Deployment
+    from axsim.system.request_timeline import RequestTimeline
 
 LEVEL = 0.90
 """Share of true values that an interval is meant to hold."""
+NOISE = 0.03
+"""Relative error of a measurement: sources differ by 2 to 7 % on one configuration."""
+PRIOR = 2
+"""Architectures that a group's errors on all chips count as, beside those of the chip."""
+ENOUGH = 10
+"""Rows left out that a group needs for its widths to be scaled by their coverage."""
+FEWEST, MOST = 0.90, 0.96
+"""Shares of the rows left out that scaled widths hold at least and at most."""
 LEAST = 0.03
-"""Half-width at least: measurements of one configuration differ by 2 to 7 % between sources."""
-ENOUGH = 3
-"""Series of rows that a chip needs for intervals of its own."""
-ANY = "any"
-
+"""A half-width at least: the noise between sources."""
+WIDEST = 0.95
+"""A half-width at most: no time is negative."""
 STUDENT = (6.31, 2.92, 2.35, 2.13, 2.02, 1.94, 1.90, 1.86, 1.83)
 """95 % quantiles of Student's t with 1 to 9 degrees of freedom; beyond, 1.645 + 1.6 / n."""
 
 
-def shipped_intervals(chip: Chip, metric: str) -> Interval | None:
-    """The interval of ``metric`` on ``chip``; of all chips' rows when the ledger has too few of
-    this one. Chips are told apart by name."""
-    known = _shipped()
-    found = known.get(chip.name, {}).get(metric) or known.get(ANY, {}).get(metric)
-    return None if found is None else Interval(-found["half_width"], found["half_width"])
+class Expected(NamedTuple):
+    """An interval, and why its regime is extrapolated; empty when the ledger anchors it."""
+
+    interval: Interval
+    extrapolated: str
 
 
-def document(validation: Validation) -> dict[str, Any]:
-    """What intervals.json holds: by chip, and for any chip, the half-width of each metric as a
-    fraction of the prediction, with the numbers of series and rows behind it."""
-    chips = sorted({each.row.chip.lower() for each in validation.compared})
-    found: dict[str, Any] = {}
-    for chip in (*chips, ANY):
-        rows = [each for each in validation.compared if chip in (ANY, each.row.chip.lower())]
-        own = {}
-        for metric in PREDICTED:
-            chosen = [each for each in rows if each.row.metric in metric.sources]
-            errors = series_errors(chosen)
-            if len(errors) >= (1 if chip == ANY else ENOUGH):
-                width = half_width(errors)
-                own[metric.name] = {
-                    "half_width": round(width, 4),
-                    "series": len(errors),
-                    "rows": len(chosen),
-                }
-        found[chip] = own
-    return found
+class Evidence:
+    """Widths of intervals by what ``rows`` left out say."""
+
+    def __init__(self, rows: Sequence[LeftOut]) -> None:
+        self._rows = rows
+        self.chips = tuple(sorted({row.chip for row in rows}))
+        self._anchors: dict[str | None, list[Regime]] = {None: [row.regime for row in rows]}
+        for row in rows:
+            self._anchors.setdefault(row.chip, []).append(row.regime)
+        self._squares = _by_fold(rows, "left_out")
+        self._transferred = _by_fold(rows, "other_chip")
+        self._widths: dict[tuple[str | None, str, str | None], float] = {}
+        self._scales: dict[str, float] = {}
+
+    def expect(self, chip: str | None, regime: Regime, without: str | None = None) -> Expected:
+        """The interval of a prediction of ``regime`` on a measured chip, or on one that nobody
+        measured when ``chip`` is None. Its width is that without the architecture ``without``."""
+        reason = unanchored(regime, self._anchors[chip])
+        kinds = {row.group for row in self._rows if row.group != "compiler"} | {regime.group}
+        chosen = kinds if reason else {regime.group}
+        width = max(self.half_width(chip, kind, without) for kind in sorted(chosen))
+        return Expected(Interval(-width, width), reason)
+
+    def half_width(self, chip: str | None, kind: str, without: str | None = None) -> float:
+        """Of one chip and group, whatever the regime."""
+        key = (chip, kind, without)
+        if key not in self._widths:
+            if chip is None:
+                widths = [self.half_width(measured, kind) for measured in self.chips]
+                widths.append(self._width(self._transferred, None, kind, None))
+            else:
+                widths = [self._scale(kind) * self._width(self._squares, chip, kind, without)]
+            self._widths[key] = min(WIDEST, max(LEAST, *widths))
+        return self._widths[key]
+
+    def _scale(self, kind: str) -> float:
+        if kind not in self._scales:
+            ratios = sorted(
+                abs(math.expm1(-row.left_out))
+                / self._width(self._squares, row.chip, kind, row.architecture)
+                for row in self._rows
+                if row.group == kind
+            )
+            self._scales[kind] = coverage_scale(ratios) if len(ratios) >= ENOUGH else 1.0
+        return self._scales[kind]
+
+    def _width(self, squares: _Squares, chip: str | None, kind: str, without: str | None) -> float:
+        kept = {key: square for key, square in squares.items() if key[::2] != (chip, without)}
+        own = [
+            square for (of, group_of, _), square in kept.items() if (of, group_of) == (chip, kind)
+        ]
+        same = [square for (_, group_of, _), square in kept.items() if group_of == kind]
+        prior = _mean(same or list(kept.values()))
+        error = (PRIOR * prior + sum(own)) / (PRIOR + len(own))
+        return student(PRIOR + len(own)) * math.sqrt(error + NOISE**2 + self._spread(chip, kind))
+
+    def _spread(self, chip: str | None, kind: str) -> float:
+        """The mean variance that the parameters' uncertainty makes."""
+        return _mean(
+            [row.spread**2 for row in self._rows if chip in (None, row.chip) and row.group == kind]
+        )
 
 
-def series_errors(rows: Iterable[Compared]) -> list[float]:
-    """The root mean square of log(predicted / measured) in each series of rows: the chunks of one
-    ladder are wrong together and count once."""
-    squares: dict[object, list[float]] = defaultdict(list)
-    for each in rows:
-        if each.predicted is not None:
-            key = (each.row.chip.lower(), series(each.row))
-            squares[key].append(math.log(each.predicted / each.row.value) ** 2)
-    return [math.sqrt(sum(part) / len(part)) for part in squares.values()]
+_Squares = Mapping[tuple[str, str, str], float]
+"""The mean square error of each chip, group and architecture."""
 
 
-def half_width(errors: list[float]) -> float:
-    """Half-width that holds ``LEVEL`` of further errors, were they normal about zero: Student's t
-    times the root mean square, wider the fewer ``errors`` there are."""
-    count = len(errors)
-    quantile = STUDENT[count - 1] if count <= len(STUDENT) else 1.645 + 1.6 / count
-    return max(LEAST, quantile * math.sqrt(sum(error**2 for error in errors) / count))
+def _by_fold(rows: Iterable[LeftOut], field: str) -> _Squares:
+    squares: dict[tuple[str, str, str], list[float]] = defaultdict(list)
+    for row in rows:
+        error = getattr(row, field)
+        if error == error:  # not NaN
+            squares[row.chip, row.group, row.architecture].append(error**2)
+    return {key: _mean(values) for key, values in squares.items()}
+
+
+def coverage_scale(ratios: Sequence[float]) -> float:
+    """What widths are to be multiplied by so that of ``ratios``, errors over widths in ascending
+    order, between ``FEWEST`` and ``MOST`` are at most 1: as close to 1 as can be."""
+    most = int(MOST * len(ratios))
+    while most and ratios[most - 1] > 0.999 * ratios[most]:
+        most -= 1  # equal errors are inside together or outside together
+    shrunk = math.sqrt(ratios[max(0, most - 1)] * ratios[most])
+    enough = ratios[math.ceil(FEWEST * len(ratios)) - 1] * (1 + 1e-6)
+    return max(enough, 1.0 if ratios[most] > 1 else shrunk)
+
+
+def _mean(values: Sequence[float]) -> float:
+    return sum(values) / len(values) if values else 0.0
+
+
+def student(freedom: int) -> float:
+    """The quantile of Student's t that an interval of ``LEVEL`` has, degrees of freedom given."""
+    return STUDENT[freedom - 1] if freedom <= len(STUDENT) else 1.645 + 1.6 / freedom
 
 
 @lru_cache(maxsize=1)
-def _shipped() -> dict[str, Any]:
-    path = data_folder("measurements") / "intervals.json"
-    if not path.is_file():
-        return {}
-    found: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
-    return found
+def shipped_evidence() -> Evidence:
+    """What the shipped rows left out say."""
+    return Evidence(shipped_left_out())
+
+
+def measured_name(chip: Chip) -> str | None:
+    """The name of ``chip`` among those measured; None when the ledger has no rows of it, or when it
+    is not the shipped one to the last number."""
+    own = chip.name in shipped_evidence().chips and _shipped(chip.name) == chip
+    return chip.name if own else None
+
+
+@lru_cache(maxsize=16)
+def _shipped(name: str) -> Chip | None:
+    path = shipped("chip").get(name)
+    return None if path is None else load_chip(path)
+
+
+def expected(deployment: Deployment, metric: str, request: RequestTimeline) -> Expected:
+    """The interval of one of a deployment's predictions.
+
+    A picture and a prompt are wrong together, by the same clock and the same DRAM: the relative
+    widths of both are weighted with their shares of the time.
+    """
+    evidence, chip = shipped_evidence(), measured_name(deployment.chip)
+
+    def of(metric: str) -> Expected:
+        return evidence.expect(chip, regime_of_metric(deployment, group(metric)))
+
+    if metric != "image_to_first_token_ms":
+        return of(metric)
+    vision, prompt = of("vision_encode_ms"), of("ttft_ms")
+    share = 1 - request.ttft_ms / request.image_to_first_token_ms
+    width = share * vision.interval.high + (1 - share) * prompt.interval.high
+    reasons = filter(None, (vision.extrapolated, prompt.extrapolated))
+    return Expected(Interval(-width, width), "; ".join(reasons))

@@ -10,6 +10,7 @@ from typing import Any
 from axsim.compiler.compile import compile_lowered
 from axsim.compiler.lower import Lowered, lower
 from axsim.compiler.partition import Deployment
+from axsim.compiler.program import Program
 from axsim.errors import InputError, Problem
 from axsim.fidelity.ledger import Matmul, Measurement
 from axsim.graph.builder import GraphBuilder
@@ -85,7 +86,7 @@ def predict(
         raise InputError(Problem("", "chip", f"unknown chip {row.chip!r}", ", ".join(chips), hint))
     if row.metric == "compiler_cycles":
         return _compiler_cycles(row, chip)
-    deployment = Deployment(_workload(row, _model(row, models)), chip)
+    deployment = deployment_of(row, models, chip)
     if row.metric == "vision_encode_ms":
         assert deployment.vision is not None
         return Npu().run(deployment.vision.program).duration_ms
@@ -96,11 +97,22 @@ def predict(
         return Npu().run(deployment.decode.program).duration_ms
     if row.metric == "post_ms":
         return Npu().run(deployment.post.program).duration_ms
+    # A second token would time decode too, which TTFT does not have.
+    request = alone(deployment, tokens=1 if row.metric == "ttft_ms" else 2)
     of = METRICS[row.metric].of
-    value = of(alone(deployment)) if of else None
+    value = of(request) if of else None
     if value is None:
         raise InputError(Problem("", "metric", f"{row.model} has no {row.metric}"))
     return value
+
+
+def deployment_of(row: Measurement, models: Mapping[str, ModelConfig], chip: Chip) -> Deployment:
+    """What the row measures, compiled for ``chip``; of any metric but ``compiler_cycles``.
+
+    Raises:
+        InputError: as :func:`predict`.
+    """
+    return Deployment(_workload(row, _model(row, models)), chip)
 
 
 def _model(row: Measurement, models: Mapping[str, ModelConfig]) -> ModelConfig:
@@ -153,14 +165,17 @@ def _need(row: Measurement, column: str) -> int:
 
 
 def _compiler_cycles(row: Measurement, chip: Chip) -> float:
+    return Npu().run(matmul_program(row, chip)).duration_us * chip.nominal().calibrated.clock_mhz
+
+
+def matmul_program(row: Measurement, chip: Chip) -> Program:
+    """The matmul of a ``compiler_cycles`` row, compiled for ``chip`` at its nominal clock."""
     matmul = Matmul.parse(row.model)
     if matmul is None:
         allowed = "matmul DTYPE ROWSxKxCOLUMNS"
         raise InputError(Problem("", "model", f"found {row.model!r}", allowed))
     mode = chip.mode((row.npu_mode or chip.default_mode).upper())
-    nominal = chip.nominal()
-    program = compile_lowered(_lower_matmul(matmul), nominal, mode, "decoder")
-    return Npu().run(program).duration_us * nominal.calibrated.clock_mhz
+    return compile_lowered(_lower_matmul(matmul), chip.nominal(), mode, "decoder")
 
 
 @lru_cache(maxsize=256)

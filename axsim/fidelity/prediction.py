@@ -28,12 +28,16 @@ class Measured:
 
 @dataclass(frozen=True)
 class Prediction:
-    """A predicted value in ``unit``, its interval if known, and what was measured if anything."""
+    """A predicted value in ``unit``, its interval if known, and what was measured if anything.
+
+    ``extrapolated`` says why nothing that was measured is near enough to vouch for the prediction;
+    it is empty where something is."""
 
     value: float
     unit: str
     interval: Interval | None = None
     measured: Measured | None = None
+    extrapolated: str = ""
 
     @property
     def error(self) -> float | None:
@@ -41,7 +45,8 @@ class Prediction:
         return None if self.measured is None else self.value / self.measured.value - 1
 
     def to_dict(self) -> dict[str, Any]:
-        """For JSON: value, unit, low and high bounds, measured, error."""
+        """For JSON: value, unit, low and high bounds, measured, error, and why it is extrapolated
+        (None when it is not)."""
         low, high = self.interval or (None, None)
         found = self.measured
         return {
@@ -50,6 +55,7 @@ class Prediction:
             "low": None if low is None else self.value * (1 + low),
             "high": None if high is None else self.value * (1 + high),
             "error": self.error,
+            "extrapolated": self.extrapolated or None,
             "measured": None
             if found is None
             else {

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from itertools import combinations
 from pathlib import Path
-from statistics import fmean, median
+from statistics import fmean, median, quantiles
 from typing import Any
 
 from axsim.errors import InputError, Problem
+from axsim.fidelity.coverage import Judged, judge
 from axsim.fidelity.ledger import (
     Measurement,
     load_ledger,
@@ -30,11 +31,13 @@ DISTINCT = 0.10
 
 @dataclass(frozen=True)
 class Accuracy:
-    """Errors of the predicted rows of one ``metric`` on one ``chip``, or of any set of rows."""
+    """Errors of the predicted rows of one ``metric`` on one ``chip``, or of any set of rows;
+    ``judged`` has their intervals by id."""
 
     metric: str
     chip: str
     rows: tuple[Compared, ...]
+    judged: Mapping[str, Judged] = field(default_factory=dict)
 
     @cached_property
     def errors(self) -> tuple[float, ...]:
@@ -52,6 +55,20 @@ class Accuracy:
         return median(self.errors) if self.errors else 0.0
 
     @property
+    def p90(self) -> float:
+        """90th percentile of the absolute errors, as a fraction."""
+        if len(self.errors) < 2:
+            return self.mape
+        return quantiles(self.errors, n=10, method="inclusive")[-1]
+
+    @property
+    def coverage(self) -> float | None:
+        """The share of rows whose interval holds what was measured; None without intervals. A row
+        that the fit has seen counts as if its architecture had been left out."""
+        own = [self.judged[each.row.id] for each in self.rows if each.row.id in self.judged]
+        return fmean(each.holds for each in own) if own else None
+
+    @property
     def worst(self) -> Compared | None:
         """The row with the largest error."""
         predicted = [row for row in self.rows if row.error is not None]
@@ -60,9 +77,11 @@ class Accuracy:
 
 @dataclass(frozen=True)
 class Validation:
-    """A ledger's rows beside their predictions, in the ledger's order."""
+    """A ledger's rows beside their predictions, in the ledger's order, and their intervals by
+    id."""
 
     compared: tuple[Compared, ...]
+    judged: Mapping[str, Judged] = field(default_factory=dict)
 
     @cached_property
     def groups(self) -> tuple[Accuracy, ...]:
@@ -71,18 +90,18 @@ class Validation:
         for each in self.compared:
             found.setdefault((each.row.metric, each.row.chip.lower()), []).append(each)
         order = sorted(found, key=lambda key: (LEDGER.index(key[0]), key[1]))
-        return tuple(Accuracy(*key, tuple(found[key])) for key in order)
+        return tuple(Accuracy(*key, tuple(found[key]), self.judged) for key in order)
 
     @property
     def overall(self) -> Accuracy:
         """All rows together."""
-        return Accuracy("all", "", self.compared)
+        return Accuracy("all", "", self.compared, self.judged)
 
     @property
     def boards(self) -> Accuracy:
         """Rows measured on silicon: all but the compiler's own cycle counts."""
         rows = (each for each in self.compared if each.row.metric != "compiler_cycles")
-        return Accuracy("measured on boards", "", tuple(rows))
+        return Accuracy("measured on boards", "", tuple(rows), self.judged)
 
     @property
     def failures(self) -> tuple[Compared, ...]:
@@ -107,15 +126,25 @@ class Validation:
 
     def to_list(self) -> list[dict[str, Any]]:
         """One object per row, as ``--json`` writes them: ``id, chip, model, metric, measured,
-        predicted, error``; ``reason`` where ``predicted`` and ``error`` are None."""
-        return [_to_dict(each) for each in self.compared]
+        predicted, error``; ``reason`` where ``predicted`` and ``error`` are None. Of each predicted
+        row also its interval, ``low`` and ``high`` in the metric's unit, ``extrapolated`` (why, or
+        None), ``covered``, and ``left_out_error``, that of a fit without the row's architecture
+        (None for rows that no fit has seen)."""
+        return [_to_dict(each, self.judged.get(each.row.id)) for each in self.compared]
 
 
-def _to_dict(each: Compared) -> dict[str, Any]:
+def _to_dict(each: Compared, judged: Judged | None) -> dict[str, Any]:
     row = each.row
     found: dict[str, Any] = {name: getattr(row, name) for name in ("id", "chip", "model", "metric")}
     found |= {"measured": row.value, "predicted": each.predicted, "error": each.error}
-    return found | ({} if each.predicted is not None else {"reason": each.reason})
+    if each.predicted is None:
+        return found | {"reason": each.reason}
+    if judged is not None:
+        low, high = judged.interval
+        found |= {"low": each.predicted * (1 + low), "high": each.predicted * (1 + high)}
+        found |= {"extrapolated": judged.extrapolated or None, "covered": judged.holds}
+        found["left_out_error"] = judged.error if judged.left_out else None
+    return found
 
 
 def validate(
@@ -134,17 +163,30 @@ def validate(
     Raises:
         InputError: a file is wrong, or there are no rows of the chip.
     """
-    rows = _rows(ledger)
-    chips: Mapping[str, Chip] = shipped_chips()
-    if chip is not None:
-        chosen = chip if isinstance(chip, Chip) else load_chip(chip)
-        chips = {chosen.name.lower(): chosen}
-        there = sorted({row.chip for row in rows})
-        rows = [row for row in rows if row.chip.lower() in chips]
-        if not rows:
-            what = f"the ledger has no rows of {chosen.name}"
-            raise InputError(Problem("", "chip", what, ", ".join(there)))
-    return Validation(tuple(compare(tuple(rows), architectures(models), chips)))
+    rows, known, chips = chosen(ledger, architectures(models), chip)
+    compared = compare(rows, known, chips)
+    return Validation(tuple(compared), judge(compared, known, chips))
+
+
+def chosen(
+    ledger: str | Path | Iterable[Measurement] | None,
+    models: Mapping[str, ModelConfig],
+    chip: str | Path | Chip | None,
+) -> tuple[tuple[Measurement, ...], Mapping[str, ModelConfig], Mapping[str, Chip]]:
+    """The rows that :func:`validate` predicts, and what it predicts them from.
+
+    Raises:
+        InputError: as :func:`validate`.
+    """
+    rows = tuple(_rows(ledger))
+    if chip is None:
+        return rows, models, shipped_chips()
+    only = chip if isinstance(chip, Chip) else load_chip(chip)
+    own = tuple(row for row in rows if row.chip.lower() == only.name.lower())
+    if not own:
+        there = ", ".join(sorted({row.chip for row in rows}))
+        raise InputError(Problem("", "chip", f"the ledger has no rows of {only.name}", there))
+    return own, models, {only.name.lower(): only}
 
 
 def architectures(models: str | Path | None = None) -> Mapping[str, ModelConfig]:

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from axsim.compiler.partition import Deployment
-from axsim.fidelity.intervals import shipped_intervals
+from axsim.fidelity.intervals import expected
 from axsim.fidelity.prediction import Interval, Prediction
 from axsim.fidelity.published import Published, shipped_ledger_of
 from axsim.machine.npu import Npu
@@ -38,7 +38,7 @@ def run(
     seed: int | None = None,
     checkpoint: str | Path | None = None,
     images: str | Path | None = None,
-    intervals: Intervals = shipped_intervals,
+    intervals: Intervals | None = None,
     on_progress: OnProgress | None = None,
 ) -> RunResult:
     """Simulate a workload on a chip: what ``axsim run`` shows, as objects.
@@ -49,7 +49,8 @@ def run(
     timeline without numeric results. ``seed`` replaces ``request.seed``. Weights come from the
     folder ``checkpoint``, else they are synthetic. The ranges of quantised activations come from
     the pictures of the folder ``images``, else from a seeded one. ``intervals`` gives the
-    predictions' intervals; by default they follow from how well the ledger's rows are predicted.
+    predictions' intervals; by default they follow from how well rows of the ledger are predicted
+    that were left out of the fit.
     ``on_progress`` is told how far the kernels are.
 
     >>> result = axsim.run("internvl2_1b", chip="ax630c", timing_only=True)
@@ -74,7 +75,7 @@ def time_run(
     variants: Sequence[str] | None = None,
     overrides: Overrides = NO_OVERRIDES,
     seed: int | None = None,
-    intervals: Intervals = shipped_intervals,
+    intervals: Intervals | None = None,
     chat: Chat | None = None,
 ) -> RunResult:
     """:func:`run` without the kernels. With ``chat``, the request is its question, and without
@@ -104,7 +105,7 @@ def time_variant(
     deployment: Deployment,
     npu: Npu,
     published: Published | None = None,
-    intervals: Intervals = shipped_intervals,
+    intervals: Intervals | None = None,
 ) -> VariantResult:
     """Time one variant: every subgraph of ``deployment`` on ``npu``, without kernels."""
     planned = alone(deployment, npu)
@@ -176,7 +177,7 @@ def _predict(
     deployment: Deployment,
     planned: RequestTimeline,
     published: Published | None,
-    intervals: Intervals,
+    intervals: Intervals | None,
 ) -> dict[str, Prediction]:
     """Every metric that the workload has."""
     found: dict[str, Prediction] = {}
@@ -187,6 +188,10 @@ def _predict(
         measured = None
         if published and metric.in_ledger:
             measured = published.find(deployment, metric.name)
-        interval = intervals(deployment.chip, metric.name)
-        found[metric.name] = Prediction(float(value), metric.unit, interval, measured)
+        interval, reason = (
+            expected(deployment, metric.name, planned)
+            if intervals is None
+            else (intervals(deployment.chip, metric.name), "")
+        )
+        found[metric.name] = Prediction(float(value), metric.unit, interval, measured, reason)
     return found

@@ -7,8 +7,12 @@ from collections.abc import Sequence
 
 from rich.table import Table
 
-from axsim.fidelity.calibrate import Calibration, LeftOut, Parameter
+from axsim.fidelity.calibrate import Calibration, Parameter
+from axsim.fidelity.cross_validation import Fold, pooled
+from axsim.fidelity.effects import Components
 from axsim.show.validation_table import summary_table
+
+WIDTH = 80
 
 
 def parameters_table(parameters: Sequence[Parameter]) -> Table:
@@ -27,8 +31,22 @@ def parameter_lines(parameters: Sequence[Parameter]) -> list[str]:
     for each in parameters:
         lines.append(each.name)
         lines += [f"  ! {flag}" for flag in each.flags]
-        lines += [f"  {share:4.0%}  {label}" for label, share in each.determined_by]
+        lines += [
+            f"  {share:4.0%}  {label}: {span(ids)}"[:WIDTH]
+            for label, ids, share in each.determined_by
+        ]
     return lines
+
+
+def span(ids: Sequence[str]) -> str:
+    """Ids of rows, runs of a ladder by their ends: ``P016…P032``."""
+    return (
+        ids[0]
+        if len(ids) == 1
+        else f"{ids[0]}, {ids[1]}"
+        if len(ids) == 2
+        else (f"{ids[0]}…{ids[-1]}")
+    )
 
 
 def kept_lines(calibration: Calibration) -> list[str]:
@@ -43,13 +61,14 @@ def accuracy_table(calibration: Calibration) -> Table:
     return summary_table(calibration.validation)
 
 
-def left_out_table(folds: Sequence[LeftOut]) -> Table:
-    """Errors on models that the fit did not see."""
-    table = _table("model left out", "rows", "MAPE", "worst", "not determined without it")
+def left_out_table(folds: Sequence[Fold]) -> Table:
+    """Errors on rows that the fit did not see."""
+    table = _table("left out", "rows", "MAPE", "worst", "not determined without it")
+    table.columns[0].max_width = 42
     for fold in folds:
         worst = fold.accuracy.worst
         table.add_row(
-            fold.models,
+            fold.label,
             str(len(fold.accuracy.errors)),
             f"{fold.accuracy.mape:.1%}",
             "–" if worst is None else f"{worst.error:+.1%}",
@@ -58,14 +77,23 @@ def left_out_table(folds: Sequence[LeftOut]) -> Table:
     return table
 
 
-def left_out_line(calibration: Calibration) -> str:
-    """The mean of the errors on models that the fit did not see."""
-    honest = [fold for fold in calibration.left_out if not fold.leaned_on]
-    errors = [error for fold in honest for error in fold.accuracy.errors]
-    text = f"MAPE of the models left out: {calibration.cross_validation.mape:.1%}"
-    if errors and len(honest) < len(calibration.left_out):
-        text += f"; {sum(errors) / len(errors):.1%} where the others determine every parameter"
+def left_out_line(kind: str, folds: Sequence[Fold]) -> str:
+    """The mean and the 90th percentile of the errors on rows that the fit did not see."""
+    whole = pooled(folds)
+    text = f"leave one {kind} out: MAPE {whole.mape:.1%}, p90 {whole.p90:.1%}"
+    honest = [fold for fold in folds if not fold.leaned_on]
+    if honest and len(honest) < len(folds):
+        text += f"; MAPE {pooled(honest).mape:.1%} where the others determine every parameter"
     return text
+
+
+def components_line(components: Components) -> str:
+    """What rows were taken to have in common."""
+    shared, source, own = (f"{each:.1%}" for each in components)
+    return (
+        f"errors have in common: {shared} an architecture, {source} a source, {own} a series\n"
+        "(standard deviations; rows of one architecture or source count less for it)"
+    )
 
 
 def error_text(parameter: Parameter) -> str:

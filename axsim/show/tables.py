@@ -10,6 +10,7 @@ from rich.text import Text
 from axsim.compiler.partition import MEBI
 from axsim.fidelity.prediction import Prediction
 from axsim.runs.results import RunResult, VariantResult
+from axsim.show.extrapolated import footnotes, mark
 from axsim.system.breakdown import StageBreakdown
 from axsim.system.metrics import PREDICTED
 
@@ -87,7 +88,7 @@ def notes(result: RunResult) -> list[str]:
             lines[-1] += " on synthetic weights:"
             lines.append("  it shows what the arithmetic loses, not a trained model's accuracy")
         lines += _calibration(result)
-    return lines
+    return [*lines, *footnotes(result)]
 
 
 def _calibration(result: RunResult) -> list[str]:
@@ -217,8 +218,8 @@ def _with_interval(found: Prediction | None) -> str:
         return text
     low, high = found.interval
     if abs(high + low) < 0.005:
-        return f"{text} ±{high:.0%}"
-    return f"{text} {low:+.0%}{high:+.0%}"
+        return f"{text} ±{high:.0%}{mark(found)}"
+    return f"{text} {low:+.0%}{high:+.0%}{mark(found)}"
 
 
 def _measured(found: Prediction | None) -> Text:

@@ -6,6 +6,7 @@ from collections.abc import Iterable
 
 from rich.table import Table
 
+from axsim.fidelity.intervals import LEVEL
 from axsim.fidelity.ledger import Measurement
 from axsim.fidelity.predict import Compared
 from axsim.fidelity.validate import DISTINCT, Accuracy, Validation
@@ -29,11 +30,13 @@ def rows_table(group: Accuracy) -> Table:
 
 
 def summary_table(validation: Validation) -> Table:
-    """MAPE, median and worst row by metric and chip, then of all rows."""
+    """MAPE, median, 90th percentile, coverage of the intervals and worst row by metric and chip,
+    then of all rows."""
     table = _table()
     for heading in ("metric", "chip"):
         table.add_column(heading, no_wrap=True)
-    for heading in ("rows", "MAPE", "median", "worst"):
+    covered = ["covered¹"] if validation.judged else []
+    for heading in ("rows", "MAPE", "median", "p90", *covered, "worst"):
         table.add_column(heading, justify="right", no_wrap=True)
     table.add_column("row", no_wrap=True)
     sums = [validation.boards, validation.overall] if _mixed(validation) else [validation.overall]
@@ -45,11 +48,20 @@ def summary_table(validation: Validation) -> Table:
             group.metric,
             group.chip,
             str(total) if predicted == total else f"{predicted}/{total}",
-            *((f"{group.mape:.1%}", f"{group.median:.1%}") if predicted else ("–", "–")),
+            *map(_percent, (group.mape, group.median, group.p90) if predicted else (None,) * 3),
+            *(["–" if group.coverage is None else f"{group.coverage:.0%}"] if covered else []),
             "–" if worst is None else f"{worst.error:+.1%}",
             "" if worst is None else worst.row.id,
         )
     return table
+
+
+def coverage_line() -> str:
+    """What the column of coverages means."""
+    return (
+        f"¹ measured values inside the {LEVEL:.0%} interval of their prediction; where the chip\n"
+        "  was fitted to the row, inside that of a fit without the row's architecture"
+    )
 
 
 def orderings_line(validation: Validation) -> str:
@@ -87,6 +99,10 @@ def conditions(row: Measurement) -> str:
         parts.append(f"KV {row.kv_cache_len}")
     parts += [row.npu_mode, "conv" if row.float_matmul_on_conv else None]
     return " ".join(filter(None, parts))
+
+
+def _percent(fraction: float | None) -> str:
+    return "–" if fraction is None else f"{fraction:.1%}"
 
 
 def _mixed(validation: Validation) -> bool:

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from axsim.compiler.program import Program, Segment, Task
-from axsim.machine.timeline import Timing
+from axsim.machine.timeline import Timeline, Timing
 from axsim.spec.chip import Chip
 from axsim.system.request_timeline import Part, RequestTimeline, Span
 
@@ -85,6 +85,11 @@ def breakdown(request: RequestTimeline, chip: Chip) -> tuple[StageBreakdown, ...
         _stage(span, chip) if span.invocations else _host_only(span)
         for span in request.spans.values()
     )
+
+
+def invocation_breakdown(part: Part, timeline: Timeline, chip: Chip) -> StageBreakdown:
+    """One invocation alone, without the host's work around it."""
+    return _stage(Span(part, 1, timeline.duration_ms, 0.0, 0.0, (timeline,)), chip)
 
 
 def _host_only(span: Span) -> StageBreakdown:

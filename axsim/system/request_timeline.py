@@ -163,17 +163,17 @@ class RequestTimeline:
                 found[part] = self._span(part, counts[work.stage], number, chunk)
         return found
 
-    @property
+    @cached_property
     def preprocess_ms(self) -> float:
         """Preparation of all images on the CPU."""
         return sum(self._pass_us(n) for n in self._numbers("preprocess")) / 1e3
 
-    @property
+    @cached_property
     def vision_encode_ms(self) -> float:
         """The first image through the vision part; 0 without one."""
         return next((self._pass_us(n) for n in self._numbers("vision")), 0.0) / 1e3
 
-    @property
+    @cached_property
     def ttft_ms(self) -> float:
         """Time to first token as the vendor counts it: prefill chunks and the first post; 0 without
         a decoder."""
@@ -200,7 +200,7 @@ class RequestTimeline:
         ends, bounds = self._times[1], self._bounds
         return tuple(ends[bounds[n + 1] - 1] / 1e3 for n in self._numbers("post"))
 
-    @property
+    @cached_property
     def post_ms(self) -> float:
         """Final norm, head and the choice of the first token; 0 without a decoder."""
         return next((self._pass_us(n) for n in self._numbers("post")), 0.0) / 1e3

@@ -74,3 +74,29 @@ def test_plot(ledger, tmp_path) -> None:
         again("--ledger", ledger, "-q", "--plot", second)
         assert first.read_bytes().startswith(start)
         assert first.read_bytes() == second.read_bytes()
+
+
+def test_coverage_is_told_beside_the_errors(ledger) -> None:
+    out = run("--ledger", ledger).stdout
+    for text in ("p90", "covered¹", "¹ measured values inside the 90% interval"):
+        assert text in out
+
+
+@pytest.mark.parametrize("row", ["P002", "P053", "P063", "P064", "P081", "P094", "P133"])
+def test_explaining_a_row_fits_eighty_columns(row: str, tmp_path) -> None:
+    target = tmp_path / "row.json"
+    out = run("--explain", row.lower(), "--json", target).stdout
+    assert max(map(len, out.splitlines())) <= 80
+    for text in (row, "measured", "operators", "bound by", "busy:", "number of the chip"):
+        assert text in out
+    told = json.loads(target.read_text())
+    assert told["id"] == row
+    assert sum(told["by_operator"].values()) == pytest.approx(told["total"])
+    assert told["elasticities"]
+
+
+def test_explaining_takes_a_ledger_and_refuses_what_has_no_effect(ledger) -> None:
+    assert "V1" in run("--ledger", ledger, "--explain", "V1").stdout
+    assert "no row 'V2'" in run("--ledger", ledger, "--explain", "V2", code=2).stderr
+    for option in ("--plot=x.png", "--max-mape=3", "--max-error=3"):
+        assert "no effect" in run("--explain", "P001", option, code=2).stderr

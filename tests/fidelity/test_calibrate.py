@@ -14,8 +14,11 @@ pytest.importorskip("scipy")
 from axsim.errors import InputError
 from axsim.fidelity.calibrate import Calibration, calibrate
 from axsim.fidelity.chip_file import with_calibrated
-from axsim.fidelity.fit import NOISE, covariance, weights, with_parameters
+from axsim.fidelity.cross_validation import CrossValidation, pooled, transferred
+from axsim.fidelity.fit import covariance, with_parameters
 from axsim.fidelity.ledger import COLUMNS, Measurement, load_ledger, shipped_ledger
+from axsim.fidelity.left_out import LeftOut, read
+from axsim.fidelity.left_out import write as write_rows
 from axsim.fidelity.plausible import PLAUSIBLE, plausible
 from axsim.fidelity.predict import compare, shipped_chips
 from axsim.fidelity.validate import architectures
@@ -54,9 +57,18 @@ def measured(rows: tuple[Measurement, ...] = ROWS) -> tuple[Measurement, ...]:
     return tuple(replace(each.row, value=each.predicted) for each in compared)
 
 
+def fitted(rows: tuple[Measurement, ...], **options: object) -> Calibration:
+    return calibrate(CHIP, rows, MODELS, keep=KEEP, **options)  # type: ignore[arg-type]
+
+
 @pytest.fixture(scope="module")
 def found() -> Calibration:
-    return calibrate(CHIP, measured(), MODELS, keep=KEEP, cross_validate=True)
+    return fitted(measured(), cross_validation=True)
+
+
+@pytest.fixture(scope="module")
+def left_out(found) -> CrossValidation:
+    return found.left_out
 
 
 def test_the_values_are_found(found) -> None:
@@ -76,36 +88,85 @@ def test_what_determines_a_parameter(found) -> None:
     assert "post_ms" in dram.determined_by[0][0] or "decode" in dram.determined_by[0][0]
     assert "vision" in clock.determined_by[0][0] or "ttft" in clock.determined_by[0][0]
     for parameter in found.parameters:
-        shares = [share for _, share in parameter.determined_by]
+        shares = [each.share for each in parameter.determined_by]
         assert shares == sorted(shares, reverse=True)
         assert sum(shares) <= 1 + 1e-9
+        for each in parameter.determined_by:
+            assert set(each.ids) <= {row.id for row in ROWS}
 
 
-def test_each_model_is_left_out_once(found) -> None:
-    models = [fold.models for fold in found.left_out]
+def test_each_model_is_left_out_once(left_out) -> None:
+    models = [fold.label for fold in left_out.architectures]
     assert sorted(models) == sorted({row.model for row in ROWS})
-    assert found.cross_validation.mape < 0.03
-    assert len(found.cross_validation.rows) == len(ROWS)
+    whole = pooled(left_out.architectures)
+    assert whole.mape < 0.03
+    assert len(whole.rows) == len(ROWS)
+
+
+def test_each_source_is_left_out_once() -> None:
+    rows = [replace(row, source="one" if index < 3 else "two") for index, row in enumerate(ROWS)]
+    result = fitted(measured(tuple(rows)), cross_validation=True)
+    assert result.left_out is not None
+    assert [(fold.label, len(fold.accuracy.rows)) for fold in result.left_out.sources] == [
+        ("one", 3),
+        ("two", 2),
+    ]
+
+
+def test_a_row_left_out_has_no_part_in_its_prediction() -> None:
+    rows = measured()
+    wrong = (*rows[:4], replace(rows[4], value=2 * rows[4].value))
+    result = fitted(wrong, cross_validation=True)
+    assert result.left_out is not None
+    (fold,) = (f for f in result.left_out.architectures if f.label == wrong[4].model)
+    assert fold.accuracy.worst is not None
+    assert fold.accuracy.worst.error == pytest.approx(-0.5, abs=0.02)
+
+
+def test_a_chip_that_nobody_measured_takes_the_values_of_another() -> None:
+    donor = with_parameters(load_chip("ax650n"), FREE, (900.0, 0.5))
+    borrowed = transferred(CHIP, [donor]).calibrated
+    assert borrowed.dram_efficiency == 0.5
+    nominal = CHIP.npu.nominal_clock_mhz / donor.npu.nominal_clock_mhz
+    assert borrowed.clock_mhz == pytest.approx(900 * nominal)
+    only_here = [
+        name
+        for name in type(CHIP.calibrated).model_fields
+        if getattr(CHIP.calibrated, name) and not getattr(donor.calibrated, name)
+    ]
+    for name in only_here:
+        low, high, _ = plausible(CHIP, name)
+        assert getattr(borrowed, name) == pytest.approx(math.sqrt(low * high))
+
+
+def test_the_chip_itself_is_left_out_when_another_is_measured() -> None:
+    other = load_chip("ax650n")
+    rows = (*measured(), replace(ROWS[0], id="x", chip="ax650n"))
+    result = fitted(rows, cross_validation=True, others=[CHIP, other])
+    assert result.left_out is not None
+    (fold,) = result.left_out.chips
+    assert "ax650n" in fold.label
+    expected = compare(ROWS, MODELS, {"ax630c": transferred(CHIP, [other])})
+    for a, b in zip(fold.accuracy.rows, expected, strict=True):
+        assert a.predicted == pytest.approx(b.predicted)
 
 
 def test_models_of_one_architecture_are_left_out_together() -> None:
     rows = (*ROWS[:2], replace(ROWS[1], id="a", model="Qwen2.5-0.5B"),
             replace(ROWS[1], id="b", model="InternVL2-1B"))  # fmt: skip
-    result = calibrate(CHIP, measured(rows), MODELS, keep=KEEP, cross_validate=True)
-    assert [fold.models for fold in result.left_out] == [
+    result = fitted(measured(rows), cross_validation=True)
+    assert result.left_out is not None
+    assert [fold.label for fold in result.left_out.architectures] == [
         "SmolLM2-135M",
         "Qwen2.5-0.5B, InternVL2-1B",
     ]
 
 
 def test_the_same_rows_give_the_same_values(found) -> None:
-    again = calibrate(CHIP, measured(), MODELS, keep=KEEP, cross_validate=True)
-    assert again == found
+    assert fitted(measured(), cross_validation=True) == found
     moved = with_parameters(CHIP, FREE, (800.0, 0.6))
     other = calibrate(moved, measured(), MODELS, keep=KEEP)
-    assert other.chip.calibrated.clock_mhz == pytest.approx(
-        found.chip.calibrated.clock_mhz, rel=5e-3
-    )
+    assert other.chip == found.chip
 
 
 def test_a_parameter_that_no_row_depends_on_is_not_fitted() -> None:
@@ -153,27 +214,14 @@ def test_bad_requests() -> None:
         calibrate(CHIP, [replace(BASE, model="Nothing")], MODELS)
 
 
-def test_a_series_weighs_as_much_as_a_single_row() -> None:
-    rows = load_ledger(shipped_ledger())
-    assert len(set(weights(rows))) > 1
-    for row in rows:
-        (alone,) = weights([row])
-        ladder = weights([replace(row, id=str(n)) for n in range(9)])
-        assert 0 < alone <= 1
-        assert ladder @ ladder == pytest.approx(alone**2)
-    (board,), (compiler,) = weights(rows[:1]), weights(rows[-1:])
-    assert rows[-1].metric == "compiler_cycles"
-    assert compiler < board == 1
-
-
 def test_covariance_of_a_known_problem() -> None:
     slopes = np.array([[1.0, 0.0], [1.0, 0.0], [0.0, 2.0], [0.0, 2.0]])
-    residuals = np.array([0.1, -0.1, 0.1, -0.1])
-    found = covariance(slopes, residuals, np.ones(4))
-    variance = 0.04 / 2
-    assert variance > NOISE**2
-    assert found == pytest.approx(np.diag([variance / 2, variance / 8]))
-    assert np.isinf(covariance(np.array([[1.0, 1.0], [2.0, 2.0]]), np.ones(2), np.ones(2))).all()
+    assert covariance(slopes / 0.1) == pytest.approx(0.01 * np.diag([1 / 2, 1 / 8]))
+    assert np.isinf(covariance(np.array([[1.0, 1.0], [2.0, 2.0]]))).all()
+    open_direction = np.array([[1.0, 0.0]])
+    assert np.isinf(covariance(open_direction)).all()
+    prior = covariance(open_direction, np.array([1.0, 4.0]))
+    assert prior == pytest.approx(np.diag([1 / 2, 1 / 16]))
 
 
 @pytest.mark.parametrize("chip", shipped_chips().values(), ids=lambda chip: chip.name)
@@ -231,5 +279,26 @@ def test_command(tmp_path) -> None:
     chip = load_chip(tmp_path / "out.yaml")
     assert chip.calibrated.clock_mhz == pytest.approx(760, rel=0.01)
     report = json.loads((tmp_path / "out.json").read_text())
+    assert report["left_out"] is None
     assert report["parameters"][0]["value"] == chip.calibrated.clock_mhz
     axsim("calibrate", "ax1", "-o", "/nowhere/x.yaml", code=2)
+
+
+def test_command_writes_the_errors_of_rows_left_out(tmp_path) -> None:
+    pairs = [{name: str(getattr(row, name) or "") for name in COLUMNS} for row in measured()]
+    ledger = write(tmp_path / "l.csv", pairs)
+    target = tmp_path / "left.csv"
+    other = LeftOut("P1", "ax650n", "A", "post", "s8", False, 0, 0, 0.1, 0.2, math.nan, 0.3)
+    with target.open("w") as file:
+        write_rows([other], file)
+    options = ["--ledger", ledger, "--cross-validate", "--left-out", target]
+    for name in KEEP:
+        options += ["--keep", name]
+    done = axsim("calibrate", "ax630c", *options)
+    for text in ("leave one architecture out", "leave one source out"):
+        assert text in done.stdout
+    assert max(map(len, done.stdout.splitlines())) <= 80
+    rows = read(target)
+    assert [row.id for row in rows if row.chip == "ax630c"] == [row.id for row in ROWS]
+    assert [row.id for row in rows if row.chip == "ax650n"] == ["P1"]
+    axsim("calibrate", "ax630c", "--left-out", target, code=2)

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import replace
 
 import pytest
 
 from axsim.errors import InputError
+from axsim.fidelity.coverage import Judged
 from axsim.fidelity.ledger import Measurement
+from axsim.fidelity.left_out import shipped_left_out
 from axsim.fidelity.predict import Compared
+from axsim.fidelity.prediction import Interval
 from axsim.fidelity.validate import Validation, validate
 from axsim.spec.chip import load_chip
 from axsim.spec.descriptor import override
@@ -53,6 +57,34 @@ def test_orderings_stay_inside_a_metric_and_chip() -> None:
     assert len(found.groups) == 3
 
 
+def test_coverage_is_the_share_of_rows_inside_their_intervals() -> None:
+    found = compared((10, 10.5), (10, 13), (10, 9.6), (10, None))
+    assert found.overall.coverage is None
+    judged = {
+        each.row.id: Judged(Interval(-0.1, 0.1), "", each.error, False)
+        for each in found.compared[:3]
+    }
+    assert Validation(found.compared, judged).overall.coverage == pytest.approx(2 / 3)
+
+
+def test_the_90th_percentile() -> None:
+    found = compared(*((100, 100 + error) for error in range(11)))
+    assert found.overall.p90 == pytest.approx(0.09)
+    assert compared((10, 11)).overall.p90 == pytest.approx(0.1)
+
+
+def test_a_row_that_was_left_out_is_judged_as_if_it_had_never_been_seen() -> None:
+    found = validate(chip="ax630c")
+    assert all(each.left_out for each in found.judged.values())
+    assert all(each["left_out_error"] is not None for each in found.to_list())
+    recorded = {row.id: row.left_out for row in shipped_left_out()}
+    for row, judged in found.judged.items():
+        assert judged.error == pytest.approx(math.expm1(recorded[row]))
+    slow = override(load_chip("ax630c"), {"calibrated.clock_mhz": 400})
+    changed = validate(chip=slow)
+    assert not any(each.left_out for each in changed.judged.values())
+
+
 def test_nothing_predicted() -> None:
     found = compared((10, None))
     assert (found.overall.mape, found.overall.median, found.overall.worst) == (0.0, 0.0, None)
@@ -63,7 +95,11 @@ def test_a_users_ledger(tmp_path) -> None:
     found = validate(write(tmp_path / "l.csv", rows))
     assert [each.predicted is None for each in found.compared] == [False, True, False]
     first, second, _ = found.to_list()
-    assert list(first) == ["id", "chip", "model", "metric", "measured", "predicted", "error"]
+    assert list(first)[:7] == ["id", "chip", "model", "metric", "measured", "predicted", "error"]
+    assert list(first)[7:] == ["low", "high", "extrapolated", "covered", "left_out_error"]
+    assert first["low"] < first["predicted"] < first["high"]
+    assert first["covered"] is (first["low"] <= first["measured"] <= first["high"])
+    assert first["extrapolated"] is first["left_out_error"] is None
     assert first["chip"] == "AX630C"
     assert first["error"] == pytest.approx(first["predicted"] / first["measured"] - 1)
     assert second["predicted"] is second["error"] is None

@@ -1,0 +1,67 @@
+"""Calibrate the shipped chips that the shipped ledger measures, and write what follows:
+
+* chips/*.yaml, their calibrated values, borrowed ones copied from where they were fitted,
+* measurements/left_out.csv, the errors of rows left out, which intervals come from.
+
+python tests/record_calibration.py [--keep-chips]
+
+With ``--keep-chips`` the files of the chips stay, and only the errors of rows left out are written
+anew, as they are around the chips' own values.
+"""
+
+from __future__ import annotations
+
+import sys
+from concurrent.futures import Executor
+
+from axsim.cli.calibrate import processes, written
+from axsim.fidelity.calibrate import calibrate, cross_validate_as_it_is
+from axsim.fidelity.chip_file import with_calibrated
+from axsim.fidelity.cross_validation import left_out_rows
+from axsim.fidelity.ledger import load_ledger, shipped_ledger
+from axsim.fidelity.left_out import replaced, shipped_path, write
+from axsim.fidelity.predict import shipped_chips
+from axsim.fidelity.validate import architectures
+from axsim.spec.chip import Chip, load_chip
+from axsim.spec.descriptor import find
+
+
+def main(keep_chips: bool) -> None:
+    """Write all files."""
+    ledger, models = load_ledger(shipped_ledger()), architectures()
+    with processes() as executor:
+        if not keep_chips:
+            _fit_chips(executor)
+        chips = _measured()
+        rows = ()
+        for chip in chips:
+            left_out = cross_validate_as_it_is(
+                chip, ledger, models, others=chips, executor=executor
+            )
+            rows = replaced(rows, left_out_rows(chip, left_out, models))
+    with shipped_path().open("w", encoding="utf-8") as file:
+        write(rows, file)
+
+
+def _measured() -> list[Chip]:
+    """Chips that lend come before those that borrow."""
+    names = {row.chip.lower() for row in load_ledger(shipped_ledger())}
+    chips = [chip for name, chip in shipped_chips().items() if name in names]
+    return sorted(chips, key=lambda chip: len(chip.borrowed))
+
+
+def _fit_chips(executor: Executor | None) -> None:
+    ledger, models = load_ledger(shipped_ledger()), architectures()
+    for chip in _measured():
+        source = find("chip", chip.name)
+        lent = {
+            name: getattr(load_chip(lender).calibrated, name)
+            for name, lender in chip.borrowed.items()
+        }
+        source.write_text(with_calibrated(source, lent, {}), encoding="utf-8")
+        fitted = calibrate(load_chip(source), ledger, models, executor=executor)
+        source.write_text(written(fitted, source), encoding="utf-8")
+
+
+if __name__ == "__main__":
+    main("--keep-chips" in sys.argv[1:])

@@ -1,0 +1,52 @@
+"""Predictions that nothing measured vouches for are marked."""
+
+from __future__ import annotations
+
+from io import StringIO
+
+import pytest
+from rich.console import Console
+
+import axsim
+from axsim.show.extrapolated import MARK, footnotes, mark
+from axsim.show.tables import notes, variants_table
+
+
+@pytest.fixture(scope="module")
+def result() -> axsim.RunResult:
+    return axsim.run(
+        "internvl2_1b",
+        "ax630c",
+        overrides={"build.float_matmul_on_conv": True, "build.weight_dtype": "bf16"},
+        timing_only=True,
+    )
+
+
+def test_marks_and_their_reasons(result) -> None:
+    first = result[0]
+    assert not mark(first.vision_encode_ms)
+    for found in (first.ttft_ms, first.image_to_first_token_ms, first.token_ms):
+        assert mark(found) == MARK
+        assert "bf16" in found.extrapolated
+    lines = footnotes(result)
+    assert lines[0].startswith(MARK)
+    assert all(any(each.name in line for line in lines[1:]) for each in result)
+    assert sum("no ttft in bf16" in line for line in lines) == 1
+    assert set(lines) <= set(notes(result))
+
+
+def test_tables_have_the_marks_in_eighty_columns(result) -> None:
+    out = StringIO()
+    console = Console(file=out, width=80, highlight=False, markup=False)
+    console.print(variants_table(result))
+    for line in notes(result):
+        console.print(line)
+    shown = out.getvalue()
+    assert shown.count(f"%{MARK}") >= 3 * len(result)
+    assert max(map(len, shown.splitlines())) <= 80
+
+
+def test_nothing_is_said_where_all_is_measured() -> None:
+    plain = axsim.run("internvl2_1b", "ax650n", variants=["224-u8"], timing_only=True)
+    assert footnotes(plain) == []
+    assert MARK not in "".join(mark(each) for each in plain[0].predictions.values())
