@@ -36,5 +36,5 @@ def simulate(
     machine = Machine(dram_bytes_per_us)
     execution = machine.start(segment, engines, on_retire=on_retire, nodes=nodes)
     machine.advance()
-    _loop.did(len(segment.durations_us))
+    _loop.did(len(segment.tiling.engine))
     return execution.timing
