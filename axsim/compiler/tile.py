@@ -14,11 +14,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
-from itertools import chain
 from typing import NamedTuple
-
-import numpy as np
-from numpy.typing import NDArray
 
 from axsim.compiler.emit import TILE_BYTES, Engines, Steps, emit
 from axsim.compiler.lower import Operation
@@ -88,17 +84,10 @@ def engines(shape: Shape) -> tuple[Engine, ...]:
 
 @dataclass(frozen=True, eq=False)
 class Tiled:
-    """The tiling of a segment, how many ``tiles`` each of its steps has in every group, and which
-    duration each task has: :data:`axsim.compiler.emit.PARTS` times its step, and the part; -1 for
-    transfers."""
+    """The tiling of a segment, and how many ``tiles`` each of its steps has in every group."""
 
     tiling: Tiling
-    tiles: tuple[int, ...]
-    duration: NDArray[np.intp]
-
-    def durations(self, by_part: Sequence[Sequence[float]]) -> NDArray[np.float64]:
-        """Microseconds of each task, from those of each step by part."""
-        return np.array([*chain.from_iterable(by_part), 0.0])[self.duration]
+    tiles: Sequence[int]
 
 
 @lru_cache(maxsize=512)
@@ -108,10 +97,10 @@ def tile(piece: Piece, shape: Shape) -> Tiled:
     preloaded, following = piece.preloaded / shape.groups, piece.following / shape.groups
     loop = _loop.module()
     chosen = emit if loop is None else loop.emit
-    engine, kind, step, duration, *rest = chosen(_first_engines(shape), steps, preloaded, following)
+    tiling = Tiling(*chosen(_first_engines(shape), steps, preloaded, following))
     if loop is None:
-        _loop.did(len(engine))
-    return Tiled(Tiling(engine, kind, step, *rest), tuple(steps.tiles.tolist()), duration)
+        _loop.did(len(tiling.engine))
+    return Tiled(tiling, steps.tiles)
 
 
 def _steps(piece: Piece, shape: Shape) -> Steps:
@@ -131,15 +120,15 @@ def _steps(piece: Piece, shape: Shape) -> Steps:
         writer |= dict.fromkeys(operation.writes, step)
     units = [None if each.matmul is None else each.unit for each in piece.operations]
     return Steps(
-        np.array(tiles),
-        np.array([unit == "conv" for unit in units]),
-        np.array([unit == "teng" for unit in units]),
-        np.array([each.vector_work > 0 for each in piece.operations]),
-        np.array(weights, np.float64),
-        np.array(moves, np.float64),
-        np.array(piece.buffers, np.float64) / shape.groups,
-        np.array(begins),
-        np.array(makers, np.intp),
+        tiles,
+        [unit == "conv" for unit in units],
+        [unit == "teng" for unit in units],
+        [each.vector_work > 0 for each in piece.operations],
+        weights,
+        moves,
+        [size / shape.groups for size in piece.buffers],
+        begins,
+        makers,
     )
 
 
@@ -163,8 +152,7 @@ def _first_engines(shape: Shape) -> Engines:
         of_kind = first[engine.name[-2:] if engine.kind == "sdma" else engine.kind]
         if len(of_kind) == engine.group:
             of_kind.append(index)
-    columns = [np.array(each, np.intp) for each in first.values()]
-    return Engines(shape.conv_per_group, shape.teng_per_group, *columns)
+    return Engines(shape.conv_per_group, shape.teng_per_group, *first.values())
 
 
 def _tile_count(traffic: Traffic, groups: int, buffer: float) -> int:

@@ -54,8 +54,8 @@ def tasks_of(
 def timed(tiled: Tiled) -> tuple[Task, ...]:
     """Tasks of steps that all take the same."""
     shares = [(MATRIX_US / tiles, VECTOR_US / tiles) for tiles in tiled.tiles]
-    durations = tiled.durations([(m, v, m + ISSUE_US, v + ISSUE_US) for m, v in shares])
-    return tiled.tiling.tasks(durations)
+    durations = [us for m, v in shares for us in (m, v, m + ISSUE_US, v + ISSUE_US)]
+    return tiled.tiling.tasks([*durations, 0.0])
 
 
 def moved(tasks: tuple[Task, ...]) -> dict[str, float]:
