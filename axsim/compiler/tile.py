@@ -4,7 +4,9 @@ Work is shared evenly by the groups, and inside a group by its units. Weights fl
 in on-chip memory as one stream in program order, ahead of their use as far as the buffer reaches;
 the head of the next segment's stream is loaded behind this segment's last weights. Inputs and
 spilled tensors are loaded tile by tile, two tiles ahead. Operations wait for the data they read,
-not for each other.
+not for each other. Float products of many rows load their weights in turn: the first tile with the
+operation's inputs, each next one behind the products of the tile before it, not behind its vector
+work.
 
 How long a tile computes is no affair of tiling: chips that differ in their rates share it.
 """
@@ -160,6 +162,7 @@ class Tiler:
         self._freed = [0] * groups
         self._held = [0.0] * groups
         self._made: dict[str, Emitted] = {}
+        self._multiplied: list[tuple[int, ...]] = [()] * groups  # last float product of each group
         self._units: list[dict[str, list[int]]] = [
             {"conv": [], "teng": [], "rd": [], "wr": []} for _ in range(groups)
         ]
@@ -201,12 +204,17 @@ class Tiler:
                 issue = FIRST if tile == 0 else 0
                 # Inputs and spilled operands are loaded once the tile two before is used up.
                 waits = self._transfers(step, units["rd"][0], loads, before) if loads else ()
-                waits += self._load_weights(group, step, weight) if weight else ()
+                turn: tuple[int, ...] = ()
+                if operation.loads_in_turn:
+                    turn = self._multiplied[group] + (ready if tile == 0 else ())
+                waits += self._load_weights(group, step, weight, turn) if weight else ()
                 waits += ready if tile == 0 else ()
                 before = last
                 if matrix:
                     last = self._compute(step, units[operation.unit], MATRIX + issue, waits)
                     issue, waits = 0, last
+                    if operation.loads_in_turn:
+                        self._multiplied[group] = last
                 if vector or not matrix:
                     last = self._compute(step, units["teng"], VECTOR + issue, waits)
                 if weight:
@@ -253,10 +261,13 @@ class Tiler:
             self._tasks.append(Task(engine, kind, step, 0.0, size, cost, deps + more))
         return tuple(range(first, len(self._tasks)))
 
-    def _load_weights(self, group: int, step: int, size: float) -> tuple[int, ...]:
-        """Load the next ``size`` bytes of the stream; waits until the buffer has room for them."""
+    def _load_weights(
+        self, group: int, step: int, size: float, turn: tuple[int, ...] = ()
+    ) -> tuple[int, ...]:
+        """Load the next ``size`` bytes of the stream behind the tasks of ``turn``; waits until the
+        buffer has room for them."""
         stream = self._stream[group]
-        deps: tuple[int, ...] = ()
+        deps = turn
         self._held[group] += size
         # Coarse tiles stand for several of the hardware's: the buffer always holds two and a bit.
         room = max(self._buffers[step], 2.5 * size)
@@ -264,7 +275,7 @@ class Tiler:
             oldest = stream[self._freed[group]]
             self._held[group] -= oldest.bytes
             self._freed[group] += 1
-            deps = oldest.last_use
+            deps = turn + oldest.last_use
         if self._preloaded[group] > 0:
             # Every group starts with the same share; it is used up in the order of the stream.
             have = min(size, self._preloaded[group])

@@ -160,6 +160,7 @@ def calibrate(
         for name, source in chip.borrowed.items()
         if name not in keep
     ]
+    kept += [(name, f"fixed: {why}") for name, why in chip.fixed.items() if name not in keep]
     names = [name for name in fields if name not in dict(kept)]
     problem = _problem(chip, names, rows, models, executor, on_progress)
     weight = weights(rows)

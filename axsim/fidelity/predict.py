@@ -10,7 +10,7 @@ from typing import Any
 from axsim.chip import Chip, load_chip
 from axsim.compiler.compile import compile_lowered
 from axsim.compiler.lower import Lowered, lower
-from axsim.compiler.partition import Deployment
+from axsim.compiler.partition import Deployment, Subgraph
 from axsim.descriptor import shipped
 from axsim.diagnosis import nearest
 from axsim.errors import InputError, Problem
@@ -19,7 +19,7 @@ from axsim.graph.builder import GraphBuilder
 from axsim.machine.npu import Npu
 from axsim.models.config import ModelConfig
 from axsim.runtime.stages import time_stages
-from axsim.workload import Workload
+from axsim.workload import ALLOWED_TOOLCHAINS, NEWEST_TOOLCHAIN, Toolchain, Workload
 
 DEFAULT_CHUNK = 128
 """Prompt tokens of a prefill call where a row does not say: the vendor's default build."""
@@ -53,7 +53,7 @@ def compare(
         conditions = tuple(
             getattr(row, name)
             for name in row.__dataclass_fields__
-            if name not in ("id", "value", "source", "note", "line", "toolchain")
+            if name not in ("id", "value", "source", "note", "line")
         )
         try:
             if conditions not in known:
@@ -85,18 +85,21 @@ def predict(
     if row.metric == "compiler_cycles":
         return _compiler_cycles(row, chip)
     deployment = Deployment(_workload(row, _model(row, models)), chip)
+    if row.metric in ("ttft_ms", "decode_tokens_per_s"):
+        stages = time_stages(deployment)
+        return stages.ttft_ms if row.metric == "ttft_ms" else stages.decode_tokens_per_s
+    link_ms = chip.host.pcie_ms if row.link else 0.0
+    return Npu().run(_measured(row, deployment).program).duration_ms + link_ms
+
+
+def _measured(row: Measurement, deployment: Deployment) -> Subgraph:
+    """The subgraph that a row of a single invocation measures."""
     if row.metric == "vision_encode_ms":
         assert deployment.vision is not None
-        return Npu().run(deployment.vision.program).duration_ms
+        return deployment.vision
     if row.metric == "prefill_layer_ms":
-        subgraph = deployment.layer(_need(row, "prefill_chunk"), row.cached_tokens or 0)
-        return Npu().run(subgraph.program).duration_ms
-    if row.metric == "decode_layer_ms":
-        return Npu().run(deployment.decode.program).duration_ms
-    if row.metric == "post_ms":
-        return Npu().run(deployment.post.program).duration_ms
-    stages = time_stages(deployment)
-    return stages.ttft_ms if row.metric == "ttft_ms" else stages.decode_tokens_per_s
+        return deployment.layer(_need(row, "prefill_chunk"), row.cached_tokens or 0)
+    return deployment.decode if row.metric == "decode_layer_ms" else deployment.post
 
 
 def _model(row: Measurement, models: Mapping[str, ModelConfig]) -> ModelConfig:
@@ -115,7 +118,7 @@ def _model(row: Measurement, models: Mapping[str, ModelConfig]) -> ModelConfig:
 
 
 def _workload(row: Measurement, model: ModelConfig) -> Workload:
-    build: dict[str, Any] = {}
+    build: dict[str, Any] = {"toolchain": _toolchain(row.toolchain), "link": row.link}
     if row.npu_mode is not None:
         build["npu_mode"] = row.npu_mode.upper()
     request: dict[str, Any] = {}
@@ -134,6 +137,13 @@ def _workload(row: Measurement, model: ModelConfig) -> Workload:
     build["kv_cache_len"] = max(row.kv_cache_len or DEFAULT_KV_CACHE, prompt)
     request |= {"prompt_tokens": prompt, "new_tokens": 1}
     return Workload.of(row.model, model, build=build, request=request)
+
+
+def _toolchain(name: str | None) -> Toolchain:
+    """The generation that a row names: of several the newest, of none the newest that there is."""
+    named = [part for part in (name or "").removeprefix("pulsar2-").split("/") if part]
+    known = [each for each in ALLOWED_TOOLCHAINS if each.removeprefix("pulsar2-") in named]
+    return known[-1] if known else NEWEST_TOOLCHAIN
 
 
 def _dtype(name: str | None) -> str | None:

@@ -12,27 +12,35 @@ from axsim.chip import Chip
 from axsim.compiler.partition import Deployment
 from axsim.machine.npu import Npu
 from axsim.machine.timeline import Timeline
+from axsim.workload import OLD_RUNTIMES, BuildSection
 
 
 @dataclass(frozen=True)
 class Host:
-    """CPU time of the host loop, milliseconds."""
+    """Time of the host loop, milliseconds; ``link_ms`` is that of one invocation over a link."""
 
     preprocess_ms: float
     prefill_layer_ms: float
     decode_layer_ms: float
     sample_ms: float
+    link_ms: float = 0.0
 
     @classmethod
-    def of(cls, chip: Chip, pixels: int, vocabulary: int) -> Host:
-        """Costs on ``chip``'s CPU: image preparation is shared by all cores, the rest is serial."""
+    def of(cls, chip: Chip, pixels: int, vocabulary: int, build: BuildSection) -> Host:
+        """Costs on ``chip``'s CPU: image preparation is shared by all cores, sampling is serial.
+
+        What the runtime spends around a layer is a property of the build's toolchain: with those up
+        to 3.3, AX650N's prefill takes 0.8 ms a layer more (P065 to P067, P071 and P080 beside the
+        newer packages K026 and K027). On a card, every invocation has a round trip besides."""
+        old = build.toolchain in OLD_RUNTIMES
         cycles_per_ms = chip.cpu.clock_mhz * 1e3
         preprocess = pixels * chip.host.preprocess_cycles_per_pixel / chip.cpu.cores
         return cls(
             preprocess / cycles_per_ms,
-            chip.calibrated.host_prefill_mcycles * 1e6 / cycles_per_ms,
-            chip.calibrated.host_decode_mcycles * 1e6 / cycles_per_ms,
+            chip.calibrated.host_prefill_ms if old else chip.host.prefill_layer_ms,
+            chip.calibrated.host_decode_ms if old else chip.host.decode_layer_ms,
             vocabulary * chip.host.sample_cycles_per_logit / cycles_per_ms,
+            chip.host.pcie_ms if build.link == "pcie" else 0.0,
         )
 
 
@@ -54,7 +62,7 @@ class Stages:
     @property
     def vision_encode_ms(self) -> float:
         """One image through the vision part."""
-        return self.vision.duration_ms if self.vision else 0.0
+        return self.vision.duration_ms + self.host.link_ms if self.vision else 0.0
 
     @property
     def preprocess_ms(self) -> float:
@@ -64,14 +72,15 @@ class Stages:
     @property
     def prefill_ms(self) -> tuple[float, ...]:
         """Each prompt chunk through all layers."""
-        return tuple(
-            self.layers * (chunk.duration_ms + self.host.prefill_layer_ms) for chunk in self.prefill
-        )
+        around = self.host.prefill_layer_ms + self.host.link_ms
+        return tuple(self.layers * (chunk.duration_ms + around) for chunk in self.prefill)
 
     @property
     def post_ms(self) -> float:
         """Final norm, head and the choice of the token."""
-        return self.post.duration_ms + self.host.sample_ms if self.post else 0.0
+        if self.post is None:
+            return 0.0
+        return self.post.duration_ms + self.host.sample_ms + self.host.link_ms
 
     @property
     def ttft_ms(self) -> float:
@@ -89,7 +98,8 @@ class Stages:
         reads the compiled length of the KV cache."""
         if self.decode is None:
             return 0.0
-        return self.layers * (self.decode.duration_ms + self.host.decode_layer_ms) + self.post_ms
+        around = self.host.decode_layer_ms + self.host.link_ms
+        return self.layers * (self.decode.duration_ms + around) + self.post_ms
 
     @property
     def decode_tokens_per_s(self) -> float:
@@ -105,7 +115,7 @@ def time_stages(deployment: Deployment, npu: Npu | None = None) -> Stages:
     return Stages(
         images=workload.images,
         layers=decoder.num_hidden_layers if decoder else 0,
-        host=Host.of(deployment.chip, workload.image_size**2, vocabulary),
+        host=Host.of(deployment.chip, workload.image_size**2, vocabulary, workload.build),
         vision=npu.run(deployment.vision.program) if deployment.vision else None,
         prefill=tuple(npu.run(subgraph.program) for subgraph in deployment.prefill),
         decode=npu.run(deployment.decode.program) if decoder else None,
