@@ -37,9 +37,6 @@ class ConvSection(Section):
     int16_divisor: PositiveFloat = Field(
         description="how many times slower two 16-bit integer operands are than INT8; one is half"
     )
-    bf16_pair_divisor: PositiveFloat = Field(
-        description="how many times slower two bf16 operands are than INT8"
-    )
     bf16_rows: PositiveInt | None = Field(
         None, description="rows of a bf16 product with weights beyond which it is slower"
     )
@@ -152,7 +149,7 @@ class CalibratedSection(Section):
         None, description="on-chip memory of all groups, of a chip that does not publish it"
     )
     bf16_divisor: PositiveFloat = Field(
-        ge=1, description="how many times slower bf16 activations with integer weights are than INT8"
+        ge=1, description="how many times slower bf16 activations are than INT8, whatever the weights"
     )
     bf16_overflow: PositiveFloat | None = Field(
         None, ge=1, description="how many times slower those of more than bf16_rows rows are"

@@ -19,7 +19,7 @@ from axsim.descriptor import NO_OVERRIDES, Overrides, Section, find, load, load_
 from axsim.errors import Fault, InputError, Problem, checked
 from axsim.located import Located
 from axsim.models.config import ModelConfig
-from axsim.quantization.schemes import VisionDtype, WeightDtype
+from axsim.quantization.schemes import VisionDtype, WeightDtype, WeightFormat
 
 Toolchain = Literal[
     "pulsar2-2.5", "pulsar2-3.2", "pulsar2-3.3", "pulsar2-3.4", "pulsar2-4.x", "pulsar2-5.1"
@@ -44,6 +44,11 @@ class BuildSection(Section):
         "last pattern that matches wins",
     )
     weight_dtype: WeightDtype = Field("s8", description="weights of the decoder layers")
+    weight_format: WeightFormat = Field(
+        "padded",
+        description="how S8 weights of the layers are stored: plain takes a byte for each, padded "
+        "1.10, gptq (converted from a GPTQ checkpoint of 8 bits) 1.16",
+    )
     post_weight_dtype: WeightDtype = Field("s8", description="weights of the head")
     hidden_dtype: Literal["bf16"] = Field("bf16", description="hidden states, keys and values")
     prefill_chunk: PositiveInt = Field(128, description="prompt tokens that one prefill call takes")

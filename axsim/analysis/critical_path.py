@@ -65,12 +65,13 @@ class PathStage:
 def first_token_path(stages: Stages) -> tuple[PathStage, ...]:
     """From the image's arrival (the prompt's, without tower) to the first token."""
     found = []
+    host = stages.host
     if stages.vision is not None and stages.images:
         found.append(PathStage("preprocess", stages.preprocess_ms, {HOST: stages.preprocess_ms}))
-        found.append(_stage("vision", stages.vision, stages.images, 0.0))
+        found.append(_stage("vision", stages.vision, stages.images, stages.host.link_ms))
     for index, chunk in enumerate(stages.prefill):
         name = "prefill" if len(stages.prefill) == 1 else f"prefill {index + 1}"
-        found.append(_stage(name, chunk, stages.layers, stages.host.prefill_layer_ms))
+        found.append(_stage(name, chunk, stages.layers, host.prefill_layer_ms + host.link_ms))
     return (*found, *_post(stages))
 
 
@@ -78,7 +79,8 @@ def token_path(stages: Stages) -> tuple[PathStage, ...]:
     """One decode step: all layers and post."""
     if stages.decode is None:
         return ()
-    decode = _stage("decode", stages.decode, stages.layers, stages.host.decode_layer_ms)
+    around = stages.host.decode_layer_ms + stages.host.link_ms
+    decode = _stage("decode", stages.decode, stages.layers, around)
     return (decode, *_post(stages))
 
 
@@ -137,7 +139,10 @@ def _stage(name: str, timeline: Timeline, repeats: int, host_ms: float) -> PathS
 
 
 def _post(stages: Stages) -> tuple[PathStage, ...]:
-    return () if stages.post is None else (_stage("post", stages.post, 1, stages.host.sample_ms),)
+    if stages.post is None:
+        return ()
+    around = stages.host.sample_ms + stages.host.link_ms
+    return (_stage("post", stages.post, 1, around),)
 
 
 def _sums(causes: Mapping[Cause, float], key: Any) -> dict[str, float]:

@@ -43,8 +43,7 @@ def macs_per_cycle(chip: Chip, matmul: Matmul) -> float:
     """Multiply-accumulates per CONV unit and cycle for the operand types."""
     conv, full = chip.npu.conv, chip.int8_macs_per_cycle
     if matmul.left in FLOATS:
-        weights = matmul.right_is_weight
-        return full / (chip.calibrated.bf16_divisor if weights else conv.bf16_pair_divisor)
+        return full / chip.calibrated.bf16_divisor
     left, right = DTYPE_BITS[matmul.left], DTYPE_BITS[matmul.right]
     if left > 8 and right > 8:
         return full / conv.int16_divisor

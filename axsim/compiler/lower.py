@@ -278,14 +278,23 @@ class _Lowering:
 
 
 def _read_by_norms(graph: Graph) -> frozenset[str]:
-    """8-bit activations that a normalisation reads: the sums along the residual path.
+    """8-bit activations that a normalisation reads, itself or through views: the sums along the
+    residual path.
 
     An operator's output is stored in the type that its consumer wants [Pulsar2 documentation,
     precision guide], and norms of integer towers compute in 16 bits: with 8 bits AX630C's U8 towers
     (P002, P006, P015) come out a quarter fast, with 32 both chips' towers slow.
     """
-    first = (node.inputs[0] for node in graph.nodes if node.op in NORMS)
-    return frozenset(name for name in first if graph.tensors[name].dtype in ("u8", "s8"))
+    wanted = {node.inputs[0] for node in graph.nodes if node.op in NORMS}
+    for node in reversed(graph.nodes):
+        if node.op in VIEWS and wanted.intersection(node.outputs):
+            wanted.update(name for name in node.inputs if name)
+    tensors = graph.tensors
+    return frozenset(
+        name
+        for name in wanted
+        if tensors[name].kind == "activation" and tensors[name].dtype in ("u8", "s8")
+    )
 
 
 def _join_shared(matmul: Matmul, right: Tensor) -> Matmul:
