@@ -149,7 +149,8 @@ class CalibratedSection(Section):
         None, description="on-chip memory of all groups, of a chip that does not publish it"
     )
     bf16_divisor: PositiveFloat = Field(
-        ge=1, description="how many times slower bf16 activations are than INT8, whatever the weights"
+        ge=1,
+        description="how many times slower bf16 activations are than INT8, whatever the weights",
     )
     bf16_overflow: PositiveFloat | None = Field(
         None, ge=1, description="how many times slower those of more than bf16_rows rows are"

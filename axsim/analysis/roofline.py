@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
-from axsim.compiler.cost import BYTE_PLANES
 from axsim.analysis.stages import main_stages, stage
+from axsim.compiler.cost import BYTE_PLANES
 from axsim.compiler.program import EngineKind, Segment
 from axsim.machine.timeline import Timeline, Timing
 from axsim.runtime.results import VariantResult

