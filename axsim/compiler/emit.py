@@ -37,7 +37,7 @@ class Steps(NamedTuple):
     """What tiling has to know of each step.
 
     ``tiles`` in every group; whether it has a product on CONV (``conv``) or TENG (``teng``) and
-    vector work (``vector``); of one tile and group the bytes of ``weight`` and, by kind of
+    vector work (``vector``), and loads its weights ``in_turn`` with its products; of one tile and group the bytes of ``weight`` and, by kind of
     :data:`MOVES`, bytes and cost of ``moves`` [steps, 4, 2]; ``buffer``, the group's on-chip memory
     that is left to weights; and the steps that it reads from, ``maker[maker_begin[i] :
     maker_begin[i + 1]]``.
@@ -47,6 +47,7 @@ class Steps(NamedTuple):
     conv: Column
     teng: Column
     vector: Column
+    in_turn: Column
     weight: Column
     moves: Column
     buffer: Column
@@ -83,6 +84,8 @@ def emit(engines: Engines, steps: Steps, preloaded: float, following: float) -> 
     stream = [0.0] * (groups * most)
     use_first, use_stop = [0] * (groups * most), [0] * (groups * most)
     streamed, freed = [0] * groups, [0] * groups
+    # each group's last products of operations that load their weights in turn
+    turn_first, turn_stop = [0] * groups, [0] * groups
     held, have = [0.0] * groups, [preloaded] * groups
 
     def add(on: Any, what: Any, step: Any, how_long: Any, moved: Any, taken: Any) -> None:
@@ -95,8 +98,15 @@ def emit(engines: Engines, steps: Steps, preloaded: float, following: float) -> 
         cost.append(taken)
         dep_begin.append(len(deps))
 
-    def load_weights(group: Any, step: Any, wanted: Any) -> None:
-        """Load the next bytes of the stream; waits until the buffer has room for them."""
+    def computed_by(step: Any) -> None:
+        """Wait for the results of a step in all groups."""
+        for made in range(step * groups, (step + 1) * groups):
+            for needed in range(made_first[made], made_stop[made]):
+                deps.append(needed)
+
+    def load_weights(group: Any, step: Any, wanted: Any, tile: Any) -> None:
+        """Load the next bytes of the stream, those of a ``tile`` of the step or, where that is -1,
+        of the next segment; waits until the buffer has room for them."""
         first, stop = 0, 0
         held[group] += wanted
         # Coarse tiles stand for several of the hardware's: the buffer always holds two and a bit.
@@ -115,6 +125,12 @@ def emit(engines: Engines, steps: Steps, preloaded: float, following: float) -> 
         if left > 1e-6 or left == wanted:
             for needed in range(first, stop):
                 deps.append(needed)
+            if tile >= 0 and steps.in_turn[step]:
+                for needed in range(turn_first[group], turn_stop[group]):
+                    deps.append(needed)
+                if tile == 0:
+                    for maker in steps.maker[steps.maker_begin[step] : steps.maker_begin[step + 1]]:
+                        computed_by(maker)
             add(engines.read[group], PARAM, step, transfer, left, left)
 
     for step in range(count):
@@ -140,7 +156,7 @@ def emit(engines: Engines, steps: Steps, preloaded: float, following: float) -> 
                         read = engines.read[group]
                         add(read, MOVES[move], step, transfer, moves[move][0], moves[move][1])
                 if weight:
-                    load_weights(group, step, weight)
+                    load_weights(group, step, weight, tile)
                 wait_stop = len(engine)
                 before_first, before_stop = last_first, last_stop
                 for part in (MATRIX, VECTOR):
@@ -154,13 +170,12 @@ def emit(engines: Engines, steps: Steps, preloaded: float, following: float) -> 
                             deps.append(needed)
                         if tile == 0 and (part == MATRIX or not product):
                             for maker in makers:
-                                for other in range(groups):
-                                    made = maker * groups + other
-                                    for needed in range(made_first[made], made_stop[made]):
-                                        deps.append(needed)
+                                computed_by(maker)
                         how_long = PARTS * step + part + issue
                         add(unit + number, COMPUTE, step, how_long, 0.0, 0.0)
                     wait_first, wait_stop, issue = begin, len(engine), 0
+                    if part == MATRIX and steps.in_turn[step]:
+                        turn_first[group], turn_stop[group] = wait_first, wait_stop
                 last_first, last_stop = wait_first, wait_stop
                 if weight:
                     place = group * most + streamed[group]
@@ -180,7 +195,7 @@ def emit(engines: Engines, steps: Steps, preloaded: float, following: float) -> 
         left = following
         while left > 1e-6:
             wanted = min(left, TILE_BYTES)
-            load_weights(group, count - 1, wanted)
+            load_weights(group, count - 1, wanted, -1)
             stream[group * most + streamed[group]] = wanted
             streamed[group] += 1
             left -= wanted

@@ -4,7 +4,9 @@ Work is shared evenly by the groups, and inside a group by its units. Weights fl
 in on-chip memory as one stream in program order, ahead of their use as far as the buffer reaches;
 the head of the next segment's stream is loaded behind this segment's last weights. Inputs and
 spilled tensors are loaded tile by tile, two tiles ahead. Operations wait for the data they read,
-not for each other.
+not for each other. Float products of many rows load their weights in turn: the first tile with the
+operation's inputs, each next one behind the products of the tile before it, not behind its vector
+work.
 
 How long a tile computes is no affair of tiling: chips that differ in their rates share it.
 """
@@ -124,6 +126,7 @@ def _steps(piece: Piece, shape: Shape) -> Steps:
         [unit == "conv" for unit in units],
         [unit == "teng" for unit in units],
         [each.vector_work > 0 for each in piece.operations],
+        [each.loads_in_turn for each in piece.operations],
         weights,
         moves,
         [size / shape.groups for size in piece.buffers],

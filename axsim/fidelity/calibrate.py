@@ -202,6 +202,7 @@ def _prepared(
         for name, source in chip.borrowed.items()
         if name not in keep
     ]
+    kept += [(name, f"fixed: {why}") for name, why in chip.fixed.items() if name not in keep]
     names = [name for name in fields if name not in dict(kept)]
     problem = _problem(chip, names, rows, models, executor, on_progress)
     moved = np.abs(problem.slopes(problem.middle)).max(axis=0, initial=0.0) > INSENSITIVE

@@ -16,7 +16,7 @@ from pydantic import Field, NonNegativeInt, PositiveInt, field_validator, model_
 
 from axsim.errors import Fault, InputError, Problem, checked
 from axsim.models.config import ModelConfig
-from axsim.numerics.formats import VisionDtype, WeightDtype
+from axsim.numerics.formats import VisionDtype, WeightDtype, WeightFormat
 from axsim.spec.architecture import ModelSection
 from axsim.spec.descriptor import (
     NO_OVERRIDES,
@@ -29,9 +29,14 @@ from axsim.spec.descriptor import (
 )
 from axsim.spec.located import Located
 
-Toolchain = Literal["pulsar2-2.5", "pulsar2-3.2", "pulsar2-3.3", "pulsar2-4.x", "pulsar2-5.1"]
-ALLOWED_TOOLCHAINS: tuple[str, ...] = get_args(Toolchain)
-"""Generations of the vendor's compiler that published measurements tell apart."""
+Toolchain = Literal[
+    "pulsar2-2.5", "pulsar2-3.2", "pulsar2-3.3", "pulsar2-3.4", "pulsar2-4.x", "pulsar2-5.1"
+]
+ALLOWED_TOOLCHAINS: tuple[Toolchain, ...] = get_args(Toolchain)
+"""Generations of the vendor's compiler that published measurements tell apart, oldest first."""
+NEWEST_TOOLCHAIN: Toolchain = ALLOWED_TOOLCHAINS[-1]
+OLD_RUNTIMES: tuple[Toolchain, ...] = ("pulsar2-2.5", "pulsar2-3.2", "pulsar2-3.3")
+"""Builds that spend longer around every layer of a decoder: about 1 ms in prefill."""
 
 
 class BuildSection(Section):
@@ -47,6 +52,11 @@ class BuildSection(Section):
         "last pattern that matches wins",
     )
     weight_dtype: WeightDtype = Field("s8", description="weights of the decoder layers")
+    weight_format: WeightFormat = Field(
+        "padded",
+        description="how S8 weights of the layers are stored: plain takes a byte for each, padded "
+        "1.10, gptq (converted from a GPTQ checkpoint of 8 bits) 1.16",
+    )
     post_weight_dtype: WeightDtype = Field("s8", description="weights of the head")
     hidden_dtype: Literal["bf16"] = Field("bf16", description="hidden states, keys and values")
     prefill_chunk: PositiveInt = Field(128, description="prompt tokens that one prefill call takes")
@@ -57,7 +67,15 @@ class BuildSection(Section):
     float_matmul_on_conv: bool = Field(
         False, description="attention's matmuls on CONV in place of TENG (vendor build flag)"
     )
-    toolchain: Toolchain = Field("pulsar2-3.2", description="generation of the vendor's compiler")
+    toolchain: Toolchain = Field(
+        NEWEST_TOOLCHAIN,
+        description="generation of the vendor's compiler; up to 3.3, the runtime takes longer "
+        "around every layer",
+    )
+
+    link: Literal["pcie"] | None = Field(
+        None, description="how the host reaches the chip: on a card over PCIe, or as its own host"
+    )
 
     @model_validator(mode="after")
     def _consistent(self) -> BuildSection:
