@@ -20,14 +20,14 @@ from axsim.models.config import ModelConfig
 
 Floats = npt.NDArray[np.float64]
 
-ARCHITECTURE = 0.02
-SOURCE = 0.02
 NOISE = 0.03
-"""Standard deviations of what an architecture has in common, what a source has, and of a series'
-own error. Measurements of one configuration by different sources are 2 to 7 % apart. Of the ways to
-share this out that were tried, this one predicts left-out architectures and sources of both chips
-best: with nothing in common AX630C's are wronger by a fifth, with as much as the residuals' own
-likelihood asks for AX650N's by two fifths."""
+"""Standard deviation of a single row's error: measurements of one configuration by different
+sources are 2 to 7 % apart."""
+ARCHITECTURE, SOURCE, OWN = 0.25, 0.25, 0.5
+"""What of its variance an architecture has in common, what a source, and what is a series' own. Of
+the ways to share it out that were tried, this is about the one that predicts left-out architectures
+and sources of both chips best: with nothing in common AX630C's are wronger by a fifth, with as much
+as the residuals' own likelihood asks for AX650N's by two fifths."""
 COMPILER_TRUST = 0.5
 """Weight of the compiler's own cycle counts beside times measured on boards."""
 OLD_TOOLCHAIN_TRUST = 0.4
@@ -47,8 +47,8 @@ class Effects:
         # A ladder of 17 chunks repeats one configuration's errors: its shape counts once.
         repeats = np.array([float(count[series(row)]) for row in rows])
         self.shares = self.trust**2 / repeats
-        shared = ARCHITECTURE**2 * architectures + SOURCE**2 * sources
-        self._covariance = shared + NOISE**2 * np.diag(repeats)
+        shared = ARCHITECTURE * architectures + SOURCE * sources
+        self._covariance = NOISE**2 * (shared + OWN * np.diag(repeats))
 
     def whitener(self, rows: npt.NDArray[np.intp]) -> Floats:
         """The matrix [len(rows), all rows] that turns the errors of ``rows`` into independent ones
