@@ -37,10 +37,10 @@ class Steps(NamedTuple):
     """What tiling has to know of each step.
 
     ``tiles`` in every group; whether it has a product on CONV (``conv``) or TENG (``teng``) and
-    vector work (``vector``), and loads its weights ``in_turn`` with its products; of one tile and group the bytes of ``weight`` and, by kind of
-    :data:`MOVES`, bytes and cost of ``moves`` [steps, 4, 2]; ``buffer``, the group's on-chip memory
-    that is left to weights; and the steps that it reads from, ``maker[maker_begin[i] :
-    maker_begin[i + 1]]``.
+    vector work (``vector``), and loads its weights ``in_turn`` with its products; of one tile and
+    group the bytes of ``weight`` and, by kind of :data:`MOVES`, bytes and cost of ``moves``
+    [steps, 4, 2]; ``buffer``, the group's on-chip memory that is left to weights; and the steps
+    that it reads from, ``maker[maker_begin[i] : maker_begin[i + 1]]``.
     """
 
     tiles: Column

@@ -197,7 +197,7 @@ def test_the_shipped_chips_are_what_calibrate_writes(chip) -> None:
     for name in type(chip.calibrated).model_fields:
         value = getattr(chip.calibrated, name)
         if value is not None:
-            assert getattr(found.calibrated, name) == pytest.approx(value, rel=0.02), name
+            assert getattr(found.calibrated, name) == pytest.approx(value, rel=1e-3), name
 
 
 def test_what_the_rows_leave_open_is_flagged() -> None:
