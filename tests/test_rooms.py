@@ -20,7 +20,9 @@ files."""
 ABOVE_ALL = ("__init__", "pytest_plugin")
 """What is made of every room: the names of ``import axsim``, and the plugin."""
 
-NAMESAKES = {"cli": "a command is named like the room that does its work"}
+NAMESAKES = {
+    "cli": "a command is named like the room that does its work",
+}
 """Folders whose modules may be called like one elsewhere, and why."""
 
 FILES = sorted(path for path in ROOT.rglob("*.py"))
@@ -78,7 +80,7 @@ def test_no_module_is_imported_in_a_circle() -> None:
 
     for name in set(edges) - {*ABOVE_ALL}:
         visit(name, ())
-    assert circles == set()
+    assert not circles
 
 
 def test_no_name_stands_twice() -> None:

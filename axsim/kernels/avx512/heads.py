@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from axsim.kernels.array import Array
-from axsim.kernels.avx512.panels import multiply, panels_of
+from axsim.kernels.avx512.multiply import multiply, panels_of
 from axsim.kernels.avx512.tiles import WIDTH, supported
 from axsim.kernels.floats_numba import exponentials_of
 from axsim.kernels.jit import compiled

@@ -8,7 +8,7 @@ import numpy as np
 
 from axsim.kernels.array import Array
 from axsim.kernels.avx512 import tiles
-from axsim.kernels.avx512.panels import multiply, panels_of
+from axsim.kernels.avx512.multiply import multiply, panels_of
 from axsim.kernels.avx512.tiles import WIDTH
 from axsim.kernels.finish import Finish, Requantise
 from axsim.kernels.finish_numba import converting, requantise, requantising, to_floats

@@ -8,7 +8,9 @@ import pytest
 
 from axsim.kernels.twin import compiled
 
-panels, heads, tiles = (compiled(f"axsim.kernels.avx512.{n}") for n in ("panels", "heads", "tiles"))
+panels, heads, tiles = (
+    compiled(f"axsim.kernels.avx512.{n}") for n in ("multiply", "heads", "tiles")
+)
 needs_tiles = pytest.mark.skipif(
     tiles is None or not tiles.supported(), reason="no numba, or a CPU without 512-bit vectors"
 )
