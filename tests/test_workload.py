@@ -240,6 +240,6 @@ def test_a_faulty_variant_is_found_at_once_and_with_its_line(
         "w.yaml:10: variants.2.name: 'good' is given twice",
         "w.yaml:10: variants.2.set.build.vision_dtyp: unknown key (value found: 'u8'); did you "
         "mean 'vision_dtype'?; allowed: npu_mode, vision_dtype, precision_overrides, weight_dtype, "
-        "post_weight_dtype, hidden_dtype, prefill_chunk, prefill_max_chunks, kv_cache_len, "
-        "float_matmul_on_conv, toolchain",
+        "weight_format, post_weight_dtype, hidden_dtype, prefill_chunk, prefill_max_chunks, "
+        "kv_cache_len, float_matmul_on_conv, toolchain, link",
     ]

@@ -40,8 +40,8 @@ def test_names_and_totals_are_readable(small, large) -> None:
     labels = [each.get_text() for each in figure.axes[0].get_yticklabels()]
     assert labels == [f"{run.chip}  {each.name}" for run in (small, large) for each in run]
     found = texts(figure)
-    assert "540.7 ±12%" in found
-    assert "93.67 ±4%" in found
+    assert "521.1 ±8%" in found
+    assert "94.00 ±3%" in found
     assert smallest_text(figure) >= 8
     assert overlapping(drawn_texts(figure)) == []
     assert [t.get_text() for t in latency_bars(small).axes[0].get_yticklabels()] == [
