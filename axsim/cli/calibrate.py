@@ -149,7 +149,6 @@ def _show(calibration: Calibration) -> None:
     from axsim.cli.terminal.console import console
     from axsim.show.calibration_table import (
         accuracy_table,
-        components_line,
         kept_lines,
         left_out_line,
         left_out_table,
@@ -169,7 +168,6 @@ def _show(calibration: Calibration) -> None:
         out.print(f"  {line}")
     out.print("\nErrors of the fitted rows")
     out.print(accuracy_table(calibration))
-    out.print(components_line(calibration.components))
     if calibration.left_out is not None:
         for kind, folds in calibration.left_out.kinds().items():
             out.print()

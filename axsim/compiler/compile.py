@@ -47,11 +47,10 @@ def compile_lowered(lowered: Lowered, chip: Chip, mode: Mode, part: Part) -> Pro
 def _segment(piece: Piece, chip: Chip, shape: Shape) -> Segment:
     tiled = tile(piece, shape)
     issue = chip.npu.step_us
-    durations = []  # of each step's tiles, in the order of the parts
+    durations: list[float] = []  # of each step's tiles, in the order of the parts
     for operation, tiles in zip(piece.operations, tiled.tiles, strict=True):
         matrix, vector = unit_us(chip, shape.groups, operation)
         matrix, vector = matrix / tiles, vector / tiles
-        durations.append((matrix, vector, matrix + issue, vector + issue))
-    return Segment(
-        piece.name, piece.steps, tiled.tiling, tiled.durations(durations), piece.resident
-    )
+        durations += matrix, vector, matrix + issue, vector + issue
+    durations.append(0.0)  # of transfers
+    return Segment(piece.name, piece.steps, tiled.tiling, durations, piece.resident)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 from axsim.compiler.lower import FLOATS, Matmul, Operation
 from axsim.graph.ir import DTYPE_BITS
 from axsim.spec.chip import Chip
@@ -13,6 +15,14 @@ Inferred: 1024 or 2048 MACs as 64 or 128 inner products wide."""
 LOOKUP_PASSES = {8: 1, 16: 4}
 """Element operations of a function on integers: a table of 256 entries, or for 16 bits two
 neighbouring entries, their difference and its share. Inferred from the U8 and U16 vision rows."""
+
+BYTE_PLANES = 2
+"""A 16-bit operand is multiplied in two planes of 8 bits. The compiler's own counts of products of
+two such operands (P097 to P129) give 4.27 times INT8, so one such operand takes half of that."""
+
+S4_ROWS = 64
+"""Rows that one expansion of S4 weights serves on a chip where it has a rate of its own: on AX630C
+128 rows (P058 to P062, P154) pay twice what one row does (P063, P155)."""
 
 
 def unit_us(chip: Chip, groups: int, operation: Operation) -> tuple[float, float]:
@@ -33,12 +43,12 @@ def macs_per_cycle(chip: Chip, matmul: Matmul) -> float:
     """Multiply-accumulates per CONV unit and cycle for the operand types."""
     conv, full = chip.npu.conv, chip.int8_macs_per_cycle
     if matmul.left in FLOATS:
-        return full / conv.bf16_divisor
+        return full / chip.calibrated.bf16_divisor
     left, right = DTYPE_BITS[matmul.left], DTYPE_BITS[matmul.right]
     if left > 8 and right > 8:
         return full / conv.int16_divisor
     if left > 8:
-        return full / chip.calibrated.u16_divisor
+        return full * BYTE_PLANES / conv.int16_divisor
     return full
 
 
@@ -47,8 +57,14 @@ def conv_cycles(chip: Chip, matmul: Matmul, units: int) -> float:
 
     The shares are columns, or products of a batch. The right operand is loaded into the array block
     by block, at ``fill_bytes_per_cycle`` of the group, before the rows stream through: few rows use
-    the array badly. S4 weights are expanded on the way in, at a rate of their own. A 16-bit operand
-    that was made at run time is first split into byte planes.
+    the array badly. S4 weights are expanded on the way in, where the chip has a rate for it again
+    for every S4_ROWS rows. A 16-bit operand that was made at run time is first split into byte
+    planes.
+
+    Empirical: on AX630C a bf16 product of more than ``bf16_rows`` rows takes longer for each of
+    them (P091 and P153, 256 rows, against P087 and P095, 128 rows of the same builds), as if its
+    partial sums left the array and came back. The tile sizes of a vendor trace of such a product
+    would replace the factor.
     """
     columns = matmul.columns
     if matmul.batch == 1:
@@ -56,9 +72,13 @@ def conv_cycles(chip: Chip, matmul: Matmul, units: int) -> float:
         columns = min(columns, -(-share // ARRAY_COLUMNS) * ARRAY_COLUMNS) * units
     padded = max(matmul.batch * matmul.rows * matmul.inner * columns, matmul.macs)
     cycles = padded / units / macs_per_cycle(chip, matmul)
-    if matmul.right == "s4":
+    most, overflow = chip.npu.conv.bf16_rows, chip.calibrated.bf16_overflow
+    if most and overflow and matmul.left in FLOATS and matmul.right_is_weight:
+        cycles *= overflow if matmul.rows > most else 1.0
+    rate = chip.calibrated.s4_elements_per_cycle
+    if matmul.right == "s4" and rate:
         elements = matmul.inner * matmul.columns / units
-        return cycles + elements / chip.calibrated.s4_elements_per_cycle
+        return cycles + elements / rate * math.ceil(matmul.rows / S4_ROWS)
     groups = units / chip.npu.conv_per_group
     elements = matmul.batch * matmul.inner * matmul.columns / groups
     size = max(1, DTYPE_BITS[matmul.right] // 8)
@@ -70,11 +90,14 @@ def conv_cycles(chip: Chip, matmul: Matmul, units: int) -> float:
 
 def teng_matmul_cycles(chip: Chip, matmul: Matmul, units: int) -> float:
     """Cycles of a float product on ``units`` TENG units. Keys (the columns of the scores, the inner
-    dimension of the context) and the rows of each head are padded to whole attention tiles; a
-    single row, in decode, is not."""
+    dimension of the context), the width and the rows of each head are padded to whole attention
+    tiles (heads of 96 cost as 128: P084 beside P065, P080 and P082); a single row, in decode, is
+    not."""
     npu = chip.npu
     keys = max(matmul.inner, matmul.columns)
     padded = matmul.macs / keys * _whole(keys, npu.attention_key_tile)
+    head = min(matmul.inner, matmul.columns)
+    padded *= _whole(head, npu.attention_row_tile) / head
     if matmul.rows_per_head > 1:
         rows = matmul.rows_per_head
         padded *= _whole(rows, npu.attention_row_tile) / rows
@@ -83,11 +106,16 @@ def teng_matmul_cycles(chip: Chip, matmul: Matmul, units: int) -> float:
 
 def vector_cycles(chip: Chip, operation: Operation, units: int) -> float:
     """Cycles of vector work on ``units`` TENG units; wider elements take proportionally longer.
-    On integers a transcendental function is a table look-up."""
+    On integers a transcendental function is a table look-up. Neutron v4 has a slower path for
+    16-bit integers: AX630C's U16 towers (P004, P144) take six times as long for a score as its U8
+    towers (P002, P006), at 257 and at 1025 tokens alike; AX650N's take less than three times."""
     calibrated = chip.calibrated
     function = LOOKUP_PASSES.get(operation.bits, calibrated.transcendental_passes)
     ops = operation.vector_ops + operation.transcendentals * function
-    return ops * operation.bits / 8 / units / calibrated.teng_bytes_per_cycle
+    rate = calibrated.teng_bytes_per_cycle
+    if operation.bits == 16:
+        rate = calibrated.teng_16bit_bytes_per_cycle or rate
+    return ops * operation.bits / 8 / units / rate
 
 
 def _whole(size: int, tile: int) -> int:

@@ -13,7 +13,7 @@ Rules, in the order of application:
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Literal
 
@@ -51,6 +51,7 @@ class Operation:
     """A step being built; ``index`` is its place in program order.
 
     ``reads`` and ``writes`` are tensors that live in on-chip memory or DRAM (views resolved);
+    ``shares`` says how much of each it reads (a view of Q, K and V together shows a third);
     ``vector_reads`` are those that only vector work reads; ``weights`` come from DRAM as
     parameters; ``bits`` is the width of the vector work.
     """
@@ -65,6 +66,7 @@ class Operation:
     transcendentals: int = 0
     bits: int = 0
     reads: list[str] = field(default_factory=list)
+    shares: dict[str, float] = field(default_factory=dict)
     vector_reads: set[str] = field(default_factory=set)
     writes: list[str] = field(default_factory=list)
     weights: list[Tensor] = field(default_factory=list)
@@ -75,6 +77,24 @@ class Operation:
         return self.matmul.macs if self.matmul else 0
 
     @property
+    def loads_in_turn(self) -> bool:
+        """Whether its weights are loaded tile by tile between the products, not ahead of them.
+
+        So in float graphs of many rows: InternVL3.5-1B's S8 layers take 0.41 ms longer than its S4
+        layers (P037 to P045 and their S8 twins) whatever the history, which is the difference of
+        their bytes over the bandwidth; were loads hidden behind products, it would be nothing. A
+        single row, in decode, has no products worth waiting for: P033, P055, P063 and all heads
+        take their bytes over the bandwidth.
+        """
+        matmul = self.matmul
+        return matmul is not None and matmul.left in FLOATS and matmul.rows > 1
+
+    @property
+    def attention(self) -> bool:
+        """Whether it multiplies two activations."""
+        return self.matmul is not None and not self.matmul.right_is_weight
+
+    @property
     def vector_work(self) -> int:
         """Element operations of every kind on the vector unit."""
         return self.vector_ops + self.transcendentals
@@ -83,11 +103,16 @@ class Operation:
 @dataclass(frozen=True, eq=False)
 class Lowered:
     """Operations of a graph in order; ``outputs`` maps the tensors that hold the graph's outputs to
-    the bytes in which they leave."""
+    the bytes in which they leave; ``wide`` are 8-bit tensors that the compiler keeps in 16 bits."""
 
     graph: Graph
     operations: tuple[Operation, ...]
     outputs: Mapping[str, int]
+    wide: frozenset[str]
+
+    def bytes(self, name: str) -> int:
+        """Bytes of a tensor as the compiler stores it."""
+        return self.graph.tensors[name].bytes * (2 if name in self.wide else 1)
 
 
 def lower(graph: Graph, float_matmul_on_conv: bool = False) -> Lowered:
@@ -114,6 +139,7 @@ class _Lowering:
         self._loaded: set[str] = set()
         self._waiting: list[str] = []  # views of graph inputs, before any operation
         self._maker: dict[str, Operation] = {}
+        self._wide = _read_by_norms(graph)
 
     def run(self) -> Lowered:
         for node in self._graph.nodes:
@@ -125,13 +151,16 @@ class _Lowering:
         outputs: dict[str, int] = {}
         for name in self._graph.outputs:
             roots = self._root(name)
-            whole = sum(tensors[root].elements for root in roots)
+            whole = self._elements(roots)
             for root in roots:
                 outputs[root] = tensors[name].bytes * tensors[root].elements // whole
-        return Lowered(self._graph, tuple(self._operations), outputs)
+        return Lowered(self._graph, tuple(self._operations), outputs, self._wide)
 
     def _root(self, name: str) -> tuple[str, ...]:
         return self._roots.get(name, (name,))
+
+    def _elements(self, names: Sequence[str]) -> int:
+        return sum(self._graph.tensors[name].elements for name in names)
 
     def _weights(self, name: str) -> list[Tensor]:
         """The weight called ``name``, or those that the view of that name shows."""
@@ -171,8 +200,12 @@ class _Lowering:
                     self._loaded.add(weight.name)
                     operation.weights.append(weight)
             if graph.tensors[name].kind not in ("weight", "constant"):
-                for root in self._root(name):
+                roots = self._root(name)
+                share = graph.tensors[name].elements / (self._elements(roots) or 1)
+                for root in roots:
                     inside = self._maker.get(root) is operation
+                    if not inside:
+                        operation.shares[root] = min(1.0, operation.shares.get(root, 0.0) + share)
                     if not inside and root not in operation.reads:
                         operation.reads.append(root)
                         if not is_matrix:
@@ -225,10 +258,10 @@ class _Lowering:
         operation.transcendentals += work.transcendentals
         names = [*(name for name in node.inputs if name), node.outputs[0]]
         widths = [
-            _compute_bits(graph.tensors[n].dtype) for n in names if _streamed(graph.tensors[n])
+            16 if n in self._wide else _compute_bits(graph.tensors[n].dtype)
+            for n in names
+            if _streamed(graph.tensors[n])
         ]
-        if operator.role == "norm":
-            widths.append(32)  # statistics are float32 whatever the storage (ln_scale_data_type)
         operation.bits = max([operation.bits, *widths])
         return operation
 
@@ -247,6 +280,26 @@ class _Lowering:
         self._waiting = []
         self._operations.append(operation)
         return operation
+
+
+def _read_by_norms(graph: Graph) -> frozenset[str]:
+    """8-bit activations that a normalisation reads, itself or through views: the sums along the
+    residual path.
+
+    An operator's output is stored in the type that its consumer wants [Pulsar2 documentation,
+    precision guide], and norms of integer towers compute in 16 bits: with 8 bits AX630C's U8 towers
+    (P002, P006, P015) come out a quarter fast, with 32 both chips' towers slow.
+    """
+    wanted = {node.inputs[0] for node in graph.nodes if OPERATORS[node.op].role == "norm"}
+    for node in reversed(graph.nodes):
+        if is_free(graph, node) and wanted.intersection(node.outputs):
+            wanted.update(name for name in node.inputs if name)
+    tensors = graph.tensors
+    return frozenset(
+        name
+        for name in wanted
+        if tensors[name].kind == "activation" and tensors[name].dtype in ("u8", "s8")
+    )
 
 
 def _join_shared(matmul: Matmul, right: Tensor) -> Matmul:

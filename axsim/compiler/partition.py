@@ -21,6 +21,7 @@ from axsim.models.config import DecoderConfig, ModelConfig, ProjectorConfig, Vis
 from axsim.models.decoder import decoder_layer_graph, post_graph
 from axsim.models.vision import vision_graph
 from axsim.numerics.formats import (
+    DECODER_PARTS,
     DecoderScheme,
     Part,
     UnmatchedPattern,
@@ -105,7 +106,7 @@ class Deployment:
         lowered = _lower_layer(
             self.model.decoder, new_tokens, cached_tokens, scheme, self._float_on_conv
         )
-        return self._compile(lowered, "decoder")
+        return self._compile(lowered, DECODER_PARTS[build.weight_format])
 
     @property
     def _float_on_conv(self) -> bool:

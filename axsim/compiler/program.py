@@ -7,14 +7,18 @@ Durations are microseconds, sizes are bytes.
 
 from __future__ import annotations
 
-import itertools
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Literal, NamedTuple, get_args
+from itertools import accumulate, pairwise
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple, TypeAlias, get_args
 
-import numpy as np
-from numpy.typing import ArrayLike, NDArray
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+Column: TypeAlias = Any
+"""Numbers, one a task: a list, or a numpy array where compiled loops made it."""
 
 EngineKind = Literal["conv", "teng", "sdma"]
 TaskKind = Literal["compute", "ld:param", "ld:input", "ld:ddr_swap", "st:ddr_swap", "st:output"]
@@ -49,56 +53,80 @@ class Task(NamedTuple):
     deps: tuple[int, ...] = ()
 
 
-@dataclass(frozen=True, eq=False)
-class Tiling:
-    """The tasks of a segment, all but how long they compute, as columns; see :class:`Task`. Chips
-    that differ in their rates share it.
+class TaskArrays(NamedTuple):
+    """Tasks as the compiled loop takes them: columns of :class:`Tiling`, and the tasks of each
+    engine in order, engine i's from ``queue_begin[i]`` to ``queue_begin[i + 1]`` of ``queue``."""
 
-    ``kind`` indexes :data:`KINDS`. Task i depends on
-    ``deps[dep_begin[i] : dep_begin[i + 1]]``.
-    """
-
-    engine: NDArray[np.intp]
-    kind: NDArray[np.intp]
-    step: NDArray[np.intp]
-    dram_bytes: NDArray[np.float64]
+    duration: NDArray[np.intp]
     dram_cost_bytes: NDArray[np.float64]
     dep_begin: NDArray[np.intp]
     deps: NDArray[np.intp]
+    queue_begin: NDArray[np.intp]
+    queue: NDArray[np.intp]
+
+
+@dataclass(frozen=True, eq=False)
+class Tiling:
+    """The tasks of a segment as columns, lists or numpy arrays; see :class:`Task`. Chips that
+    differ in their rates share it.
+
+    ``kind`` indexes :data:`KINDS`, ``duration`` the segment's durations. Task i depends on
+    ``deps[dep_begin[i] : dep_begin[i + 1]]``.
+    """
+
+    engine: Column
+    kind: Column
+    step: Column
+    duration: Column
+    dram_bytes: Column
+    dram_cost_bytes: Column
+    dep_begin: Column
+    deps: Column
 
     @classmethod
     def of(cls, tasks: Sequence[Task]) -> Tiling:
-        """The columns of these tasks."""
-        engine, kind, step, _, moved, cost, deps = zip(*tasks, strict=True) if tasks else ((),) * 7
+        """The columns of these tasks, each with a duration of its own."""
         return cls(
-            np.array(engine, np.intp),
-            np.array([KINDS.index(each) for each in kind], np.intp),
-            np.array(step, np.intp),
-            np.array(moved, np.float64),
-            np.array(cost, np.float64),
-            _begins([len(each) for each in deps]),
-            np.array([needed for each in deps for needed in each], np.intp),
+            [task.engine for task in tasks],
+            [KINDS.index(task.kind) for task in tasks],
+            [task.step for task in tasks],
+            list(range(len(tasks))),
+            [task.dram_bytes for task in tasks],
+            [task.dram_cost_bytes for task in tasks],
+            [0, *accumulate(len(task.deps) for task in tasks)],
+            [needed for task in tasks for needed in task.deps],
         )
 
-    def tasks(self, durations_us: NDArray[np.float64]) -> tuple[Task, ...]:
-        """The tasks with their durations."""
-        ends, flat = self.dep_begin.tolist(), self.deps.tolist()
-        deps = [tuple(flat[start:stop]) for start, stop in itertools.pairwise(ends)]
-        kinds = [KINDS[kind] for kind in self.kind.tolist()]
-        columns = self.engine.tolist(), kinds, self.step.tolist(), durations_us.tolist()
-        sizes = self.dram_bytes.tolist(), self.dram_cost_bytes.tolist()
+    def tasks(self, durations_us: Sequence[float]) -> tuple[Task, ...]:
+        """The tasks, which take these times."""
+        flat = _plain(self.deps)
+        deps = [tuple(flat[start:stop]) for start, stop in pairwise(_plain(self.dep_begin))]
+        kinds = [KINDS[kind] for kind in _plain(self.kind)]
+        durations = [durations_us[index] for index in _plain(self.duration)]
+        columns = _plain(self.engine), kinds, _plain(self.step), durations
+        sizes = _plain(self.dram_bytes), _plain(self.dram_cost_bytes)
         return tuple(map(Task._make, zip(*columns, *sizes, deps, strict=True)))
 
     @cached_property
-    def queues(self) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
-        """The tasks of each engine in order: where the list of each engine begins, the end of the
-        last one, and all lists one behind the other."""
-        return _begins(np.bincount(self.engine)), np.argsort(self.engine, kind="stable")
+    def arrays(self) -> TaskArrays:
+        """What decides when a task can start."""
+        import numpy as np
+
+        engine = np.asarray(self.engine, np.intp)
+        ends = np.cumsum(np.bincount(engine), dtype=np.intp)
+        return TaskArrays(
+            np.asarray(self.duration, np.intp),
+            np.asarray(self.dram_cost_bytes, np.float64),
+            np.asarray(self.dep_begin, np.intp),
+            np.asarray(self.deps, np.intp),
+            np.concatenate((np.zeros(1, np.intp), ends)),
+            np.argsort(engine, kind="stable"),
+        )
 
 
-def _begins(lengths: ArrayLike) -> NDArray[np.intp]:
-    """Where lists of these lengths begin when they stand one behind the other, and the end."""
-    return np.concatenate(([0], np.cumsum(lengths, dtype=np.intp)))
+def _plain(column: Column) -> Any:
+    """A column as a list of Python's numbers."""
+    return column if isinstance(column, list) else column.tolist()
 
 
 @dataclass(frozen=True)
@@ -119,14 +147,14 @@ class Step:
 class Segment:
     """Tasks between two drained states of the machine.
 
-    ``durations_us`` says how long each task of ``tiling`` computes, 0 for transfers;
-    ``ocm_bytes`` gives the on-chip memory that tensors take while each step runs, for the report.
+    ``durations_us`` has the durations of its tasks, which ``tiling`` indexes; ``ocm_bytes`` gives
+    the on-chip memory that tensors take while each step runs, for the report.
     """
 
     name: str
     steps: tuple[Step, ...]
     tiling: Tiling
-    durations_us: NDArray[np.float64]
+    durations_us: Sequence[float]
     ocm_bytes: tuple[float, ...]
 
     @classmethod
@@ -134,7 +162,7 @@ class Segment:
         cls, name: str, steps: tuple[Step, ...], tasks: Sequence[Task], ocm_bytes: tuple[float, ...]
     ) -> Segment:
         """A segment of these tasks."""
-        durations = np.array([task.duration_us for task in tasks], np.float64)
+        durations = [task.duration_us for task in tasks]
         return cls(name, steps, Tiling.of(tasks), durations, ocm_bytes)
 
     @cached_property

@@ -4,7 +4,9 @@ Work is shared evenly by the groups, and inside a group by its units. Weights fl
 in on-chip memory as one stream in program order, ahead of their use as far as the buffer reaches;
 the head of the next segment's stream is loaded behind this segment's last weights. Inputs and
 spilled tensors are loaded tile by tile, two tiles ahead. Operations wait for the data they read,
-not for each other.
+not for each other. Float products of many rows load their weights in turn: the first tile with the
+operation's inputs, each next one behind the products of the tile before it, not behind its vector
+work.
 
 How long a tile computes is no affair of tiling: chips that differ in their rates share it.
 """
@@ -14,17 +16,13 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
-from itertools import chain
 from typing import NamedTuple
-
-import numpy as np
-from numpy.typing import NDArray
 
 from axsim.compiler.emit import TILE_BYTES, Engines, Steps, emit
 from axsim.compiler.lower import Operation
 from axsim.compiler.plan import Piece, Traffic
 from axsim.compiler.program import Engine, Tiling
-from axsim.kernels.compiled import WhenItPays
+from axsim.kernels.twin import WhenItPays
 from axsim.spec.chip import Chip
 
 MAX_TILES = 32
@@ -88,17 +86,10 @@ def engines(shape: Shape) -> tuple[Engine, ...]:
 
 @dataclass(frozen=True, eq=False)
 class Tiled:
-    """The tiling of a segment, how many ``tiles`` each of its steps has in every group, and which
-    duration each task has: :data:`axsim.compiler.emit.PARTS` times its step, and the part; -1 for
-    transfers."""
+    """The tiling of a segment, and how many ``tiles`` each of its steps has in every group."""
 
     tiling: Tiling
-    tiles: tuple[int, ...]
-    duration: NDArray[np.intp]
-
-    def durations(self, by_part: Sequence[Sequence[float]]) -> NDArray[np.float64]:
-        """Microseconds of each task, from those of each step by part."""
-        return np.array([*chain.from_iterable(by_part), 0.0])[self.duration]
+    tiles: Sequence[int]
 
 
 @lru_cache(maxsize=512)
@@ -108,10 +99,10 @@ def tile(piece: Piece, shape: Shape) -> Tiled:
     preloaded, following = piece.preloaded / shape.groups, piece.following / shape.groups
     loop = _loop.module()
     chosen = emit if loop is None else loop.emit
-    engine, kind, step, duration, *rest = chosen(_first_engines(shape), steps, preloaded, following)
+    tiling = Tiling(*chosen(_first_engines(shape), steps, preloaded, following))
     if loop is None:
-        _loop.did(len(engine))
-    return Tiled(Tiling(engine, kind, step, *rest), tuple(steps.tiles.tolist()), duration)
+        _loop.did(len(tiling.engine))
+    return Tiled(tiling, steps.tiles)
 
 
 def _steps(piece: Piece, shape: Shape) -> Steps:
@@ -131,15 +122,16 @@ def _steps(piece: Piece, shape: Shape) -> Steps:
         writer |= dict.fromkeys(operation.writes, step)
     units = [None if each.matmul is None else each.unit for each in piece.operations]
     return Steps(
-        np.array(tiles),
-        np.array([unit == "conv" for unit in units]),
-        np.array([unit == "teng" for unit in units]),
-        np.array([each.vector_work > 0 for each in piece.operations]),
-        np.array(weights, np.float64),
-        np.array(moves, np.float64),
-        np.array(piece.buffers, np.float64) / shape.groups,
-        np.array(begins),
-        np.array(makers, np.intp),
+        tiles,
+        [unit == "conv" for unit in units],
+        [unit == "teng" for unit in units],
+        [each.vector_work > 0 for each in piece.operations],
+        [each.loads_in_turn for each in piece.operations],
+        weights,
+        moves,
+        [size / shape.groups for size in piece.buffers],
+        begins,
+        makers,
     )
 
 
@@ -163,8 +155,7 @@ def _first_engines(shape: Shape) -> Engines:
         of_kind = first[engine.name[-2:] if engine.kind == "sdma" else engine.kind]
         if len(of_kind) == engine.group:
             of_kind.append(index)
-    columns = [np.array(each, np.intp) for each in first.values()]
-    return Engines(shape.conv_per_group, shape.teng_per_group, *columns)
+    return Engines(shape.conv_per_group, shape.teng_per_group, *first.values())
 
 
 def _tile_count(traffic: Traffic, groups: int, buffer: float) -> int:

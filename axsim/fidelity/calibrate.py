@@ -13,7 +13,7 @@ import numpy as np
 
 from axsim.errors import InputError, Problem
 from axsim.fidelity.cross_validation import INSENSITIVE, CrossValidation, cross_validate
-from axsim.fidelity.effects import Components, Floats
+from axsim.fidelity.effects import Floats
 from axsim.fidelity.fit import LedgerFit, covariance, with_parameters
 from axsim.fidelity.ledger import Measurement, series
 from axsim.fidelity.plausible import Plausible, plausible
@@ -80,8 +80,7 @@ class Parameter:
 class Calibration:
     """A chip with its calibrated block fitted.
 
-    ``validation`` compares the rows with the new chip's predictions. ``components`` are the
-    standard deviations of what architectures, sources and series have in common. ``kept`` says
+    ``validation`` compares the rows with the new chip's predictions. ``kept`` says
     which calibrated parameters were not fitted, and why. ``left_out`` is the cross-validation, when
     it was made.
     """
@@ -89,7 +88,6 @@ class Calibration:
     chip: Chip
     parameters: tuple[Parameter, ...]
     validation: Validation
-    components: Components
     kept: tuple[tuple[str, str], ...]
     left_out: CrossValidation | None = None
 
@@ -100,7 +98,6 @@ class Calibration:
             "chip": self.chip.name,
             "parameters": [parameter.to_dict() for parameter in self.parameters],
             "not_fitted": dict(self.kept),
-            "components": self.components._asdict(),
             "accuracy": [
                 {"metric": each.metric, "rows": len(each.errors), "mape": each.mape}
                 for each in groups
@@ -139,15 +136,15 @@ def calibrate(
         raise InputError(
             Problem("", "", f"{what} of {chip.name}", "more rows, or parameters to keep")
         )
-    solution, components = problem.solve(problem.middle)
+    solution = problem.solve(problem.middle)
     fitted = _rounded(problem, solution)
-    parameters = _parameters(chip, fitted, problem, solution, components)
+    parameters = _parameters(chip, fitted, problem, solution)
     rows = problem.rows
     validation = Validation(tuple(compare(rows, models, {chip.name.lower(): fitted})))
     left_out = None
     if cross_validation:
-        left_out = cross_validate(problem, solution, components, _measured(others, chip, ledger))
-    return Calibration(fitted, parameters, validation, components, tuple(kept), left_out)
+        left_out = cross_validate(problem, solution, _measured(others, chip, ledger))
+    return Calibration(fitted, parameters, validation, tuple(kept), left_out)
 
 
 def cross_validate_as_it_is(
@@ -168,8 +165,7 @@ def cross_validate_as_it_is(
     problem, _ = _prepared(chip, ledger, models, (), executor, on_progress)
     values = np.log([float(getattr(chip.calibrated, name)) for name in problem.names])
     own: Floats = np.clip(values, problem.low, problem.high)
-    components = problem.effects.estimate(problem.ratios(own), problem.slopes(own))
-    return cross_validate(problem, own, components, _measured(others, chip, ledger))
+    return cross_validate(problem, own, _measured(others, chip, ledger))
 
 
 def _measured(
@@ -202,6 +198,7 @@ def _prepared(
         for name, source in chip.borrowed.items()
         if name not in keep
     ]
+    kept += [(name, f"fixed: {why}") for name, why in chip.fixed.items() if name not in keep]
     names = [name for name in fields if name not in dict(kept)]
     problem = _problem(chip, names, rows, models, executor, on_progress)
     moved = np.abs(problem.slopes(problem.middle)).max(axis=0, initial=0.0) > INSENSITIVE
@@ -249,10 +246,9 @@ def _rounded(problem: LedgerFit, x: Floats) -> Chip:
     return with_parameters(problem.chip_at(x), problem.names, values)
 
 
-def _parameters(
-    chip: Chip, fitted: Chip, problem: LedgerFit, x: Floats, components: Components
-) -> tuple[Parameter, ...]:
-    slopes = problem.effects.whitener(components, np.arange(len(problem.rows))) @ problem.slopes(x)
+def _parameters(chip: Chip, fitted: Chip, problem: LedgerFit, x: Floats) -> tuple[Parameter, ...]:
+    whiten = problem.effects.whitener(np.arange(len(problem.rows)))
+    slopes = whiten @ problem.slopes(x) / math.sqrt(problem.excess(x))
     bound = np.minimum(x - problem.low, problem.high - x) < AT_BOUND
     # A parameter that its bound holds is not free: the others' errors are those without it.
     free = np.flatnonzero(~bound)

@@ -14,7 +14,7 @@ from typing import Any
 
 import numpy as np
 
-from axsim.fidelity.effects import Components, Floats
+from axsim.fidelity.effects import Floats
 from axsim.fidelity.fit import LedgerFit, covariance, log_ratios, with_parameters
 from axsim.fidelity.groups import architecture, names
 from axsim.fidelity.ledger import Measurement
@@ -85,20 +85,19 @@ def pooled(folds: Sequence[Fold], *, measured: bool = True) -> Accuracy:
     return Accuracy("left out", folds[0].accuracy.chip if folds else "", tuple(kept))
 
 
-def cross_validate(
-    problem: LedgerFit, x: Floats, components: Components, others: Sequence[Chip] = ()
-) -> CrossValidation:
+def cross_validate(problem: LedgerFit, x: Floats, others: Sequence[Chip] = ()) -> CrossValidation:
     """Leave out one architecture, one source, and the chip itself. ``x`` are the logarithms of the
     fitted parameters; ``others`` the other chips that were measured."""
     chip, rows = problem.chip_at(x), problem.rows
     slopes = problem.slopes(x)
-    white = problem.effects.whitener(components, np.arange(len(rows))) @ slopes
-    variance = np.einsum("ij,jk,ik->i", slopes, covariance(white, problem.pull), slopes)
+    white = problem.effects.whitener(np.arange(len(rows))) @ slopes
+    spread = covariance(white / math.sqrt(problem.excess(x)), problem.pull)
+    variance = np.einsum("ij,jk,ik->i", slopes, spread, slopes)
     fitted = zip(problem.ratios(x), np.sqrt(variance), strict=True)
     return CrossValidation(
         {row.id: (float(a), float(b)) for row, (a, b) in zip(rows, fitted, strict=True)},
-        _folds(problem, x, components, lambda row: architecture(row, problem.models), names),
-        _folds(problem, x, components, lambda row: row.source, lambda own: own[0].source or "–"),
+        _folds(problem, x, lambda row: architecture(row, problem.models), names),
+        _folds(problem, x, lambda row: row.source, lambda own: own[0].source or "–"),
         (_chip_fold(chip, rows, problem.models, others),) if others else (),
     )
 
@@ -106,7 +105,6 @@ def cross_validate(
 def _folds(
     problem: LedgerFit,
     x: Floats,
-    components: Components,
     key: Callable[[Measurement], Hashable],
     label: Callable[[list[Measurement]], str],
 ) -> tuple[Fold, ...]:
@@ -115,7 +113,7 @@ def _folds(
         members[key(row)].append(index)
     every = np.arange(len(problem.rows))
     kept = [np.setdiff1d(every, own) for own in members.values()]
-    whiteners = [problem.effects.whitener(components, rows) for rows in kept]
+    whiteners = [problem.effects.whitener(rows) for rows in kept]
     slopes = problem.slopes(x)
     points = problem.refit(x, whiteners)
     ratios = problem.ratios_at(points)

@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 
 from axsim.errors import InputError, Problem
-from axsim.fidelity.effects import Components, Effects, Floats
+from axsim.fidelity.effects import Effects, Floats
 from axsim.fidelity.ledger import Measurement
 from axsim.fidelity.predict import compare
 from axsim.models.config import ModelConfig
@@ -29,8 +29,6 @@ MARGIN = 1e-3
 """Relative distance that a start value keeps from the bounds."""
 PRIOR = 4.0
 """Standard deviations in a plausible range."""
-ROUNDS = 4
-"""Of fitting parameters and estimating variance components in turn; two or three are enough."""
 MAX_STEPS = 15
 REFIT_STEPS = 3
 """Steps of a refit without some rows, along the slopes of the whole fit."""
@@ -117,23 +115,12 @@ class LedgerFit:
             self._slopes[key] = np.array(columns).T.reshape(len(self.rows), len(x))
         return self._slopes[key]
 
-    def solve(self, start: Floats) -> tuple[Floats, Components]:
-        """The parameters' logarithms and the variance components that fit the rows best: each is
-        fitted given the other, in turn, until the components stay."""
-        every = np.arange(len(self.rows))
-        x, components = start, Components()
-        for _ in range(ROUNDS):
-            x = self._least_squares(x, self.effects.whitener(components, every))
-            estimated = self.effects.estimate(self.ratios(x), self.slopes(x))
-            if estimated == components:
-                break
-            components = estimated
-        return x, components
-
-    def _least_squares(self, start: Floats, whiten: Floats) -> Floats:
+    def solve(self, start: Floats) -> Floats:
+        """The parameters' logarithms that fit the rows best, from ``start``."""
         optimize = _scipy_optimize()
         if not len(start):
             return start
+        whiten = self.effects.whitener(np.arange(len(self.rows)))
         solution: Floats = optimize.least_squares(
             lambda x: np.append(whiten @ self.ratios(x), (x - self.middle) * self.pull),
             np.clip(start, self.low + MARGIN, self.high - MARGIN),
@@ -145,6 +132,13 @@ class LedgerFit:
             max_nfev=MAX_STEPS,
         ).x
         return solution
+
+    def excess(self, x: Floats) -> float:
+        """The variance of the whitened errors, 1 at least: how much wronger the rows are predicted
+        than their noise would have it. As many are counted as there are series."""
+        white = self.effects.whitener(np.arange(len(self.rows))) @ self.ratios(x)
+        free = max(1.0, float(self.effects.shares.sum()) - len(x))
+        return max(1.0, float(white @ white) / free)
 
     def refit(self, x: Floats, whiteners: Sequence[Floats]) -> list[Floats]:
         """The parameters' logarithms for each of ``whiteners``, which leave out some rows: from

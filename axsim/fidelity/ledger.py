@@ -42,6 +42,7 @@ class Measurement:
     npu_mode: str | None = None
     float_matmul_on_conv: bool | None = None
     toolchain: str | None = None
+    link: str | None = None
     source: str = ""
     note: str = ""
     line: int = 0
@@ -185,6 +186,10 @@ def _value(column: str, text: str) -> Any:
         return text
     if not text:
         return None
+    if column == "link":
+        if text.lower() != "pcie":
+            raise ValueError("pcie for a card, nothing for the chip's own host")
+        return text.lower()
     if column in _NUMBERS:
         number = _number(float, text, "a whole number, or nothing")
         if not number.is_integer() or number < (0 if column == "cached_tokens" else 1):

@@ -9,7 +9,7 @@ from typing import Any
 
 from axsim.compiler.compile import compile_lowered
 from axsim.compiler.lower import Lowered, lower
-from axsim.compiler.partition import Deployment
+from axsim.compiler.partition import Deployment, Subgraph
 from axsim.compiler.program import Program
 from axsim.errors import InputError, Problem
 from axsim.fidelity.ledger import Matmul, Measurement
@@ -19,7 +19,7 @@ from axsim.models.config import ModelConfig
 from axsim.spec.chip import Chip, load_chip
 from axsim.spec.descriptor import shipped
 from axsim.spec.diagnosis import nearest
-from axsim.spec.workload import Workload
+from axsim.spec.workload import ALLOWED_TOOLCHAINS, NEWEST_TOOLCHAIN, Toolchain, Workload
 from axsim.system.alone import alone
 from axsim.system.metrics import METRICS
 
@@ -55,7 +55,7 @@ def compare(
         conditions = tuple(
             getattr(row, name)
             for name in row.__dataclass_fields__
-            if name not in ("id", "value", "source", "note", "line", "toolchain")
+            if name not in ("id", "value", "source", "note", "line")
         )
         try:
             if conditions not in known:
@@ -87,23 +87,16 @@ def predict(
     if row.metric == "compiler_cycles":
         return _compiler_cycles(row, chip)
     deployment = deployment_of(row, models, chip)
-    if row.metric == "vision_encode_ms":
-        assert deployment.vision is not None
-        return Npu().run(deployment.vision.program).duration_ms
-    if row.metric == "prefill_layer_ms":
-        subgraph = deployment.layer(_need(row, "prefill_chunk"), row.cached_tokens or 0)
-        return Npu().run(subgraph.program).duration_ms
-    if row.metric == "decode_layer_ms":
-        return Npu().run(deployment.decode.program).duration_ms
-    if row.metric == "post_ms":
-        return Npu().run(deployment.post.program).duration_ms
-    # A second token would time decode too, which TTFT does not have.
-    request = alone(deployment, tokens=1 if row.metric == "ttft_ms" else 2)
-    of = METRICS[row.metric].of
-    value = of(request) if of else None
-    if value is None:
-        raise InputError(Problem("", "metric", f"{row.model} has no {row.metric}"))
-    return value
+    if row.metric not in ("vision_encode_ms", "prefill_layer_ms", "decode_layer_ms", "post_ms"):
+        # A second token would time decode too, which TTFT does not have.
+        request = alone(deployment, tokens=1 if row.metric == "ttft_ms" else 2)
+        of = METRICS[row.metric].of
+        value = of(request) if of else None
+        if value is None:
+            raise InputError(Problem("", "metric", f"{row.model} has no {row.metric}"))
+        return value
+    link_ms = chip.host.pcie_ms if row.link else 0.0
+    return Npu().run(measured_subgraph(row, deployment).program).duration_ms + link_ms
 
 
 def deployment_of(row: Measurement, models: Mapping[str, ModelConfig], chip: Chip) -> Deployment:
@@ -113,6 +106,16 @@ def deployment_of(row: Measurement, models: Mapping[str, ModelConfig], chip: Chi
         InputError: as :func:`predict`.
     """
     return Deployment(_workload(row, _model(row, models)), chip)
+
+
+def measured_subgraph(row: Measurement, deployment: Deployment) -> Subgraph:
+    """The subgraph that a row of a single invocation measures."""
+    if row.metric == "vision_encode_ms":
+        assert deployment.vision is not None
+        return deployment.vision
+    if row.metric == "prefill_layer_ms":
+        return deployment.layer(_need(row, "prefill_chunk"), row.cached_tokens or 0)
+    return deployment.decode if row.metric == "decode_layer_ms" else deployment.post
 
 
 def _model(row: Measurement, models: Mapping[str, ModelConfig]) -> ModelConfig:
@@ -131,7 +134,7 @@ def _model(row: Measurement, models: Mapping[str, ModelConfig]) -> ModelConfig:
 
 
 def _workload(row: Measurement, model: ModelConfig) -> Workload:
-    build: dict[str, Any] = {}
+    build: dict[str, Any] = {"toolchain": _toolchain(row.toolchain), "link": row.link}
     if row.npu_mode is not None:
         build["npu_mode"] = row.npu_mode.upper()
     request: dict[str, Any] = {}
@@ -150,6 +153,13 @@ def _workload(row: Measurement, model: ModelConfig) -> Workload:
     build["kv_cache_len"] = max(row.kv_cache_len or DEFAULT_KV_CACHE, prompt)
     request |= {"prompt_tokens": prompt, "new_tokens": 1}
     return Workload.of(row.model, model, build=build, request=request)
+
+
+def _toolchain(name: str | None) -> Toolchain:
+    """The generation that a row names: of several the newest, of none the newest that there is."""
+    named = [part for part in (name or "").removeprefix("pulsar2-").split("/") if part]
+    known = [each for each in ALLOWED_TOOLCHAINS if each.removeprefix("pulsar2-") in named]
+    return known[-1] if known else NEWEST_TOOLCHAIN
 
 
 def _dtype(name: str | None) -> str | None:

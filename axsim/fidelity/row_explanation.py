@@ -9,16 +9,21 @@ from __future__ import annotations
 
 import math
 from collections import defaultdict
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from difflib import get_close_matches
 from typing import Any
 
-from axsim.compiler.partition import Deployment, Subgraph
 from axsim.errors import InputError, Problem
 from axsim.fidelity.coverage import Judged, judge
 from axsim.fidelity.ledger import Measurement, series
-from axsim.fidelity.predict import Compared, compare, deployment_of, matmul_program
+from axsim.fidelity.predict import (
+    Compared,
+    compare,
+    deployment_of,
+    matmul_program,
+    measured_subgraph,
+)
 from axsim.machine.npu import Npu
 from axsim.models.config import ModelConfig
 from axsim.spec.chip import Chip
@@ -169,28 +174,19 @@ def _stages(
         timeline = npu.run(matmul_program(row, chip))
         return (invocation_breakdown(Part("prefill"), timeline, chip.nominal()),)
     deployment = deployment_of(row, models, chip)
-    if row.metric in _INVOCATIONS:
-        stage, subgraph_of = _INVOCATIONS[row.metric]
-        timeline = npu.run(subgraph_of(deployment, row).program)
-        return (invocation_breakdown(Part(stage), timeline, chip),)
+    if row.metric in _STAGES:
+        timeline = npu.run(measured_subgraph(row, deployment).program)
+        return (invocation_breakdown(Part(_STAGES[row.metric]), timeline, chip),)
     wanted = ("decode", "post") if row.metric == RATE else ("prefill", "post")
     whole = breakdown(alone(deployment, npu), chip)
     return tuple(stage for stage in whole if stage.part.stage in wanted)
 
 
-def _vision(deployment: Deployment, row: Measurement) -> Subgraph:
-    assert deployment.vision is not None
-    return deployment.vision
-
-
-_INVOCATIONS: dict[str, tuple[Stage, Callable[[Deployment, Measurement], Subgraph]]] = {
-    "vision_encode_ms": ("vision", _vision),
-    "prefill_layer_ms": (
-        "prefill",
-        lambda deployment, row: deployment.layer(row.prefill_chunk or 1, row.cached_tokens or 0),
-    ),
-    "decode_layer_ms": ("decode", lambda deployment, row: deployment.decode),
-    "post_ms": ("post", lambda deployment, row: deployment.post),
+_STAGES: dict[str, Stage] = {
+    "vision_encode_ms": "vision",
+    "prefill_layer_ms": "prefill",
+    "decode_layer_ms": "decode",
+    "post_ms": "post",
 }
 """Metrics that are one invocation of one subgraph."""
 

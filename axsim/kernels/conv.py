@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from axsim.kernels.array import Array
-from axsim.kernels.compiled import compiled
+from axsim.kernels.twin import compiled
 from axsim.kernels.linear import Stage, apply
 from axsim.kernels.parallel import parallel, threads
 from axsim.kernels.scratch import Scratch

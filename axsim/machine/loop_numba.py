@@ -23,11 +23,11 @@ _inlined = njit(nogil=True, error_model="numpy", inline="always")
 
 def time(segment: Segment, dram_bytes_per_us: float) -> Timing:
     """See :class:`axsim.machine.simulate.Simulator`."""
-    tasks = len(segment.durations_us)
-    start, end = np.empty(tasks), np.empty(tasks)
-    tiling = segment.tiling
-    columns = tiling.dram_cost_bytes, tiling.dep_begin, tiling.deps, *tiling.queues
-    last = _run(*columns, segment.durations_us, dram_bytes_per_us, SLACK_BYTES, start, end)
+    tasks = segment.tiling.arrays
+    durations = np.array(segment.durations_us, np.float64)[tasks.duration]
+    start, end = np.empty(len(durations)), np.empty(len(durations))
+    conditions = durations, dram_bytes_per_us, SLACK_BYTES
+    last = _run(*tasks[1:], *conditions, start, end)
     if last < 0:
         raise ValueError(f"tasks of segment {segment.name!r} wait for each other")
     return Timing(tuple(start.tolist()), tuple(end.tolist()), last)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from axsim.compiler.program import Segment
-from axsim.kernels.compiled import WhenItPays
+from axsim.kernels.twin import WhenItPays
 from axsim.machine.events import Machine
 from axsim.machine.timeline import Timing
 
@@ -27,5 +27,5 @@ def simulate(segment: Segment, engines: int, dram_bytes_per_us: float) -> Timing
     machine = Machine(dram_bytes_per_us)
     execution = machine.start(segment, engines)
     machine.advance()
-    _loop.did(len(segment.durations_us))
+    _loop.did(len(segment.tiling.engine))
     return execution.timing

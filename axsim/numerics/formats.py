@@ -27,7 +27,12 @@ from axsim.graph.ops import OPERATORS
 VisionDtype = Literal["u8", "u16", "bf16"]
 WeightDtype = Literal["s8", "s4", "bf16"]
 HiddenDtype = Literal["bf16", "f16", "f32"]
-Part = Literal["vision", "decoder", "head"]
+Part = Literal["vision", "decoder", "decoder-plain", "decoder-gptq", "head"]
+"""What a graph is part of, which says how its weights are stored; decoder layers have three
+formats, see :data:`WeightFormat`."""
+WeightFormat = Literal["padded", "plain", "gptq"]
+"""How S8 weights of decoder layers are stored: as most packages have them, as a plain w8a16 build
+writes them, or converted from a GPTQ checkpoint of 8 bits."""
 Place = Literal["dram", "disk"]
 
 S4_GROUP = 128
@@ -146,7 +151,9 @@ def stored_bytes(tensor: Tensor, part: Part = "decoder", place: Place = "dram") 
     Sources: public measurements of real files: 17,360,392 bytes for the 15,728,640 S8 weights of a
     Qwen3-0.6B layer, 1.1037 each, and 1.0844 in a head; the vision file 1.104, inferred from its
     listed size. (A figure of 1.164 for layers in DRAM is that same file over another model's
-    parameters.) S4 0.57 to 0.60, bf16 and f16 as 32-bit words in DRAM: inferred from decode times.
+    parameters.) Layers of one model come in files of 48 MB (plain w8a16, about a byte a weight) and
+    58 MB (GPTQ-Int8, up to 1.16). S4 0.57 to 0.60, bf16 and f16 as 32-bit words in DRAM: inferred
+    from decode times.
     A factor below one row scale (4 bytes per output row) plus the codes is impossible for rows
     shorter than 25 weights; the larger is used.
     """
@@ -168,9 +175,18 @@ _FLOATS = frozenset({"f32", "f16", "bf16"})
 _S8_BYTES: dict[tuple[Part, Place], float] = {
     ("decoder", "dram"): 1.1037,
     ("decoder", "disk"): 1.1037,
+    ("decoder-plain", "dram"): 1.0,
+    ("decoder-plain", "disk"): 1.0,
+    ("decoder-gptq", "dram"): 1.16,
+    ("decoder-gptq", "disk"): 1.16,
     ("head", "dram"): 1.084,
     ("head", "disk"): 1.0844,
     ("vision", "dram"): 1.104,
     ("vision", "disk"): 1.104,
+}
+DECODER_PARTS: dict[WeightFormat, Part] = {
+    "padded": "decoder",
+    "plain": "decoder-plain",
+    "gptq": "decoder-gptq",
 }
 _S4_BYTES = 0.585  # middle of 0.57 to 0.60, inferred from decode times

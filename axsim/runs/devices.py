@@ -16,7 +16,8 @@ from axsim.models.weights import (
     post_weights,
     vision_weights,
 )
-from axsim.numerics.executor import Arithmetic, Executor
+from axsim.numerics.executor import Executor
+from axsim.numerics.steps import Arithmetic
 
 Tick = Callable[[int, str], None]
 """Told the multiply-accumulates of each node that has run, and the arithmetic's name."""

@@ -22,9 +22,9 @@ from axsim.models.checkpoint import Checkpoint
 from axsim.models.prompt import Prompt, prompt_of
 from axsim.models.weights import Weights, post_tensor
 from axsim.numerics.comparison import cosine
-from axsim.numerics.executor import Arithmetic
 from axsim.numerics.integer_graph import Integer, IntegerWeights
 from axsim.numerics.ranges import Calibration
+from axsim.numerics.steps import Arithmetic
 from axsim.numerics.stored import StoredWeights
 from axsim.numerics.weight_only import WeightOnly
 from axsim.runs.checkpoints import open_checkpoint

@@ -9,7 +9,6 @@ from rich.table import Table
 
 from axsim.fidelity.calibrate import Calibration, Parameter
 from axsim.fidelity.cross_validation import Fold, pooled
-from axsim.fidelity.effects import Components
 from axsim.show.validation_table import summary_table
 
 WIDTH = 80
@@ -83,17 +82,8 @@ def left_out_line(kind: str, folds: Sequence[Fold]) -> str:
     text = f"leave one {kind} out: MAPE {whole.mape:.1%}, p90 {whole.p90:.1%}"
     honest = [fold for fold in folds if not fold.leaned_on]
     if honest and len(honest) < len(folds):
-        text += f"; MAPE {pooled(honest).mape:.1%} where the others determine every parameter"
+        text += f"\n({pooled(honest).mape:.1%} where the others determine every parameter)"
     return text
-
-
-def components_line(components: Components) -> str:
-    """What rows were taken to have in common."""
-    shared, source, own = (f"{each:.1%}" for each in components)
-    return (
-        f"errors have in common: {shared} an architecture, {source} a source, {own} a series\n"
-        "(standard deviations; rows of one architecture or source count less for it)"
-    )
 
 
 def error_text(parameter: Parameter) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
 
+from axsim.compiler.cost import BYTE_PLANES
 from axsim.compiler.program import EngineKind, Segment
 from axsim.machine.timeline import Timeline, Timing
 from axsim.runs.results import VariantResult
@@ -14,7 +15,7 @@ from axsim.system.request_timeline import Part
 
 WORTH = 0.002
 """Part of a stage's time from which an operator is a point."""
-SAME = 0.12
+SAME = 0.2
 """Ceilings that differ by less than this fraction share one name."""
 ENGINES: tuple[EngineKind, ...] = ("conv", "teng", "sdma")
 """An operator belongs to the first of these that works for it."""
@@ -101,10 +102,10 @@ def ceilings(variant: VariantResult, stages: Collection[Stage]) -> list[Ceiling]
     if vision == "u8":
         found["CONV u8×s8"] = conv
     if vision == "u16" or (vision and build.precision_overrides):
-        found["CONV u16×s8"] = conv / chip.calibrated.u16_divisor
+        found["CONV u16×s8"] = conv / (chip.npu.conv.int16_divisor / BYTE_PLANES)
         found["CONV u16×u16"] = conv / chip.npu.conv.int16_divisor
     if floats:
-        found["CONV bf16"] = conv / chip.npu.conv.bf16_divisor
+        found["CONV bf16"] = conv / chip.calibrated.bf16_divisor
         found["TENG bf16 matmul"] = 2 * teng * chip.calibrated.teng_macs_per_cycle
     ordered = sorted(found.items(), key=lambda item: -item[1])
     merged: list[Ceiling] = []

@@ -35,10 +35,10 @@ class ConvSection(Section):
         None, description="INT8 multiply-accumulates per CONV unit and cycle"
     )
     int16_divisor: PositiveFloat = Field(
-        description="how many times slower two 16-bit integer operands are than INT8"
+        description="how many times slower two 16-bit integer operands are than INT8; one is half"
     )
-    bf16_divisor: PositiveFloat = Field(
-        description="how many times slower bf16 activations are than INT8, whatever the weights"
+    bf16_rows: PositiveInt | None = Field(
+        None, description="rows of a bf16 product with weights beyond which it is slower"
     )
     float_matmul: bool = Field(
         description="whether the build flag float_matmul_on_conv has an effect on this chip"
@@ -76,7 +76,7 @@ class NpuSection(Section):
         description="keys of one attention tile on TENG: rows are padded to a multiple of it"
     )
     attention_row_tile: PositiveInt = Field(
-        description="query rows of one attention tile on TENG, padded likewise"
+        description="query rows and width of one attention tile on TENG, padded likewise"
     )
     ocm_bytes: PositiveInt | None = Field(
         None, description="on-chip memory of all groups; calibrated where it is not published"
@@ -148,8 +148,12 @@ class CalibratedSection(Section):
     ocm_bytes: PositiveFloat | None = Field(
         None, description="on-chip memory of all groups, of a chip that does not publish it"
     )
-    u16_divisor: PositiveFloat = Field(
-        ge=1, description="how many times slower U16 activations with S8 weights are than INT8"
+    bf16_divisor: PositiveFloat = Field(
+        ge=1,
+        description="how many times slower bf16 activations are than INT8, whatever the weights",
+    )
+    bf16_overflow: PositiveFloat | None = Field(
+        None, ge=1, description="how many times slower those of more than bf16_rows rows are"
     )
     teng_macs_per_cycle: PositiveFloat = Field(
         description="float multiply-accumulates per TENG unit and cycle"
@@ -157,20 +161,25 @@ class CalibratedSection(Section):
     teng_bytes_per_cycle: PositiveFloat = Field(
         description="vector element operations, in bytes of the operand, per TENG unit and cycle"
     )
+    teng_16bit_bytes_per_cycle: PositiveFloat | None = Field(
+        None, description="the same on 16-bit integers, where they are slower"
+    )
     transcendental_passes: PositiveFloat = Field(
         description="element operations that one exp, erf, reciprocal or root costs"
     )
-    s4_elements_per_cycle: PositiveFloat = Field(
-        description="S4 weights expanded and loaded into the array per CONV unit and cycle"
+    s4_elements_per_cycle: PositiveFloat | None = Field(
+        None,
+        description="S4 weights expanded and loaded into the array per CONV unit and cycle, where "
+        "that is slower than the array's fill",
     )
     swap_efficiency: PositiveFloat = Field(
         le=1, description="bandwidth of spilled activations relative to that of weight streams"
     )
-    host_decode_mcycles: NonNegativeFloat = Field(
-        description="host work around one decode invocation of a layer, million CPU cycles"
+    host_decode_ms: NonNegativeFloat = Field(
+        description="runtime around one decode invocation of a layer, builds of Pulsar2 up to 3.3"
     )
-    host_prefill_mcycles: NonNegativeFloat = Field(
-        description="host work around one prefill invocation of a layer, million CPU cycles"
+    host_prefill_ms: NonNegativeFloat = Field(
+        description="runtime around one prefill invocation of a layer, likewise"
     )
 
 
@@ -179,6 +188,15 @@ class HostSection(Section):
 
     preprocess_cycles_per_pixel: NonNegativeFloat = Field(
         description="resize and colour swap of one output pixel, CPU cycles, shared by all cores"
+    )
+    decode_layer_ms: NonNegativeFloat = Field(
+        description="runtime around one decode invocation of a layer, builds of Pulsar2 since 3.4"
+    )
+    prefill_layer_ms: NonNegativeFloat = Field(
+        description="runtime around one prefill invocation of a layer, likewise"
+    )
+    pcie_ms: NonNegativeFloat = Field(
+        description="round trip around one invocation when the chip is on a card (build.link pcie)"
     )
     sample_cycles_per_logit: NonNegativeFloat = Field(
         description="arg-max or sampling over the vocabulary, CPU cycles for each logit"
@@ -225,6 +243,9 @@ class Chip(Section):
     calibrated: CalibratedSection = Field(description="fitted to measurements")
     borrowed: dict[str, str] = Field(
         {}, description="calibrated values that are not fitted, and the chip they were fitted on"
+    )
+    fixed: dict[str, str] = Field(
+        {}, description="calibrated values that are not fitted, and what says so"
     )
     rated: dict[str, Rating] = Field({}, description="advertised figures, for comparison only")
 
@@ -322,10 +343,11 @@ class Chip(Section):
             if mode not in self.modes:
                 allowed = ", ".join(self.modes)
                 yield Fault(f"npu.mode_ocm.{mode}", "belongs to no mode", allowed)
-        for name in self.borrowed:
-            if name not in CalibratedSection.model_fields:
-                allowed = ", ".join(CalibratedSection.model_fields)
-                yield Fault(f"borrowed.{name}", "is no calibrated parameter", allowed)
+        for section, names in (("borrowed", self.borrowed), ("fixed", self.fixed)):
+            for name in names:
+                if name not in CalibratedSection.model_fields:
+                    allowed = ", ".join(CalibratedSection.model_fields)
+                    yield Fault(f"{section}.{name}", "is no calibrated parameter", allowed)
         for mode, groups in npu.modes.items():
             if groups > npu.resource_groups:
                 what = f"joins {groups} groups, more than npu.resource_groups"

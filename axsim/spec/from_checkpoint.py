@@ -168,14 +168,22 @@ def _build(model: ModelConfig, description: dict[str, Any]) -> list[str]:
         size = _image_sizes(model, description)[-1] if model.vision else 0
         kv = _kv(model, description)
         lines.append(f"  weight_dtype: {_weights(description)}")
+        if _bits(description) == 8:
+            lines.append(_commented("  weight_format: gptq", "quantization_config of 8 bits"))
         lines.append(_commented(f"  prefill_chunk: {min(_chunk(model, size), kv)}", "whole prompt"))
         lines.append(_commented(f"  kv_cache_len: {kv}", "tokens of prompt and answer"))
     return lines
 
 
 def _weights(description: dict[str, Any]) -> str:
-    quantised = description.get("quantization_config") or {}
-    return "s4" if quantised.get("bits") == 4 else "s8"
+    return "s4" if _bits(description) == 4 else "s8"
+
+
+def _bits(description: dict[str, Any]) -> object:
+    """Bits of GPTQ's weights; None for a checkpoint in floating point."""
+    inner = description.get("llm_config") or description.get("text_config") or {}
+    found = description.get("quantization_config") or inner.get("quantization_config") or {}
+    return found.get("bits")
 
 
 def _request(model: ModelConfig, sizes: list[int], ends: tuple[int, ...] | None) -> list[str]:

@@ -16,7 +16,7 @@ from pydantic import Field, NonNegativeInt, PositiveInt, field_validator, model_
 
 from axsim.errors import Fault, InputError, Problem, checked
 from axsim.models.config import ModelConfig
-from axsim.numerics.formats import VisionDtype, WeightDtype
+from axsim.numerics.formats import VisionDtype, WeightDtype, WeightFormat
 from axsim.spec.architecture import ModelSection
 from axsim.spec.descriptor import (
     NO_OVERRIDES,
@@ -29,9 +29,14 @@ from axsim.spec.descriptor import (
 )
 from axsim.spec.located import Located
 
-Toolchain = Literal["pulsar2-2.5", "pulsar2-3.2", "pulsar2-3.3", "pulsar2-4.x", "pulsar2-5.1"]
-ALLOWED_TOOLCHAINS: tuple[str, ...] = get_args(Toolchain)
-"""Generations of the vendor's compiler that published measurements tell apart."""
+Toolchain = Literal[
+    "pulsar2-2.5", "pulsar2-3.2", "pulsar2-3.3", "pulsar2-3.4", "pulsar2-4.x", "pulsar2-5.1"
+]
+ALLOWED_TOOLCHAINS: tuple[Toolchain, ...] = get_args(Toolchain)
+"""Generations of the vendor's compiler that published measurements tell apart, oldest first."""
+NEWEST_TOOLCHAIN: Toolchain = ALLOWED_TOOLCHAINS[-1]
+OLD_RUNTIMES: tuple[Toolchain, ...] = ("pulsar2-2.5", "pulsar2-3.2", "pulsar2-3.3")
+"""Builds that spend longer around every layer of a decoder: about 1 ms in prefill."""
 
 
 class BuildSection(Section):
@@ -47,6 +52,11 @@ class BuildSection(Section):
         "last pattern that matches wins",
     )
     weight_dtype: WeightDtype = Field("s8", description="weights of the decoder layers")
+    weight_format: WeightFormat = Field(
+        "padded",
+        description="how S8 weights of the layers are stored: plain takes a byte for each, padded "
+        "1.10, gptq (converted from a GPTQ checkpoint of 8 bits) 1.16",
+    )
     post_weight_dtype: WeightDtype = Field("s8", description="weights of the head")
     hidden_dtype: Literal["bf16"] = Field("bf16", description="hidden states, keys and values")
     prefill_chunk: PositiveInt = Field(128, description="prompt tokens that one prefill call takes")
@@ -57,7 +67,15 @@ class BuildSection(Section):
     float_matmul_on_conv: bool = Field(
         False, description="attention's matmuls on CONV in place of TENG (vendor build flag)"
     )
-    toolchain: Toolchain = Field("pulsar2-3.2", description="generation of the vendor's compiler")
+    toolchain: Toolchain = Field(
+        NEWEST_TOOLCHAIN,
+        description="generation of the vendor's compiler; up to 3.3, the runtime takes longer "
+        "around every layer",
+    )
+
+    link: Literal["pcie"] | None = Field(
+        None, description="how the host reaches the chip: on a card over PCIe, or as its own host"
+    )
 
     @model_validator(mode="after")
     def _consistent(self) -> BuildSection:
@@ -284,29 +302,25 @@ class Workload(Section):
             yield Fault("build.prefill_chunk", what, f"up to {build.kv_cache_len}, kv_cache_len")
 
     def _image_fault(self) -> Fault | None:
-        """What keeps images of the requested size, or of the tower's own, from being cut into
-        patches, blocks and windows."""
+        """What keeps images of the requested size from being cut into patches, blocks, windows."""
         vision, projector = self.model.vision, self.model.projector
         assert vision is not None
-        patch = vision.patch_size
+        patch, size = vision.patch_size, self.image_size
         block = round(1 / projector.downsample_ratio) if projector else 1
         window = max(vision.window_size // patch, 1)
-        own = ("model.vision.image_size", vision.image_size)
-        asked = ("request.image_size", self.request.image_size or vision.image_size)
-        for key, size in dict((asked, own) if self.request.image_size else (own,)).items():
-            # A tower trained on a size that is no multiple drops what fills no patch, as
-            # convolutions do; of another tower's it would be a slip.
-            whole = not size % patch or bool(vision.image_size % patch)
-            side = size // patch
-            if whole and side and not side % block and not side % window:
-                continue
-            joined = max(block, window)
-            why = f"patch_size {patch}"
-            why += f" × {joined} patches joined by the projector" if block > 1 else ""
-            why += f", in windows of {vision.window_size} pixels" if window > block else ""
-            allowed = f"a multiple of {patch * joined} ({why})"
-            return Fault(key, f"found {size}", allowed, also=["model.vision.patch_size"])
-        return None
+        # A tower trained on a size that is no multiple drops what fills no patch, as convolutions
+        # do; of another tower's it would be a slip.
+        whole = not size % patch or bool(vision.image_size % patch)
+        side = size // patch
+        if whole and side and not side % block and not side % window:
+            return None
+        joined = max(block, window)
+        why = f"patch_size {patch}"
+        why += f" × {joined} patches joined by the projector" if block > 1 else ""
+        why += f", in windows of {vision.window_size} pixels" if window > block else ""
+        key = "request.image_size" if self.request.image_size else "model.vision.image_size"
+        allowed = f"a multiple of {patch * joined} ({why})"
+        return Fault(key, f"found {size}", allowed, also=["model.vision.patch_size"])
 
     def _variant_faults(self) -> Iterator[Fault]:
         seen: set[str] = set()

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from axsim.compiler.partition import Deployment, Subgraph
+from axsim.spec.workload import OLD_RUNTIMES
 
 Stage = Literal["preprocess", "vision", "prefill", "decode", "post"]
 """``post`` is the head after prefill or after a decode step's layers, and the choice of a token."""
@@ -57,26 +58,36 @@ Compute = Callable[[Pass, Call, int], "int | None"]
 
 @dataclass(frozen=True)
 class HostCosts:
-    """CPU time of the runtime, microseconds: of preparing one image on all cores, of a layer of one
-    prefill chunk and of one decode step, and of choosing a token."""
+    """Time of the runtime, microseconds: of preparing one image on all cores, around a layer of one
+    prefill chunk and of one decode step, of choosing a token, and of an invocation over a link."""
 
     preprocess_us: float
     prefill_layer_us: float
     decode_layer_us: float
     sample_us: float
+    link_us: float = 0.0
 
     @classmethod
     def of(cls, deployment: Deployment) -> HostCosts:
-        """Cycles of the chip's calibration over its CPU's clock."""
+        """Preparing an image is shared by all cores, sampling is serial.
+
+        What the runtime spends around a layer is a property of the build's toolchain: with those up
+        to 3.3, AX650N's prefill takes 0.8 ms a layer more (P065 to P067, P071 and P080 beside the
+        newer packages K026 and K027). On a card, every invocation has a round trip besides."""
         chip, decoder = deployment.chip, deployment.model.decoder
+        build = deployment.workload.build
+        old = build.toolchain in OLD_RUNTIMES
+        prefill_ms = chip.calibrated.host_prefill_ms if old else chip.host.prefill_layer_ms
+        decode_ms = chip.calibrated.host_decode_ms if old else chip.host.decode_layer_ms
         mhz = chip.cpu.clock_mhz  # cycles per microsecond
         pixels = deployment.workload.image_size**2
         vocabulary = decoder.vocab_size if decoder else 0
         return cls(
             pixels * chip.host.preprocess_cycles_per_pixel / chip.cpu.cores / mhz,
-            chip.calibrated.host_prefill_mcycles * 1e6 / mhz,
-            chip.calibrated.host_decode_mcycles * 1e6 / mhz,
+            prefill_ms * 1e3,
+            decode_ms * 1e3,
             vocabulary * chip.host.sample_cycles_per_logit / mhz,
+            chip.host.pcie_ms * 1e3 if build.link == "pcie" else 0.0,
         )
 
 
@@ -88,18 +99,24 @@ def walk(deployment: Deployment, tokens: int, ends: Collection[int] = ()) -> Wal
     if vision is not None and images:
         prepare = HostWork(images * host.preprocess_us, deployment.chip.cpu.cores)
         yield Pass("preprocess", 0, (prepare,))
+        encode: tuple[Call | HostWork, ...] = (Call(vision),)
+        if host.link_us:
+            encode = (HostWork(host.link_us), *encode)
         for image in range(images):
-            yield Pass("vision", image, (Call(vision),))
+            yield Pass("vision", image, encode)
     decoder = deployment.model.decoder
     if decoder is None:
         return
     layers = decoder.num_hidden_layers
     prefill: list[Call | HostWork] = []
     for chunk, subgraph in enumerate(deployment.prefill):
-        prefill += HostWork(host.prefill_layer_us, chunk=chunk), Call(subgraph, chunk)
+        prefill += (
+            HostWork(host.prefill_layer_us + host.link_us, chunk=chunk),
+            Call(subgraph, chunk),
+        )
     yield Pass("prefill", 0, tuple(prefill), layers)
-    post = Call(deployment.post), HostWork(host.sample_us)
-    decode = HostWork(host.decode_layer_us), Call(deployment.decode)
+    post = Call(deployment.post), HostWork(host.sample_us + host.link_us)
+    decode = HostWork(host.decode_layer_us + host.link_us), Call(deployment.decode)
     for token in range(tokens):
         if token:
             yield Pass("decode", token, decode, layers)

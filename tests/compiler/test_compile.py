@@ -36,12 +36,13 @@ def moved(program: Program) -> Counter[str]:
 
 @pytest.mark.parametrize("chip", [AX630C, AX650N], ids=lambda chip: chip.name)
 @pytest.mark.parametrize("size", [224, 448])
-def test_24_equal_layers_share_one_segment(chip: Chip, size: int) -> None:
+def test_equal_layers_share_one_segment(chip: Chip, size: int) -> None:
     graph = assign(vision_graph(VISION, size, PROJECTOR), VisionScheme("u8"))
     segments = compiled(graph, chip, part="vision").segments
     layers = [segment for segment in segments if segment.name == "layer"]
     assert len(layers) == 24
-    assert len(set(layers)) == 1
+    # the first one's input was placed beside the embedding, and may be spilled otherwise
+    assert len(set(layers[1:])) == 1
     assert segments.index(layers[0]) + 24 == len(segments) - 1  # the projector follows
 
 
@@ -78,21 +79,26 @@ def test_dram_moves_weights_inputs_outputs_and_spills(
     program = compile_graph(graph, chip, mode, part=part, float_matmul_on_conv=flag)
     lowered = lower(graph, flag)
     capacity = mode.ocm_bytes * (1 - WEIGHT_SHARE)
-    spilled = place(graph, lowered.operations, capacity, lowered.outputs).spilled
-    size = {name: graph.tensors[name].bytes for name in spilled}
+    spilled = place(lowered, capacity).spilled
+    size = {name: lowered.bytes(name) for name in spilled}
     inputs = {name for name in spilled if graph.tensors[name].kind == "input"}
     made = [name for each in lowered.operations for name in each.writes]
-    readers = Counter(name for each in lowered.operations for name in each.reads)
     kept = {name: round(share * size[name]) for name, share in spilled.items()}
+    again: Counter[str] = Counter()  # how much of each is read back
+    seen: set[str] = set()
+    for each in lowered.operations:
+        for name in each.reads:
+            if name in seen or name not in inputs:
+                again[name] += each.shares[name]  # type: ignore[assignment]
+            seen.add(name)
     expected = {
         "ld:param": sum(stored_bytes(t, part) for op in lowered.operations for t in op.weights),
         "ld:input": sum(size[name] for name in inputs),
         "st:output": sum(lowered.outputs.values()),
-        # spilled once, read back by every reader; an input is in DRAM already, and read whole once
+        # spilled once, read back by every reader as far as its view shows it; an input is in DRAM
+        # already, and read whole once
         "st:ddr_swap": sum(kept[name] for name in made if name not in lowered.outputs),
-        "ld:ddr_swap": sum(
-            kept[name] * (readers[name] - (name in inputs)) for name in spilled
-        ),
+        "ld:ddr_swap": sum(kept[name] * again[name] for name in spilled),
     }  # fmt: skip
     found = moved(program)
     for kind, total in expected.items():

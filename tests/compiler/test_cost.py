@@ -23,10 +23,9 @@ CHIP = load_chip(
     {
         "npu.conv.int8_macs_per_cycle": 1000,
         "npu.conv.int16_divisor": 4,
-        "npu.conv.bf16_divisor": 5,
+        "calibrated.bf16_divisor": 5,
         "npu.conv.fill_bytes_per_cycle": 32,
         "npu.conv.pack16_bytes_per_cycle": 10,
-        "calibrated.u16_divisor": 2,
         "calibrated.s4_elements_per_cycle": 8,
         "calibrated.teng_macs_per_cycle": 10,
         "calibrated.teng_bytes_per_cycle": 16,
@@ -42,7 +41,7 @@ SCORES = Matmul(2, 7 * 128, 64, 256, "bf16", "bf16", False, 128)
     [
         ("u8", "s8", 1000),
         ("u8", "u8", 1000),
-        ("u16", "s8", 500),  # calibrated.u16_divisor
+        ("u16", "s8", 500),  # two byte planes of the four
         ("u16", "u16", 250),  # int16_divisor
         ("s16", "s16", 250),
         ("bf16", "s8", 200),  # bf16_divisor, whatever the weights
@@ -99,8 +98,36 @@ def test_products_of_a_batch_are_shared_without_padding() -> None:
 def test_s4_weights_are_expanded_in_place_of_the_fill() -> None:
     s4 = replace(PROJECTION, left="bf16", right="s4")
     found = conv_cycles(CHIP, s4, 6)
-    assert found == pytest.approx(PROJECTION.macs / 6 / 200 + 512 * 384 / 6 / 8)
+    assert found == pytest.approx(PROJECTION.macs / 6 / 200 + 4 * 512 * 384 / 6 / 8)
     assert found > conv_cycles(CHIP, replace(s4, right="s8"), 6)
+
+
+def test_s4_weights_are_expanded_once_for_every_64_rows() -> None:
+    s4 = replace(PROJECTION, left="bf16", right="s4")
+    expansion = 512 * 384 / 6 / 8
+    for rows, times in ((1, 1), (64, 1), (65, 2), (128, 2)):
+        product = rows * 512 * 384 / 6 / 200
+        found = conv_cycles(CHIP, replace(s4, rows=rows), 6)
+        assert found == pytest.approx(product + times * expansion)
+
+
+def test_without_a_rate_of_their_own_s4_weights_fill_the_array_as_bytes() -> None:
+    chip = load_chip("ax650n", {"calibrated.bf16_divisor": 5})
+    assert chip.calibrated.s4_elements_per_cycle is None
+    s4, s8 = (replace(PROJECTION, left="bf16", right=right) for right in ("s4", "s8"))
+    assert conv_cycles(chip, s4, 6) == conv_cycles(chip, s8, 6)
+
+
+def test_float_products_of_more_rows_than_fit_are_slower_for_all_of_them() -> None:
+    chip = load_chip("ax630c", {"npu.conv.bf16_rows": 128, "calibrated.bf16_overflow": 2})
+    fill = 512 * 384 / 32
+    product = replace(PROJECTION, left="bf16")
+    few, many = (conv_cycles(chip, replace(product, rows=n), 1) - fill for n in (128, 256))
+    assert many == pytest.approx(4 * few)
+    # integers, and products of two activations, are not
+    for other in (PROJECTION, replace(product, right="bf16", right_is_weight=False)):
+        one, two, four = (conv_cycles(chip, replace(other, rows=n), 1) for n in (1000, 2000, 4000))
+        assert four - two == pytest.approx(2 * (two - one))
 
 
 def test_a_wide_operand_made_at_run_time_is_split_first() -> None:
@@ -123,6 +150,25 @@ def test_float_products_pad_keys_and_rows_to_attention_tiles() -> None:
     assert teng_matmul_cycles(CHIP, context, 3) == pytest.approx(2 * 7 * 128 * 64 * 384 / 3 / 10)
     rows = replace(SCORES, rows=7 * 65, rows_per_head=65)
     assert teng_matmul_cycles(CHIP, rows, 3) == pytest.approx(SCORES.macs / 3 / 10)
+
+
+def test_float_products_pad_the_width_of_heads_to_attention_tiles() -> None:
+    wide, odd = (replace(SCORES, inner=n) for n in (128, 96))
+    assert teng_matmul_cycles(CHIP, odd, 3) == teng_matmul_cycles(CHIP, wide, 3)
+    context = replace(SCORES, inner=256, columns=96)
+    assert teng_matmul_cycles(CHIP, context, 3) == teng_matmul_cycles(CHIP, wide, 3)
+
+
+def test_16_bit_integers_have_a_rate_of_their_own_where_a_chip_says_so() -> None:
+    slow = load_chip(
+        "ax630c",
+        {"calibrated.teng_bytes_per_cycle": 16, "calibrated.teng_16bit_bytes_per_cycle": 4},
+    )
+    for dtype, rate in (("u8", 16), ("u16", 4), ("bf16", 16)):
+        scale = next(each for each in lower(tower(dtype)).operations if "scale" in each.label)
+        operation = replace(scale, vector_ops=1000, transcendentals=0)
+        expected = 1000 * operation.bits / 8 / rate
+        assert vector_cycles(slow, operation, 1) == pytest.approx(expected)
 
 
 def test_a_single_row_of_decode_is_not_padded() -> None:

@@ -202,7 +202,32 @@ def test_widths_in_the_vector_unit(dtype: Any, bits: int) -> None:
     found = by_label(tower(dtype))
     assert found["layers.1.mlp.fc1"].bits == bits
     assert found["layers.1.attn.scale"].bits == bits
-    assert found["layers.1.norm1"].bits == 32  # statistics are float whatever the storage
+    assert found["layers.1.norm1"].bits == max(bits, 16)  # no norm computes in 8 bits
+
+
+def test_what_norms_read_is_kept_in_16_bits_however_narrow_the_tower() -> None:
+    narrow, wide = lower(tower("u8")), lower(tower("u16"))
+    residual, scores = "layers.1.attn.residual", "layers.1.attn.softmax"
+    assert narrow.bytes(residual) == wide.bytes(residual)
+    assert narrow.bytes(scores) == wide.bytes(scores) / 2
+    assert not wide.wide
+    # the projector's norm reads the last layer through views
+    assert "layers.1.mlp.residual" in narrow.wide
+
+
+def test_an_operation_reads_the_part_of_a_tensor_that_its_view_shows() -> None:
+    found = by_label(tower("u8"))
+    assert found["layers.1.attn.scale"].shares["layers.1.attn.qkv"] == pytest.approx(1 / 3)
+    assert found["layers.1.attn.context"].shares["layers.1.attn.qkv"] == pytest.approx(1 / 3)
+    assert found["layers.1.mlp.fc2"].shares["layers.1.mlp.gelu"] == 1
+
+
+def test_float_products_of_many_rows_load_their_weights_in_turn() -> None:
+    prefill, decode = by_label(layer(new=8)), by_label(layer(new=1, cached=16))
+    assert prefill["attn.q_proj"].loads_in_turn
+    assert not decode["attn.q_proj"].loads_in_turn
+    assert not by_label(tower("u8"))["layers.1.attn.qkv"].loads_in_turn
+    assert by_label(tower("bf16"))["layers.1.attn.qkv"].loads_in_turn
 
 
 def test_matmul_of_the_patch_embedding() -> None:

@@ -71,3 +71,16 @@ def test_the_mode_of_the_build_or_the_largest() -> None:
     one = Deployment(workload(build={"npu_mode": "NPU1"}), AX650N)
     assert one.mode.groups == 1
     assert len(one.decode.program.engines) == 5
+
+
+@pytest.mark.parametrize(
+    ("stored", "bytes_each"), [("plain", 1), ("padded", 1.1037), ("gptq", 1.16)]
+)
+def test_layers_take_the_bytes_of_their_stored_format(stored: str, bytes_each: float) -> None:
+    keys = {"build.weight_format": stored}
+    layer = Deployment(load_workload("internvl2_1b", keys, "224-u8"), AX650N).decode
+    weights = 896 * (2 * 896 + 2 * 128) + 3 * 896 * 4864
+    # beside the codes, a scale of four bytes for each row, and norms and biases
+    assert layer.program.weight_bytes == pytest.approx(weights * bytes_each, rel=0.01)
+    default = Deployment(load_workload("internvl2_1b", variant="224-u8"), AX650N).decode
+    assert (layer.program.weight_bytes == default.program.weight_bytes) is (stored == "padded")

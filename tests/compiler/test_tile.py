@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from dataclasses import replace
 
 import pytest
 from hypothesis import given, settings
@@ -21,7 +22,8 @@ AX630C = load_chip("ax630c")
 ONE, TWO = Shape.of(AX650N, 1), Shape.of(AX650N, 2)
 MATRIX_US, VECTOR_US, ISSUE_US = 64.0, 16.0, 1.0
 OPERATIONS = by_label(layer(cached=16))
-PLAIN = OPERATIONS["attn.q_proj"]  # a projection without vector work
+DECODE = by_label(layer(new=1, cached=16))
+PLAIN = DECODE["attn.q_proj"]  # a projection without vector work
 FUSED = OPERATIONS["mlp.gate_proj"]  # one whose results go through SiLU
 VECTOR = OPERATIONS["post_attention_layernorm"]
 MIB = 1 << 20
@@ -54,8 +56,8 @@ def tasks_of(
 def timed(tiled: Tiled) -> tuple[Task, ...]:
     """Tasks of steps that all take the same."""
     shares = [(MATRIX_US / tiles, VECTOR_US / tiles) for tiles in tiled.tiles]
-    durations = tiled.durations([(m, v, m + ISSUE_US, v + ISSUE_US) for m, v in shares])
-    return tiled.tiling.tasks(durations)
+    durations = [us for m, v in shares for us in (m, v, m + ISSUE_US, v + ISSUE_US)]
+    return tiled.tiling.tasks([*durations, 0.0])
 
 
 def moved(tasks: tuple[Task, ...]) -> dict[str, float]:
@@ -154,6 +156,24 @@ def test_weights_wait_until_the_buffer_has_room() -> None:
     computes = [index for index, task in enumerate(tasks) if task.kind == "compute"]
     tiles = [tuple(computes[i : i + 2]) for i in range(0, len(computes), 2)]
     assert [task.deps for task in loads] == [()] * 4 + tiles[: len(loads) - 4]
+
+
+def test_weights_of_float_products_of_many_rows_are_loaded_in_turn() -> None:
+    """The second tile's load waits for the products of the first, not for its vector work."""
+    tasks = tiled(Traffic(weights=2 * MIB), operation=FUSED)
+    assert FUSED.loads_in_turn
+    loads = [task for task in tasks if task.kind == "ld:param"]
+    products = [i for i, task in enumerate(tasks) if task.kind == "compute" and task.engine < 2]
+    tiles = [tuple(products[i : i + 2]) for i in range(0, len(products), 2)]
+    assert [task.deps for task in loads] == [(), *tiles[: len(loads) - 1]]
+
+
+def test_the_first_of_weights_in_turn_come_with_the_inputs() -> None:
+    reader = replace(FUSED, reads=list(VECTOR.writes))
+    tasks = tasks_of(ONE, 8 * MIB, (VECTOR, Traffic()), (reader, Traffic(weights=MIB)))
+    norm = [i for i, task in enumerate(tasks) if task.step == 0]
+    first = next(task for task in tasks if task.kind == "ld:param")
+    assert set(first.deps) == set(norm)
 
 
 def test_vector_work_takes_over_tile_by_tile() -> None:

@@ -28,6 +28,8 @@ from tests.cli.command import axsim, process
 from tests.fidelity.rows import write
 
 CHIP = load_chip("ax630c")
+MEASURED = [load_chip(name) for name in ("ax630c", "ax650n")]
+"""Nobody has published times of AX620Q's."""
 MODELS = architectures()
 BASE = Measurement("", "ax630c", "", "post_ms", 1.0, weight_dtype="s8")
 ROWS = tuple(
@@ -42,13 +44,13 @@ ROWS = tuple(
         ]
     )
 )
-FREE = ("clock_mhz", "dram_efficiency")
+FREE = ("dram_efficiency", "bf16_divisor")
 KEEP = tuple(
     name
     for name in type(CHIP.calibrated).model_fields
     if getattr(CHIP.calibrated, name) and name not in FREE
 )
-TRUTH = with_parameters(CHIP, FREE, (760.0, 0.7))
+TRUTH = with_parameters(CHIP, FREE, (0.6, 6.0))
 
 
 def measured(rows: tuple[Measurement, ...] = ROWS) -> tuple[Measurement, ...]:
@@ -73,8 +75,8 @@ def left_out(found) -> CrossValidation:
 
 def test_the_values_are_found(found) -> None:
     assert [each.name for each in found.parameters] == list(FREE)
-    assert found.chip.calibrated.clock_mhz == pytest.approx(760, rel=0.01)
-    assert found.chip.calibrated.dram_efficiency == pytest.approx(0.7, rel=0.01)
+    assert found.chip.calibrated.bf16_divisor == pytest.approx(6, rel=0.01)
+    assert found.chip.calibrated.dram_efficiency == pytest.approx(0.6, rel=0.01)
     assert found.validation.overall.mape < 0.005
     for parameter in found.parameters:
         assert parameter.error < 0.1
@@ -84,9 +86,9 @@ def test_the_values_are_found(found) -> None:
 
 
 def test_what_determines_a_parameter(found) -> None:
-    clock, dram = found.parameters
-    assert "post_ms" in dram.determined_by[0][0] or "decode" in dram.determined_by[0][0]
-    assert "vision" in clock.determined_by[0][0] or "ttft" in clock.determined_by[0][0]
+    dram, products = found.parameters
+    assert any("post_ms" in label or "decode" in label for label, _ in dram.determined_by)
+    assert "ttft" in products.determined_by[0][0]
     for parameter in found.parameters:
         shares = [each.share for each in parameter.determined_by]
         assert shares == sorted(shares, reverse=True)
@@ -164,7 +166,7 @@ def test_models_of_one_architecture_are_left_out_together() -> None:
 
 def test_the_same_rows_give_the_same_values(found) -> None:
     assert fitted(measured(), cross_validation=True) == found
-    moved = with_parameters(CHIP, FREE, (800.0, 0.6))
+    moved = with_parameters(CHIP, FREE, (0.7, 5.0))
     other = calibrate(moved, measured(), MODELS, keep=KEEP)
     assert other.chip == found.chip
 
@@ -176,29 +178,35 @@ def test_a_parameter_that_no_row_depends_on_is_not_fitted() -> None:
     assert result.chip.calibrated.s4_elements_per_cycle == CHIP.calibrated.s4_elements_per_cycle
 
 
-def test_what_is_borrowed_is_not_fitted() -> None:
+def test_what_is_borrowed_or_fixed_is_not_fitted() -> None:
     assert CHIP.borrowed
-    keep = tuple(name for name in KEEP if name not in CHIP.borrowed)
+    assert CHIP.fixed
+    keep = tuple(name for name in KEEP if name not in (*CHIP.borrowed, *CHIP.fixed))
     result = calibrate(CHIP, measured(), MODELS, keep=keep)
     for name, source in CHIP.borrowed.items():
         assert (name, f"as fitted on {source}") in result.kept
+    for name, why in CHIP.fixed.items():
+        assert (name, f"fixed: {why}") in result.kept
     assert [each.name for each in result.parameters] == list(FREE)
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("chip", shipped_chips().values(), ids=lambda chip: chip.name)
+@pytest.mark.parametrize("chip", MEASURED, ids=lambda chip: chip.name)
 def test_the_shipped_chips_are_what_calibrate_writes(chip) -> None:
     found = calibrate(chip, load_ledger(shipped_ledger()), MODELS).chip
     for name in type(chip.calibrated).model_fields:
         value = getattr(chip.calibrated, name)
         if value is not None:
-            assert getattr(found.calibrated, name) == pytest.approx(value, rel=0.02), name
+            assert getattr(found.calibrated, name) == pytest.approx(value, rel=1e-3), name
 
 
 def test_what_the_rows_leave_open_is_flagged() -> None:
     """Only heads: streams of weights, of which the clock is a small part."""
     rows = tuple(replace(ROWS[0], id=name, model=name) for name in ("SmolLM2-135M", "Qwen3-0.6B"))
-    clock, dram = calibrate(CHIP, measured(rows), MODELS, keep=KEEP).parameters
+    free = CHIP.model_copy(update={"fixed": {}})
+    fields = type(CHIP.calibrated).model_fields
+    keep = [n for n in fields if getattr(CHIP.calibrated, n) and n not in ("clock_mhz", FREE[0])]
+    clock, dram = calibrate(free, measured(rows), MODELS, keep=keep).parameters
     assert "the rows do not determine it" in clock.flags
     assert "the rows do not determine it" not in dram.flags
 
@@ -228,10 +236,10 @@ def test_covariance_of_a_known_problem() -> None:
 def test_every_calibrated_parameter_has_a_range_that_holds_it(chip) -> None:
     for name in type(chip.calibrated).model_fields:
         value = getattr(chip.calibrated, name)
-        if value is not None:
+        if value is not None and name not in (*chip.fixed, *chip.borrowed):
             assert name in PLAUSIBLE or name == "clock_mhz"
             bounds = plausible(chip, name)
-            assert 0 < bounds.low < bounds.high
+            assert 0 < bounds.low <= value <= bounds.high
             assert math.isfinite(bounds.high)
 
 
@@ -274,13 +282,13 @@ def test_command(tmp_path) -> None:
         options += ["--keep", name]
     done = process("calibrate", "ax630c", *options, folder=tmp_path)
     assert max(map(len, done.stdout.splitlines())) <= 80
-    for text in ("clock_mhz", "standard", "Not fitted", "MAPE"):
+    for text in ("bf16_divisor", "standard", "Not fitted", "MAPE"):
         assert text in done.stdout
     chip = load_chip(tmp_path / "out.yaml")
-    assert chip.calibrated.clock_mhz == pytest.approx(760, rel=0.01)
+    assert chip.calibrated.bf16_divisor == pytest.approx(6, rel=0.01)
     report = json.loads((tmp_path / "out.json").read_text())
     assert report["left_out"] is None
-    assert report["parameters"][0]["value"] == chip.calibrated.clock_mhz
+    assert report["parameters"][0]["value"] == chip.calibrated.dram_efficiency
     axsim("calibrate", "ax1", "-o", "/nowhere/x.yaml", code=2)
 
 

@@ -7,19 +7,17 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from axsim.fidelity.effects import GRID, Components, Effects
+from axsim.fidelity.effects import Effects
 from axsim.fidelity.ledger import Measurement, load_ledger, shipped_ledger
 from axsim.fidelity.validate import architectures
 
 MODELS = architectures()
 ROW = Measurement("a", "ax650n", "Qwen3-0.6B", "ttft_ms", 10.0, weight_dtype="s8", source="one")
 
-MIDDLE = Components()
 
-
-def information(rows: list[Measurement], components: Components = MIDDLE) -> float:
+def information(rows: list[Measurement]) -> float:
     """What the rows say about their common error: one over its variance."""
-    white = Effects(rows, MODELS).whitener(components, np.arange(len(rows)))
+    white = Effects(rows, MODELS).whitener(np.arange(len(rows)))
     column = white.sum(axis=1)
     return float(column @ column)
 
@@ -50,29 +48,6 @@ def test_compiler_counts_and_old_toolchains_are_trusted_less() -> None:
 
 def test_rows_left_out_have_no_part() -> None:
     rows = [ROW, replace(ROW, model="Qwen3-1.7B"), replace(ROW, model="Qwen3-4B")]
-    white = Effects(rows, MODELS).whitener(Components(), np.array([0, 2]))
+    white = Effects(rows, MODELS).whitener(np.array([0, 2]))
     assert white.shape == (2, 3)
     assert not white[:, 1].any()
-
-
-@pytest.mark.parametrize(
-    "truth", [(0.08, 0.015, 0.015), (0.015, 0.08, 0.015), (0.015, 0.015, 0.08)]
-)
-def test_components_are_found_where_errors_have_them(truth: tuple[float, float, float]) -> None:
-    names = [name for name in MODELS if MODELS[name].decoder and not MODELS[name].vision][:9]
-    rows = [
-        replace(ROW, id=f"{name}{source}{dtype}", model=name, source=str(source), weight_dtype=d)
-        for name in names
-        for source in range(5)
-        for dtype, d in enumerate(("s8", "s4"))
-    ]  # fmt: skip
-    rng = np.random.default_rng(1)
-    effects = Effects(rows, MODELS)
-    shared = {key: rng.normal(0, truth[0]) for key in names}
-    source = [rng.normal(0, truth[1]) for _ in range(5)]
-    errors = np.array(
-        [shared[r.model] + source[int(r.source)] + rng.normal(0, truth[2]) for r in rows]
-    )
-    found = effects.estimate(errors, np.zeros((len(rows), 0)))
-    assert all(value in GRID for value in found)
-    assert int(np.argmax(found)) == int(np.argmax(truth))

@@ -31,11 +31,26 @@ def faults(path: Path) -> list[str]:
 def test_shipped_rows_have_unique_ids_and_known_models() -> None:
     rows = load_ledger(shipped_ledger())
     models = load_models(shipped_models())
-    assert len({row.id for row in rows}) == len(rows) == 143
+    assert len({row.id for row in rows}) == len(rows) == 155
     for row in rows:
         assert row.model in models or row.metric == "compiler_cycles"
     for name in models:
         assert models[name].decoder or models[name].vision
+
+
+def test_the_rows_of_cards_are_of_the_same_columns_and_known_models() -> None:
+    rows = load_ledger(shipped_ledger().with_name("card.csv"))
+    models = load_models(shipped_models())
+    assert len(rows) == 27
+    assert {row.link for row in rows} == {"pcie", None}
+    assert all(row.model in models for row in rows)
+
+
+def test_a_link_is_pcie_or_nothing(tmp_path) -> None:
+    path = write(tmp_path / "l.csv", [{**DECODE, "link": "PCIe"}])
+    assert load_ledger(path)[0].link == "pcie"
+    (fault,) = faults(write(tmp_path / "l.csv", [{**DECODE, "link": "usb"}]))
+    assert "link: found 'usb'; allowed: pcie for a card" in fault
 
 
 def test_a_column_is_missing(tmp_path) -> None:

@@ -121,4 +121,4 @@ def test_one_chip_and_a_chip_of_ones_own(tmp_path) -> None:
 def test_the_whole_ledger_is_predicted() -> None:
     found = validate()
     assert not found.failures
-    assert len(found.compared) == 143
+    assert len(found.compared) == 155

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from axsim.compiler.program import Segment, Step, Task
 from axsim.fidelity.ledger import load_ledger, load_models, shipped_ledger, shipped_models
 from axsim.fidelity.predict import compare, shipped_chips
-from axsim.kernels.compiled import WhenItPays, compiled
+from axsim.kernels.twin import WhenItPays, compiled
 from axsim.machine import npu
 from axsim.machine import simulate as module
 from axsim.machine.events import Machine

@@ -161,7 +161,7 @@ def test_layers_that_are_alike_refer_to_the_first(result, events) -> None:
     explained = {(e["pid"], e["args"]["id"]): e for e in events if "dep_by" in e.get("args", ())}
     again = [e for e in events if "as" in e.get("args", ())]
     layers = 24
-    assert len(again) > len(explained) * layers / 2
+    assert len(again) > len(explained) * (layers - 2) / 2  # the first layer may be placed apart
     for event in again:
         first = explained[event["pid"], event["args"]["as"]]
         same = {key: event.get(key) for key in ("tid", "cat", "cname")}

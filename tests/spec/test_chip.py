@@ -163,10 +163,40 @@ def test_a_mode_has_its_groups_share_of_the_memory() -> None:
 def test_memory_is_published_or_calibrated_but_not_both(tmp_path: Path) -> None:
     assert AX650N.calibrated.ocm_bytes is None
     assert AX650N.ocm_bytes == AX650N.npu.ocm_bytes
-    assert AX630C.npu.ocm_bytes is None
-    assert AX630C.ocm_bytes == AX630C.calibrated.ocm_bytes
-    given = load_chip("ax630c", {"npu.ocm_bytes": 3_000_000})
-    assert (given.ocm_bytes, given.calibrated.ocm_bytes) == (3_000_000, None)
+    given = load_chip("ax630c", {"calibrated.ocm_bytes": 3_000_000})
+    assert (given.ocm_bytes, given.npu.ocm_bytes) == (3_000_000, None)
+    again = load_chip("ax630c", {"npu.ocm_bytes": 3_000_000})
+    assert (again.ocm_bytes, again.calibrated.ocm_bytes) == (3_000_000, None)
+
+
+def test_what_the_board_support_package_documents_is_not_fitted() -> None:
+    ax620q = load_chip("ax620q")
+    assert (AX630C.calibrated.clock_mhz, ax620q.calibrated.clock_mhz) == (800, 594)
+    assert AX630C.ocm_bytes == ax620q.ocm_bytes == 2_621_440
+    assert (AX630C.dram.width_bits, ax620q.dram.width_bits) == (32, 16)
+    assert 854 <= AX650N.calibrated.clock_mhz <= 955
+    for chip in (AX630C, AX650N, ax620q):
+        assert "clock_mhz" in chip.fixed
+    assert ax620q.structural_int8_tops == pytest.approx(ax620q.rated["int8"].value, rel=0.03)
+    # the ratio of the two that ResNet50 takes, 7.573 and 5.616 ms
+    ratio = AX630C.calibrated.clock_mhz / ax620q.calibrated.clock_mhz
+    assert ratio == pytest.approx(7.573 / 5.616, rel=2e-3)
+
+
+def test_ax620q_is_ax630cs_npu_in_all_but_its_clock() -> None:
+    ax620q = load_chip("ax620q")
+    own = ax620q.calibrated.model_copy(update={"clock_mhz": AX630C.calibrated.clock_mhz})
+    assert own == AX630C.calibrated
+    assert set(ax620q.borrowed.values()) == {"ax630c"}
+
+
+def test_fixed_values_name_calibrated_parameters(tmp_path: Path) -> None:
+    assert "fixed.clock: is no calibrated parameter" in refused(
+        edited(tmp_path, "ax650n", fixed__clock="a guess")
+    )
+
+
+def test_memory_must_be_said_once_at_least(tmp_path: Path) -> None:
     said = refused(edited(tmp_path, "ax650n", calibrated__ocm_bytes=5e6))
     assert "npu.ocm_bytes: says 11534336 bytes; a published size is not calibrated" in said
     assert "calibrated.ocm_bytes" in said
@@ -181,7 +211,7 @@ def test_the_compilers_chip_runs_at_the_nominal_clock_with_its_own_memory_rate()
     bytes_per_cycle = nominal.sustained_gbps * 1e3 / nominal.calibrated.clock_mhz
     assert bytes_per_cycle == pytest.approx(AX650N.dram.compiler_bytes_per_cycle)
     assert nominal.npu == AX650N.npu
-    assert nominal.calibrated.u16_divisor == AX650N.calibrated.u16_divisor
+    assert nominal.calibrated.bf16_divisor == AX650N.calibrated.bf16_divisor
     assert AX650N.calibrated.clock_mhz != 1000  # the chip itself is untouched
 
 

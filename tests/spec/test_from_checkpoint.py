@@ -94,6 +94,17 @@ def test_the_tokens_that_end_an_answer(tmp_path):
     assert imported(tmp_path, description).request.eos_token_id == (7, 9)
 
 
+@pytest.mark.parametrize(
+    ("bits", "weights", "stored"), [(8, "s8", "gptq"), (4, "s4", "padded"), (None, "s8", "padded")]
+)
+def test_how_weights_are_stored(tmp_path, bits, weights, stored):
+    description = decoder_json(DECODERS["qwen2"])
+    if bits:
+        description["quantization_config"] = {"quant_method": "gptq", "bits": bits}
+    build = imported(tmp_path, description).build
+    assert (build.weight_dtype, build.weight_format) == (weights, stored)
+
+
 def test_a_folder_with_an_awkward_name(tmp_path):
     folder = tmp_path / '7b: "my" #model'
     assert imported(folder, decoder_json(DECODERS["qwen2"])).name == folder.name

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -10,8 +11,14 @@ import simpy
 from axsim.compiler.partition import Deployment
 from axsim.models.config import ModelConfig
 from axsim.spec.chip import load_chip
-from axsim.spec.workload import load_workload
+from axsim.spec.workload import (
+    ALLOWED_TOOLCHAINS,
+    NEWEST_TOOLCHAIN,
+    Toolchain,
+    load_workload,
+)
 from axsim.system.alone import alone, prolonged
+from axsim.system.critical_path import first_token_path, token_path
 from axsim.system.request import HostCosts
 from axsim.system.request_timeline import Part, RequestTimeline
 from axsim.system.serve import serve
@@ -43,17 +50,58 @@ def test_host_times_follow_from_the_cpu() -> None:
             "cpu.cores": 4,
             "host.preprocess_cycles_per_pixel": 80,
             "host.sample_cycles_per_logit": 3,
-            "calibrated.host_decode_mcycles": 0.5,
-            "calibrated.host_prefill_mcycles": 2,
+            "calibrated.host_decode_ms": 0.5,
+            "calibrated.host_prefill_ms": 2,
+            "host.decode_layer_ms": 0.1,
+            "host.prefill_layer_ms": 0.04,
+            "host.pcie_ms": 0.2,
         },
     )
-    deployment = Deployment(workload(), chip)  # 56 pixels, 101 words
-    assert HostCosts.of(deployment) == HostCosts(
+    # 56 pixels, 101 words
+    old, new, card = (
+        HostCosts.of(Deployment(workload(build={"toolchain": toolchain, "link": link}), chip))
+        for toolchain, link in (
+            ("pulsar2-3.3", None),
+            ("pulsar2-3.4", None),
+            (NEWEST_TOOLCHAIN, "pcie"),
+        )
+    )
+    assert old == HostCosts(
         preprocess_us=pytest.approx(62.72),
         prefill_layer_us=pytest.approx(2000),
         decode_layer_us=pytest.approx(500),
         sample_us=pytest.approx(0.303),
     )
+    assert new == replace(
+        old, prefill_layer_us=pytest.approx(40), decode_layer_us=pytest.approx(100)
+    )
+    assert card == replace(new, link_us=pytest.approx(200))
+
+
+@pytest.mark.parametrize("toolchain", ALLOWED_TOOLCHAINS)
+def test_builds_up_to_3_3_spend_longer_around_every_layer(toolchain: Toolchain) -> None:
+    chip = load_chip("ax650n")
+    host = HostCosts.of(Deployment(workload(build={"toolchain": toolchain}), chip))
+    old = toolchain in ("pulsar2-2.5", "pulsar2-3.2", "pulsar2-3.3")
+    assert (host.prefill_layer_us > 500) is old
+    assert (host.decode_layer_us > 150) is old
+
+
+def test_a_card_pays_a_round_trip_for_every_invocation() -> None:
+    deployment, linked = (
+        Deployment(workload(build={"link": link}), load_chip("ax650n")) for link in (None, "pcie")
+    )
+    own, card = alone(deployment), alone(linked)
+    trip = HostCosts.of(linked).link_us / 1e3
+    layers, chunks = 2, len(deployment.prefill)
+    assert trip > 0
+    assert card.vision_encode_ms - own.vision_encode_ms == pytest.approx(trip)
+    assert card.post_ms - own.post_ms == pytest.approx(trip)
+    assert card.token_ms - own.token_ms == pytest.approx((layers + 1) * trip)
+    assert card.ttft_ms - own.ttft_ms == pytest.approx((chunks * layers + 1) * trip)
+    assert sum(each.ms for each in token_path(card)) == pytest.approx(card.token_ms)
+    path = first_token_path(card)
+    assert sum(each.ms for each in path) == pytest.approx(card.image_to_first_token_ms)
 
 
 def test_what_adds_up_to_what() -> None:
@@ -121,16 +169,19 @@ def test_parts_that_a_workload_lacks_take_no_time() -> None:
 def test_twice_the_tops_speed_up_products_and_leave_decode_to_the_memory(
     chip: str, base: dict[str, RequestTimeline]
 ) -> None:
-    now, tops = timed(chip, "224-u16"), 2 * load_chip(chip).structural_int8_tops
-    after = timed(chip, "224-u16", npu__int8_tops=tops)
-    assert 0.5 * now.vision_encode_ms < after.vision_encode_ms < 0.9 * now.vision_encode_ms
-    assert 0.5 * now.ttft_ms < after.ttft_ms < 0.95 * now.ttft_ms
+    now, tops = timed(chip, "224-u8"), 2 * load_chip(chip).structural_int8_tops
+    after = timed(chip, "224-u8", npu__int8_tops=tops)
+    # AX630C's tower waits for its weights and for what it spills even at 224 pixels
+    most = {"ax630c": 1.0, "ax650n": 0.9}[chip]
+    assert 0.5 < after.vision_encode_ms / now.vision_encode_ms < most
+    # weights come between the products of prefill, and attention runs on the vector unit: where
+    # float products are fast (AX650N), the array is a small part of it
+    assert 0.5 * now.ttft_ms < after.ttft_ms < now.ttft_ms
+    shares = {"ax630c": 0.15, "ax650n": 0.05}
+    assert now.ttft_ms - after.ttft_ms == pytest.approx(shares[chip] * now.ttft_ms, rel=0.6)
     assert 0.95 * now.token_ms < after.token_ms <= now.token_ms
     assert after.preprocess_ms == now.preprocess_ms
-    # where scores spill to a slow memory (AX630C at 448 pixels), the array is not what bounds
-    spilling = timed(chip, npu__int8_tops=tops)
-    gain = base[chip].vision_encode_ms / spilling.vision_encode_ms
-    assert 1 < gain < now.vision_encode_ms / after.vision_encode_ms
+    assert timed(chip, npu__int8_tops=tops).vision_encode_ms < base[chip].vision_encode_ms
 
 
 @pytest.mark.parametrize("chip", CHIPS)
@@ -153,8 +204,9 @@ def test_twice_the_cpu_clock_halves_the_host_and_nothing_else(
     now = base[chip]
     after = timed(chip, cpu__clock_mhz=2 * load_chip(chip).cpu.clock_mhz)
     assert after.preprocess_ms == pytest.approx(now.preprocess_ms / 2)
-    host = now.spans[Part("decode")].host_ms + now.spans[Part("post")].host_ms
-    assert after.token_ms == pytest.approx(now.token_ms - host / 2)
+    # what the runtime spends around a layer is no CPU work: AX630C's slower CPU spends no more
+    sampling = now.spans[Part("post")].host_ms
+    assert after.token_ms == pytest.approx(now.token_ms - sampling / 2)
     assert after.ttft_ms < now.ttft_ms
     assert after.vision_encode_ms == now.vision_encode_ms
     cores = timed(chip, cpu__cores=2 * load_chip(chip).cpu.cores)

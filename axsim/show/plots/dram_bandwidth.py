@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 from axsim.compiler.program import TaskKind
 from axsim.machine.timeline import Timeline
 from axsim.runs.results import VariantResult
-from axsim.show.plots.panels import Panel, Window, panels
+from axsim.show.plots.stage_panels import Panel, Window, panels
 from axsim.show.plots.style import LOST, SMALL, TASKS, Fill, area, grid, legend, new_figure
 from axsim.show.traffic import dram_rates, ocm_use
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from axsim.compiler.program import TaskKind
 from axsim.machine.timeline import Timeline
 from axsim.runs.results import VariantResult
-from axsim.show.plots.panels import Panel, Window, panels
+from axsim.show.plots.stage_panels import Panel, Window, panels
 from axsim.show.plots.style import SMALL, TASKS, area, legend, new_figure
 
 if TYPE_CHECKING:
@@ -36,7 +36,7 @@ def eu_timeline(
     """A Gantt chart with a row for each queue: CONV and TENG units, SDMA reads and writes.
 
     ``source`` is one subgraph's timeline or a variant, of which ``stages`` are shown (as
-    :func:`axsim.show.plots.panels.panels` has them). ``window_ms`` are start and end in
+    :func:`axsim.show.plots.stage_panels.panels` has them). ``window_ms`` are start and end in
     milliseconds from the start of the invocation. Colours and hatches tell the kinds of tasks;
     what is computed is written where there is room.
 

@@ -93,6 +93,8 @@ def _parameter(chip: Chip, each: Assumption) -> Row | None:
         error, _, source = source.removeprefix(MARK).partition("; ")
     if name in chip.borrowed:
         source = f"borrowed from {chip.borrowed[name]}"
+    if name in chip.fixed:
+        source = f"fixed: {chip.fixed[name]}"
     share = min(1.0, max(0.0, (value - bounds.low) / (bounds.high - bounds.low)))
     dot = element("i", style=f"left:{100 * share:.1f}%")
     span = [

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-from axsim.compiler.partition import Subgraph
 from axsim.runs.results import VariantResult
 from axsim.show.report.content import Report
 from axsim.show.report.figures import mebibytes, panels, percent
 from axsim.show.report.markup import Column, Html, Row, element, join, note, table
 from axsim.show.report.markup import section as section_of
+from axsim.show.timelines import stage_timelines
 
 
 class Part(NamedTuple):
@@ -118,16 +118,7 @@ def _map(variant: VariantResult, parts: list[Part]) -> Html:
 
 
 def _on_chip(variant: VariantResult) -> Html:
-    deployment = variant.deployment
-    capacity = deployment.mode.ocm_bytes
-    subgraphs: list[tuple[str, Subgraph]] = []
-    if deployment.vision is not None:
-        subgraphs.append(("vision", deployment.vision))
-    if deployment.model.decoder is not None:
-        chunks = deployment.prefill
-        for index, chunk in enumerate(chunks):
-            subgraphs.append((f"prefill {index + 1}" if len(chunks) > 1 else "prefill", chunk))
-        subgraphs += [("decode", deployment.decode), ("post", deployment.post)]
+    capacity = variant.deployment.mode.ocm_bytes
     columns = [
         Column("subgraph"),
         Column("peak, KiB", number=True),
@@ -135,8 +126,8 @@ def _on_chip(variant: VariantResult) -> Html:
         Column("spilled to DRAM, MB", number=True),
     ]
     rows = []
-    for name, subgraph in subgraphs:
-        program = subgraph.program
+    for part, timeline in stage_timelines(variant).items():
+        program = timeline.program
         peak = max((max(each.ocm_bytes, default=0.0) for each in program.segments), default=0.0)
         spilled = sum(
             task.dram_bytes
@@ -145,7 +136,7 @@ def _on_chip(variant: VariantResult) -> Html:
             if task.kind.endswith("ddr_swap")
         )
         rows.append(
-            Row([name, f"{peak / 1024:.0f}", percent(peak / capacity), f"{spilled / 1e6:.2f}"])
+            Row([part.name, f"{peak / 1024:.0f}", percent(peak / capacity), f"{spilled / 1e6:.2f}"])
         )
     text = (
         f"{variant.npu_mode} has {capacity / 1024:.0f} KiB. A part is kept for weights that stream "

@@ -62,7 +62,7 @@ def test_marks_are_where_the_chips_are(frame) -> None:
         assert marks[chip.name] == (chip.dram.bandwidth_gbps, chip.int8_macs_per_cycle)
     figure = heat_map(frame, X, Y, "ttft_ms", marks=marks)
     stars = [line.get_data() for line in figure.axes[0].lines if line.get_marker() == "*"]
-    assert stars == [([8.532], [2048.0])]
+    assert stars == [([9.6], [2048.0])]
     assert "ax630c" in texts(figure)
     assert "beyond the map: ax650n (34.128, 1024)" in figure.axes[0].get_xlabel()
 

@@ -186,6 +186,8 @@ def test_calibrated_parameters_with_error_and_range(report, found) -> None:
         assert "–" in row[3]
         if name in report.chip_of_run.borrowed:
             assert "borrowed from ax650n" in row[-1]
+        elif name in report.chip_of_run.fixed:
+            assert "fixed: " in row[-1]
         else:
             assert re.search(r"±|open|at bound", row[2])
 

@@ -1,15 +1,19 @@
-"""Loops that numba compiles, where it is installed; without it numpy does the work."""
+"""Functions that numpy defines and numba computes, where it is installed."""
 
 from __future__ import annotations
 
 import os
-from functools import lru_cache
+from collections.abc import Callable
+from functools import lru_cache, wraps
 from importlib import import_module
 from types import ModuleType
+from typing import Any, TypeVar, cast
+
+Function = TypeVar("Function", bound=Callable[..., Any])
 
 
 @lru_cache(maxsize=8)
-def compiled(module: str = "axsim.kernels.float_loops_numba") -> ModuleType | None:
+def compiled(module: str) -> ModuleType | None:
     """A module of compiled loops, or None without numba, which is an extra, refuses a numpy that it
     doesn't know yet, compiles nothing with NUMBA_DISABLE_JIT=1, and has to keep what it compiled in
     a folder that it may write to (NUMBA_CACHE_DIR where neither the package nor HOME is one)."""
@@ -19,6 +23,23 @@ def compiled(module: str = "axsim.kernels.float_loops_numba") -> ModuleType | No
         return import_module(module)
     except (ImportError, RuntimeError):  # RuntimeError: no such folder
         return None
+
+
+def twin(module: str, when: Callable[..., bool] | None = None) -> Callable[[Function], Function]:
+    """The function of the same name in ``module`` does the work, where there is one and ``when``
+    holds of the arguments; what is decorated is its definition, kept as ``__wrapped__``."""
+
+    def decorate(plain: Function) -> Function:
+        @wraps(plain)
+        def either(*args: Any, **kwargs: Any) -> Any:
+            loops = compiled(module)
+            if loops is None or not (when is None or when(*args, **kwargs)):
+                return plain(*args, **kwargs)
+            return getattr(loops, plain.__name__)(*args, **kwargs)
+
+        return cast(Function, either)
+
+    return decorate
 
 
 class WhenItPays:

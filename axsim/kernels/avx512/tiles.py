@@ -34,6 +34,7 @@ def supported(*features: str) -> bool:
 
 _I8, _I32, _I64 = (ir.IntType(bits) for bits in (8, 32, 64))
 _LANES = 16
+_alloca: Any = cgutils.alloca_once
 
 
 def tile_of(rows: int) -> Any:
@@ -42,7 +43,8 @@ def tile_of(rows: int) -> Any:
     Multiplies ``rows`` rows of ``a``, ``a_step`` apart, with ``words`` words of a panel ``b``
     [words, 32] and writes sums to rows of ``c``, ``c_step`` apart: added to what is there where
     ``add``, else to one number of ``first`` for each row. Either all are float32, or ``a`` is U8,
-    ``b`` S8 and the rest S32. Arrays are flat and begin at the index after them.
+    ``b`` has four S8 numbers in an int32, and the rest is S32. Arrays are flat and begin at the
+    index after them.
     """
 
     def tile(
@@ -69,7 +71,7 @@ def tile_of(rows: int) -> Any:
             for v in range(2)
         ]
         # LLVM keeps these in registers.
-        held = [cgutils.alloca_once(builder, ir.VectorType(lane, _LANES)) for _ in sums]
+        held = [_alloca(builder, ir.VectorType(lane, _LANES)) for _ in sums]
         with builder.if_else(add) as (then, otherwise):
             with then:
                 for total, place in zip(sums, held, strict=True):
