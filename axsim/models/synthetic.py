@@ -97,6 +97,20 @@ class SyntheticWeights:
         return values
 
 
+def gaussian(seed: int, name: str, shape: tuple[int, ...]) -> Array:
+    """Float32 numbers of mean 0 and standard deviation 1 that depend on seed and name alone."""
+    out = np.empty(prod(shape), np.float32)
+
+    def block(i: int) -> None:
+        part = out[i * _BLOCK : (i + 1) * _BLOCK]
+        bits = _stream(seed, name, i).random_raw(-(-part.size // 4)).astype("<u8", copy=False)
+        index = bits.view("<u2")[: part.size].astype(np.intp)
+        np.multiply(_quantiles()[index], np.float32(1 / STANDARD_DEVIATION), out=part)
+
+    parallel(-(-out.size // _BLOCK), block)
+    return out.reshape(shape)
+
+
 def bfloat16(x: Array) -> Array:
     """Finite float32 values rounded to the nearest bfloat16, ties to even; float32 out."""
     bits = np.asarray(x, np.float32).view(np.uint32)
