@@ -8,7 +8,7 @@ near 1 or 0.1, variances positive.
 from __future__ import annotations
 
 from collections.abc import Callable
-from functools import partial
+from functools import cache, partial
 from math import prod
 
 import numpy as np
@@ -27,14 +27,15 @@ _NORMS = frozenset(
 def seeded(network: Network, seed: int = 0) -> Network:
     """``network`` with seeded values for every array that its file lacks.
 
-    An array depends on the seed, its name, and what it is to the operators that read it.
+    An array depends on the seed, its name, and what it is to the operators that read it. It is made
+    once.
     """
     uses = _uses(network)
     lacking = {name: s for name, s in network.stored().items() if s.read is None}
     values: dict[str, Callable[[], Array]] = {}
     for name, stored in lacking.items():
         mean, deviation = _spread(network.graph, *uses[name])
-        values[name] = partial(_values, seed, name, stored.shape, mean, deviation)
+        values[name] = cache(partial(_values, seed, name, stored.shape, mean, deviation))
     return network.with_values(values)
 
 

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 
 import numpy as np
 
 from axsim.graph.ir import Graph, Node, Tensor
 from axsim.graph.ops import OPERATORS
 from axsim.graph.patterns import Attention, Chains
+from axsim.graph.windows import windows
 from axsim.kernels.array import Array
 from axsim.kernels.attention import attention
+from axsim.kernels.conv import conv
 from axsim.kernels.linear import Stage, activated, added, linear, multiplied
 from axsim.numerics.executor import Step, Weights, single
 
@@ -47,9 +49,12 @@ class Float32:
         chains = Chains(graph, keep)
         for found in chains.attentions():
             _replace(steps, found.nodes, _attention_step(found))
-        for nodes in chains.gemms(_TAIL):
-            if nodes[0].attrs == _LINEAR:
-                _replace(steps, nodes, _gemm_step(nodes))
+        for nodes in chains.products(("Gemm", "Conv"), _TAIL):
+            shape = graph.tensors[nodes[0].outputs[0]].shape
+            if nodes[0].op == "Conv" and shape[0] == 1:
+                _replace(steps, nodes, _product_step(nodes, _conv, shape))
+            elif nodes[0].attrs == _LINEAR:
+                _replace(steps, nodes, _product_step(nodes, _gemm, shape))
         return steps
 
 
@@ -74,22 +79,51 @@ def _attention_step(found: Attention) -> Step:
     return Step(inputs, found.nodes[-1].outputs, run)
 
 
-def _gemm_step(nodes: Sequence[Node]) -> Step:
-    gemm, *tail = nodes
-    inputs = list(gemm.inputs)
+Product = Callable[[Node, Array, Array, Array | None, Sequence[Stage]], Array]
+"""A product of activations and weights with a bias, to whose result stages are applied."""
+
+
+def _gemm(node: Node, x: Array, w: Array, bias: Array | None, stages: Sequence[Stage]) -> Array:
+    return linear(x, w, stages if bias is None else [added(bias), *stages])
+
+
+def _conv(node: Node, x: Array, w: Array, bias: Array | None, stages: Sequence[Stage]) -> Array:
+    at = windows(x.shape[2:], w.shape[2:], node.attrs)
+    stages = stages if bias is None else [added(bias[:, None]), *stages]
+    return conv(x, w, at, node.attrs.get("group", 1), stages)
+
+
+def _product_step(nodes: Sequence[Node], product: Product, shape: tuple[int, ...]) -> Step:
+    """A product whose result of ``shape`` is seen as rows: of a matrix, or of channels."""
+    first, *tail = nodes
+    inputs = list(first.inputs)
     others: list[int | None] = []
     for previous, node in zip(nodes, tail, strict=False):
         other = [n for n in node.inputs if n != previous.outputs[0]]
         others.append(len(inputs) if other else None)
         inputs += other
+    is_conv = first.op == "Conv"
 
     def run(*values: Array) -> tuple[Array]:
-        stages = [added(values[2])] if len(gemm.inputs) > 2 else []
-        for node, other in zip(tail, others, strict=True):
-            stages.append(_stage(node, None if other is None else values[other]))
-        return (linear(values[0], values[1], stages),)
+        bias = values[2] if len(first.inputs) > 2 else None
+        stages = []
+        for node, place in zip(tail, others, strict=True):
+            other = None if place is None else values[place]
+            if other is not None and is_conv:
+                other = _channels(other, shape)
+            stages.append(_stage(node, other))
+        return (product(first, values[0], values[1], bias, stages),)
 
     return Step(tuple(inputs), nodes[-1].outputs, run)
+
+
+def _channels(other: Array, shape: tuple[int, ...]) -> Array:
+    """An operand of a tensor [1, C, ...] as rows of channels: [C, positions], [C, 1] or a number."""
+    if other.size == 1:
+        return other
+    if other.size == shape[1] and other.ndim >= len(shape) - 1 and other.shape[1 - len(shape)] > 1:
+        return other.reshape(-1, 1)
+    return np.broadcast_to(other, shape).reshape(shape[1], -1)
 
 
 def _stage(node: Node, other: Array | None) -> Stage:
