@@ -23,6 +23,8 @@ if TYPE_CHECKING:
 
 _PATCHES = 1 << 17
 """Elements of a block of patches: 512 KB of float32, half of a core's L2 cache."""
+_WIDTH = 512
+"""Columns of a product at least: BLAS packs the weights anew for each."""
 _ALIGN = 64
 """Rows of a thread's share of a product with few columns, so that BLAS tiles them alike."""
 
@@ -85,7 +87,7 @@ def _product(
 
         parallel(-(-w.shape[0] // share), some_rows)
         return
-    wanted = max(1, _PATCHES // (inner * line))
+    wanted = max(-(-_WIDTH // line), _PATCHES // (inner * line), 1)
     count = max(-(-lines // wanted), min(threads(), lines))
     count = -(-count // threads()) * threads()
     step = -(-lines // count)

@@ -23,7 +23,8 @@ def read(
 ) -> Network:
     """The network of an ONNX file.
 
-    ``shapes``: of inputs that have dynamic dimensions. ``outputs``: tensors to end at in place of
+    ``shapes``: of inputs that have dynamic dimensions, or that are to have other ones than the file
+    says. ``outputs``: tensors to end at in place of
     the graph's own outputs; what only these need is left out. Raises InputError for a file that is
     no valid model, dimensions that nobody gave, unknown names, and one for all operators that are
     not supported.
@@ -84,7 +85,7 @@ def _cut(path: Path, graph: Any, outputs: Sequence[str]) -> None:
 
 
 def _prune(graph: Any) -> None:
-    """Drop nodes and initialisers that no output needs. Subgraphs of nodes need what they name."""
+    """Drop nodes, initialisers and inputs that no output needs. Subgraphs need what they name."""
     needed = {value.name for value in graph.output}
     kept = []
     for node in reversed(graph.node):
@@ -99,10 +100,11 @@ def _prune(graph: Any) -> None:
         nodes = kept[::-1]
         del graph.node[:]
         graph.node.extend(nodes)
-    used = [tensor for tensor in graph.initializer if tensor.name in needed]
-    if len(used) < len(graph.initializer):
-        del graph.initializer[:]
-        graph.initializer.extend(used)
+    for field in (graph.initializer, graph.input):
+        used = [value for value in field if value.name in needed]
+        if len(used) < len(field):
+            del field[:]
+            field.extend(used)
 
 
 def _inputs(path: Path, graph: Any, shapes: Mapping[str, Shape]) -> dict[str, Shape]:
@@ -133,7 +135,7 @@ def _inputs(path: Path, graph: Any, shapes: Mapping[str, Shape]) -> dict[str, Sh
             example = "x".join(str(d) if _is_size(d) else "1" for d in declared) or "1x3x640x640"
             what = f"has dynamic dimensions ({text}); say --shape {value.name}={example}"
             problems.append(Problem(str(path), f"input {value.name}", what))
-        elif tensor.HasField("shape") and not _fits(declared, given):
+        elif tensor.HasField("shape") and len(declared) != len(given):
             text = "x".join(map(str, declared))
             shown = "x".join(map(str, given))
             problems.append(Problem(f"--shape {value.name}={shown}", "", f"{path} declares {text}"))
@@ -149,12 +151,6 @@ def _inputs(path: Path, graph: Any, shapes: Mapping[str, Shape]) -> dict[str, Sh
 
 def _is_size(dimension: Any) -> bool:
     return isinstance(dimension, int) and dimension > 0
-
-
-def _fits(declared: Sequence[Any], given: Shape) -> bool:
-    return len(declared) == len(given) and all(
-        d == g or not _is_size(d) for d, g in zip(declared, given, strict=True)
-    )
 
 
 def _check_shapes(path: Path, model: Any) -> None:

@@ -118,7 +118,7 @@ def _product_step(nodes: Sequence[Node], product: Product, shape: tuple[int, ...
 
 
 def _channels(other: Array, shape: tuple[int, ...]) -> Array:
-    """An operand of a tensor [1, C, ...] as rows of channels: [C, positions], [C, 1] or a number."""
+    """An operand of a tensor [1, C, ...] as rows: [C, positions], [C, 1] or a number."""
     if other.size == 1:
         return other
     if other.size == shape[1] and other.ndim >= len(shape) - 1 and other.shape[1 - len(shape)] > 1:

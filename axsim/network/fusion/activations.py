@@ -7,7 +7,7 @@ from axsim.network.fusion.edit import Edit
 
 
 def activations(edit: Edit) -> None:
-    """``x * sigmoid(a x)`` is Swish, ``x * hardsigmoid(x)`` HardSwish, and ``x * tanh(softplus(x))``
+    """``x * sigmoid(a x)`` is Swish, ``x * hardsigmoid(x)`` HardSwish, ``x * tanh(softplus(x))``
     Mish; a division by a constant is a product."""
     for node in edit.nodes("Div"):
         _reciprocal(edit, node)

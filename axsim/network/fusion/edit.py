@@ -62,7 +62,7 @@ class Edit:
 
     def readers(self, tensor: str) -> list[Node]:
         """The nodes that read ``tensor``."""
-        return list(dict.fromkeys(self._readers.get(tensor, [])))
+        return list({node.name: node for node in self._readers.get(tensor, [])}.values())
 
     def shape(self, tensor: str) -> Shape:
         """The shape of a tensor."""

@@ -54,7 +54,7 @@ def _statistics(edit: Edit, root: Node) -> tuple[str, float, list[Node], str] | 
         average = edit.maker(difference.inputs[1])
         if average is None or average.op != "ReduceMean" or average.inputs[0] != x:
             continue
-        allowed = {square.name, *(n.name for n in _quotients(edit, root))}
+        allowed = {square.name, *(n.name for n in edit.readers(root.outputs[0]))}
         readers = {n.name for n in edit.readers(centred)}
         if not _over_last(edit, average) or not readers <= allowed:
             continue
@@ -62,10 +62,6 @@ def _statistics(edit: Edit, root: Node) -> tuple[str, float, list[Node], str] | 
             continue
         return x, epsilon, [average, difference, square, mean, shifted], centred
     return None
-
-
-def _quotients(edit: Edit, root: Node) -> list[Node]:
-    return edit.readers(root.outputs[0])
 
 
 def _over_last(edit: Edit, node: Node) -> bool:
