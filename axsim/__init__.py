@@ -16,14 +16,8 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from axsim.compiler.partition import Deployment, Memory
     from axsim.errors import InputError
-    from axsim.runs.results import (
-        Interval,
-        Measured,
-        Numerics,
-        Prediction,
-        RunResult,
-        VariantResult,
-    )
+    from axsim.fidelity.prediction import Interval, Measured, Prediction
+    from axsim.runs.results import Numerics, RunResult, VariantResult
     from axsim.runs.run import run
     from axsim.show.report.write import report
     from axsim.spec.chip import Chip, load_chip
@@ -64,10 +58,10 @@ _HOMES = {
     "Memory": "axsim.compiler.partition",
     "InputError": "axsim.errors",
     "StageBreakdown": "axsim.system.breakdown",
-    "Interval": "axsim.runs.results",
-    "Measured": "axsim.runs.results",
+    "Interval": "axsim.fidelity.prediction",
+    "Measured": "axsim.fidelity.prediction",
     "Numerics": "axsim.runs.results",
-    "Prediction": "axsim.runs.results",
+    "Prediction": "axsim.fidelity.prediction",
     "RunResult": "axsim.runs.results",
     "VariantResult": "axsim.runs.results",
     "report": "axsim.show.report.write",

@@ -1,7 +1,7 @@
 """The ``axsim`` command: one file per subcommand, nothing heavy imported before one is chosen.
 
 To add a command, write ``axsim/cli/NAME.py`` with a function that typer can read, import what it
-needs inside that function, and list it in ``axsim/cli/app.py``.
+needs inside that function, and name a :class:`~axsim.cli.command.Command` there.
 """
 
 from __future__ import annotations

@@ -1,28 +1,16 @@
-"""The application object: the list of commands and the one place where input errors end."""
+"""The application object: the commands of this folder and the one place where input errors end."""
 
 from __future__ import annotations
 
+from importlib import import_module
+from pathlib import Path
+from pkgutil import iter_modules
 from typing import Annotated, Any
 
 import typer
 from typer.core import TyperGroup
 
-from axsim.cli import (
-    calibrate,
-    chips,
-    compare,
-    explain,
-    export,
-    import_,
-    precision,
-    report,
-    run,
-    show,
-    snapshot,
-    sweep,
-    validate,
-    workloads,
-)
+from axsim.cli.command import Command, flattened
 
 
 class Group(TyperGroup):
@@ -72,95 +60,14 @@ def _options(
     pass
 
 
-def _command(function: Any, name: str, *examples: str) -> None:
-    """Register a command; each help text ends with examples that can be pasted."""
-    heading = "Example:" if len(examples) == 1 else "Examples:"
-    epilog = "\n".join(["\b", heading, *(f"  {example}" for example in examples)])
-    app.command(name, epilog=epilog)(function)
+def commands() -> list[Command]:
+    """Every command that a file of this folder names, as the list of ``axsim --help`` has them."""
+    folder = iter_modules([str(Path(__file__).parent)])
+    names = sorted(module.name for module in folder if not module.ispkg)
+    modules = [import_module(f"axsim.cli.{name}") for name in names]
+    found = {c for module in modules for c in vars(module).values() if isinstance(c, Command)}
+    return sorted(found, key=lambda command: (command.place, command.name))
 
 
-_command(
-    run.run,
-    "run",
-    "axsim run internvl2_1b --chip ax630c",
-    "axsim run internvl2_1b --chip ax650n --variant 448-u16 --trace trace.json.gz",
-    "axsim run internvl2_1b --chip ax630c --timing-only --plot timeline.png --plot-kind timeline",
-    'axsim run mine.yaml --chip ax630c --checkpoint DIR --image dog.jpg --prompt "What is it?"',
-    "axsim run mine.yaml --chip ax630c --timing-only --json - --set build.prefill_chunk=256",
-)
-_command(
-    report.report,
-    "report",
-    "axsim report internvl2_1b --chip ax630c -o report.html",
-    "axsim report mine.yaml --chip ax650n --timing-only --set build.prefill_chunk=256",
-)
-_command(
-    import_.import_,
-    "import",
-    "axsim import InternVL2-1B -o mine.yaml",
-)
-_command(
-    precision.precision,
-    "precision",
-    "axsim precision internvl2_1b --variant 224-u8",
-    "axsim precision mine.yaml --checkpoint DIR --images photos --target 0.99 -o rows.csv",
-)
-_command(
-    export.export,
-    "export",
-    "axsim export internvl2_1b -o models --subgraph vision",
-    "axsim export mine.yaml --checkpoint DIR --quantized --images photos -o models",
-)
-_command(chips.chips, "chips", "axsim chips")
-_command(workloads.workloads, "workloads", "axsim workloads")
-_command(
-    show.show,
-    "show",
-    "axsim show ax630c",
-    "axsim show internvl2_1b --set build.vision_dtype=u16",
-)
-_command(
-    sweep.sweep,
-    "sweep",
-    "axsim sweep internvl2_1b --chip ax650n,ax630c --vary build.prefill_chunk=64,128 --timing-only",
-    "axsim sweep mine.yaml --chip ax630c --vary chip.dram.data_rate_mtps=2133..4267:5 -o out.csv",
-    "axsim sweep internvl2_1b --chip ax630c --variant 448-u8 --timing-only --plot map.png \\\n"
-    "      --vary chip.dram.peak_gbps=4..34:16 --vary chip.npu.int8_tops=1..16:16",
-    "axsim sweep mine.yaml --chip ax650n --timing-only --objective ttft_ms --optimizer optuna \\\n"
-    "      --vary build.prefill_chunk=32..512:31 --vary chip.dram.peak_gbps=16..64:25",
-    "axsim sweep internvl2_1b --chip ax630c --objective ttft_ms --constraint 'cosine>=0.99'",
-)
-_command(
-    snapshot.snapshot,
-    "snapshot",
-    "axsim snapshot mine.yaml --chip ax630c -o baseline.json",
-)
-_command(
-    snapshot.check,
-    "check",
-    "axsim check baseline.json --tolerance 2%",
-)
-_command(
-    compare.compare,
-    "compare",
-    "axsim compare ax650n ax630c --workload internvl2_1b",
-    "axsim compare before.json after.json",
-)
-_command(
-    validate.validate,
-    "validate",
-    "axsim validate --plot accuracy.png",
-    "axsim validate --ledger mine.csv --models mine.yaml --max-mape 6",
-)
-_command(
-    calibrate.calibrate,
-    "calibrate",
-    "axsim calibrate ax650n -o ax650n.yaml",
-    "axsim calibrate my_board.yaml --ledger mine.csv --cross-validate -o my_board.yaml",
-)
-_command(
-    explain.explain,
-    "explain",
-    "axsim explain internvl2_1b --chip ax650n --variant 448-u16",
-    "axsim explain qwen3_0_6b --chip ax630c",
-)
+for _command in commands():
+    app.command(_command.name, epilog=_command.epilog)(flattened(_command.function))

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Optional
 
 import typer
 
+from axsim.cli.command import Command
 from axsim.cli.options import JsonPath, Quiet
 
 if TYPE_CHECKING:
@@ -106,7 +107,7 @@ def _written(calibration: Calibration, source: Path) -> str:
 
 
 def _show(calibration: Calibration) -> None:
-    from axsim.cli.console import console
+    from axsim.cli.terminal.console import console
     from axsim.show.calibration_table import (
         accuracy_table,
         kept_lines,
@@ -174,3 +175,14 @@ def _progress(quiet: bool) -> Iterator[OnProgress]:
             bar.update(task, description=f"{stage}: {done} simulations of the ledger")
 
         yield advance
+
+
+CALIBRATE = Command(
+    "calibrate",
+    calibrate,
+    """
+    axsim calibrate ax650n -o ax650n.yaml
+    axsim calibrate my_board.yaml --ledger mine.csv --cross-validate -o my_board.yaml
+    """,
+    place=14,
+)

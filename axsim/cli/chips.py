@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from axsim.cli.command import Command
+
 
 def chips() -> None:
     """List the shipped chips with their main figures."""
     from rich.table import Table
 
-    from axsim.cli.console import console
+    from axsim.cli.terminal.console import console
     from axsim.spec.chip import load_chip
     from axsim.spec.descriptor import shipped
 
@@ -38,3 +40,13 @@ def chips() -> None:
         "\nINT8 TOPS as the structure gives them, beside the vendor's ratings; "
         "`axsim show NAME` explains."
     )
+
+
+CHIPS = Command(
+    "chips",
+    chips,
+    """
+    axsim chips
+    """,
+    place=6,
+)

@@ -6,6 +6,7 @@ from typing import Annotated, Optional
 
 import typer
 
+from axsim.cli.command import Command
 from axsim.cli.options import Settings
 
 
@@ -29,7 +30,7 @@ def compare(
 
     Times are predicted without kernels. Without --workload or --chip, only the keys are compared.
     """
-    from axsim.cli.console import console
+    from axsim.cli.terminal.console import console
     from axsim.show.changes_table import changes_table
     from axsim.spec.descriptor import parse_overrides
     from axsim.study.changes import compare_groups, different
@@ -54,3 +55,14 @@ def compare(
         out.print()
     equal = len(times) - len(unequal)
     out.print(f"{len(unequal)} results differ, {equal} are equal; {len(keys)} keys differ")
+
+
+COMPARE = Command(
+    "compare",
+    compare,
+    """
+    axsim compare ax650n ax630c --workload internvl2_1b
+    axsim compare before.json after.json
+    """,
+    place=12,
+)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import typer
 
+from axsim.cli.command import Command
 from axsim.cli.options import ChipName, JsonPath, Settings, Variants, WorkloadName
 
 
@@ -42,3 +43,14 @@ def explain(
             typer.echo(f"\nOther variants (--variant): {', '.join(others)}")
     if json_path is not None:
         write_json({"explanations": [each.to_dict() for each in found]}, json_path)
+
+
+EXPLAIN = Command(
+    "explain",
+    explain,
+    """
+    axsim explain internvl2_1b --chip ax650n --variant 448-u16
+    axsim explain qwen3_0_6b --chip ax630c
+    """,
+    place=15,
+)

@@ -8,17 +8,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from axsim.cli.options import (
-    OBSERVERS,
-    CalibrationFolder,
-    CheckpointFolder,
-    Observer,
-    ObserverName,
-    Settings,
-    SmoothQuant,
-    VariantName,
-    WorkloadName,
-)
+from axsim.cli.command import Command
+from axsim.cli.options import CalibrationFolder, DeploymentOptions
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -43,7 +34,7 @@ class Part(str, Enum):
 
 
 def export(
-    workload: WorkloadName,
+    options: DeploymentOptions,
     output: Annotated[
         Path, typer.Option("--output", "-o", metavar="DIR", help="Folder for the models.")
     ],
@@ -62,12 +53,7 @@ def export(
         bool,
         typer.Option("--quantized", help="As deployed: QuantizeLinear, DequantizeLinear, bf16."),
     ] = False,
-    variant: VariantName = None,
-    settings: Settings = [],  # noqa: B006
-    checkpoint: CheckpointFolder = None,
     images: CalibrationFolder = None,
-    observer: Observer = ObserverName.minmax,
-    smooth_quant: SmoothQuant = False,
 ) -> None:
     """Write the deployed subgraphs as ONNX models, in float32 or quantised as they are deployed.
 
@@ -75,20 +61,19 @@ def export(
     for every prompt chunk.
     """
     from axsim.errors import InputError
-    from axsim.spec.descriptor import parse_overrides
 
     try:
         from axsim.export.subgraphs import export as export_graph
     except ImportError:
         raise InputError("exporting needs onnx: pip install 'axsim[onnx]'") from None
-    from axsim.cli.precision import chosen_deployment, pictures_of
+    from axsim.cli.precision import pictures_of
     from axsim.runs.checkpoints import weights_of
     from axsim.study.precision import Analysis
 
-    deployment = chosen_deployment(workload, variant, parse_overrides(settings), "ax650n")
-    weights = weights_of(deployment, checkpoint)
+    deployment = options.deployed("ax650n")
+    weights = weights_of(deployment, options.checkpoint)
     pixels = None if images is None else pictures_of(images, deployment, compared=False)
-    analysis = Analysis(deployment, weights, pixels, OBSERVERS[observer.value], smooth_quant)
+    analysis = Analysis(deployment, weights, pixels, options.observer_class, options.smooth_quant)
     parts = _parts(deployment, subgraph)
     layers = _layers(deployment, layer)
     try:
@@ -153,3 +138,14 @@ def _jobs(
         assert deployment.model.decoder is not None
         get = post_weights(weights, deployment.model.decoder)
         yield f"post{suffix}", deployment.post.graph, get, None
+
+
+EXPORT = Command(
+    "export",
+    export,
+    """
+    axsim export internvl2_1b -o models --subgraph vision
+    axsim export mine.yaml --checkpoint DIR --quantized --images photos -o models
+    """,
+    place=5,
+)

@@ -7,6 +7,8 @@ from typing import Annotated
 
 import typer
 
+from axsim.cli.command import Command
+
 
 def import_(
     folder: Annotated[
@@ -29,3 +31,13 @@ def import_(
     text = workload_text(folder)
     with whole_text(output) as file:
         file.write(text)
+
+
+IMPORT = Command(
+    "import",
+    import_,
+    """
+    axsim import InternVL2-1B -o mine.yaml
+    """,
+    place=3,
+)

@@ -2,11 +2,17 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass, field
 from enum import Enum
 from pathlib import Path
-from typing import Annotated, Optional, TypeAlias
+from typing import TYPE_CHECKING, Annotated, Optional, TypeAlias
 
 import typer
+
+if TYPE_CHECKING:
+    from axsim.compiler.partition import Deployment
+    from axsim.inputs.chat import Chat
+    from axsim.runs.results import RunResult
 
 # Optional, not "| None": typer evaluates these annotations on Python 3.10 as well.
 
@@ -105,6 +111,13 @@ JsonPath: TypeAlias = Annotated[
     typer.Option("--json", metavar="FILE", help="Write the results as JSON; - is stdout."),
 ]
 
+Seed: TypeAlias = Annotated[
+    Optional[int],  # noqa: UP045
+    typer.Option(
+        "--seed", min=0, metavar="N", help="Seed of pixels, prompt, weights and sampling."
+    ),
+]
+
 Quiet: TypeAlias = Annotated[
     bool, typer.Option("--quiet", "-q", help="No tables and no progress bar.")
 ]
@@ -113,3 +126,76 @@ Quiet: TypeAlias = Annotated[
 def chip_names(texts: list[str]) -> list[str]:
     """The names in the texts of :data:`ChipNames`, in order."""
     return [name.strip() for text in texts for name in text.split(",")]
+
+
+@dataclass(frozen=True)
+class RunOptions:
+    """What is simulated on which chip, with which weights, with or without kernels."""
+
+    workload: WorkloadName
+    chip: ChipName
+    variant: Variants = field(default_factory=list)
+    settings: Settings = field(default_factory=list)
+    seed: Seed = None
+    checkpoint: CheckpointFolder = None
+    images: CalibrationFolder = None
+    timing_only: TimingOnly = False
+    quiet: Quiet = False
+
+    def check(self) -> None:
+        """Raises InputError for options that contradict each other."""
+        from axsim.errors import InputError
+
+        if self.images is not None and self.timing_only:
+            raise InputError("--images calibrates the kernels, which --timing-only leaves out")
+
+    @property
+    def overrides(self) -> dict[str, object]:
+        """The keys of ``--set`` with their values."""
+        from axsim.spec.descriptor import parse_overrides
+
+        return parse_overrides(self.settings)
+
+    def timed(self, chat: Chat | None = None) -> RunResult:
+        """The run without kernels."""
+        from axsim.runs.run import time_run
+
+        return time_run(
+            self.workload,
+            self.chip,
+            variants=self.variant or None,
+            overrides=self.overrides,
+            seed=self.seed,
+            chat=chat,
+        )
+
+
+@dataclass(frozen=True)
+class DeploymentOptions:
+    """One variant of a workload, its weights, and how its activations are quantised."""
+
+    workload: WorkloadName
+    variant: VariantName = None
+    settings: Settings = field(default_factory=list)
+    checkpoint: CheckpointFolder = None
+    observer: Observer = ObserverName.minmax
+    smooth_quant: SmoothQuant = False
+
+    def deployed(self, chip: str) -> Deployment:
+        """The variant on ``chip``; the first one when none is named."""
+        from axsim.compiler.partition import Deployment
+        from axsim.spec.chip import load_chip
+        from axsim.spec.descriptor import parse_overrides, split_overrides
+        from axsim.spec.workload import load_workload
+
+        chip_keys, keys = split_overrides(parse_overrides(self.settings), "chip")
+        if self.variant is None:
+            chosen = next(iter(load_workload(self.workload, keys).expand().values()))
+        else:
+            chosen = load_workload(self.workload, keys, self.variant)
+        return Deployment(chosen, load_chip(chip, chip_keys))
+
+    @property
+    def observer_class(self) -> str:
+        """The class of ``--observer``, in :mod:`axsim.numerics.observers`."""
+        return OBSERVERS[self.observer.value]

@@ -8,16 +8,8 @@ from typing import TYPE_CHECKING, Annotated, Any, Optional
 
 import typer
 
-from axsim.cli.options import (
-    OBSERVERS,
-    CheckpointFolder,
-    Observer,
-    ObserverName,
-    Settings,
-    SmoothQuant,
-    VariantName,
-    WorkloadName,
-)
+from axsim.cli.command import Command
+from axsim.cli.options import DeploymentOptions
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -29,10 +21,7 @@ if TYPE_CHECKING:
 
 
 def precision(
-    workload: WorkloadName,
-    variant: VariantName = None,
-    settings: Settings = [],  # noqa: B006
-    checkpoint: CheckpointFolder = None,
+    options: DeploymentOptions,
     images: Annotated[
         Optional[Path],  # noqa: UP045
         typer.Option(
@@ -40,8 +29,6 @@ def precision(
             help="Pictures: the first is compared, the others calibrate. Seeded ones by default.",
         ),
     ] = None,
-    observer: Observer = ObserverName.minmax,
-    smooth_quant: SmoothQuant = False,
     per_layer: Annotated[
         bool,
         typer.Option(
@@ -72,58 +59,40 @@ def precision(
     --target, the activations of a U8 vision part that reach it in U16 at the least predicted
     milliseconds; the cosine told is that of a run with just these lifted.
     """
-    from axsim.cli.console import console
+    from axsim.cli.terminal.console import console
     from axsim.errors import InputError
     from axsim.files import check_writable
     from axsim.runs.checkpoints import weights_of
-    from axsim.spec.descriptor import parse_overrides
     from axsim.study.lifting import lift as lift_to
     from axsim.study.precision import Analysis
 
     check_writable(output)
     if output is not None and output.suffix not in (".csv", ".json"):
         raise InputError(f"{output} has no known format; allowed: .csv, .json")
-    deployment = chosen_deployment(workload, variant, parse_overrides(settings), chip)
+    deployment = options.deployed(chip)
     build = deployment.workload.build
     if target is not None and (deployment.vision is None or build.vision_dtype != "u8"):
         raise InputError("--target proposes what to lift from U8: the workload has no U8 vision")
     pixels = None if images is None else pictures_of(images, deployment)
-    weights = weights_of(deployment, checkpoint)
+    weights = weights_of(deployment, options.checkpoint)
     screen = console()
     with screen.status("reading weights") as status:
         analysis = Analysis(
             deployment,
             weights,
             pixels,
-            OBSERVERS[observer.value],
-            smooth_quant,
+            options.observer_class,
+            options.smooth_quant,
             per_layer,
             status.update,
         )
         found, ends = analysis.operators(), analysis.ends()
         lift = None if target is None else lift_to(analysis, target, status.update)
-    _show(found, ends, rows, synthetic=checkpoint is None)
+    _show(found, ends, rows, synthetic=options.checkpoint is None)
     if lift is not None:
         _show_lift(lift, deployment)
     if output is not None:
         _write(output, found, ends, lift)
-
-
-def chosen_deployment(
-    workload: str, variant: str | None, overrides: dict[str, object], chip: str
-) -> Deployment:
-    """One variant of a workload on a chip; the first one when none is named."""
-    from axsim.compiler.partition import Deployment
-    from axsim.spec.chip import load_chip
-    from axsim.spec.descriptor import split_overrides
-    from axsim.spec.workload import load_workload
-
-    chip_keys, keys = split_overrides(overrides, "chip")
-    if variant is None:
-        chosen = next(iter(load_workload(workload, keys).expand().values()))
-    else:
-        chosen = load_workload(workload, keys, variant)
-    return Deployment(chosen, load_chip(chip, chip_keys))
 
 
 def pictures_of(folder: Path, deployment: Deployment, compared: bool = True) -> Pixels:
@@ -143,7 +112,7 @@ def _show(
 ) -> None:
     from rich.table import Table
 
-    from axsim.cli.console import console
+    from axsim.cli.terminal.console import console
     from axsim.numerics.comparison import worst_first
 
     screen = console()
@@ -169,7 +138,7 @@ def _show(
 
 
 def _show_lift(lift: Lift, deployment: Deployment) -> None:
-    from axsim.cli.console import console
+    from axsim.cli.terminal.console import console
 
     screen = console()
     screen.print()
@@ -228,3 +197,14 @@ def _plain(row: Precision) -> dict[str, Any]:
         "sqnr_db": row.sqnr_db if isfinite(row.sqnr_db) else None,
         "max_error": row.max_error,
     }
+
+
+PRECISION = Command(
+    "precision",
+    precision,
+    """
+    axsim precision internvl2_1b --variant 224-u8
+    axsim precision mine.yaml --checkpoint DIR --images photos --target 0.99 -o rows.csv
+    """,
+    place=4,
+)

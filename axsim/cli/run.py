@@ -7,47 +7,29 @@ from typing import TYPE_CHECKING, Annotated, Optional
 
 import typer
 
-from axsim.cli.console import INTERRUPTED
-from axsim.cli.options import (
-    CalibrationFolder,
-    CheckpointFolder,
-    ChipName,
-    JsonPath,
-    Quiet,
-    Settings,
-    TimingOnly,
-    Variants,
-    WorkloadName,
-)
-from axsim.cli.run_plot import PlotKind
+from axsim.cli.command import Command
+from axsim.cli.options import JsonPath, RunOptions
+from axsim.cli.terminal.console import INTERRUPTED
+from axsim.cli.terminal.run_plot import PlotKind
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from axsim.cli.answer import Answer
+    from axsim.cli.terminal.answer import Answer
     from axsim.inputs.chat import Chat
     from axsim.runs.results import RunResult
 
 
 def run(
-    workload: WorkloadName,
-    chip: ChipName,
-    variant: Variants = [],  # noqa: B006
-    settings: Settings = [],  # noqa: B006
-    seed: Annotated[
-        Optional[int],  # noqa: UP045  (typer evaluates annotations on Python 3.10 as well)
-        typer.Option(min=0, metavar="N", help="Seed of pixels, prompt, weights and sampling."),
-    ] = None,
-    checkpoint: CheckpointFolder = None,
+    options: RunOptions,
     prompt: Annotated[
-        Optional[str],  # noqa: UP045
+        Optional[str],  # noqa: UP045  (typer evaluates annotations on Python 3.10 as well)
         typer.Option(metavar="TEXT", help="Ask this, and show the answer (needs --checkpoint)."),
     ] = None,
     image: Annotated[
         Optional[Path],  # noqa: UP045
         typer.Option(metavar="FILE", help="A picture that the prompt is about."),
     ] = None,
-    images: CalibrationFolder = None,
     dynamic_tiling: Annotated[
         bool,
         typer.Option(
@@ -58,7 +40,6 @@ def run(
     realtime: Annotated[
         bool, typer.Option("--realtime", help="Show the answer at the speed of the chip.")
     ] = False,
-    timing_only: TimingOnly = False,
     json_path: JsonPath = None,
     csv_path: Annotated[
         Optional[Path],  # noqa: UP045
@@ -89,7 +70,6 @@ def run(
             help="Only this stage in the picture (vision, prefill, decode, post); may be repeated.",
         ),
     ] = [],  # noqa: B006
-    quiet: Quiet = False,
 ) -> None:
     """Simulate a workload on a chip: how fast, why, and how accurate.
 
@@ -98,14 +78,13 @@ def run(
     the (first) variant goes. The ranges of U8 and U16 activations come from --images, else from the
     picture of --image, which they fit better than they would another one, else from a seeded one.
     """
-    from axsim.cli.answer import Answer, converse
-    from axsim.cli.run_plot import check_picture, draw
-    from axsim.cli.screen import Screen
-    from axsim.errors import InputError
+    from axsim.cli.terminal.answer import Answer
+    from axsim.cli.terminal.conversation import converse
+    from axsim.cli.terminal.run_plot import check_picture, draw
+    from axsim.cli.terminal.screen import Screen
     from axsim.files import check_writable
-    from axsim.runs.run import run_kernels, time_run
+    from axsim.runs.run import run_kernels
     from axsim.show.tables import misfits
-    from axsim.spec.descriptor import parse_overrides
 
     for path in (json_path, csv_path, trace):
         check_writable(path)
@@ -115,42 +94,39 @@ def run(
     to_stdout = [str(path) for path in (json_path, csv_path, trace) if str(path) == "-"]
     if len(to_stdout) > 1:
         raise typer.BadParameter("only one of --json, --csv and --trace can be -")
-    if images is not None and timing_only:
-        raise InputError("--images calibrates the kernels, which --timing-only leaves out")
+    options.check()
     chat = None
     if prompt is not None or image is not None or realtime or dynamic_tiling:
-        chat = _chat(checkpoint, prompt, image, dynamic_tiling, timing_only)
-    screen = Screen(quiet=quiet or bool(to_stdout))
+        chat = _chat(options, prompt, image, dynamic_tiling)
+    screen = Screen(quiet=options.quiet or bool(to_stdout))
     interrupted = False
     try:
-        result = time_run(
-            workload,
-            chip,
-            variants=variant or None,
-            overrides=parse_overrides(settings),
-            seed=seed,
-            chat=chat,
-        )
+        result = options.timed(chat)
     except KeyboardInterrupt:
         raise typer.Exit(INTERRUPTED) from None
     if plot is not None:
         draw(result, plot, plot_kind, plot_stage)
     answers: list[Answer] = []
-    if not timing_only:
+    if not options.timing_only:
         for line in misfits(result):
             typer.echo(f"warning: {line}", err=True)
-    if timing_only:
+    if options.timing_only:
         screen.timing(result)
     elif chat is not None:
         answers = [Answer(each, chat.tokens) for each in result]
         try:
-            result = converse(result, checkpoint, images, chat, answers, realtime, screen.shows)
+            result = converse(
+                result, options.checkpoint, options.images, chat, answers, realtime, screen.shows
+            )
         except KeyboardInterrupt:
             interrupted = True
     else:
         try:
             with screen.running(result) as shown:
-                for reached in run_kernels(result, checkpoint, shown.progress, images=images):
+                kernels = run_kernels(
+                    result, options.checkpoint, shown.progress, images=options.images
+                )
+                for reached in kernels:
                     result = reached
                     shown.update(reached)
         except KeyboardInterrupt:
@@ -163,24 +139,20 @@ def run(
 
 
 def _chat(
-    checkpoint: Path | None,
-    prompt: str | None,
-    image: Path | None,
-    dynamic_tiling: bool,
-    timing_only: bool,
+    options: RunOptions, prompt: str | None, image: Path | None, dynamic_tiling: bool
 ) -> Chat:
     from axsim.errors import InputError
     from axsim.inputs.chat import Chat
 
     if prompt is None:
         raise InputError("--image, --dynamic-tiling and --realtime need a question: --prompt TEXT")
-    if checkpoint is None:
+    if options.checkpoint is None:
         raise InputError("--prompt needs a model that was trained: --checkpoint DIR")
-    if timing_only:
+    if options.timing_only:
         raise InputError("--prompt needs the kernels, which --timing-only leaves out")
     if dynamic_tiling and image is None:
         raise InputError("--dynamic-tiling cuts a picture: --image FILE")
-    return Chat(checkpoint, prompt, image, dynamic_tiling)
+    return Chat(options.checkpoint, prompt, image, dynamic_tiling)
 
 
 def _write(
@@ -203,3 +175,17 @@ def _write(
         from axsim.show.trace import write_trace
 
         write_trace(result, trace)
+
+
+RUN = Command(
+    "run",
+    run,
+    """
+    axsim run internvl2_1b --chip ax630c
+    axsim run internvl2_1b --chip ax650n --variant 448-u16 --trace trace.json.gz
+    axsim run internvl2_1b --chip ax630c --timing-only --plot timeline.png --plot-kind timeline
+    axsim run mine.yaml --chip ax630c --checkpoint DIR --image dog.jpg --prompt "What is it?"
+    axsim run mine.yaml --chip ax630c --timing-only --json - --set build.prefill_chunk=256
+    """,
+    place=1,
+)

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from axsim.cli.command import Command
 from axsim.cli.options import Settings
 
 if TYPE_CHECKING:
@@ -29,7 +30,7 @@ def show(
 
     Every key, what it means, where its value comes from, and what follows from them all.
     """
-    from axsim.cli.console import console
+    from axsim.cli.terminal.console import console
     from axsim.spec.describe import derived, explain
     from axsim.spec.descriptor import document, load, parse_overrides, split_overrides
     from axsim.spec.workload import Workload
@@ -125,3 +126,14 @@ def _variants(workload: Workload) -> Table:
             str(each.new_tokens) if text else "",
         )
     return table
+
+
+SHOW = Command(
+    "show",
+    show,
+    """
+    axsim show ax630c
+    axsim show internvl2_1b --set build.vision_dtype=u16
+    """,
+    place=8,
+)

@@ -7,6 +7,7 @@ from typing import Annotated
 
 import typer
 
+from axsim.cli.command import Command
 from axsim.cli.options import ChipNames, Settings, Variants, WorkloadName, chip_names
 
 
@@ -51,7 +52,7 @@ def check(
     Shows what has moved by more than the tolerance, and which parameter of the chip or workload, or
     which version of axsim, changed since.
     """
-    from axsim.cli.console import console
+    from axsim.cli.terminal.console import console
     from axsim.show.changes_table import changes_table
     from axsim.spec.percentage import percent_text, percentage
     from axsim.study.regression import check as check_baseline
@@ -73,3 +74,23 @@ def check(
     out.print(f"{times} moved by more than {allowed}, {len(found.within)} by less")
     if not found.ok:
         raise typer.Exit(1)
+
+
+SNAPSHOT = Command(
+    "snapshot",
+    snapshot,
+    """
+    axsim snapshot mine.yaml --chip ax630c -o baseline.json
+    """,
+    place=10,
+)
+
+
+CHECK = Command(
+    "check",
+    check,
+    """
+    axsim check baseline.json --tolerance 2%
+    """,
+    place=11,
+)

@@ -9,8 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Optional
 
 import typer
 
-from axsim.cli.console import INTERRUPTED
-from axsim.cli.goal import Optimizer
+from axsim.cli.command import Command
 from axsim.cli.options import (
     CheckpointFolder,
     ChipNames,
@@ -20,6 +19,8 @@ from axsim.cli.options import (
     WorkloadName,
     chip_names,
 )
+from axsim.cli.terminal.console import INTERRUPTED
+from axsim.cli.terminal.goal import Optimizer
 
 if TYPE_CHECKING:
     from axsim.study.grid import Point
@@ -127,7 +128,7 @@ def sweep(
     """
     from concurrent.futures import BrokenExecutor
 
-    from axsim.cli.goal import check_search, check_sweep_picture, draw, read_goal, show
+    from axsim.cli.terminal.goal import check_search, check_sweep_picture, draw, read_goal, show
     from axsim.files import check_writable
     from axsim.spec.descriptor import parse_overrides
     from axsim.study.columns import table_columns
@@ -283,3 +284,19 @@ def _progress(quiet: bool) -> Iterator[OnProgress]:
     with Progress(*columns, console=err, transient=True) as bar:
         task = bar.add_task("", total=None)
         yield lambda done, total: bar.update(task, completed=done, total=total)
+
+
+SWEEP = Command(
+    "sweep",
+    sweep,
+    """
+    axsim sweep internvl2_1b --chip ax650n,ax630c --vary build.prefill_chunk=64,128 --timing-only
+    axsim sweep mine.yaml --chip ax630c --vary chip.dram.data_rate_mtps=2133..4267:5 -o out.csv
+    axsim sweep internvl2_1b --chip ax630c --variant 448-u8 --timing-only --plot map.png \\
+          --vary chip.dram.peak_gbps=4..34:16 --vary chip.npu.int8_tops=1..16:16
+    axsim sweep mine.yaml --chip ax650n --timing-only --objective ttft_ms --optimizer optuna \\
+          --vary build.prefill_chunk=32..512:31 --vary chip.dram.peak_gbps=16..64:25
+    axsim sweep internvl2_1b --chip ax630c --objective ttft_ms --constraint 'cosine>=0.99'
+    """,
+    place=9,
+)

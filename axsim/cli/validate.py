@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING, Annotated, Optional
 
 import typer
 
+from axsim.cli.command import Command
+
 if TYPE_CHECKING:
     from axsim.fidelity.validate import Validation
 
@@ -58,7 +60,7 @@ def validate(
     of rows are predicted in the right order. Exit status 1 when a row cannot be predicted or a
     limit is broken.
     """
-    from axsim.cli.run_plot import check_picture
+    from axsim.cli.terminal.run_plot import check_picture
     from axsim.fidelity.validate import validate as validate_ledger
     from axsim.files import check_writable
     from axsim.show.validation_table import failure_lines
@@ -82,7 +84,7 @@ def validate(
 
 
 def _show(validation: Validation) -> None:
-    from axsim.cli.console import console
+    from axsim.cli.terminal.console import console
     from axsim.show.validation_table import orderings_line, rows_table, summary_table
 
     out = console()
@@ -121,3 +123,14 @@ def _broken(validation: Validation, max_mape: float | None, max_error: float | N
                 f"{max_error:g} %, {worst.row.id} most: {worst.error:+.1%}"
             )
     return found
+
+
+VALIDATE = Command(
+    "validate",
+    validate,
+    """
+    axsim validate --plot accuracy.png
+    axsim validate --ledger mine.csv --models mine.yaml --max-mape 6
+    """,
+    place=13,
+)

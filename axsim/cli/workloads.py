@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from axsim.cli.command import Command
+
 
 def workloads() -> None:
     """List the shipped workloads with what they ask."""
     from rich.table import Table
 
-    from axsim.cli.console import console
+    from axsim.cli.terminal.console import console
     from axsim.spec.descriptor import shipped
     from axsim.spec.workload import load_workload
 
@@ -19,3 +21,13 @@ def workloads() -> None:
         variants = ", ".join(workload.variant_names)
         table.add_row(name, workload.name, variants, workload.description)
     console().print(table)
+
+
+WORKLOADS = Command(
+    "workloads",
+    workloads,
+    """
+    axsim workloads
+    """,
+    place=7,
+)

@@ -45,14 +45,14 @@ def compile_lowered(lowered: Lowered, chip: Chip, mode: Mode, part: Part) -> Pro
 
 
 def _segment(piece: Piece, chip: Chip, shape: Shape) -> Segment:
-    tiling = tile(piece, shape)
+    tiled = tile(piece, shape)
     issue = chip.npu.step_us
     durations = []  # of each step's tiles, in the order of the parts
-    for operation, tiles in zip(piece.operations, tiling.tiles, strict=True):
+    for operation, tiles in zip(piece.operations, tiled.tiles, strict=True):
         matrix, vector = (us / tiles for us in unit_us(chip, shape.groups, operation))
         durations.append((matrix, vector, matrix + issue, vector + issue))
     steps = tuple(_step(operation) for operation in piece.operations)
-    return Segment(piece.name, steps, tiling.timed(durations), piece.resident)
+    return Segment(piece.name, steps, tiled.tiling, tiled.durations(durations), piece.resident)
 
 
 def _step(operation: Operation) -> Step:

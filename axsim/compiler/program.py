@@ -7,8 +7,14 @@ Durations are microseconds, sizes are bytes.
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from functools import cached_property
+from itertools import accumulate, chain
 from typing import Literal, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
 
 EngineKind = Literal["conv", "teng", "sdma"]
 TaskKind = Literal["compute", "ld:param", "ld:input", "ld:ddr_swap", "st:ddr_swap", "st:output"]
@@ -42,6 +48,52 @@ class Task(NamedTuple):
     deps: tuple[int, ...] = ()
 
 
+class TaskArrays(NamedTuple):
+    """Tasks as the compiled loop takes them: the ``dram_cost_bytes`` of each, and two lists of
+    lists, of what each task depends on and of each engine's tasks in order; the i-th list of
+    ``flat`` ends where the next begins, at ``begin[i + 1]``."""
+
+    cost: NDArray[np.float64]
+    dep_begin: NDArray[np.intp]
+    dep_flat: NDArray[np.intp]
+    queue_begin: NDArray[np.intp]
+    queue_flat: NDArray[np.intp]
+
+
+@dataclass(frozen=True, eq=False)
+class Tiling:
+    """The tasks of a segment, all but how long they compute, as columns; see :class:`Task`. Chips
+    that differ in their rates share it."""
+
+    engine: Sequence[int]
+    kind: Sequence[TaskKind]
+    step: Sequence[int]
+    dram_bytes: Sequence[float]
+    dram_cost_bytes: Sequence[float]
+    deps: Sequence[tuple[int, ...]]
+
+    def tasks(self, durations_us: NDArray[np.float64]) -> tuple[Task, ...]:
+        """The tasks with their durations."""
+        columns = self.engine, self.kind, self.step, durations_us.tolist()
+        rows = zip(*columns, self.dram_bytes, self.dram_cost_bytes, self.deps, strict=True)
+        return tuple(map(Task._make, rows))
+
+    @cached_property
+    def arrays(self) -> TaskArrays:
+        """The columns that decide when a task can start."""
+        engine = np.array(self.engine, np.intp)
+        cost = np.array(self.dram_cost_bytes, np.float64)
+        dep_flat = np.array(list(chain.from_iterable(self.deps)), np.intp)
+        queue_flat = np.argsort(engine, kind="stable")
+        dep_begin, queue_begin = _begins(map(len, self.deps)), _begins(np.bincount(engine))
+        return TaskArrays(cost, dep_begin, dep_flat, queue_begin, queue_flat)
+
+
+def _begins(lengths: Iterable[int]) -> NDArray[np.intp]:
+    """Where lists of these lengths begin when they stand one behind the other, and the end."""
+    return np.array([0, *accumulate(lengths)], np.intp)
+
+
 @dataclass(frozen=True)
 class Step:
     """One fused operator of a segment.
@@ -60,14 +112,29 @@ class Step:
 class Segment:
     """Tasks between two drained states of the machine.
 
-    ``ocm_peak_bytes`` is the most on-chip memory that its tensors take; ``ocm_bytes`` gives the
-    residency while each step runs, for the report.
+    ``durations_us`` says how long each task of ``tiling`` computes, 0 for transfers;
+    ``ocm_bytes`` gives the on-chip memory that tensors take while each step runs, for the report.
     """
 
     name: str
     steps: tuple[Step, ...]
-    tasks: tuple[Task, ...]
+    tiling: Tiling
+    durations_us: NDArray[np.float64]
     ocm_bytes: tuple[float, ...]
+
+    @classmethod
+    def of(
+        cls, name: str, steps: tuple[Step, ...], tasks: Sequence[Task], ocm_bytes: tuple[float, ...]
+    ) -> Segment:
+        """A segment of these tasks."""
+        engine, kind, step, duration, *rest = zip(*tasks, strict=True) if tasks else ((),) * 7
+        durations = np.array(duration, np.float64)
+        return cls(name, steps, Tiling(engine, kind, step, *rest), durations, ocm_bytes)
+
+    @cached_property
+    def tasks(self) -> tuple[Task, ...]:
+        """The tasks, in program order."""
+        return self.tiling.tasks(self.durations_us)
 
 
 @dataclass(frozen=True, eq=False)

@@ -14,11 +14,15 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from functools import lru_cache
+from itertools import chain
 from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
 
 from axsim.compiler.lower import Operation
 from axsim.compiler.plan import Piece, Traffic
-from axsim.compiler.program import Engine, Task, TaskKind
+from axsim.compiler.program import Engine, TaskKind, Tiling
 from axsim.spec.chip import Chip
 
 TILE_BYTES = 512 * 1024
@@ -30,9 +34,9 @@ FUSED_TILES = 4
 """Tiles of a product whose results the vector unit takes over while the next tile is computed."""
 
 
-MATRIX, VECTOR, FIRST = 0, 1, 2
+MATRIX, VECTOR, FIRST, PARTS = 0, 1, 2, 4
 """Parts of a step's work: a tile's product, or its vector work; FIRST is added for the tile that
-the step is issued with."""
+the step is issued with. PARTS is how many there are."""
 
 
 class Shape(NamedTuple):
@@ -79,33 +83,18 @@ class Shape(NamedTuple):
         return tuple(found)
 
 
-class Compute(NamedTuple):
-    """A compute task whose duration is ``part`` of its step's."""
-
-    engine: int
-    step: int
-    part: int
-    deps: tuple[int, ...]
-
-
 @dataclass(frozen=True, eq=False)
-class Tiling:
-    """The tasks of a segment, and how many ``tiles`` each of its steps has in every group."""
+class Tiled:
+    """The tiling of a segment, how many ``tiles`` each of its steps has in every group, and which
+    duration each task has: :data:`PARTS` times its step, and the part; -1 for transfers."""
 
-    tasks: tuple[Task | Compute, ...]
+    tiling: Tiling
     tiles: tuple[int, ...]
+    duration: NDArray[np.intp]
 
-    def timed(self, durations_us: Sequence[Sequence[float]]) -> tuple[Task, ...]:
-        """The tasks with their durations, those of each step by part."""
-        found = []
-        for each in self.tasks:
-            if isinstance(each, Compute):
-                engine, step, part, deps = each
-                us = durations_us[step][part]
-                found.append(Task(engine, "compute", step, us, 0.0, 0.0, deps))
-            else:
-                found.append(each)
-        return tuple(found)
+    def durations(self, by_part: Sequence[Sequence[float]]) -> NDArray[np.float64]:
+        """Microseconds of each task, from those of each step by part."""
+        return np.array([*chain.from_iterable(by_part), 0.0])[self.duration]
 
 
 @dataclass
@@ -132,7 +121,7 @@ class _Move(NamedTuple):
 
 
 @lru_cache(maxsize=128)
-def tile(piece: Piece, shape: Shape) -> Tiling:
+def tile(piece: Piece, shape: Shape) -> Tiled:
     """Tile one segment."""
     tiler = Tiler(shape, piece.buffers, piece.preloaded)
     for operation, traffic in zip(piece.operations, piece.traffic, strict=True):
@@ -154,7 +143,14 @@ class Tiler:
         self._shape = shape
         self._buffers = [size / groups for size in weight_buffers]
         self._preloaded = [preloaded / groups] * groups
-        self._tasks: list[Task | Compute] = []
+        # columns of the tasks
+        self._engine: list[int] = []
+        self._kind: list[TaskKind] = []
+        self._step: list[int] = []
+        self._duration: list[int] = []
+        self._bytes: list[float] = []
+        self._cost: list[float] = []
+        self._deps: list[tuple[int, ...]] = []
         self._tiles: list[int] = []
         self._stream: list[list[_WeightTile]] = [[] for _ in range(groups)]
         self._freed = [0] * groups
@@ -167,7 +163,7 @@ class Tiler:
             kind = engine.name[-2:] if engine.kind == "sdma" else engine.kind
             self._units[engine.group][kind].append(index)
 
-    def finish(self, next_head_bytes: float) -> Tiling:
+    def finish(self, next_head_bytes: float) -> Tiled:
         """Load the head of the next segment's weights; the finished tiling."""
         share = next_head_bytes / self._shape.groups
         step = len(self._tiles) - 1
@@ -178,7 +174,8 @@ class Tiler:
                 self._load_weights(group, step, size)
                 self._stream[group].append(_WeightTile(size, ()))
                 left -= size
-        return Tiling(tuple(self._tasks), tuple(self._tiles))
+        columns = self._engine, self._kind, self._step, self._bytes, self._cost, self._deps
+        return Tiled(Tiling(*columns), tuple(self._tiles), np.array(self._duration, np.intp))
 
     def emit(self, operation: Operation, traffic: Traffic) -> None:
         """Append the tasks of the next step."""
@@ -239,19 +236,30 @@ class Tiler:
         self, step: int, units: Sequence[int], part: int, deps: tuple[int, ...]
     ) -> tuple[int, ...]:
         """The same work for each unit; the indices of the tasks."""
-        first = len(self._tasks)
-        for unit in units:
-            self._tasks.append(Compute(unit, step, part, deps))
-        return tuple(range(first, len(self._tasks)))
+        first, count = len(self._engine), len(units)
+        self._engine += units
+        self._kind += ["compute"] * count
+        self._step += [step] * count
+        self._duration += [PARTS * step + part] * count
+        self._bytes += [0.0] * count
+        self._cost += [0.0] * count
+        self._deps += [deps] * count
+        return tuple(range(first, first + count))
 
     def _transfers(
         self, step: int, engine: int, moves: Sequence[_Move], deps: tuple[int, ...]
     ) -> tuple[int, ...]:
         """One tile's moves; the indices of the tasks."""
-        first = len(self._tasks)
+        first = len(self._engine)
         for kind, size, cost, more in moves:
-            self._tasks.append(Task(engine, kind, step, 0.0, size, cost, deps + more))
-        return tuple(range(first, len(self._tasks)))
+            self._engine.append(engine)
+            self._kind.append(kind)
+            self._step.append(step)
+            self._duration.append(-1)
+            self._bytes.append(size)
+            self._cost.append(cost)
+            self._deps.append(deps + more)
+        return tuple(range(first, len(self._engine)))
 
     def _load_weights(self, group: int, step: int, size: float) -> tuple[int, ...]:
         """Load the next ``size`` bytes of the stream; waits until the buffer has room for them."""

@@ -14,9 +14,10 @@ from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
 from axsim.fidelity.ledger import series
-from axsim.runs.results import Interval, MetricName
+from axsim.fidelity.prediction import Interval
 from axsim.spec.chip import Chip
 from axsim.spec.descriptor import data_folder
+from axsim.system.metrics import PREDICTED
 
 if TYPE_CHECKING:
     from axsim.fidelity.predict import Compared
@@ -30,20 +31,11 @@ ENOUGH = 3
 """Series of rows that a chip needs for intervals of its own."""
 ANY = "any"
 
-SOURCES: dict[MetricName, tuple[str, ...]] = {
-    "vision_encode_ms": ("vision_encode_ms",),
-    "ttft_ms": ("ttft_ms", "prefill_layer_ms"),
-    "image_to_first_token_ms": ("vision_encode_ms", "ttft_ms", "prefill_layer_ms"),
-    "token_ms": ("decode_tokens_per_s", "decode_layer_ms", "post_ms"),
-    "decode_tokens_per_s": ("decode_tokens_per_s", "decode_layer_ms", "post_ms"),
-}
-"""The ledger's metrics whose errors a predicted metric has."""
-
 STUDENT = (6.31, 2.92, 2.35, 2.13, 2.02, 1.94, 1.90, 1.86, 1.83)
 """95 % quantiles of Student's t with 1 to 9 degrees of freedom; beyond, 1.645 + 1.6 / n."""
 
 
-def shipped_intervals(chip: Chip, metric: MetricName) -> Interval | None:
+def shipped_intervals(chip: Chip, metric: str) -> Interval | None:
     """The interval of ``metric`` on ``chip``; of all chips' rows when the ledger has too few of
     this one. Chips are told apart by name."""
     known = _shipped()
@@ -59,12 +51,12 @@ def document(validation: Validation) -> dict[str, Any]:
     for chip in (*chips, ANY):
         rows = [each for each in validation.compared if chip in (ANY, each.row.chip.lower())]
         own = {}
-        for metric, sources in SOURCES.items():
-            chosen = [each for each in rows if each.row.metric in sources]
+        for metric in PREDICTED:
+            chosen = [each for each in rows if each.row.metric in metric.sources]
             errors = series_errors(chosen)
             if len(errors) >= (1 if chip == ANY else ENOUGH):
                 width = half_width(errors)
-                own[metric] = {
+                own[metric.name] = {
                     "half_width": round(width, 4),
                     "series": len(errors),
                     "rows": len(chosen),

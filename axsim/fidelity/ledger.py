@@ -13,24 +13,14 @@ import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, fields
 from pathlib import Path
-from typing import Any, Literal, get_args
+from typing import Any
 
 from axsim.errors import InputError, Problem
 from axsim.models.config import DecoderConfig, ModelConfig, ProjectorConfig, VisionConfig
 from axsim.spec.descriptor import data_folder
 from axsim.spec.diagnosis import nearest
 from axsim.spec.located import read
-
-Metric = Literal[
-    "vision_encode_ms",
-    "prefill_layer_ms",
-    "decode_layer_ms",
-    "post_ms",
-    "ttft_ms",
-    "decode_tokens_per_s",
-    "compiler_cycles",
-]
-METRICS: tuple[Metric, ...] = get_args(Metric)
+from axsim.system.metrics import LEDGER
 
 
 @dataclass(frozen=True)
@@ -40,7 +30,7 @@ class Measurement:
     id: str
     chip: str
     model: str
-    metric: Metric
+    metric: str
     value: float
     image_size: int | None = None
     vision_dtype: str | None = None
@@ -179,8 +169,8 @@ def _row(record: Mapping[str | None, Any], line: int, where: str) -> Measurement
 def _value(column: str, text: str) -> Any:
     """The typed value; ValueError says what is allowed."""
     if column == "metric":
-        if text not in METRICS:
-            raise ValueError(", ".join(METRICS))
+        if text not in LEDGER:
+            raise ValueError(", ".join(LEDGER))
         return text
     if column == "value":
         number = _number(float, text, "a positive number")

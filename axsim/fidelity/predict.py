@@ -19,6 +19,7 @@ from axsim.spec.chip import Chip, load_chip
 from axsim.spec.descriptor import shipped
 from axsim.spec.diagnosis import nearest
 from axsim.spec.workload import Workload
+from axsim.system.metrics import METRICS
 from axsim.system.stages import time_stages
 
 DEFAULT_CHUNK = 128
@@ -95,8 +96,11 @@ def predict(
         return Npu().run(deployment.decode.program).duration_ms
     if row.metric == "post_ms":
         return Npu().run(deployment.post.program).duration_ms
-    stages = time_stages(deployment)
-    return stages.ttft_ms if row.metric == "ttft_ms" else stages.decode_tokens_per_s
+    of = METRICS[row.metric].of
+    value = of(time_stages(deployment)) if of else None
+    if value is None:
+        raise InputError(Problem("", "metric", f"{row.model} has no {row.metric}"))
+    return value
 
 
 def _model(row: Measurement, models: Mapping[str, ModelConfig]) -> ModelConfig:

@@ -15,8 +15,8 @@ from axsim.fidelity.ledger import (
     shipped_ledger,
     shipped_models,
 )
+from axsim.fidelity.prediction import Measured
 from axsim.models.config import DecoderConfig, ModelConfig
-from axsim.runs.results import Measured, MetricName
 from axsim.spec.chip import Chip, load_chip
 from axsim.spec.descriptor import shipped
 
@@ -32,7 +32,7 @@ class Published:
         self._rows = tuple(rows)
         self._models = models
 
-    def find(self, deployment: Deployment, metric: MetricName) -> Measured | None:
+    def find(self, deployment: Deployment, metric: str) -> Measured | None:
         """The median of the rows with the same chip, architecture, build and request.
 
         Rows of the workload's own name go before rows of other models of the same architecture.

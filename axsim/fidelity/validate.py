@@ -12,9 +12,7 @@ from typing import Any
 
 from axsim.errors import InputError, Problem
 from axsim.fidelity.ledger import (
-    METRICS,
     Measurement,
-    Metric,
     load_ledger,
     load_models,
     shipped_ledger,
@@ -23,6 +21,7 @@ from axsim.fidelity.ledger import (
 from axsim.fidelity.predict import Compared, compare, shipped_chips
 from axsim.models.config import ModelConfig
 from axsim.spec.chip import Chip, load_chip
+from axsim.system.metrics import LEDGER
 
 DISTINCT = 0.10
 """Measurements that differ by more than this fraction have an order that noise between sources
@@ -67,11 +66,11 @@ class Validation:
 
     @cached_property
     def groups(self) -> tuple[Accuracy, ...]:
-        """By metric and chip: metrics in the order of :data:`METRICS`, chips by name."""
-        found: dict[tuple[Metric, str], list[Compared]] = {}
+        """By metric and chip: metrics in the order of :data:`LEDGER`, chips by name."""
+        found: dict[tuple[str, str], list[Compared]] = {}
         for each in self.compared:
             found.setdefault((each.row.metric, each.row.chip.lower()), []).append(each)
-        order = sorted(found, key=lambda key: (METRICS.index(key[0]), key[1]))
+        order = sorted(found, key=lambda key: (LEDGER.index(key[0]), key[1]))
         return tuple(Accuracy(*key, tuple(found[key])) for key in order)
 
     @property

@@ -26,7 +26,7 @@ Role = Literal[
 * ``gather``: some elements of a table, moved.
 * ``matrix``: multiply-accumulates. Input 1 is the matrix, input 2 a bias that starts the sums.
 * ``norm``: statistics of each row in float32, whatever the storage.
-* ``function``: of one number, element by element; integer codes have a table of it.
+* ``function``: of one number, element by element, with one input; integer codes have a table of it.
 * ``elementwise``: of several broadcast tensors, element by element.
 * ``vector``: anything else that the vector unit computes.
 """
@@ -67,7 +67,8 @@ class Operator:
 
     * ``shape(shapes, attrs) -> output shapes``
     * ``work(in_shapes, out_shapes, attrs) -> Work``
-    * ``kernel(*arrays, **attrs) -> tuple of float32 arrays``; an absent optional input is None
+    * ``kernel(*arrays, **attrs) -> tuple of float32 arrays``; an absent optional input is None, and
+      results are new arrays unless the role says that nothing is computed
     * ``role``: see :data:`Role`
     * ``shows``: its class in tables; by default what the role says
     * ``noise``: see :data:`Noise`

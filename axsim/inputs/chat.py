@@ -1,7 +1,4 @@
-"""A picture and a question as a prompt: chat template, image tokens, pixels.
-
-The names of the image tokens are those of the InternVL models (conversation.py).
-"""
+"""A picture and a question as a prompt: chat template, image tokens, pixels."""
 
 from __future__ import annotations
 
@@ -18,10 +15,10 @@ from axsim.inputs.template import template_of
 from axsim.inputs.tokenizer import Tokens
 from axsim.kernels.array import Array
 from axsim.models.checkpoint import read_config
+from axsim.models.joins import JOINS
 from axsim.spec.descriptor import override
 from axsim.spec.workload import Workload
 
-CONTEXT, OPEN, CLOSE = "<IMG_CONTEXT>", "<img>", "</img>"
 PLACEHOLDER = "<image>"
 
 
@@ -56,7 +53,10 @@ class Chat:
     ) -> None:
         self.tokens = Tokens(checkpoint)
         self._folder = Path(checkpoint)
-        self._template = template_of(checkpoint, read_config(checkpoint), self.tokens)
+        config = read_config(checkpoint)
+        join = JOINS.get(str(config.get("model_type")))
+        self._open, self._context, self._close = join.image if join else ("", "", "")
+        self._template = template_of(checkpoint, config, self.tokens)
         self._prompt = prompt
         self._picture = None if image is None else open_picture(image)
         self.has_picture = image is not None
@@ -70,6 +70,8 @@ class Chat:
         """
         if self._picture is not None and workload.model.vision is None:
             raise InputError(f"{workload.name} has no vision tower for a picture")
+        if self._picture is not None and not self._context:
+            raise InputError(f"{self._folder} has no tokens that stand for a picture")
         question = self._question(workload)
         keys: dict[str, object] = {"request.prompt_tokens": len(question.tokens)}
         if workload.model.vision is not None:
@@ -86,10 +88,14 @@ class Chat:
             pictures = self._pictures(workload.image_size)
             text = self._text(len(pictures) * workload.image_tokens)
             ids = self.tokens.encode(text, begin=self._template.plain)
-            rows = np.array(ids) == self._id(CONTEXT) if pictures else np.zeros(len(ids), np.bool_)
+            rows = (
+                np.array(ids) == self._id(self._context)
+                if pictures
+                else np.zeros(len(ids), np.bool_)
+            )
             wanted = len(pictures) * workload.image_tokens
             if int(rows.sum()) != wanted:
-                raise InputError(f"the prompt has {int(rows.sum())} {CONTEXT}, not {wanted}")
+                raise InputError(f"the prompt has {int(rows.sum())} {self._context}, not {wanted}")
             self._known[key] = Question(ids, rows, pictures, self._ends)
         return self._known[key]
 
@@ -101,10 +107,12 @@ class Chat:
     def _text(self, image_tokens: int) -> str:
         said = self._prompt
         if self._picture is not None:
-            self._id(CONTEXT)
+            self._id(self._context)
             if PLACEHOLDER not in said:
                 said = f"{PLACEHOLDER}\n{said}"
-            said = said.replace(PLACEHOLDER, OPEN + CONTEXT * image_tokens + CLOSE, 1)
+            said = said.replace(
+                PLACEHOLDER, self._open + self._context * image_tokens + self._close, 1
+            )
         return self._template.render(said)
 
     def _id(self, token: str) -> int:

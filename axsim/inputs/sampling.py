@@ -7,16 +7,9 @@ from collections.abc import Sequence
 import numpy as np
 
 from axsim.kernels.array import Array
-from axsim.models.config import DecoderConfig, Family
+from axsim.models.config import DecoderConfig
+from axsim.models.families import FAMILIES
 from axsim.spec.workload import RequestSection, Workload
-
-END_OF_SEQUENCE: dict[Family, int] = {
-    "qwen2": 151645,  # <|im_end|>
-    "qwen3": 151645,
-    "llama": 2,
-    "phi2": 50256,
-}
-"""The family's end-of-sequence token; a vocabulary that does not reach so far has none."""
 
 
 def end_of_sequence(workload: Workload, held: Sequence[int] | None = None) -> tuple[int, ...]:
@@ -33,7 +26,7 @@ def end_of_sequence(workload: Workload, held: Sequence[int] | None = None) -> tu
 
 def family_end(cfg: DecoderConfig) -> tuple[int, ...]:
     """The end-of-sequence token of the family, if the vocabulary has it."""
-    token = END_OF_SEQUENCE[cfg.family]
+    token = FAMILIES[cfg.family].end_of_sequence
     return (token,) if token < cfg.vocab_size else ()
 
 

@@ -11,10 +11,11 @@ from types import ModuleType
 @lru_cache(maxsize=8)
 def compiled(module: str = "axsim.kernels.float_loops_numba") -> ModuleType | None:
     """A module of compiled loops, or None without numba, which is an extra, refuses a numpy that it
-    doesn't know yet, and compiles nothing with NUMBA_DISABLE_JIT=1."""
+    doesn't know yet, compiles nothing with NUMBA_DISABLE_JIT=1, and has to keep what it compiled in
+    a folder that it may write to (NUMBA_CACHE_DIR where neither the package nor HOME is one)."""
     if os.environ.get("NUMBA_DISABLE_JIT", "0") != "0":
         return None
     try:
         return import_module(module)
-    except ImportError:
+    except (ImportError, RuntimeError):  # RuntimeError: no such folder
         return None

@@ -14,7 +14,6 @@ from numba import njit
 from axsim.kernels.array import Array
 from axsim.kernels.float_loops_numba import bounded, exp, largest_of, total_of
 from axsim.kernels.vectors_numba import wide_vectors
-from axsim.numerics.matrix import Matrix
 
 _compiled = njit(nogil=True, cache=True, error_model="numpy")
 _reordered = njit(
@@ -72,11 +71,12 @@ def probabilities(scores: Array, scale: float, mask: Array, smallest: float) -> 
     _probabilities(rows, np.float32(scale), mask, len(mask), np.float32(smallest))
 
 
-def dots(x: Array, w: Matrix, rows: slice, out: Array) -> None:
-    """``x @ w.T`` for some rows of a matrix; ``x`` [T, in] float32, ``out`` [T, rows].
+def dots(x: Array, w: Any, rows: slice, out: Array) -> None:
+    """``x @ w.T`` for some rows of a :class:`~axsim.numerics.matrix.Matrix`; ``x`` [T, in] float32,
+    ``out`` [T, rows].
 
-    S8 sums are still to be multiplied by :attr:`~axsim.numerics.matrix.Matrix.row_scale`. Every
-    stored code is read once, as it is stored: on few rows of ``x`` that is what takes the time.
+    S8 sums are still to be multiplied by its ``row_scale``. Every stored code is read once, as it
+    is stored: on few rows of ``x`` that is what takes the time.
     """
     codes = w.codes[rows]
     if w.dtype == "s4":

@@ -2,22 +2,26 @@
 
 from __future__ import annotations
 
+from collections.abc import Hashable
 from math import inf
+from typing import Generic, TypeVar
+
+Name = TypeVar("Name", bound=Hashable)
 
 SLACK_BYTES = 1e-6
 """What may be left of a transfer that counts as complete: rounding, far below a byte."""
 
 
-class Dram:
+class Dram(Generic[Name]):
     """``bytes_per_us`` is shared by all open transfers in equal parts, at every moment.
 
-    The caller keeps the time, in microseconds; it never runs backwards, nor past :meth:`due_us`
-    without :meth:`complete`.
+    A transfer goes by a name that its user chooses. The caller keeps the time, in microseconds; it
+    never runs backwards, nor past :meth:`due_us` without :meth:`complete`.
     """
 
     def __init__(self, bytes_per_us: float) -> None:
         self._rate = bytes_per_us
-        self._left: dict[int, float] = {}  # open transfer: bytes left at _updated
+        self._left: dict[Name, float] = {}  # open transfer: bytes left at _updated
         self._updated = 0.0
         self._due: float | None = inf  # None: not known since transfers came or went
 
@@ -29,13 +33,19 @@ class Dram:
             self._due = self._updated + wait
         return self._due
 
-    def open(self, transfer: int, size: float, now: float) -> None:
-        """Begin to move ``size`` bytes; ``transfer`` is the caller's name for it."""
+    def open(self, transfer: Name, size: float, now: float) -> None:
+        """Begin to move ``size`` bytes, infinitely many for a transfer that lasts until closed."""
         self._progress(now)
         self._left[transfer] = size
         self._due = None
 
-    def complete(self, now: float) -> list[int]:
+    def close(self, transfer: Name, now: float) -> float:
+        """Give a transfer up before it is complete; the bytes that were left of it."""
+        self._progress(now)
+        self._due = None
+        return self._left.pop(transfer)
+
+    def complete(self, now: float) -> list[Name]:
         """Close the transfers that are complete at ``now``, which is due; one at least."""
         self._progress(now)
         most = max(min(self._left.values()), SLACK_BYTES)
@@ -44,6 +54,11 @@ class Dram:
             del self._left[transfer]
         self._due = None
         return found
+
+    def restart(self) -> None:
+        """Time begins at 0 again, with nothing open."""
+        self._left.clear()
+        self._updated, self._due = 0.0, inf
 
     def _progress(self, now: float) -> None:
         """Bring the bytes left of every open transfer up to ``now``."""

@@ -1,14 +1,11 @@
-"""The engines: each takes its tasks in order, one at a time, as soon as what they need is there.
-
-Time goes from one end of a task to the next. Nothing is random: equal tasks give equal timings, to
-the last bit.
-"""
+"""The engines: each takes its tasks in order, one at a time, as soon as what they need is there."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from heapq import heappop, heappush
+from collections.abc import Callable, Iterable, Sequence
+from heapq import heappush
 from math import inf
+from typing import Any
 
 from axsim.compiler.program import Segment, Task
 from axsim.machine.dram import Dram
@@ -17,32 +14,74 @@ from axsim.machine.timeline import Timing
 Retire = Callable[[str], None]
 """Called with a graph node's name when the last tile of its step has retired."""
 
+Agenda = list[tuple[float, int, int, "Execution"]]
+"""A heap: when which task of which execution will have been computed; equal times go by the order
+of the executions, then of their tasks."""
 
-def simulate(
-    segment: Segment,
-    engines: int,
-    dram_bytes_per_us: float,
-    on_retire: Retire | None = None,
-    nodes: Sequence[Sequence[str]] = (),
-) -> Timing:
-    """Time one segment on drained engines.
 
-    With ``on_retire``, ``nodes`` are the graph nodes of each step: they retire in program order,
-    once their step and all steps before it have ended.
+class Execution:
+    """One segment on engines of its own; :meth:`axsim.machine.events.Machine.start` begins it.
 
-    Raises:
-        ValueError: tasks wait for each other, or for one that stands behind them in their queue.
+    ``agenda`` and ``dram`` are the machine's: when which task will have been computed, and what is
+    being moved. ``order`` decides between executions where events coincide; ``begin_us`` is on the
+    machine's clock.
     """
-    tasks = segment.tasks
-    queues = _queues(tasks, engines)
-    dram = Dram(dram_bytes_per_us)
-    computing: list[tuple[float, int]] = []  # a heap: when an engine will have done which task
-    awaited: dict[int, list[int]] = {}  # task: engines that can't go on before it has ended
-    start, end = [0.0] * len(tasks), [inf] * len(tasks)
-    ended = None if on_retire is None else _Retirement(segment, on_retire, nodes).ended
-    now = 0.0
-    free = list(range(engines))
-    while True:
+
+    def __init__(
+        self,
+        segment: Segment,
+        engines: int,
+        agenda: Agenda,
+        dram: Dram[Any],
+        order: int,
+        begin_us: float,
+        on_retire: Retire | None = None,
+        nodes: Sequence[Sequence[str]] = (),
+    ) -> None:
+        self.segment = segment
+        self._agenda, self._dram, self._order = agenda, dram, order
+        self._queues = _queues(segment.tasks, engines)
+        self._awaited: dict[int, list[int]] = {}  # task: engines that can't go on before its end
+        self._begin = self._last = begin_us
+        self._start, self._end = [0.0] * len(segment.tasks), [inf] * len(segment.tasks)
+        self._unfinished = len(segment.tasks)
+        self._retire = None if on_retire is None else _Retirement(segment, on_retire, nodes).ended
+        self.go_on((), begin_us, range(engines))
+
+    @property
+    def finished(self) -> bool:
+        """Whether every task has ended."""
+        return not self._unfinished
+
+    @property
+    def timing(self) -> Timing:
+        """When each task started and ended, from the start of the execution on.
+
+        Raises:
+            ValueError: it has not finished.
+        """
+        if self._unfinished:
+            raise ValueError(f"segment {self.segment.name!r} has not finished")
+        begin = self._begin
+        start, end = (tuple(time - begin for time in times) for times in (self._start, self._end))
+        return Timing(start, end, self._last - begin)
+
+    def go_on(self, ended: Sequence[int], now: float, free: Iterable[int] = ()) -> None:
+        """Tasks have ended: start what waited for them, on the engines that this makes free."""
+        tasks, start, end = self.segment.tasks, self._start, self._end
+        queues, awaited = self._queues, self._awaited
+        free = list(free)
+        for index in ended:
+            end[index] = now
+            engine = tasks[index].engine
+            queues[engine].pop()
+            free.append(engine)
+            if index in awaited:
+                free += awaited.pop(index)
+            if self._retire is not None:
+                self._retire(tasks[index].step)
+        self._unfinished -= len(ended)
+        self._last = now
         for engine in free:
             if not queues[engine]:
                 continue
@@ -55,31 +94,9 @@ def simulate(
             else:
                 start[index] = now
                 if size:
-                    dram.open(index, size, now)
+                    self._dram.open((self, index), size, now)
                 else:
-                    heappush(computing, (now + duration, index))
-        due = dram.due_us()
-        if computing and computing[0][0] < due:
-            now, index = heappop(computing)
-            done = [index]
-        elif due < inf:
-            now = due
-            done = dram.complete(now)
-        else:
-            break
-        free = []
-        for index in done:
-            end[index] = now
-            engine = tasks[index].engine
-            queues[engine].pop()
-            free.append(engine)
-            if index in awaited:
-                free += awaited.pop(index)
-            if ended is not None:
-                ended(tasks[index].step)
-    if any(queues):
-        raise ValueError(f"tasks of segment {segment.name!r} wait for each other")
-    return Timing(tuple(start), tuple(end), now)
+                    heappush(self._agenda, (now + duration, self._order, index, self))
 
 
 def _queues(tasks: Sequence[Task], engines: int) -> list[list[int]]:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from axsim.compiler.program import Program, Segment
-from axsim.machine.engines import Retire, simulate
+from axsim.machine.engines import Retire
+from axsim.machine.simulate import simulate
 from axsim.machine.timeline import Timeline, Timing
 
 

@@ -15,7 +15,8 @@ from axsim.kernels.array import Array
 from axsim.models.config import ModelConfig
 from axsim.models.gptq import Gptq
 from axsim.models.hf_config import model_config
-from axsim.models.layout import ignored, layout_of
+from axsim.models.joins import JOINS, language_part, layout_of
+from axsim.models.layout import ignored
 from axsim.models.safetensors import SafetensorsFile
 from axsim.models.weights import tensor_shapes
 
@@ -142,8 +143,8 @@ def architecture(folder: str | Path) -> ModelConfig:
     config = model_config(description, str(folder / "config.json"))
     if (folder / _SINGLE).exists() or (folder / _INDEX).exists():
         return _tying(config, description, _stored_in(folder))
-    if description.get("model_type") == "internvl_chat" and config.decoder is not None:
-        # OpenGVLab stores a head apart, whatever the inner configuration says.
+    join = JOINS.get(str(description.get("model_type")))
+    if join is not None and join.head_apart and config.decoder is not None:
         return replace(config, decoder=replace(config.decoder, tie_word_embeddings=False))
     return config
 
@@ -156,7 +157,7 @@ def eos_token_ids(folder: Path, description: dict[str, Any]) -> tuple[int, ...] 
     """
     generation = folder / "generation_config.json"
     told = read_json(generation) if generation.exists() else {}
-    inner = description.get("llm_config") or description.get("text_config") or {}
+    inner = language_part(description)
     config = folder / "config.json"
     for source, keys in ((generation, told), (config, inner), (config, description)):
         found = keys.get("eos_token_id")

@@ -5,8 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
-Family = Literal["qwen2", "qwen3", "llama", "phi2"]
-FAMILIES: tuple[Family, ...] = ("qwen2", "qwen3", "llama", "phi2")
+from axsim.models.families import FAMILIES, Parts
 
 
 @dataclass(frozen=True)
@@ -28,15 +27,14 @@ class RopeScaling:
 class DecoderConfig:
     """A decoder-only language model.
 
-    ``family`` says which parts a layer has: qwen2 (bias on q, k, v), qwen3 (RMSNorm on each head of
-    q and k), llama (neither), phi2 (one LayerNorm, attention and a two-matrix tanh-GELU MLP in
-    parallel, biases everywhere). ``rms_norm_eps`` is also the epsilon of phi2's LayerNorm. The
-    rotary part of a head is its first ``partial_rotary_factor``.
+    ``family`` names the row of :data:`~axsim.models.families.FAMILIES` that says which parts a
+    layer has. ``rms_norm_eps`` is the epsilon of its norms, LayerNorms too. The rotary part of a
+    head is its first ``partial_rotary_factor``.
 
     Raises ValueError when the sizes contradict each other.
     """
 
-    family: Family
+    family: str
     num_hidden_layers: int
     hidden_size: int
     intermediate_size: int
@@ -82,9 +80,9 @@ class DecoderConfig:
         return int(self.head_dim * self.partial_rotary_factor)
 
     @property
-    def qkv_bias(self) -> bool:
-        """Whether the q, k and v projections have a bias."""
-        return self.family in ("qwen2", "phi2")
+    def parts(self) -> Parts:
+        """What a layer is made of."""
+        return FAMILIES[self.family].parts
 
 
 @dataclass(frozen=True)

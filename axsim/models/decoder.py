@@ -11,7 +11,8 @@ from axsim.graph.builder import GraphBuilder
 from axsim.graph.ir import Graph
 from axsim.kernels.array import Array
 from axsim.models.config import DecoderConfig
-from axsim.models.linear import linear
+from axsim.models.families import ACTIVATIONS
+from axsim.models.layers import linear
 from axsim.models.rope import rope_table
 
 
@@ -41,8 +42,7 @@ def decoder_layer_graph(cfg: DecoderConfig, new_tokens: int, cached_tokens: int)
     h = _norm(b, cfg, x, "input_layernorm")
     caches = (k_cache, v_cache) if cached_tokens else None
     attention = _attention(b, cfg, h, caches, indices, mask)
-    if cfg.family == "phi2":
-        # Attention and MLP read the same normalised input.
+    if cfg.parts.parallel:
         h = b.node("Add", [attention, _mlp(b, cfg, h)], name="mlp.parallel")
         x = b.node("Add", [x, h], name="mlp.residual")
     else:
@@ -63,7 +63,7 @@ def post_graph(cfg: DecoderConfig) -> Graph:
     x = b.input("input", (1, 1, cfg.hidden_size))
     x = b.node("Reshape", [x], name="input.rows", shape=(1, cfg.hidden_size))
     x = _norm(b, cfg, x, "norm")
-    x = linear(b, x, cfg.vocab_size, "lm_head", "lm_head", bias=cfg.family == "phi2")
+    x = linear(b, x, cfg.vocab_size, "lm_head", "lm_head", bias=cfg.parts.head_bias)
     return b.build([b.node("Reshape", [x], name="output", shape=(1, 1, cfg.vocab_size))])
 
 
@@ -79,10 +79,11 @@ def _attention(
     tokens, keys = b.shape(x)[0], b.shape(mask)[2]
     d, kv_heads = cfg.head_dim, cfg.num_key_value_heads
     group = cfg.num_attention_heads // kv_heads
-    q = linear(b, x, cfg.q_dim, "attn.q_proj", "self_attn.q_proj", cfg.qkv_bias)
-    k = linear(b, x, cfg.kv_dim, "attn.k_proj", "self_attn.k_proj", cfg.qkv_bias)
-    v = linear(b, x, cfg.kv_dim, "attn.v_proj", "self_attn.v_proj", cfg.qkv_bias)
-    if cfg.family == "qwen3":
+    parts = cfg.parts
+    q = linear(b, x, cfg.q_dim, "attn.q_proj", "self_attn.q_proj", parts.qkv_bias)
+    k = linear(b, x, cfg.kv_dim, "attn.k_proj", "self_attn.k_proj", parts.qkv_bias)
+    v = linear(b, x, cfg.kv_dim, "attn.v_proj", "self_attn.v_proj", parts.qkv_bias)
+    if parts.head_norm:
         q, k = _head_norm(b, cfg, q, "q"), _head_norm(b, cfg, k, "k")
     q, k = _rotate(b, cfg, q, k, indices)
     v = b.node("Reshape", [v], name="V_cache_out", shape=(1, tokens, cfg.kv_dim))
@@ -104,9 +105,7 @@ def _attention(
     x = b.node("MatMul", [s, v], name="attn.context")
     x = b.node("Transpose", [x], name="attn.merge", perm=(2, 0, 1, 3))
     x = b.node("Reshape", [x], name="attn.merge_view", shape=(tokens, cfg.q_dim))
-    phi2 = cfg.family == "phi2"
-    weights = "self_attn.dense" if phi2 else "self_attn.o_proj"
-    return linear(b, x, cfg.hidden_size, "attn.o_proj", weights, bias=phi2)
+    return linear(b, x, cfg.hidden_size, "attn.o_proj", parts.attention_output, parts.output_bias)
 
 
 def _rotate(b: GraphBuilder, cfg: DecoderConfig, q: str, k: str, indices: str) -> tuple[str, str]:
@@ -139,7 +138,7 @@ def _rotate(b: GraphBuilder, cfg: DecoderConfig, q: str, k: str, indices: str) -
 
 
 def _head_norm(b: GraphBuilder, cfg: DecoderConfig, x: str, part: str) -> str:
-    """RMSNorm over each head's channels (qwen3)."""
+    """RMSNorm over each head's channels."""
     tokens, width = b.shape(x)
     shape = (tokens, width // cfg.head_dim, cfg.head_dim)
     x = b.node("Reshape", [x], name=f"attn.{part}_norm_view", shape=shape)
@@ -151,25 +150,23 @@ def _head_norm(b: GraphBuilder, cfg: DecoderConfig, x: str, part: str) -> str:
 
 
 def _mlp(b: GraphBuilder, cfg: DecoderConfig, x: str) -> str:
-    width, hidden = cfg.intermediate_size, cfg.hidden_size
-    if cfg.family == "phi2":
-        h = linear(b, x, width, "mlp.fc1", "mlp.fc1", bias=True)
-        h = b.node("Gelu", [h], name="mlp.gelu", approximate="tanh")
-        return linear(b, h, hidden, "mlp.fc2", "mlp.fc2", bias=True)
-    gate = linear(b, x, width, "mlp.gate_proj", "mlp.gate_proj")
-    gate = b.node("Swish", [gate], name="mlp.silu")
-    up = linear(b, x, width, "mlp.up_proj", "mlp.up_proj")
-    h = b.node("Mul", [gate, up], name="mlp.mul")
-    return linear(b, h, hidden, "mlp.down_proj", "mlp.down_proj")
+    width, hidden, bias = cfg.intermediate_size, cfg.hidden_size, cfg.parts.mlp_bias
+    act = ACTIVATIONS[cfg.parts.activation]
+    first = "mlp.gate_proj" if cfg.parts.gated else "mlp.fc1"
+    h = linear(b, x, width, first, first, bias)
+    h = b.node(act.op, [h], name=f"mlp.{act.label}", **act.attrs)
+    if not cfg.parts.gated:
+        return linear(b, h, hidden, "mlp.fc2", "mlp.fc2", bias)
+    up = linear(b, x, width, "mlp.up_proj", "mlp.up_proj", bias)
+    h = b.node("Mul", [h, up], name="mlp.mul")
+    return linear(b, h, hidden, "mlp.down_proj", "mlp.down_proj", bias)
 
 
 def _norm(b: GraphBuilder, cfg: DecoderConfig, x: str, name: str) -> str:
     inputs = [x, b.weight(f"{name}.weight", (cfg.hidden_size,))]
-    op = "RMSNormalization"
-    if cfg.family == "phi2":
-        op = "LayerNormalization"
+    if cfg.parts.norm == "LayerNormalization":
         inputs.append(b.weight(f"{name}.bias", (cfg.hidden_size,)))
-    return b.node(op, inputs, name=name, axis=-1, epsilon=cfg.rms_norm_eps)
+    return b.node(cfg.parts.norm, inputs, name=name, axis=-1, epsilon=cfg.rms_norm_eps)
 
 
 def _table(cfg: DecoderConfig, positions: int, part: str) -> Callable[[], Array]:

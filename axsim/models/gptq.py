@@ -16,6 +16,7 @@ import numpy as np
 
 from axsim.errors import InputError
 from axsim.kernels.array import Array
+from axsim.models.joins import language_part
 
 PARTS = ("qweight", "qzeros", "scales", "g_idx")
 
@@ -36,7 +37,7 @@ class Gptq:
 
         Raises InputError for a method or width that is not known.
         """
-        inner = config.get("llm_config") or config.get("text_config") or {}
+        inner = language_part(config)
         found = config.get("quantization_config") or inner.get("quantization_config")
         if not found:
             return None

@@ -9,7 +9,7 @@ from __future__ import annotations
 from axsim.graph.builder import GraphBuilder
 from axsim.graph.ir import Graph
 from axsim.models.config import ProjectorConfig, VisionConfig
-from axsim.models.linear import linear
+from axsim.models.layers import linear
 
 IMAGE_MEAN = (123.675, 116.28, 103.53)
 """ImageNet mean of R, G, B on the 0-255 scale (0.485, 0.456, 0.406)."""

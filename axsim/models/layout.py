@@ -7,7 +7,7 @@ other, make it up: Hugging Face stores the tower's q, k and v apart.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Collection
+from collections.abc import Callable
 
 from axsim.models.weights import DECODER
 
@@ -63,17 +63,6 @@ def hf_internvl_4_52(name: str) -> tuple[str, ...]:
     if name.startswith(DECODER):
         return (name,)
     return tuple(n.removeprefix("model.") for n in hf_internvl(name))
-
-
-def layout_of(names: Collection[str]) -> Layout:
-    """The layout that stored names follow, told by tensors that only it has."""
-    if any(n.startswith("model.vision_tower.") for n in names):
-        return hf_internvl
-    if any(n.startswith("vision_tower.") for n in names):
-        return hf_internvl_4_52
-    if any(n.startswith(("vision_model.", "mlp1.", DECODER)) for n in names):
-        return opengvlab
-    return plain_decoder
 
 
 def ignored(name: str) -> bool:

@@ -10,7 +10,6 @@ from collections.abc import Callable, Sequence
 from functools import lru_cache
 from typing import Protocol
 
-from axsim.graph.ir import Graph
 from axsim.kernels.array import Array
 from axsim.models.config import DecoderConfig, ModelConfig, VisionConfig
 from axsim.models.decoder import decoder_layer_graph, post_graph
@@ -59,8 +58,7 @@ def layer_tensor(layer: int, name: str) -> str:
 def post_tensor(cfg: DecoderConfig, name: str) -> str:
     """The checkpoint's name of a tensor of the post graph; a tied head is the embedding table."""
     if name.startswith("norm."):
-        norm = "final_layernorm." if cfg.family == "phi2" else "norm."
-        return f"{DECODER}model.{norm}{name.removeprefix('norm.')}"
+        return f"{DECODER}model.{cfg.parts.final_norm}.{name.removeprefix('norm.')}"
     if name == "lm_head.weight" and cfg.tie_word_embeddings:
         return EMBED_TOKENS
     return DECODER + name
@@ -91,8 +89,3 @@ def vision_weights(
         return value
 
     return get
-
-
-def parameters(graph: Graph) -> int:
-    """Elements of all weights of a graph."""
-    return sum(t.elements for t in graph.weights())

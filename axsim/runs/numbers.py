@@ -15,7 +15,6 @@ import numpy as np
 
 from axsim.compiler.partition import Deployment
 from axsim.errors import InputError
-from axsim.inputs.range_images import CalibrationPictures
 from axsim.inputs.sampling import Sampler, end_of_sequence, family_end
 from axsim.inputs.seeded import image_span, seeded_image, seeded_tokens
 from axsim.kernels.array import Array
@@ -30,6 +29,7 @@ from axsim.runs.checkpoints import open_checkpoint
 from axsim.runs.devices import Float32Device, SimulatedNpu, cosine
 from axsim.runs.host import Device, HostLoop, generate
 from axsim.runs.progress import Meter, OnProgress
+from axsim.runs.range_images import CalibrationPictures
 from axsim.runs.reference import Picture, Recent, read, see
 from axsim.runs.results import Numerics
 from axsim.runs.sharing import (

@@ -1,8 +1,8 @@
 """What a run found: frozen objects, one per variant, with views for JSON, CSV and pandas.
 
 Times are milliseconds, sizes bytes. A figure that measurements can contradict is a
-:class:`Prediction`: it carries its interval and, where the ledger has the same configuration, the
-measured value.
+:class:`~axsim.fidelity.prediction.Prediction`, with its interval and, where the ledger has the same
+configuration, the measured value.
 """
 
 from __future__ import annotations
@@ -10,89 +10,18 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from functools import cached_property
-from typing import TYPE_CHECKING, Any, Literal, NamedTuple
+from typing import TYPE_CHECKING, Any
 
 from axsim.compiler.partition import Deployment, Memory
+from axsim.fidelity.prediction import Prediction
 from axsim.spec.chip import Chip
 from axsim.spec.workload import Workload
 from axsim.system.breakdown import StageBreakdown, breakdown
+from axsim.system.metrics import METRICS, PREDICTED
 from axsim.system.stages import Stages
 
 if TYPE_CHECKING:
     import pandas as pd
-
-MetricName = Literal[
-    "vision_encode_ms",
-    "ttft_ms",
-    "image_to_first_token_ms",
-    "token_ms",
-    "decode_tokens_per_s",
-]
-METRICS: dict[MetricName, str] = {
-    "vision_encode_ms": "ms",
-    "ttft_ms": "ms",
-    "image_to_first_token_ms": "ms",
-    "token_ms": "ms",
-    "decode_tokens_per_s": "tokens/s",
-}
-"""The predicted metrics and their units. ``ttft_ms`` follows the vendor's convention: all prefill
-chunks and the first post, without image preparation and vision encoder."""
-
-
-class Interval(NamedTuple):
-    """Where the true value is expected, as fractions of the prediction: ``Interval(-0.05, 0.05)``
-    is plus or minus 5 %."""
-
-    low: float
-    high: float
-
-
-@dataclass(frozen=True)
-class Measured:
-    """Published measurements of the same configuration: their median, least and greatest, the
-    ids of the ledger's rows and the models they were made on."""
-
-    value: float
-    low: float
-    high: float
-    ids: tuple[str, ...]
-    models: tuple[str, ...]
-
-
-@dataclass(frozen=True)
-class Prediction:
-    """A predicted value in ``unit``, its interval if known, and what was measured if anything."""
-
-    value: float
-    unit: str
-    interval: Interval | None = None
-    measured: Measured | None = None
-
-    @property
-    def error(self) -> float | None:
-        """predicted / measured − 1."""
-        return None if self.measured is None else self.value / self.measured.value - 1
-
-    def to_dict(self) -> dict[str, Any]:
-        """For JSON: value, unit, low and high bounds, measured, error."""
-        low, high = self.interval or (None, None)
-        found = self.measured
-        return {
-            "value": self.value,
-            "unit": self.unit,
-            "low": None if low is None else self.value * (1 + low),
-            "high": None if high is None else self.value * (1 + high),
-            "error": self.error,
-            "measured": None
-            if found is None
-            else {
-                "value": found.value,
-                "low": found.low,
-                "high": found.high,
-                "ids": list(found.ids),
-                "models": list(found.models),
-            },
-        }
 
 
 @dataclass(frozen=True)
@@ -137,16 +66,25 @@ class Numerics:
 class VariantResult:
     """One variant. ``settings`` are the keys that tell it from the workload's file.
 
-    Metrics that the workload does not have (vision encode without a tower, TTFT without a decoder)
-    are absent from ``predictions`` and None as attributes.
+    Every metric of :data:`~axsim.system.metrics.PREDICTED` is an attribute, ``ttft_ms`` for
+    example. Those that the workload does not have (vision encode without a tower, TTFT without a
+    decoder) are absent from ``predictions`` and None as attributes.
     """
 
     name: str
     settings: Mapping[str, object]
     deployment: Deployment = field(repr=False)
     stages: Stages = field(repr=False)
-    predictions: Mapping[MetricName, Prediction]
+    predictions: Mapping[str, Prediction]
     numerics: Numerics | None = None
+
+    def __getattr__(self, name: str) -> Prediction | None:
+        if name in METRICS and METRICS[name].of is not None:
+            return self.predictions.get(name)
+        raise AttributeError(f"{type(self).__name__!r} object has no attribute {name!r}")
+
+    def __dir__(self) -> list[str]:
+        return [*super().__dir__(), *(metric.name for metric in PREDICTED)]
 
     @property
     def workload(self) -> Workload:
@@ -169,11 +107,6 @@ class VariantResult:
         return self.deployment.memory
 
     @property
-    def vision_encode_ms(self) -> Prediction | None:
-        """One image through the vision part."""
-        return self.predictions.get("vision_encode_ms")
-
-    @property
     def preprocess_ms(self) -> float:
         """Preparation of all images on the CPU."""
         return self.stages.preprocess_ms
@@ -182,26 +115,6 @@ class VariantResult:
     def prefill_chunks(self) -> int:
         """Prefill calls of the prompt."""
         return len(self.stages.prefill)
-
-    @property
-    def ttft_ms(self) -> Prediction | None:
-        """All prefill chunks and the first post (the vendor's convention)."""
-        return self.predictions.get("ttft_ms")
-
-    @property
-    def image_to_first_token_ms(self) -> Prediction | None:
-        """What a person waits: image preparation, vision encoding, TTFT."""
-        return self.predictions.get("image_to_first_token_ms")
-
-    @property
-    def token_ms(self) -> Prediction | None:
-        """One decode step."""
-        return self.predictions.get("token_ms")
-
-    @property
-    def decode_tokens_per_s(self) -> Prediction | None:
-        """Decode speed."""
-        return self.predictions.get("decode_tokens_per_s")
 
     @property
     def new_tokens(self) -> int:
@@ -249,7 +162,7 @@ class VariantResult:
         :attr:`Numerics.cosine`). None where there is nothing."""
         row: dict[str, Any] = {"variant": self.name, **self._conditions()}
         row |= {"preprocess_ms": self.preprocess_ms, "post_ms": self.stages.post_ms or None}
-        for name in METRICS:
+        for name in (metric.name for metric in PREDICTED):
             found = self.predictions.get(name)
             values = found.to_dict() if found else {}
             measured = values.get("measured") or {}

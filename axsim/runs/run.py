@@ -8,19 +8,14 @@ from typing import TYPE_CHECKING
 
 from axsim.compiler.partition import Deployment
 from axsim.fidelity.intervals import shipped_intervals
+from axsim.fidelity.prediction import Interval, Prediction
 from axsim.fidelity.published import Published, shipped_ledger_of
 from axsim.machine.npu import Npu
-from axsim.runs.results import (
-    METRICS,
-    Interval,
-    MetricName,
-    Prediction,
-    RunResult,
-    VariantResult,
-)
+from axsim.runs.results import RunResult, VariantResult
 from axsim.spec.chip import Chip, load_chip
 from axsim.spec.descriptor import NO_OVERRIDES, Overrides, override, split_overrides
 from axsim.spec.workload import Workload, load_workload
+from axsim.system.metrics import PREDICTED
 from axsim.system.stages import Stages, time_stages
 
 if TYPE_CHECKING:
@@ -28,7 +23,7 @@ if TYPE_CHECKING:
     from axsim.runs.numbers import OnToken
     from axsim.runs.progress import OnProgress
 
-Intervals = Callable[[Chip, MetricName], "Interval | None"]
+Intervals = Callable[[Chip, str], "Interval | None"]
 """The interval of a metric's predictions on a chip, or None when nothing is known about it."""
 
 
@@ -178,22 +173,16 @@ def _variants(
 
 def _predict(
     deployment: Deployment, stages: Stages, published: Published | None, intervals: Intervals
-) -> dict[MetricName, Prediction]:
+) -> dict[str, Prediction]:
     """Every metric that the workload has."""
-    chip, workload = deployment.chip, deployment.workload
-    vision, decoder = stages.vision is not None, stages.decode is not None
-    present: dict[MetricName, bool] = {
-        "vision_encode_ms": vision,
-        "ttft_ms": decoder,
-        "image_to_first_token_ms": vision and decoder and workload.images > 0,
-        "token_ms": decoder,
-        "decode_tokens_per_s": decoder,
-    }
-    found: dict[MetricName, Prediction] = {}
-    for name, unit in METRICS.items():
-        if not present[name]:
+    found: dict[str, Prediction] = {}
+    for metric in PREDICTED:
+        value = metric.of(stages) if metric.of else None
+        if value is None:
             continue
-        measured = published.find(deployment, name) if published else None
-        value = float(getattr(stages, name))
-        found[name] = Prediction(value, unit, intervals(chip, name), measured)
+        measured = None
+        if published and metric.in_ledger:
+            measured = published.find(deployment, metric.name)
+        interval = intervals(deployment.chip, metric.name)
+        found[metric.name] = Prediction(float(value), metric.unit, interval, measured)
     return found

@@ -8,8 +8,10 @@ from rich.table import Table
 from rich.text import Text
 
 from axsim.compiler.partition import MEBI
-from axsim.runs.results import Prediction, RunResult, VariantResult
+from axsim.fidelity.prediction import Prediction
+from axsim.runs.results import RunResult, VariantResult
 from axsim.system.breakdown import StageBreakdown
+from axsim.system.metrics import PREDICTED
 
 
 def heading(result: RunResult) -> str:
@@ -33,37 +35,30 @@ def variants_table(result: RunResult) -> Table:
     numeric = not result.timing_only
     table = Table(box=None, pad_edge=False, padding=(0, 1, 0, 0), collapse_padding=True)
     table.add_column("\n\nvariant", no_wrap=True)
-    headings = []
-    if vision:
-        headings.append("vision\nencode\nms")
-    if decoder:
-        headings += ["\npre-\nfill", "\nTTFT¹\nms"]
-        if vision:
-            headings.append("image to\n1st token\nms")
-        headings.append("\ndecode\ntokens/s")
-    headings.append("NPU\nmemory\nMiB")
+    present = {name for each in result for name in each.predictions}
+    metrics = [m for m in PREDICTED if m.name in present and m.column_heading]
+    headings: list[tuple[str, ...]] = []
+    for metric in metrics:
+        if metric.name == "ttft_ms":
+            headings.append(("pre-", "fill"))
+        headings.append(metric.column_heading)
+    headings.append(("NPU", "memory", "MiB"))
     if numeric and vision:
-        headings.append("cosine²\nvision\noutput")
+        headings.append(("cosine²", "vision", "output"))
     if numeric and decoder:
-        headings.append("\n1st\nlogits")
-    for text in headings:
+        headings.append(("1st", "logits"))
+    for lines in headings:
+        text = "\n" * (3 - len(lines)) + "\n".join(lines)
         table.add_column(text, justify="right", no_wrap=True)
     for each in result:
         row, below = [each.name], [Text("measured", style="dim")]
-
-        def add(found: Prediction | None, row: list[str] = row, below: list[Text] = below) -> None:
+        for metric in metrics:
+            if metric.name == "ttft_ms":
+                row.append(f"{each.prefill_chunks}×{each.workload.build.prefill_chunk}")
+                below.append(Text())
+            found = each.predictions.get(metric.name)
             row.append(_with_interval(found))
             below.append(_measured(found))
-
-        if vision:
-            add(each.vision_encode_ms)
-        if decoder:
-            row.append(f"{each.prefill_chunks}×{each.workload.build.prefill_chunk}")
-            below.append(Text())
-            add(each.ttft_ms)
-            if vision:
-                add(each.image_to_first_token_ms)
-            add(each.decode_tokens_per_s)
         memory = each.memory
         row.append(f"{(memory.total - memory.embedding) / MEBI:.0f}")
         if not memory.fits:

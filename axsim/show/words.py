@@ -6,9 +6,9 @@ import textwrap
 from collections.abc import Iterator, Mapping
 
 from axsim.runs.results import VariantResult
-from axsim.show.critical_path import PathStage
 from axsim.show.tables import number
 from axsim.study.explain import Explanation, Gain, total_ms
+from axsim.system.critical_path import PathStage
 
 WIDTH = 80
 LEAST = 0.05

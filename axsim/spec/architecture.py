@@ -7,20 +7,25 @@ them) and adds what a file needs: bounds, explanations, and errors that name fil
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 from pydantic import Field, PositiveInt, model_validator
 
 from axsim.errors import Fault, checked
 from axsim.models.config import (
     DecoderConfig,
-    Family,
     ModelConfig,
     ProjectorConfig,
     RopeScaling,
     VisionConfig,
 )
+from axsim.models.families import FAMILIES
 from axsim.spec.descriptor import Section
+
+if TYPE_CHECKING:
+    FamilyName = str
+else:
+    FamilyName = Literal[tuple(FAMILIES)]
 
 
 class VisionSection(Section):
@@ -58,7 +63,7 @@ class RopeScalingSection(Section):
 class DecoderSection(Section):
     """A decoder-only language model."""
 
-    family: Family = Field(description="which parts a layer has: biases, q/k norm, kind of MLP")
+    family: FamilyName = Field(description="which parts a layer has: biases, q/k norm, kind of MLP")
     num_hidden_layers: PositiveInt = Field(description="decoder layers")
     hidden_size: PositiveInt = Field(description="channels of the hidden state")
     intermediate_size: PositiveInt = Field(description="channels inside the MLP")

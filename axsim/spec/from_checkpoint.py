@@ -8,6 +8,7 @@ from typing import Any
 
 from axsim.models.checkpoint import architecture, eos_token_ids, read_config
 from axsim.models.config import DecoderConfig, ModelConfig, ProjectorConfig, VisionConfig
+from axsim.models.joins import JOINS, language_part
 
 SMALL_IMAGE = 224
 """Pixels along a side of the smaller package that the vendor builds beside the model's own size."""
@@ -62,13 +63,12 @@ def _what(model: ModelConfig) -> str:
 
 
 def _source(part: str, kind: object) -> str:
-    chat = kind == "internvl_chat"
     if part == "vision":
         return "vision_config of config.json"
     if part == "projector":
         return "config.json: pixel shuffle by downsample_ratio, LayerNorm, Linear, GELU, Linear"
-    inner = "llm_config" if chat else "text_config"
-    return f"{inner} of config.json" if kind in ("internvl_chat", "internvl") else "config.json"
+    join = JOINS.get(str(kind))
+    return f"{join.decoder} of config.json" if join else "config.json"
 
 
 def _section(
@@ -113,7 +113,7 @@ def _chunk(model: ModelConfig, size: int) -> int:
 
 
 def _kv(model: ModelConfig, description: dict[str, Any]) -> int:
-    inner = description.get("llm_config") or description.get("text_config") or description
+    inner = language_part(description) or description
     longest = int(inner.get("max_position_embeddings") or KV_CACHE_LEN + 1)
     return max(min(KV_CACHE_LEN, longest - 1), 1)
 

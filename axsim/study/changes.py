@@ -6,12 +6,12 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from axsim.runs.results import METRICS
+from axsim.system.metrics import PREDICTED
 
 Timings = dict[str, dict[str, float]]
 """Variant, then metric, to value: milliseconds, or what the metric's name says."""
 
-SHOWN = (*METRICS, "preprocess_ms", "post_ms")
+SHOWN = (*(metric.name for metric in PREDICTED), "preprocess_ms", "post_ms")
 """The metrics of a row that are compared."""
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from axsim.runs.results import METRICS
+from axsim.system.metrics import PREDICTED
 
 _CONDITIONS = (
     "model", "npu_mode", "images", "image_size", "vision_dtype", "weight_dtype", "kv_cache_len",
@@ -21,5 +21,5 @@ _REST = (
 def table_columns(varied: Iterable[str] = ()) -> list[str]:
     """Chip, variant, the varied and set keys, and what every row has
     (:meth:`axsim.runs.results.VariantResult.to_row`)."""
-    metrics = [f"{name}{part}" for name in METRICS for part in _METRIC_PARTS]
+    metrics = [f"{metric.name}{part}" for metric in PREDICTED for part in _METRIC_PARTS]
     return ["chip", "variant", *varied, *_CONDITIONS, *metrics, *_REST]

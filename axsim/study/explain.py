@@ -15,10 +15,10 @@ from axsim.compiler.partition import Deployment
 from axsim.errors import InputError
 from axsim.machine.npu import Npu
 from axsim.runs.results import VariantResult
-from axsim.show.critical_path import PathStage, first_token_path, token_path
 from axsim.spec.chip import Chip
 from axsim.spec.descriptor import override
 from axsim.spec.workload import Workload
+from axsim.system.critical_path import PathStage, first_token_path, token_path
 from axsim.system.stages import Stages, time_stages
 
 Goal = Literal["first_token", "token"]

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any, Literal, TypeVar
 from axsim.errors import InputError, Problem
 from axsim.spec.located import scalar
 from axsim.study.pareto import non_dominated, objective_values, unknown_column
+from axsim.system.metrics import METRICS
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -25,9 +26,9 @@ R = TypeVar("R", bound=Row)
 Direction = Literal["min", "max"]
 
 LESS = ("_ms", "_us", "_bytes")
-"""Ends of the names of columns of which less is better."""
-MORE = ("_per_s", "cosine")
-"""Ends of the names of columns of which more is better."""
+"""Ends of the names of columns, no metrics, of which less is better."""
+MORE = ("cosine",)
+"""Ends of the names of columns, no metrics, of which more is better."""
 NUMERIC = ("cosine", "generated_tokens")
 """Ends of the names of columns that only the kernels fill."""
 
@@ -236,6 +237,8 @@ def direction_of(column: str) -> Direction:
     base = column
     for end in ("_low", "_high", "_measured"):
         base = base.removesuffix(end)
+    if base in METRICS:
+        return "min" if METRICS[base].better == "less" else "max"
     if base.endswith(LESS):
         return "min"
     if base.endswith(MORE):

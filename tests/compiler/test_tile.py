@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from axsim.compiler.plan import Traffic
 from axsim.compiler.program import Task
-from axsim.compiler.tile import FUSED_TILES, MAX_TILES, TILE_BYTES, Shape, Tiler, Tiling
+from axsim.compiler.tile import FUSED_TILES, MAX_TILES, TILE_BYTES, Shape, Tiled, Tiler
 from axsim.spec.chip import load_chip
 from tests.compiler.small import by_label, chips, layer
 
@@ -36,10 +36,11 @@ def tiled(
     return timed(tiler.finish(0))
 
 
-def timed(tiling: Tiling) -> tuple[Task, ...]:
+def timed(tiled: Tiled) -> tuple[Task, ...]:
     """Tasks of steps that all take the same."""
-    shares = [(MATRIX_US / tiles, VECTOR_US / tiles) for tiles in tiling.tiles]
-    return tiling.timed([(m, v, m + ISSUE_US, v + ISSUE_US) for m, v in shares])
+    shares = [(MATRIX_US / tiles, VECTOR_US / tiles) for tiles in tiled.tiles]
+    durations = tiled.durations([(m, v, m + ISSUE_US, v + ISSUE_US) for m, v in shares])
+    return tiled.tiling.tasks(durations)
 
 
 def moved(tasks: tuple[Task, ...]) -> dict[str, float]:

@@ -12,7 +12,6 @@ import pytest
 import axsim
 from axsim.fidelity.intervals import (
     LEAST,
-    SOURCES,
     document,
     half_width,
     series_errors,
@@ -22,6 +21,7 @@ from axsim.fidelity.ledger import Measurement
 from axsim.fidelity.predict import Compared
 from axsim.fidelity.validate import Validation, validate
 from axsim.spec.chip import load_chip
+from axsim.system.metrics import PREDICTED
 from tests.record_ledger import INTERVALS
 
 ROW = Measurement("a", "ax650n", "Qwen3-0.6B", "post_ms", 10.0)
@@ -48,8 +48,8 @@ def test_every_prediction_carries_its_interval() -> None:
 
 def test_a_chip_without_rows_has_the_intervals_of_any() -> None:
     other = load_chip("ax630c").model_copy(update={"name": "mine"})
-    for metric in SOURCES:
-        found = shipped_intervals(other, metric)
+    for metric in PREDICTED:
+        found = shipped_intervals(other, metric.name)
         assert found is not None
         assert found.high >= LEAST
 

@@ -163,6 +163,10 @@ def test_what_cannot_be_asked(tmp_path, folder, picture):
 
     with pytest.raises(InputError, match="no vision tower"):
         Chat(folder, "a", picture).adapt(load_workload("qwen3_0_6b"))
+    del config["template"]
+    (tmp_path / "config.json").write_text(json.dumps(config | {"model_type": "qwen2"}))
+    with pytest.raises(InputError, match="no tokens that stand for a picture"):
+        Chat(tmp_path, "a", picture).adapt(WORKLOAD)
 
 
 @pytest.mark.oracle

@@ -59,30 +59,38 @@ class Dram:
         self._schedule()
 
 
+class Run:
+    """One segment on engines of its own, from the environment's time on: when its tasks start and
+    end, and ``done``, which succeeds with the last of them."""
+
+    def __init__(self, env: simpy.Environment, dram: Dram, segment: Segment, engines: int) -> None:
+        tasks = segment.tasks
+        self.start, self.end = [0.0] * len(tasks), [0.0] * len(tasks)
+        ended = [env.event() for _ in tasks]
+
+        def engine(queue: Sequence[int]) -> Generator[simpy.Event, Any, None]:
+            for index in queue:
+                task = tasks[index]
+                for needed in task.deps:
+                    if not ended[needed].triggered:
+                        yield ended[needed]
+                self.start[index] = env.now
+                if task.dram_cost_bytes:
+                    yield dram.transfer(task.dram_cost_bytes)
+                elif task.duration_us:
+                    yield env.timeout(task.duration_us)
+                self.end[index] = env.now
+                ended[index].succeed()
+
+        for number in range(engines):
+            queue = [index for index, task in enumerate(tasks) if task.engine == number]
+            env.process(engine(queue))
+        self.done = env.all_of(ended)
+
+
 def times(segment: Segment, engines: int, dram_bytes_per_us: float) -> Times:
-    """What :func:`axsim.machine.engines.simulate` finds."""
+    """What :func:`axsim.machine.simulate.simulate` finds."""
     env = simpy.Environment()
-    dram = Dram(env, dram_bytes_per_us)
-    tasks = segment.tasks
-    ended = [env.event() for _ in tasks]
-    start, end = [0.0] * len(tasks), [0.0] * len(tasks)
-
-    def engine(queue: Sequence[int]) -> Generator[simpy.Event, Any, None]:
-        for index in queue:
-            task = tasks[index]
-            for needed in task.deps:
-                if not ended[needed].triggered:
-                    yield ended[needed]
-            start[index] = env.now
-            if task.dram_cost_bytes:
-                yield dram.transfer(task.dram_cost_bytes)
-            elif task.duration_us:
-                yield env.timeout(task.duration_us)
-            end[index] = env.now
-            ended[index].succeed()
-
-    for number in range(engines):
-        queue = [index for index, task in enumerate(tasks) if task.engine == number]
-        env.process(engine(queue))
+    run = Run(env, Dram(env, dram_bytes_per_us), segment, engines)
     env.run()
-    return start, end, float(env.now)
+    return run.start, run.end, float(env.now)

@@ -8,8 +8,8 @@ import pytest
 
 from axsim.compiler.program import Engine, Program, Segment, Step, Task
 from axsim.machine.dram import Dram
-from axsim.machine.engines import simulate
 from axsim.machine.npu import Npu
+from axsim.machine.simulate import simulate
 from axsim.machine.timeline import Timing
 
 ENGINES = (
@@ -24,7 +24,7 @@ RATE = 100.0
 
 def segment(*tasks: Task) -> Segment:
     steps = 1 + max(task.step for task in tasks)
-    return Segment(
+    return Segment.of(
         "layer", tuple(Step(f"s{i}", "norm", 0, 0) for i in range(steps)), tasks, (0.0,) * steps
     )
 
@@ -125,7 +125,7 @@ def test_a_step_retires_with_its_last_task(monkeypatch: pytest.MonkeyPatch) -> N
             seen.append(now)
             super().open(transfer, size, now)
 
-    monkeypatch.setattr("axsim.machine.engines.Dram", Watched)
+    monkeypatch.setattr("axsim.machine.events.Dram", Watched)
     made = segment(
         compute(CONV, 1), compute(CONV, 1),
         compute(CONV, 1, step=1), compute(TENG, 9, step=1),

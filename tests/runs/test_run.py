@@ -10,10 +10,11 @@ import pytest
 
 import axsim
 from axsim.errors import InputError
+from axsim.fidelity.prediction import Interval
 from axsim.models.config import ModelConfig
-from axsim.runs.results import METRICS, Interval
 from axsim.runs.run import run_kernels, time_run
 from axsim.spec.chip import load_chip
+from axsim.system.metrics import PREDICTED
 from tests.runs.tiny import DECODER, VISION, VLM, variants, workload
 
 NAMES = ["224-u8", "224-u16", "448-u8", "448-u16"]
@@ -29,7 +30,7 @@ def test_the_main_job_has_four_variants_with_every_metric(timed) -> None:
     assert timed.timing_only
     assert timed.complete
     for each in timed:
-        assert list(each.predictions) == list(METRICS)
+        assert list(each.predictions) == [metric.name for metric in PREDICTED]
         assert all(found.value > 0 for found in each.predictions.values())
         assert each.numerics is None
         assert each.npu_mode == "NPU3"

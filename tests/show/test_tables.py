@@ -9,7 +9,8 @@ import pytest
 from rich.console import Console
 
 import axsim
-from axsim.runs.results import Interval, Numerics
+from axsim.fidelity.prediction import Interval
+from axsim.runs.results import Numerics
 from axsim.show.tables import (
     breakdown_table,
     heading,

@@ -6,9 +6,9 @@ from collections.abc import Sequence
 from typing import Any
 
 from axsim.show.plots.style import plain_numbers
+from axsim.system.metrics import METRICS
 
 UNITS = {
-    "_tokens_per_s": "tokens/s",
     "_macs_per_cycle": "MACs per cycle",
     "_bytes_per_cycle": "bytes per cycle",
     "_ms": "ms",
@@ -25,8 +25,7 @@ UNITS = {
 
 NAMES = {
     "cosine": "cosine similarity to float32",
-    "ttft_ms": "TTFT, ms",
-    "token_ms": "decode, ms a token",
+    **{metric.name: metric.title for metric in METRICS.values()},
 }
 """Names of columns that do not read well as they are."""
 

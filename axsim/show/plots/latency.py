@@ -7,9 +7,11 @@ from itertools import pairwise
 from typing import TYPE_CHECKING, Any, TypeAlias, Union
 
 from axsim.errors import InputError
-from axsim.runs.results import Prediction, RunResult, VariantResult
+from axsim.fidelity.prediction import Prediction
+from axsim.runs.results import RunResult, VariantResult
 from axsim.show.plots.style import SMALL, STAGES, grid, new_figure
 from axsim.show.tables import number
+from axsim.system.metrics import WAITS
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -120,7 +122,7 @@ def _goal(variants: list[VariantResult]) -> str:
 
 def _whole(variant: VariantResult) -> Prediction | None:
     """What the first panel's bars show."""
-    return variant.image_to_first_token_ms or variant.ttft_ms or variant.vision_encode_ms
+    return next((found for name in WAITS if (found := variant.predictions.get(name))), None)
 
 
 def _heights(variants: list[VariantResult]) -> list[float]:

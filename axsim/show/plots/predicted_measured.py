@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from axsim.errors import InputError
 from axsim.show.plots.style import INK, grid, new_figure, plain_numbers
+from axsim.system.metrics import LEDGER, METRICS
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -15,16 +16,8 @@ if TYPE_CHECKING:
 
 FILLS = (INK, "white", "#9fb4c8", "#d95f02")
 """Fill of each chip's markers, in the order of the chips' rows."""
-SHAPES = {
-    "vision_encode_ms": ("o", "vision encode, ms"),
-    "prefill_layer_ms": ("^", "prefill layer, ms"),
-    "decode_layer_ms": ("v", "decode layer, ms"),
-    "post_ms": ("s", "post, ms"),
-    "ttft_ms": ("D", "TTFT, ms"),
-    "decode_tokens_per_s": ("P", "decode, tokens/s"),
-    "compiler_cycles": ("x", "compiler, million cycles"),
-}
-"""Marker and legend of each metric."""
+DRAWN_IN = {"compiler_cycles": "million cycles"}
+"""Units of the axes where they are not the metric's own."""
 BAND = 0.10
 
 
@@ -93,7 +86,7 @@ def predicted_rows(validation: Validation) -> list[Compared]:
 
 
 def _marker(metric: str, chip: int) -> dict[str, Any]:
-    shape = SHAPES[metric][0]
+    shape = METRICS[metric].marker
     fill = FILLS[chip % len(FILLS)]
     return {
         "linestyle": "none",
@@ -112,10 +105,14 @@ def _legend(axes: Any, used: dict[tuple[str, str], None], chips: list[str]) -> N
 
     present = {metric for metric, _ in used}
     handles = [
-        Line2D([], [], label=label, **_marker(metric, 0))
-        for metric, (_, label) in SHAPES.items()
+        Line2D([], [], label=_legend_name(metric), **_marker(metric, 0))
+        for metric in LEDGER
         if metric in present
     ]
     for index, chip in enumerate(chips):
         handles.append(Line2D([], [], label=chip, **_marker("vision_encode_ms", index)))
     axes.legend(handles=handles, loc="upper left", fontsize=8, frameon=True, framealpha=0.9)
+
+
+def _legend_name(metric: str) -> str:
+    return f"{METRICS[metric].label}, {DRAWN_IN.get(metric, METRICS[metric].unit)}"

@@ -5,8 +5,9 @@ from __future__ import annotations
 from statistics import median
 from typing import TYPE_CHECKING
 
-from axsim.show.plots.predicted_measured import BAND, FILLS, SHAPES, predicted_rows
+from axsim.show.plots.predicted_measured import BAND, FILLS, predicted_rows
 from axsim.show.plots.style import ACCENT, INK, SMALL, grid, new_figure
+from axsim.system.metrics import METRICS
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -42,7 +43,7 @@ def residuals(validation: Validation) -> Figure:
             errors,
             heights,
             linestyle="none",
-            marker=SHAPES[group.metric][0],
+            marker=METRICS[group.metric].marker,
             markersize=5,
             markeredgecolor=INK,
             markerfacecolor=FILLS[chips.index(group.chip) % len(FILLS)],
@@ -51,9 +52,7 @@ def residuals(validation: Validation) -> Figure:
         )
         middle = median(errors)
         axes.plot([middle] * 2, [place - 0.42, place + 0.42], color=ACCENT, linewidth=2, zorder=2)
-    names = [
-        f"{SHAPES[g.metric][1].rsplit(', ', 1)[0]}, {g.chip} ({len(g.errors)})" for g in groups
-    ]
+    names = [f"{METRICS[g.metric].label}, {g.chip} ({len(g.errors)})" for g in groups]
     axes.set_yticks(range(len(groups)), names, fontsize=SMALL + 1)
     axes.set_ylim(len(groups) - 0.5, -0.5)
     largest = 1.1 * max(200 * BAND, *(100 * abs(each.error or 0) for each in known))

@@ -9,15 +9,14 @@ from axsim.errors import InputError
 from axsim.show.plots.heat_map import Marks, heat_map
 from axsim.show.plots.tradeoff import tradeoff
 from axsim.study.objective import Objective
+from axsim.system.metrics import WAITS
 
 if TYPE_CHECKING:
     import pandas as pd
     from matplotlib.figure import Figure
 
-TIMES = ("image_to_first_token_ms", "ttft_ms", "vision_encode_ms")
-"""What a picture without objectives is about: the first of these that has values."""
 OTHERS = ("cosine", "decode_tokens_per_s", "weights_bytes")
-"""What is set against it, likewise."""
+"""What is set against the first of :data:`WAITS` that has values, likewise."""
 
 
 def sweep_picture(
@@ -30,7 +29,7 @@ def sweep_picture(
     else the trade-off between the first two objectives.
 
     Without objectives, image to first token, and against it the similarity when the kernels ran,
-    decode speed otherwise (or the next in :data:`TIMES` and :data:`OTHERS` that has values).
+    decode speed otherwise (or the next in :data:`WAITS` and :data:`OTHERS` that has values).
 
     Raises:
         InputError: as :func:`heat_map` and :func:`tradeoff`; no row has a value to draw.
@@ -41,11 +40,11 @@ def sweep_picture(
     rows = frame[frame["error"].isna()]
     numeric = [key for key in several if all(_number(value) for value in vary[key])]
     if len(numeric) == len(several) == 2 and not rows.duplicated(several).any():
-        value = chosen[0] if chosen else _first(rows, TIMES)
+        value = chosen[0] if chosen else _first(rows, WAITS)
         x, y = several
         return heat_map(rows, x, y, value, marks=marks, title=_title(rows))
     if len(chosen) < 2:
-        chosen = list(dict.fromkeys([*chosen, _first(rows, TIMES), _first(rows, OTHERS)]))[:2]
+        chosen = list(dict.fromkeys([*chosen, _first(rows, WAITS), _first(rows, OTHERS)]))[:2]
     labels = _telling(rows, [["variant"], several, ["variant", *several]])
     x, y = chosen
     return tradeoff(

@@ -10,15 +10,10 @@ from axsim.show.report.figures import percent, rows_text, signed
 from axsim.show.report.markup import Child, Column, Html, Row, element, join, note, table
 from axsim.show.report.markup import section as section_of
 from axsim.show.validation_table import conditions, value_text
+from axsim.system.metrics import METRICS
 
 NAMES = {
-    "vision_encode_ms": "vision encode, ms",
-    "prefill_layer_ms": "prefill of one layer, ms",
-    "decode_layer_ms": "decode of one layer, ms",
-    "post_ms": "post, ms",
-    "ttft_ms": "TTFT, ms",
-    "decode_tokens_per_s": "decode, tokens/s",
-    "compiler_cycles": "matmuls, compiler cycles",
+    **{metric.name: metric.title for metric in METRICS.values()},
     "all": "all rows",
     "measured on boards": "measured on boards",
 }

@@ -20,7 +20,6 @@ from typing import Any
 from axsim.compiler.program import Program, Segment
 from axsim.machine.timeline import Timeline, Timing
 from axsim.runs.results import VariantResult
-from axsim.show.critical_path import waited_for
 from axsim.show.plots.style import TASKS
 from axsim.show.report.content import Report
 from axsim.show.report.figures import KINDS
@@ -29,6 +28,7 @@ from axsim.show.report.markup import section as section_of
 from axsim.show.tables import number
 from axsim.show.timelines import stage_timelines
 from axsim.show.traffic import dram_rates, ocm_use
+from axsim.system.critical_path import waited_for
 
 HELP = (
     "Zoom with the wheel, two fingers, the buttons or + and −; move by dragging or with Shift and "

@@ -5,17 +5,14 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 
 from axsim.compiler.partition import MEBI
-from axsim.runs.results import MetricName, Prediction, VariantResult
+from axsim.fidelity.prediction import Prediction
+from axsim.runs.results import VariantResult
 from axsim.show.report.markup import Child, Html, element, join
 from axsim.show.tables import number
+from axsim.system.metrics import PREDICTED
 
-LABELS: dict[MetricName, tuple[str, str]] = {
-    "vision_encode_ms": ("Image encode", "one image through the vision part"),
-    "ttft_ms": ("TTFT", "all prefill chunks and the first post, without the image"),
-    "image_to_first_token_ms": ("Image to first token", "what a person waits"),
-    "decode_tokens_per_s": ("Decode", "speed of every further token"),
-}
-"""Heading of each metric, and what it counts."""
+SHOWN = {metric.name: metric for metric in PREDICTED if metric.column_heading}
+"""The metrics of the report."""
 
 KINDS = {
     "compute": "computing",
@@ -26,6 +23,11 @@ KINDS = {
     "st:output": "outputs out",
 }
 """What each kind of task does."""
+
+
+def capitalised(label: str) -> str:
+    """A metric's label at the beginning of a line."""
+    return label[0].upper() + label[1:]
 
 
 def mebibytes(size: float) -> str:

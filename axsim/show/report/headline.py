@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Sequence
 
-from axsim.runs.results import Prediction, VariantResult
-from axsim.show.critical_path import PathStage
+from axsim.fidelity.prediction import Prediction
+from axsim.runs.results import VariantResult
 from axsim.show.report.content import Report
 from axsim.show.report.figures import (
-    LABELS,
+    SHOWN,
+    capitalised,
     interval,
     legend,
     measured,
@@ -23,6 +24,7 @@ from axsim.show.report.markup import section as section_of
 from axsim.show.tables import number
 from axsim.show.words import LEAST, NAMES, first_goal, waits
 from axsim.study.explain import Explanation, Gain, total_ms
+from axsim.system.critical_path import PathStage
 
 RESOURCES = {
     "conv": ("CONV", "the matrix unit"),
@@ -110,12 +112,12 @@ def shares(path: Sequence[PathStage]) -> str:
 
 def _figures(variant: VariantResult) -> list[Html]:
     found = []
-    for name, (label, what) in LABELS.items():
-        prediction = variant.predictions.get(name)
+    for metric in SHOWN.values():
+        prediction = variant.predictions.get(metric.name)
         if prediction is not None:
             value = [number(prediction.value), element("small", f" {prediction.unit}")]
             notes = [interval(prediction), measured(prediction)]
-            found.append(_figure(label, what, value, notes))
+            found.append(_figure(capitalised(metric.label), metric.meaning, value, notes))
     memory = variant.memory
     value = [mebibytes(memory.total), element("small", f" of {mebibytes(memory.capacity)} MiB")]
     mark = element("span", memory.verdict, class_="good" if memory.fits else "bad")

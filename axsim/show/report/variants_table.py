@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from axsim.fidelity.intervals import LEVEL
-from axsim.runs.results import MetricName, Prediction, RunResult, VariantResult
+from axsim.fidelity.prediction import Prediction
+from axsim.runs.results import RunResult, VariantResult
 from axsim.show.report.content import Report
-from axsim.show.report.figures import LABELS, interval, measured, mebibytes
+from axsim.show.report.figures import SHOWN, capitalised, interval, measured, mebibytes
 from axsim.show.report.markup import Child, Column, Html, Row, element, join, note, table
 from axsim.show.report.markup import section as section_of
 from axsim.show.tables import notes as table_notes
@@ -22,13 +23,14 @@ def section(report: Report) -> Html:
     result = report.result
     vision = any(each.vision_encode_ms for each in result)
     decoder = any(each.ttft_ms for each in result)
-    metrics: list[MetricName] = [
-        name for name in LABELS if any(name in each.predictions for each in result)
-    ]
+    metrics = [name for name in SHOWN if any(name in each.predictions for each in result)]
     columns = [Column("variant")]
     if decoder:
         columns.append(Column("prefill", number=True))
-    columns += [Column([LABELS[name][0], _unit(name, result)], number=True) for name in metrics]
+    columns += [
+        Column([capitalised(SHOWN[name].label), element("small", SHOWN[name].unit)], number=True)
+        for name in metrics
+    ]
     columns.append(Column(["NPU memory", element("small", "MiB")], number=True))
     if not result.timing_only:
         parts = [("vision output", vision), ("first logits", decoder)]
@@ -50,11 +52,6 @@ def section(report: Report) -> Html:
     return section_of(
         "variants", "Variants", table("Variants", columns, rows), _notes(result), _tokens(result)
     )
-
-
-def _unit(name: MetricName, result: RunResult) -> Html:
-    units = (each.predictions[name].unit for each in result if name in each.predictions)
-    return element("small", next(units))
 
 
 def _prediction(found: Prediction | None) -> Child:

@@ -9,12 +9,12 @@ import pytest
 
 import axsim
 from axsim.runs.results import RunResult
-from axsim.show.critical_path import first_token_path
 from axsim.show.plots.style import TASKS
 from axsim.show.report import drawings as pictures
 from axsim.show.report.content import Report, gather
 from axsim.show.report.engine_chart import data, section
 from axsim.show.timelines import stage_timelines
+from axsim.system.critical_path import first_token_path
 from tests.show.report.reading import Page
 
 

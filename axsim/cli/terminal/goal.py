@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import typer
 
-from axsim.cli.run_plot import check_picture
+from axsim.cli.terminal.run_plot import check_picture
 
 if TYPE_CHECKING:
     from axsim.study.objective import Goal
@@ -57,7 +57,7 @@ def check_sweep_picture(path: Path | None) -> None:
     """Find out before a long sweep that its picture can't be drawn.
 
     Raises:
-        InputError: as :func:`axsim.cli.run_plot.check_picture`, or pandas is missing.
+        InputError: as :func:`axsim.cli.terminal.run_plot.check_picture`, or pandas is missing.
     """
     check_picture(path)
     if path is None:
@@ -108,7 +108,7 @@ def show(
 
     Exit status 1 when no row meets the constraints.
     """
-    from axsim.cli.console import console
+    from axsim.cli.terminal.console import console
     from axsim.show.leaders import leaders_table, run_command, shortfalls, summary
 
     leaders = goal.leaders(rows)

@@ -13,10 +13,10 @@ from concurrent.futures import ThreadPoolExecutor
 from queue import SimpleQueue
 from typing import TYPE_CHECKING, TypeAlias
 
-from axsim.cli.console import console
+from axsim.cli.terminal.console import console
 
 if TYPE_CHECKING:
-    from axsim.cli.answer import Answer, Piece, Show
+    from axsim.cli.terminal.answer import Answer, Piece, Show
     from axsim.runs.results import RunResult
 
 Pieces: TypeAlias = "SimpleQueue[Piece]"

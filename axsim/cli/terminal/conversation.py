@@ -1,11 +1,12 @@
-"""The answer to ``axsim run --prompt``, token by token, with the time it would take the chip."""
+"""A question put to every variant, and its answers on the terminal as they are computed."""
 
 from __future__ import annotations
 
 from functools import partial
-from typing import TYPE_CHECKING, Any, TypeAlias
+from typing import TYPE_CHECKING
 
-from axsim.cli.console import console
+from axsim.cli.terminal.console import console
+from axsim.cli.terminal.realtime import in_real_time
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -13,46 +14,11 @@ if TYPE_CHECKING:
 
     from rich.console import Console
 
+    from axsim.cli.terminal.answer import Answer, Piece, Show
     from axsim.compiler.partition import Deployment
     from axsim.inputs.chat import Chat
-    from axsim.inputs.tokenizer import Tokens
     from axsim.runs.progress import OnProgress, Progress
-    from axsim.runs.results import RunResult, VariantResult
-
-Piece: TypeAlias = "tuple[str, float] | None"
-"""The text of a token and its arrival in ms after the start; None at the end of an answer."""
-Show: TypeAlias = "Callable[[Answer, Piece], None]"
-
-
-class Answer:
-    """What one variant answers: token ids, the text that each completes, and its arrival in ms
-    after the picture (or, without one, the prompt) was there."""
-
-    def __init__(self, variant: VariantResult, tokens: Tokens) -> None:
-        from axsim.inputs.tokenizer import Stream
-
-        self.name = variant.name
-        self._first = variant.stages.image_to_first_token_ms
-        self._step = variant.stages.token_ms
-        self._stream = Stream(tokens)
-        self.pieces: list[tuple[int, str, float]] = []
-
-    def push(self, token: int) -> tuple[str, float]:
-        """Take in the next token; its text and its arrival."""
-        arrival = self._first + len(self.pieces) * self._step
-        text = self._stream.push(token)
-        self.pieces.append((token, text, arrival))
-        return text, arrival
-
-    @property
-    def text(self) -> str:
-        """The answer so far."""
-        return "".join(text for _, text, _ in self.pieces)
-
-    def to_dict(self) -> dict[str, Any]:
-        """For JSON."""
-        pieces = [{"id": i, "text": text, "arrival_ms": ms} for i, text, ms in self.pieces]
-        return {"text": self.text, "tokens": pieces}
+    from axsim.runs.results import RunResult
 
 
 def converse(
@@ -87,8 +53,6 @@ def converse(
             return _compute(timed, checkpoint, images, chat, answers, on_progress, show)
 
         if shown and realtime:
-            from axsim.cli.realtime import in_real_time
-
             return in_real_time(timed, answers, compute, status.stop)
         result = compute(partial(_line, screen) if shown else _nothing)
     for answer in answers if shown else ():

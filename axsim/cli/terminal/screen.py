@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
-from axsim.cli.console import console
+from axsim.cli.terminal.console import console
 from axsim.show.tables import (
     breakdown_table,
     heading,

@@ -6,9 +6,9 @@ import pytest
 
 import axsim
 from axsim.compiler.program import Engine, Segment, Step, Task
-from axsim.machine.engines import simulate
+from axsim.machine.simulate import simulate
 from axsim.runs.results import VariantResult
-from axsim.show.critical_path import (
+from axsim.system.critical_path import (
     Cause,
     critical_us,
     first_token_path,
@@ -20,7 +20,7 @@ STEPS = (Step("a", "projection", 1, 0), Step("b", "softmax", 1, 0))
 
 
 def path(*tasks: Task) -> dict[Cause, float]:
-    segment = Segment("s", STEPS, tasks, (0.0, 0.0))
+    segment = Segment.of("s", STEPS, tasks, (0.0, 0.0))
     timing = simulate(segment, len(ENGINES), dram_bytes_per_us=10.0)
     found = critical_us(segment, timing, ENGINES)
     assert sum(found.values()) == pytest.approx(timing.end_us)

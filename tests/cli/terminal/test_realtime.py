@@ -9,8 +9,8 @@ from queue import SimpleQueue
 
 import pytest
 
-from axsim.cli import realtime
-from axsim.cli.realtime import can_begin, computed_ahead, replay
+from axsim.cli.terminal import realtime
+from axsim.cli.terminal.realtime import can_begin, computed_ahead, replay
 
 
 class Clock:

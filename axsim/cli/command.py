@@ -1,0 +1,73 @@
+"""What a file of this folder says about its command, for :mod:`axsim.cli.app` to find."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable
+from dataclasses import MISSING, Field, dataclass, fields, is_dataclass
+from functools import wraps
+from typing import Any, get_type_hints
+
+
+@dataclass(frozen=True)
+class Command:
+    """``axsim NAME``, done by ``function``, whose docstring is the help text.
+
+    ``examples`` can be pasted: one a line, or several lines joined by backslashes. ``place`` is
+    where the list of commands has it; those without one come last, by name. A parameter of
+    ``function`` whose type is a dataclass stands for an option each of its fields: commands share
+    options so.
+    """
+
+    name: str
+    function: Callable[..., None]
+    examples: str
+    place: int = 1000
+
+    @property
+    def epilog(self) -> str:
+        """The end of the help text."""
+        lines = inspect.cleandoc(self.examples).splitlines()
+        several = sum(not line.startswith(" ") for line in lines) > 1
+        heading = "Examples:" if several else "Example:"
+        return "\n".join(["\b", heading, *(f"  {line}" for line in lines)])
+
+
+def flattened(function: Callable[..., None]) -> Callable[..., None]:
+    """``function`` as typer reads it: the fields of dataclass parameters are in their place."""
+    hints: dict[str, Any] = get_type_hints(function, include_extras=True)
+    shared = [name for name, hint in hints.items() if is_dataclass(hint)]
+    parameters: list[inspect.Parameter] = []
+    for parameter in inspect.signature(function).parameters.values():
+        if parameter.name in shared:
+            parameters += _options(hints[parameter.name])
+        else:
+            parameters.append(_option(parameter.name, hints[parameter.name], parameter.default))
+
+    @wraps(function)
+    def call(**values: Any) -> None:
+        for name in shared:
+            cls = hints[name]
+            values[name] = cls(**{f.name: values.pop(f.name) for f in fields(cls)})
+        function(**values)
+
+    call.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]
+    call.__annotations__ = {each.name: each.annotation for each in parameters}
+    return call
+
+
+def _options(cls: type[Any]) -> list[inspect.Parameter]:
+    hints = get_type_hints(cls, include_extras=True)
+    return [_option(f.name, hints[f.name], _default(f)) for f in fields(cls)]
+
+
+def _option(name: str, annotation: Any, default: Any) -> inspect.Parameter:
+    return inspect.Parameter(
+        name, inspect.Parameter.KEYWORD_ONLY, default=default, annotation=annotation
+    )
+
+
+def _default(field: Field[Any]) -> Any:
+    if field.default_factory is not MISSING:
+        return field.default_factory()
+    return inspect.Parameter.empty if field.default is MISSING else field.default
