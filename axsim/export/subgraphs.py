@@ -19,8 +19,8 @@ from axsim.graph.ops import OPERATORS
 from axsim.kernels.array import Array
 from axsim.kernels.qparams import QParams, asymmetric
 from axsim.numerics.chains import attention_chains
+from axsim.numerics.integer_kernels import bias_codes
 from axsim.numerics.matrix import Matrix, quantise_matrix
-from axsim.numerics.products import bias_codes
 from axsim.numerics.ranges import QUANTISED
 
 Weights = Callable[[str], Array]

@@ -56,6 +56,7 @@ from __future__ import annotations
 import numpy as np
 
 from axsim.kernels.array import Array
+from axsim.kernels.twin import twin
 
 MAX_INNER_U8 = (2**31 - 1) // (255 * 128)
 """Largest inner size whose U8 x S8 sums cannot leave S32."""
@@ -72,7 +73,13 @@ def round_bf16(x: Array, *, inplace: bool = False) -> Array:
     y = x if inplace else np.array(x, dtype=np.float32, order="C")
     if not y.flags.c_contiguous:
         raise ValueError("round_bf16 in place needs a contiguous array")
-    bits = y.reshape(-1).view(np.uint32)
+    round_bits(y.reshape(-1).view(np.uint32))
+    return y
+
+
+@twin("axsim.kernels.bf16_numba")
+def round_bits(bits: Array) -> None:
+    """:func:`round_bf16` of float32 bit patterns (uint32 [N]), in place."""
     for start in range(0, bits.size, _BLOCK):
         block = bits[start : start + _BLOCK]
         odd = block >> 16
@@ -80,7 +87,6 @@ def round_bf16(x: Array, *, inplace: bool = False) -> Array:
         odd += 0x7FFF
         block += odd
         block &= 0xFFFF0000
-    return y
 
 
 def to_bf16_bits(x: Array) -> Array:

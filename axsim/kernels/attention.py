@@ -7,10 +7,10 @@ from math import prod
 import numpy as np
 
 from axsim.kernels.array import Array
-from axsim.kernels.compiled import compiled
-from axsim.kernels.matmul import matmul
+from axsim.kernels.dense import matmul
 from axsim.kernels.parallel import parallel
-from axsim.kernels.softmax import exponentials
+from axsim.kernels.rowwise import exponentials
+from axsim.kernels.twin import twin
 
 _ROWS = 208
 """Query rows of a block: 208 rows of 1025 float32 scores are 0.85 MB, inside a core's L2 cache."""
@@ -37,35 +37,42 @@ def attention(q: Array, k: Array, v: Array, scale: Array | None, mask: Array | N
     v = np.broadcast_to(v, (*heads, *v.shape[-2:]))
     if mask is not None:
         mask = np.broadcast_to(mask, (*heads, rows, keys))
-    panels = compiled("axsim.kernels.panels_numba")
-    if panels is not None and not (mask is None and panels.attends(q, k, v)):
-        panels = None
     # Laid out as [T, *heads, d], so that merging the heads afterwards is a view.
     out = np.empty((rows, *heads, width), np.float32)
-    blocks = -(-rows // _ROWS)
-    step = -(-rows // blocks)
 
     def task(i: int) -> None:
         index = tuple(int(j) for j in np.unravel_index(i, heads))
-        out_head = np.moveaxis(out, 0, -2)[index]
-        if panels is not None:
-            panels.attend(q[index], k[index], v[index], out_head)
-            return
-        q_head, k_head, v_head = (np.ascontiguousarray(t[index]) for t in (q, k, v))
-        bounded = mask is None and _bound(q_head, k_head) <= _SAFE
-        buffer = np.empty((min(step, rows), keys), np.float32)
-        for start in range(0, rows, step):
-            part = slice(start, min(start + step, rows))
-            scores = np.matmul(q_head[part], k_head, out=buffer[: part.stop - start])
-            if mask is not None:
-                scores += mask[index][part]
-            totals = exponentials(scores, shift=not bounded)
-            context = scores @ v_head
-            context /= totals[:, None]
-            out_head[part] = context
+        masked = None if mask is None else mask[index]
+        attend(q[index], k[index], v[index], masked, np.moveaxis(out, 0, -2)[index])
 
     parallel(prod(heads), task)
     return np.moveaxis(out, 0, -2)
+
+
+def _by_vectors(q: Array, k: Array, v: Array, mask: Array | None, out: Array) -> bool:
+    from axsim.kernels.avx512.heads import attends
+
+    return mask is None and attends(q, k, v)
+
+
+@twin("axsim.kernels.avx512.heads", _by_vectors)
+def attend(q: Array, k: Array, v: Array, mask: Array | None, out: Array) -> None:
+    """``softmax(q @ k + mask) @ v`` of one head: q and ``out`` [T, d], k [d, S], v [S, d], mask
+    [T, S]. None need be contiguous."""
+    q, k, v = (np.ascontiguousarray(t) for t in (q, k, v))
+    bounded = mask is None and _bound(q, k) <= _SAFE
+    rows, keys = len(q), k.shape[1]
+    step = -(-rows // -(-rows // _ROWS))
+    buffer = np.empty((step, keys), np.float32)
+    for start in range(0, rows, step):
+        part = slice(start, min(start + step, rows))
+        scores = np.matmul(q[part], k, out=buffer[: part.stop - start])
+        if mask is not None:
+            scores += mask[part]
+        totals = exponentials(scores, shift=not bounded)
+        context = scores @ v
+        context /= totals[:, None]
+        out[part] = context
 
 
 def _bound(q: Array, k: Array) -> float:

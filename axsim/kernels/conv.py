@@ -13,10 +13,10 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from axsim.kernels.array import Array
-from axsim.kernels.compiled import compiled
-from axsim.kernels.linear import Stage, apply
+from axsim.kernels.dense import Stage, apply
 from axsim.kernels.parallel import parallel, threads
 from axsim.kernels.scratch import Scratch
+from axsim.kernels.twin import compiled
 
 if TYPE_CHECKING:
     from axsim.graph.windows import Windows
@@ -63,7 +63,7 @@ def _plane(at: Windows) -> Windows:
 
 
 def _loops(x: Array):  # type: ignore[no-untyped-def]
-    return compiled("axsim.kernels.conv_loops_numba") if x.dtype == np.float32 else None
+    return compiled("axsim.kernels.conv_numba") if x.dtype == np.float32 else None
 
 
 def _product(

@@ -14,6 +14,15 @@ _LINE = 64
 """Bytes of a cache line, on which arrays begin: vectors that straddle two take longer."""
 
 
+def aligned(shape: tuple[int, ...], dtype: Any) -> Array:
+    """An uninitialised array that begins on a cache line."""
+    size = prod(shape) * np.dtype(dtype).itemsize
+    memory = np.empty(size + _LINE, np.uint8)
+    start = -memory.ctypes.data % _LINE
+    array: Array = memory[start : start + size].view(dtype).reshape(shape)
+    return array
+
+
 class Scratch(threading.local):
     """Arrays that each thread keeps from one use to the next."""
 
@@ -24,7 +33,6 @@ class Scratch(threading.local):
         """An uninitialised array; the same memory for the same ``use`` on the same thread."""
         size = prod(shape) * np.dtype(dtype).itemsize
         if use not in self._bytes or self._bytes[use].size < size:
-            memory = np.empty(size + _LINE, np.uint8)
-            self._bytes[use] = memory[-memory.ctypes.data % _LINE :]
+            self._bytes[use] = aligned((size,), np.uint8)
         array: Array = self._bytes[use][:size].view(dtype).reshape(shape)
         return array

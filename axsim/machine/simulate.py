@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from axsim.compiler.program import Segment
-from axsim.kernels.compiled import compiled
+from axsim.kernels.twin import compiled
 from axsim.machine.engines import Retire
 from axsim.machine.events import Machine
 from axsim.machine.timeline import Timing

@@ -1,6 +1,6 @@
-"""Operators on bf16 numbers as single compiled loops, their rounding included.
+"""Operators on bf16 numbers in one pass each, their rounding included.
 
-Functions of one bf16 number come from a table of all 65 536. What has no loop here is computed by
+Functions of one bf16 number come from a table of all 65 536. What has no pass here is computed by
 the operator's own kernel and rounded afterwards: :mod:`axsim.numerics.weight_only`.
 """
 
@@ -8,16 +8,15 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from functools import lru_cache
-from types import ModuleType
 from typing import Any
 
 import numpy as np
 
 from axsim.graph.ir import Graph, Node
 from axsim.graph.ops import OPERATORS
+from axsim.kernels import bf16
 from axsim.kernels.arithmetic import from_bf16_bits, round_bf16
 from axsim.kernels.array import Array
-from axsim.kernels.loops import weight_loops
 from axsim.kernels.parallel import for_rows
 
 Kernel = Callable[..., Array]
@@ -28,53 +27,51 @@ _ALONE = 1 << 19
 
 
 def bf16_kernel(graph: Graph, node: Node) -> Kernel | None:
-    """The loop for ``node``, whose result is rounded to bf16; None where there is none."""
+    """The pass for ``node``, whose result is rounded to bf16; None where there is none."""
     make = _function if OPERATORS[node.op].role == "function" else _KERNELS.get(node.op)
-    loops = weight_loops()
-    if make is None or loops is None or graph.tensors[node.outputs[0]].dtype != "bf16":
+    if make is None or graph.tensors[node.outputs[0]].dtype != "bf16":
         return None
-    return make(loops, graph, node)
+    return make(graph, node)
 
 
 def gated_kernel(graph: Graph, function: Node, times: Node) -> Kernel | None:
-    """``function(x) * other``, both steps rounded, as one loop; None where there is none."""
-    loops = weight_loops()
+    """``function(x) * other``, both steps rounded, as one pass; None where there is none."""
     names = function.inputs[0], *times.inputs, *times.outputs
     shape = graph.tensors[times.outputs[0]].shape
-    if loops is None or any(graph.tensors[n].dtype != "bf16" for n in names):
+    if any(graph.tensors[n].dtype != "bf16" for n in names):
         return None
     if any(graph.tensors[n].shape != shape for n in names):
         return None
-    loop, table = loops.look_up_times, function_table(function.op, tuple(function.attrs.items()))
+    table = function_table(function.op, tuple(function.attrs.items()))
 
     def run(x: Array, other: Array) -> Array:
         x, other = np.ascontiguousarray(x), np.ascontiguousarray(other)
-        return _by_rows(lambda rows, y: loop(table, x[rows], other[rows], y), x.shape)
+        return _by_rows(lambda rows, y: bf16.look_up_times(table, x[rows], other[rows], y), x.shape)
 
     return run
 
 
-def _elementwise(loops: ModuleType, graph: Graph, node: Node) -> Kernel | None:
+def _elementwise(graph: Graph, node: Node) -> Kernel | None:
     shape = graph.tensors[node.outputs[0]].shape
     if any(graph.tensors[name].shape != shape for name in node.inputs):
         return None
-    loop = {"Add": loops.add, "Mul": loops.multiply}[node.op]
+    run_block = bf16.add if node.op == "Add" else bf16.multiply
 
     def run(a: Array, b: Array) -> Array:
         a, b = np.ascontiguousarray(a), np.ascontiguousarray(b)
-        return _by_rows(lambda rows, y: loop(a[rows], b[rows], y), a.shape)
+        return _by_rows(lambda rows, y: run_block(a[rows], b[rows], y), a.shape)
 
     return run
 
 
-def _function(loops: ModuleType, graph: Graph, node: Node) -> Kernel | None:
+def _function(graph: Graph, node: Node) -> Kernel | None:
     if graph.tensors[node.inputs[0]].dtype != "bf16":
         return None
-    loop, table = loops.look_up, function_table(node.op, tuple(node.attrs.items()))
+    table = function_table(node.op, tuple(node.attrs.items()))
 
     def run(x: Array) -> Array:
         x = np.ascontiguousarray(x)
-        return _by_rows(lambda rows, y: loop(table, x[rows], y), x.shape)
+        return _by_rows(lambda rows, y: bf16.look_up(table, x[rows], y), x.shape)
 
     return run
 
@@ -89,37 +86,37 @@ def function_table(op: str, attrs: tuple[tuple[str, Any], ...]) -> Array:
     return table
 
 
-def _rms_norm(loops: ModuleType, graph: Graph, node: Node) -> Kernel | None:
+def _rms_norm(graph: Graph, node: Node) -> Kernel | None:
     x, scale = (graph.tensors[name].shape for name in node.inputs)
     if scale != x[-1:] or node.attrs.get("axis", -1) not in (-1, len(x) - 1):
         return None
-    loop, epsilon = loops.rms_norm, float(node.attrs.get("epsilon", 1e-5))
+    epsilon = float(node.attrs.get("epsilon", 1e-5))
 
     def run(x: Array, scale: Array) -> Array:
         flat = np.ascontiguousarray(x).reshape(-1, scale.size)
-        y = _by_rows(lambda rows, y: loop(flat[rows], scale, epsilon, y), flat.shape)
+        y = _by_rows(lambda rows, y: bf16.rms_norm(flat[rows], scale, epsilon, y), flat.shape)
         return y.reshape(x.shape)
 
     return run
 
 
-def _rotate(loops: ModuleType, graph: Graph, node: Node) -> Kernel | None:
+def _rotate(graph: Graph, node: Node) -> Kernel | None:
     batch, tokens, *_ = shape = graph.tensors[node.inputs[0]].shape
     if len(shape) != 3 or batch != 1 or len(node.inputs) != 3 or node.attrs.get("interleaved"):
         return None
-    loop, heads = loops.rotate, int(node.attrs["num_heads"])
+    heads = int(node.attrs["num_heads"])
 
     def run(x: Array, cos: Array, sin: Array) -> Array:
         x = np.ascontiguousarray(x).reshape(tokens, heads, -1)
         cos, sin = np.ascontiguousarray(cos[0]), np.ascontiguousarray(sin[0])
-        y = _by_rows(lambda rows, y: loop(x[rows], cos[rows], sin[rows], y), x.shape)
+        y = _by_rows(lambda rows, y: bf16.rotate(x[rows], cos[rows], sin[rows], y), x.shape)
         return y.reshape(shape)
 
     return run
 
 
-# Compiled loops of single operators; one that has none here is computed by its own kernel.
-_KERNELS: dict[str, Callable[[ModuleType, Graph, Node], Kernel | None]] = {
+# Passes of single operators; one that has none here is computed by its own kernel.
+_KERNELS: dict[str, Callable[[Graph, Node], Kernel | None]] = {
     "Add": _elementwise,
     "Mul": _elementwise,
     "RMSNormalization": _rms_norm,

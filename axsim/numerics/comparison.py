@@ -20,7 +20,7 @@ from axsim.graph.ir import Graph, Node
 from axsim.graph.ops import OPERATORS
 from axsim.kernels.array import Array
 from axsim.kernels.parallel import parallel
-from axsim.numerics.executor import Arithmetic, Weights
+from axsim.numerics.steps import Arithmetic, Weights
 
 Mode = Literal["EndToEnd", "PerLayer"]
 

@@ -9,14 +9,15 @@ do three byte products in the time of one float32 product.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from threading import Lock
 
 import numpy as np
 
 from axsim.kernels.array import Array
-from axsim.kernels.integer import Backend, Packed
-from axsim.kernels.loops import loops
+from axsim.kernels.codes import to_fixed_point
+from axsim.kernels.finish import FromFixedPoint
 from axsim.kernels.parallel import for_rows, parallel, threads
+from axsim.kernels.products import Packed, Products
+from axsim.kernels.scratch import Scratch
 from axsim.numerics.matrix import Matrix
 
 _ROWS = 80
@@ -32,9 +33,16 @@ class _Piece:
 
     packed: Packed
     start: int
-    shares: Array
+    shift: Array
     scale: Array
     no_bias: Array
+
+    def into(self, codes: Array, grid: Array, bias: Array | None, y: Array, to_bf16: bool) -> None:
+        """Write the product with bytes ``codes`` of rows on ``grid`` to its columns of ``y``."""
+        stop = self.start + self.scale.size
+        constant = self.no_bias if bias is None else bias[self.start : stop]
+        finish = FromFixedPoint(grid, self.shift, self.scale, constant, to_bf16)
+        self.packed.into(codes, finish, y, self.start)
 
 
 class PackedMatrix:
@@ -43,47 +51,25 @@ class PackedMatrix:
     In one piece, or in one for each core when it is large.
     """
 
-    def __init__(self, matrix: Matrix, backend: Backend) -> None:
+    def __init__(self, matrix: Matrix, products: Products) -> None:
         self.shape = out, inner = matrix.shape
         step = -(-out // threads()) if out * inner > _LARGE else out
-        self.pieces = [_piece(matrix, backend, i, i + step) for i in range(0, out, step)]
-        self.lock = Lock()
-        self._row: _Row | None = None
+        self.pieces = [_piece(matrix, products, i, i + step) for i in range(0, out, step)]
 
     @property
     def nbytes(self) -> int:
         """Bytes of the codes and the vectors."""
-        vectors = [v for p in self.pieces for v in (p.shares, p.scale, p.no_bias)]
+        vectors = [v for p in self.pieces for v in (p.shift, p.scale, p.no_bias)]
         return self.shape[0] * self.shape[1] + sum(int(v.nbytes) for v in vectors)
 
-    @property
-    def row(self) -> _Row:
-        """What products with one row use again and again; for the thread that has the lock."""
-        if self._row is None:
-            codes, grid = _grid(1, self.shape[1])
-            self._row = _Row(codes, grid, [p.packed.prepared(codes) for p in self.pieces])
-        return self._row
 
-
-def _piece(matrix: Matrix, backend: Backend, start: int, stop: int) -> _Piece:
+def _piece(matrix: Matrix, products: Products, start: int, stop: int) -> _Piece:
     codes, scale = matrix.codes[start:stop], matrix.scale
     assert scale is not None
-    # A row's share of what to_fixed_point adds to every whole number.
-    shares = 2.0**23 * codes.sum(axis=1, dtype=np.int64)
-    nothing = np.zeros(len(codes), np.float32)
-    return _Piece(backend.pack(codes), start, shares, scale[start:stop], nothing)
-
-
-@dataclass(frozen=True, slots=True)
-class _Row:
-    codes: Array
-    grid: Array
-    packed: list[Packed]
-
-
-def _grid(rows: int, inner: int) -> tuple[Array, Array]:
-    """Memory for bytes [3 rows, inner] of the whole numbers, and the unit [rows] of each row."""
-    return np.empty((3 * rows, inner), np.uint8), np.empty(rows, np.float32)
+    packed = products.pack(codes)
+    # to_fixed_point adds 2^23 to every whole number.
+    shift = -(2.0**23) * packed.totals
+    return _Piece(packed, start, shift, scale[start:stop], np.zeros(len(codes), np.float32))
 
 
 def product(x: Array, w: PackedMatrix, bias: Array | None, *, to_bf16: bool = False) -> Array:
@@ -95,31 +81,25 @@ def product(x: Array, w: PackedMatrix, bias: Array | None, *, to_bf16: bool = Fa
     x = np.ascontiguousarray(x)
     y = np.empty((len(x), w.shape[0]), np.float32)
 
-    def finish(packed: Packed, codes: Array, grid: Array, piece: _Piece, top: int) -> None:
-        vector = piece.no_bias
-        if bias is not None:
-            vector = bias[piece.start : piece.start + vector.size]
-        packed.from_fixed_point(
-            codes, grid, piece.shares, piece.scale, vector, y, top, piece.start, to_bf16
-        )
+    def on_grid(rows: Array) -> tuple[Array, Array]:
+        codes = _scratch.array("whole", (3 * len(rows), x.shape[1]), np.uint8)
+        grid = np.empty(len(rows), np.float32)
+        to_fixed_point(rows, codes, grid)
+        return codes, grid
 
-    def rows(part: slice) -> None:
-        codes, grid = _grid(part.stop - part.start, x.shape[1])
-        loops().to_fixed_point(x[part], codes, grid)
+    def task(part: slice) -> None:
+        codes, grid = on_grid(x[part])
         for piece in w.pieces:
-            finish(piece.packed, codes, grid, piece, part.start)
+            piece.into(codes, grid, bias, y[part], to_bf16)
 
     if len(x) > 1:
-        for_rows(rows, len(x), _ROWS)
-        return y
-    with w.lock:
-        row = w.row
-        loops().to_fixed_point(x, row.codes, row.grid)
-        if len(w.pieces) == 1:
-            finish(row.packed[0], row.codes, row.grid, w.pieces[0], 0)
-        else:
-            parallel(
-                len(w.pieces),
-                lambda i: finish(row.packed[i], row.codes, row.grid, w.pieces[i], 0),
-            )
+        for_rows(task, len(x), _ROWS)
+    elif len(w.pieces) == 1:
+        task(slice(0, 1))
+    else:
+        codes, grid = on_grid(x)
+        parallel(len(w.pieces), lambda i: w.pieces[i].into(codes, grid, bias, y, to_bf16))
     return y
+
+
+_scratch = Scratch()

@@ -13,8 +13,8 @@ from axsim.graph.windows import windows
 from axsim.kernels.array import Array
 from axsim.kernels.attention import attention
 from axsim.kernels.conv import conv
-from axsim.kernels.linear import Stage, activated, added, linear, multiplied
-from axsim.numerics.executor import Step, Weights, single
+from axsim.kernels.dense import Stage, activated, added, linear, multiplied
+from axsim.numerics.steps import Step, Weights, single
 
 _LINEAR = {"transB": 1}
 """Attributes of the Gemms that the models have: y = x W' + b."""

@@ -14,21 +14,22 @@ import numpy as np
 from axsim.graph.ir import Graph, Node, Tensor
 from axsim.graph.ops import OPERATORS
 from axsim.kernels.array import Array
-from axsim.kernels.integer import Backend, best_backend
+from axsim.kernels.choose import choose
+from axsim.kernels.products import Products
 from axsim.kernels.qparams import QParams, asymmetric
 from axsim.numerics import integer_kernels as kernels
 from axsim.numerics.chains import attention_chains
-from axsim.numerics.executor import Step, Weights
+from axsim.numerics.integer_kernels import IntegerMatrix
 from axsim.numerics.matrix import quantise_matrix
-from axsim.numerics.products import IntegerMatrix
 from axsim.numerics.ranges import QUANTISED
+from axsim.numerics.steps import Step, Weights
 
 
 class IntegerWeights:
     """S8 matrices packed for products, by tensor name: one set serves U8, U16 and image sizes."""
 
-    def __init__(self, backend: Backend | None = None) -> None:
-        self.backend = backend or best_backend()
+    def __init__(self, products: Products | None = None) -> None:
+        self.products = products or choose()
         self._matrices: dict[str, IntegerMatrix] = {}
 
     def matrix(self, name: str, weights: Weights) -> IntegerMatrix:
@@ -37,9 +38,8 @@ class IntegerWeights:
             array = weights(name)
             stored = quantise_matrix(array.reshape(array.shape[0], -1))
             assert stored.scale is not None
-            sums = stored.codes.sum(axis=1, dtype=np.int64)
-            packed = self.backend.pack(stored.codes)
-            self._matrices[name] = IntegerMatrix(packed, stored.scale, sums)
+            packed = self.products.pack(stored.codes)
+            self._matrices[name] = IntegerMatrix(packed, stored.scale)
         return self._matrices[name]
 
 
@@ -109,11 +109,11 @@ class Integer:
 
     def _attention(self, inputs: Sequence[str], tensors: Sequence[str]) -> Step:
         p = kernels.AttentionQParams(*(self._qparams[n] for n in (*inputs, *tensors)))
-        backend = self._weights.backend
+        products = self._weights.products
         return Step(
             tuple(inputs),
             (tensors[-1],),
-            lambda q, k, v: [kernels.attention(backend, q, k, v, p)],
+            lambda q, k, v: [kernels.attention(products, q, k, v, p)],
         )
 
     def _step(self, graph: Graph, node: Node) -> Step:
@@ -134,11 +134,11 @@ class Integer:
             return Step(node.inputs, node.outputs, lambda x, factor: [x])
         if node.op == "MatMul" and q[0] and q[1] and y[0]:
             qa, qb, qy = q[0], q[1], y[0]
-            backend = self._weights.backend
+            products = self._weights.products
             return Step(
                 node.inputs,
                 node.outputs,
-                lambda a, b: [kernels.matmul(backend, a, b, qa, qb, qy)],
+                lambda a, b: [kernels.matmul(products, a, b, qa, qb, qy)],
             )
         if node.op == "Softmax" and q[0] and y[0] and _last_axis(node, len(shape)):
             qx, qy = q[0], y[0]

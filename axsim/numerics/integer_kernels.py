@@ -1,7 +1,7 @@
-"""Kernels on activation codes: products, attention, softmax, tables, normalisation, sums.
+"""Operators on activation codes: products, attention, softmax, tables, normalisation, sums.
 
 Rows are split into blocks for threads and caches; the results do not depend on the split. What
-happens to a block is in :mod:`axsim.kernels.loops`.
+happens to a block is in :mod:`axsim.kernels.products` and :mod:`axsim.kernels.codes`.
 """
 
 from __future__ import annotations
@@ -12,12 +12,12 @@ from functools import lru_cache
 
 import numpy as np
 
+from axsim.kernels import codes as passes
 from axsim.kernels.array import Array
-from axsim.kernels.integer import Backend
-from axsim.kernels.loops import loops
+from axsim.kernels.finish import Requantise
 from axsim.kernels.parallel import for_rows, parallel
+from axsim.kernels.products import Packed, Products
 from axsim.kernels.qparams import QParams
-from axsim.numerics.products import IntegerMatrix, by_codes, by_weights
 
 _GEMM_ROWS = {"u8": 256, "u16": 128}
 _ELEMENTS = 1 << 16
@@ -25,20 +25,49 @@ _ATTENTION_ROWS = 520
 """Query rows of a block: as few as keep the sums near the core, as many as keep the calls few."""
 
 
+@dataclass(frozen=True, slots=True)
+class IntegerMatrix:
+    """An S8 weight matrix [N, K] ready for products: packed codes and float32 row scales [N]."""
+
+    packed: Packed
+    scale: Array
+
+
+def bias_codes(bias: Array | None, scale: Array) -> Array:
+    """S32 codes, held as int64 [N], of a float32 bias whose unit is ``scale`` [N]."""
+    if bias is None:
+        return np.zeros(scale.shape, np.int64)
+    steps = np.rint(bias.astype(np.float64) / scale)
+    return np.clip(steps, -(2.0**31), 2.0**31 - 1).astype(np.int64)
+
+
 def gemm(a: Array, matrix: IntegerMatrix, bias: Array | None, x: QParams, y: QParams) -> Array:
     """Codes [M, N] of ``a @ w.T + bias`` for codes ``a`` [M, K]; ``bias`` float32 [N] or None."""
-    product = by_weights(matrix, bias, x, y)
+    scale = np.float32(x.scale) * matrix.scale
+    shift = bias_codes(bias, scale) - x.zero_point * matrix.packed.totals
+    finish = Requantise(shift, scale / np.float32(y.scale), y)
     a = np.ascontiguousarray(a)
-    out = np.empty((a.shape[0], matrix.scale.size), y.numpy)
-
-    def task(rows: slice) -> None:
-        product(a[rows], out[rows])
-
-    for_rows(task, a.shape[0], _GEMM_ROWS[x.dtype])
+    out = np.empty((a.shape[0], scale.size), y.numpy)
+    for_rows(
+        lambda rows: matrix.packed.into(a[rows], finish, out[rows]), len(a), _GEMM_ROWS[x.dtype]
+    )
     return out
 
 
-def matmul(backend: Backend, a: Array, b: Array, qa: QParams, qb: QParams, y: QParams) -> Array:
+Product = Callable[[Array, Array], None]
+"""Writes the product of C-contiguous codes [M, K] and a fixed right operand to [M, N]."""
+
+
+def by_codes(products: Products, b: Array, qa: QParams, qb: QParams, y: QParams) -> Product:
+    """``a @ b`` for codes of parameters ``qa`` and codes ``b`` [K, N] of parameters ``qb``."""
+    packed = products.pack(b.T, qb.zero_point)
+    factor = np.float32(qa.scale) * np.float32(qb.scale) / np.float32(y.scale)
+    multiplier = np.full(packed.totals.size, factor, np.float32)
+    finish = Requantise(-qa.zero_point * packed.totals, multiplier, y)
+    return lambda a, out: packed.into(a, finish, out)
+
+
+def matmul(products: Products, a: Array, b: Array, qa: QParams, qb: QParams, y: QParams) -> Array:
     """Codes of the product of two activations over broadcast leading dimensions."""
     lead = np.broadcast_shapes(a.shape[:-2], b.shape[:-2])
     a = np.broadcast_to(a, lead + a.shape[-2:])
@@ -47,7 +76,7 @@ def matmul(backend: Backend, a: Array, b: Array, qa: QParams, qb: QParams, y: QP
     indices = list(np.ndindex(lead))
 
     def task(i: int) -> None:
-        product = by_codes(backend, b[indices[i]], qa, qb, y)
+        product = by_codes(products, b[indices[i]], qa, qb, y)
         product(np.ascontiguousarray(a[indices[i]]), out[indices[i]])
 
     parallel(len(indices), task)
@@ -66,7 +95,7 @@ class AttentionQParams:
     context: QParams
 
 
-def attention(backend: Backend, q: Array, k: Array, v: Array, p: AttentionQParams) -> Array:
+def attention(products: Products, q: Array, k: Array, v: Array, p: AttentionQParams) -> Array:
     """``softmax(q @ k) @ v`` on codes, block by block: scores never leave the cache.
 
     ``q`` [heads, T, d], ``k`` [heads, d, S], ``v`` [heads, S, d]; returns [heads, T, d] codes, the
@@ -80,8 +109,8 @@ def attention(backend: Backend, q: Array, k: Array, v: Array, p: AttentionQParam
     def task(head: int) -> None:
         # Heads are views with strides; copied here once, not in every product.
         queries = np.ascontiguousarray(q[head])
-        score = by_codes(backend, k[head], p.q, p.k, p.scores)
-        context = by_codes(backend, v[head], p.softmax, p.v, p.context)
+        score = by_codes(products, k[head], p.q, p.k, p.scores)
+        context = by_codes(products, v[head], p.softmax, p.v, p.context)
         scores = np.empty((step, k.shape[2]), p.scores.numpy)
         same = p.softmax.dtype == p.scores.dtype
         shares = scores if same else np.empty(scores.shape, p.softmax.numpy)
@@ -89,7 +118,7 @@ def attention(backend: Backend, q: Array, k: Array, v: Array, p: AttentionQParam
             rows = slice(start, min(start + step, tokens))
             count = rows.stop - start
             score(queries[rows], scores[:count])
-            loops().softmax(scores[:count], exponentials, p.softmax, shares[:count])
+            passes.softmax(scores[:count], exponentials, p.softmax, shares[:count])
             context(shares[:count], out[head, rows])
 
     parallel(heads, task)
@@ -112,7 +141,7 @@ def softmax(codes: Array, x: QParams, y: QParams) -> Array:
     exponentials = exponential_table(x)
 
     def task(part: slice) -> None:
-        loops().softmax(rows[part], exponentials, y, out[part])
+        passes.softmax(rows[part], exponentials, y, out[part])
 
     for_rows(task, len(rows), max(1, _ELEMENTS // rows.shape[1]))
     return out.reshape(codes.shape)
@@ -128,7 +157,7 @@ def look_up(table: Array, codes: Array) -> Array:
     """``table[codes]`` for U8 or U16 codes."""
     source = np.ascontiguousarray(codes).reshape(-1)
     out = np.empty(source.shape, table.dtype)
-    for_rows(lambda part: loops().look_up(table, source[part], out[part]), out.size, _ELEMENTS)
+    for_rows(lambda part: passes.look_up(table, source[part], out[part]), out.size, _ELEMENTS)
     return out.reshape(codes.shape)
 
 
@@ -142,7 +171,7 @@ def layer_norm(
     codes = np.ascontiguousarray(codes)
 
     def task(rows: slice) -> None:
-        loops().layer_norm(codes[rows], x, scale, bias, epsilon, y, out[rows])
+        passes.layer_norm(codes[rows], x, scale, bias, epsilon, y, out[rows])
 
     for_rows(task, len(codes), max(1, _ELEMENTS // codes.shape[1]))
     return out
@@ -153,7 +182,7 @@ def add(a: Array, b: Array, qa: QParams, qb: QParams, y: QParams) -> Array:
     a, b = np.ascontiguousarray(a), np.ascontiguousarray(b)
     out = np.empty(a.shape, y.numpy)
     for_rows(
-        lambda rows: loops().add(a[rows], qa, b[rows], qb, y, out[rows]),
+        lambda rows: passes.add(a[rows], qa, b[rows], qb, y, out[rows]),
         len(a),
         max(1, _ELEMENTS * len(a) // a.size),
     )
@@ -167,7 +196,7 @@ def scale_columns(a: Array, factor: Array, x: QParams, y: QParams) -> Array:
     out = np.empty(a.shape, y.numpy)
 
     def task(rows: slice) -> None:
-        loops().scale_columns(a[rows], x, factor, y, out[rows])
+        passes.scale_columns(a[rows], x, factor, y, out[rows])
 
     for_rows(task, len(a), max(1, _ELEMENTS // a.shape[1]))
     return out

@@ -12,6 +12,7 @@ import numpy as np
 
 from axsim.kernels.arithmetic import to_bf16_bits
 from axsim.kernels.array import Array
+from axsim.kernels.bf16 import dots, factors
 from axsim.kernels.parallel import parallel
 from axsim.kernels.qparams import CODE_RANGE, SMALLEST_SCALE
 from axsim.numerics.formats import S4_GROUP
@@ -43,23 +44,18 @@ class Matrix:
     def rows(self, start: int, stop: int, out: Array | None = None) -> Array:
         """float32 factors [stop - start, in] of some rows, in ``out`` if given; sums over them are
         to be multiplied by :attr:`row_scale`."""
-        codes = self.codes[start:stop]
+        codes, scale = self._part(start, stop)
         if out is None:
             out = np.empty(codes.shape, np.float32)
-        if self.dtype == "bf16":
-            np.left_shift(codes, 16, out=out.view(np.uint32), dtype=np.uint32)
-        elif self.scale is None or self.dtype == "s8":
-            np.copyto(out, codes)
-        else:
-            scale = self.scale[start:stop]
-            whole = codes.shape[1] // self.group * self.group
-            shape = (codes.shape[0], whole // self.group, self.group)
-            split = codes[:, :whole].reshape(shape), out[:, :whole].reshape(shape)
-            full = scale[:, : shape[1], None]
-            np.multiply(split[0], full, out=split[1], dtype=np.float32)
-            if whole < codes.shape[1]:
-                np.multiply(codes[:, whole:], scale[:, -1:], out=out[:, whole:], dtype=np.float32)
-        return out
+        return factors(codes, scale, self.group, out)
+
+    def dots(self, x: Array, start: int, stop: int, out: Array) -> None:
+        """``x @ rows(start, stop).T`` [T, stop - start] for ``x`` [T, in] of few rows."""
+        dots(x, *self._part(start, stop), self.group, out)
+
+    def _part(self, start: int, stop: int) -> tuple[Array, Array | None]:
+        scale = None if self.scale is None or self.dtype == "s8" else self.scale[start:stop]
+        return self.codes[start:stop], scale
 
     @property
     def row_scale(self) -> Array | None:

@@ -11,11 +11,11 @@ from axsim.graph.ops import OPERATORS
 from axsim.kernels.array import Array
 from axsim.kernels.parallel import parallel
 from axsim.kernels.qparams import QParams, asymmetric
-from axsim.kernels.softmax import exponentials
+from axsim.kernels.rowwise import exponentials
 from axsim.numerics.chains import AttentionChain, attention_chains
-from axsim.numerics.executor import Step
 from axsim.numerics.float32 import Float32
 from axsim.numerics.observers import MinMax, Observer
+from axsim.numerics.steps import Step
 
 QUANTISED = frozenset({"u8", "u16"})
 """Storage dtypes of activations that need quantisation parameters."""

@@ -17,8 +17,8 @@ import numpy as np
 from axsim.graph.ir import Graph, Node
 from axsim.graph.ops import OPERATORS
 from axsim.kernels.array import Array
-from axsim.numerics.executor import Step
 from axsim.numerics.float32 import Float32
+from axsim.numerics.steps import Step
 
 STRENGTH = 0.6
 

@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from axsim.kernels.array import Array
-from axsim.kernels.integer import best_backend
+from axsim.kernels.choose import choose
 from axsim.numerics.fixed_point import PackedMatrix
 from axsim.numerics.matrix import Matrix, quantise_matrix
 
@@ -42,7 +42,7 @@ class StoredWeights:
             if value.ndim == 2:
                 value = self._matrix(name, value)
                 if self._ready and value.dtype == "s8":
-                    value = PackedMatrix(value, best_backend())
+                    value = PackedMatrix(value, choose())
             self._kept[name] = value
         return self._kept[name]
 

@@ -15,12 +15,11 @@ from axsim.graph.ir import Graph, Node, Tensor
 from axsim.graph.ops import OPERATORS
 from axsim.kernels.arithmetic import round_bf16
 from axsim.kernels.array import Array
+from axsim.kernels.bf16 import probabilities, soften
 from axsim.kernels.blas import one_blas_thread
-from axsim.kernels.integer import best_backend
-from axsim.kernels.loops import weight_loops
+from axsim.kernels.choose import choose
 from axsim.kernels.parallel import for_rows, parallel, threads
 from axsim.kernels.scratch import Scratch
-from axsim.kernels.softmax import exponentials
 from axsim.numerics.bf16_kernels import Kernel, bf16_kernel, gated_kernel
 from axsim.numerics.chains import (
     AttentionChain,
@@ -28,9 +27,9 @@ from axsim.numerics.chains import (
     gated_products,
     row_chains,
 )
-from axsim.numerics.executor import Step, Weights
 from axsim.numerics.fixed_point import PackedMatrix, product
 from axsim.numerics.matrix import Matrix, quantise_matrix
+from axsim.numerics.steps import Step, Weights
 
 Round = Callable[[Array], Array]
 
@@ -143,7 +142,7 @@ def project(
 ) -> Array:
     """``x @ w.T + bias`` [T, out] for ``x`` [T, in], rounded to ``dtype``."""
     if isinstance(w, Matrix) and w.dtype == "s8":
-        w = PackedMatrix(w, best_backend())
+        w = PackedMatrix(w, choose())
     if isinstance(w, PackedMatrix):
         y = product(x, w, bias, to_bf16=dtype == "bf16")
         return y if dtype == "bf16" else _rounding(dtype)(y)
@@ -154,14 +153,14 @@ def _in_slices(x: Array, w: Matrix, bias: Array | None, rounding: Round, scratch
     """:func:`project` in float32, for S4 by groups, bf16 and float32 weights.
 
     Only the stored codes are read from memory: slices of the matrix become float32 within a core's
-    cache, or a compiled loop converts them as it goes where ``x`` has few rows. Every thread takes
+    cache, or are converted one by one where ``x`` has few rows. Every thread takes
     slices of its own, with BLAS on that thread alone.
     """
     rows, inner = w.shape
     y = np.empty((x.shape[0], rows), np.float32)
     x = np.ascontiguousarray(x)
     workers = threads()
-    few, compiled = x.shape[0] < _FEW_ROWS, weight_loops()
+    few = x.shape[0] < _FEW_ROWS
     step = max(16, (_FEW_ROWS_SLICE if few else _WIDE_SLICE) // inner)
     step = -(-rows // (max(1, round(rows / (step * workers))) * workers))
     lines = max(1, _SLICE // (2 * step))
@@ -170,8 +169,8 @@ def _in_slices(x: Array, w: Matrix, bias: Array | None, rounding: Round, scratch
         part = slice(i * step, min((i + 1) * step, rows))
         width = part.stop - part.start
         block = scratch.array("block", (x.shape[0], width), np.float32)
-        if few and compiled is not None:
-            compiled.dots(x, w, part, block)
+        if few:
+            w.dots(x, part.start, part.stop, block)
         else:
             factors = scratch.array("factors", (width, inner), np.float32)
             w.rows(part.start, part.stop, out=factors)
@@ -275,18 +274,15 @@ def _attention(graph: Graph, chain: AttentionChain) -> Step:
 
 def _softened(graph: Graph, chain: AttentionChain) -> Callable[..., object]:
     """What turns scores and the operands of ``chain.middle`` into probabilities, in place."""
-    loops = weight_loops()
     tokens, keys = graph.tensors[chain.scores].shape[-2:]
     dtype = graph.tensors[chain.softmax].dtype
     sizes = [graph.tensors[node.inputs[1]].elements for node in chain.middle]
     ops = [node.op for node in chain.middle]
-    usual = ops == ["Mul", "Add"] and sizes == [1, tokens * keys]
-    if loops is not None and dtype == "bf16" and usual:
-        compiled = loops.probabilities
+    if dtype == "bf16" and ops == ["Mul", "Add"] and sizes == [1, tokens * keys]:
 
         def at_once(s: Array, scale: Array, mask: Array) -> None:
             allowed = np.ascontiguousarray(mask).reshape(s.shape[-2:])
-            compiled(s, scale.item(), allowed, _SMALLEST)
+            probabilities(s, scale.item(), allowed, _SMALLEST)
 
         return at_once
     functions = [{"Mul": np.multiply, "Add": np.add}[op] for op in ops]
@@ -295,12 +291,8 @@ def _softened(graph: Graph, chain: AttentionChain) -> Callable[..., object]:
     def one_by_one(s: Array, *operands: Array) -> None:
         for function, operand in zip(functions, operands, strict=True):
             function(s, operand, out=s)
-        rows = s.reshape(-1, s.shape[-1])
-        totals = exponentials(rows)
-        # Masked keys leave numbers at the edge of float32, which make products very slow.
-        np.multiply(rows, rows >= _SMALLEST, out=rows)
-        rows *= 1 / totals[:, None]
-        rounding(rows)
+        soften(s, _SMALLEST)
+        rounding(s)
 
     return one_by_one
 
@@ -327,9 +319,10 @@ def _by_row(
     kernel: Callable[..., Array], values: Sequence[Array], rounding: Round, shape: tuple[int, ...]
 ) -> Array:
     """A kernel that treats rows (the first dimension) alone, on slices of them."""
-    rows = shape[0]
+    # A chain of rows hands over a slice of them.
+    rows = max(v.shape[0] for v in values if v.ndim == len(shape))
     cut = [v.ndim == len(shape) and v.shape[0] == rows and rows > 1 for v in values]
-    out = np.empty(shape, np.float32)
+    out = np.empty((rows, *shape[1:]), np.float32)
 
     def task(part: slice) -> None:
         out[part] = kernel(*(v[part] if c else v for v, c in zip(values, cut, strict=True)))
@@ -342,8 +335,7 @@ def _by_row(
 def _rounding(dtype: str) -> Round:
     """Rounds a contiguous float32 array in place to the numbers of ``dtype``."""
     if dtype == "bf16":
-        compiled = weight_loops()
-        return (lambda x: round_bf16(x, inplace=True)) if compiled is None else compiled.round_bf16
+        return lambda x: round_bf16(x, inplace=True)
     if dtype == "f16":
 
         def half(x: Array) -> Array:
@@ -358,7 +350,7 @@ _CHAIN_ROWS = 160  # at most: fewer and every weight is read more often
 _LARGE = 1 << 16  # elements from which rows are spread over threads
 _FEW_ROWS = 16
 _MASKED = -60000.0  # the runtime masks with -65536; no score outweighs that
-_SMALLEST = np.float32(1e-35)
+_SMALLEST = 1e-35
 _FEW_ROWS_SLICE = 1 << 19  # elements: smaller ones are done before the threads can take turns
 _WIDE_SLICE = 1 << 21  # elements: with many rows BLAS wants the matrix in few slices
 _SLICE = 1 << 18  # elements: a MiB of float32, within a core's cache

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from axsim.compiler.program import Segment, Step, Task
 from axsim.fidelity.ledger import load_ledger, load_models, shipped_ledger, shipped_models
 from axsim.fidelity.predict import compare, shipped_chips
-from axsim.kernels.compiled import compiled
+from axsim.kernels.twin import compiled
 from axsim.machine import npu
 from axsim.machine.simulate import PLAIN_TASKS, Simulator
 from axsim.machine.timeline import Timing

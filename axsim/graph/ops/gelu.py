@@ -25,13 +25,13 @@ def _work(inputs: Sequence[Shape], outputs: Sequence[Shape], attrs: Mapping[str,
 
 
 def _gate(attrs: Mapping[str, Any]) -> tuple[float, ...]:
-    from axsim.kernels.gelu import GELU, GELU_TANH
+    from axsim.kernels.gates import GELU, GELU_TANH
 
     return GELU_TANH if attrs.get("approximate", "none") == "tanh" else GELU
 
 
 def _kernel(x: Array, **attrs: Any) -> tuple[Array]:
-    from axsim.kernels.gelu import activation
+    from axsim.kernels.gates import activation
 
     return (activation(x, _gate(attrs)),)
 

@@ -37,7 +37,7 @@ def _kernel(
     epsilon: float = 1e-5,
     stash_type: int = 1,
 ) -> tuple[Array]:
-    from axsim.kernels.norm import group_norm
+    from axsim.kernels.rowwise import group_norm
 
     return (group_norm(x, num_groups, scale, bias, epsilon),)
 

@@ -26,7 +26,7 @@ def _work(inputs: Sequence[Shape], outputs: Sequence[Shape], attrs: Mapping[str,
 
 
 def _kernel(x: Array, scale: Array, bias: Array, *, epsilon: float = 1e-5) -> tuple[Array]:
-    from axsim.kernels.norm import group_norm
+    from axsim.kernels.rowwise import group_norm
 
     return (group_norm(x, x.shape[1], scale, bias, epsilon),)
 

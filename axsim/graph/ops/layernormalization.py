@@ -40,7 +40,7 @@ def _kernel(
     epsilon: float = 1e-5,
     stash_type: int = 1,
 ) -> tuple[Array, Array, Array]:
-    from axsim.kernels.norm import layer_norm
+    from axsim.kernels.rowwise import layer_norm
 
     axis %= x.ndim
     width = prod(x.shape[axis:])

@@ -28,7 +28,7 @@ def _work(inputs: Sequence[Shape], outputs: Sequence[Shape], attrs: Mapping[str,
 
 
 def _kernel(a: Array, b: Array) -> tuple[Array]:
-    from axsim.kernels.matmul import matmul
+    from axsim.kernels.dense import matmul
 
     return (matmul(a, b),)
 

@@ -35,7 +35,7 @@ def _work(inputs: Sequence[Shape], outputs: Sequence[Shape], attrs: Mapping[str,
 def _kernel(
     x: Array, scale: Array, *, axis: int = -1, epsilon: float = 1e-5, stash_type: int = 1
 ) -> tuple[Array]:
-    from axsim.kernels.norm import rms_norm
+    from axsim.kernels.rowwise import rms_norm
 
     normalised = x.shape[axis % x.ndim :]
     y = rms_norm(x.reshape(-1, prod(normalised)), flat(scale, normalised), epsilon)

@@ -27,7 +27,7 @@ def _work(inputs: Sequence[Shape], outputs: Sequence[Shape], attrs: Mapping[str,
 
 
 def _kernel(x: Array, *, axis: int = -1) -> tuple[Array]:
-    from axsim.kernels.softmax import softmax
+    from axsim.kernels.rowwise import softmax
 
     return (softmax(x, axis),)
 

@@ -22,13 +22,13 @@ def _work(inputs: Sequence[Shape], outputs: Sequence[Shape], attrs: Mapping[str,
 
 
 def _gate(attrs: Mapping[str, Any]) -> tuple[float, ...]:
-    from axsim.kernels.gelu import SWISH
+    from axsim.kernels.gates import SWISH
 
     return (attrs.get("alpha", 1.0) * SWISH[0],)
 
 
 def _kernel(x: Array, **attrs: Any) -> tuple[Array]:
-    from axsim.kernels.gelu import activation
+    from axsim.kernels.gates import activation
 
     return (activation(x, _gate(attrs)),)
 

@@ -5,12 +5,9 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
-from numba import njit
 
 from axsim.kernels.array import Array
-from axsim.kernels.vectors_numba import wide_vectors
-
-_compiled = njit(nogil=True, cache=True, error_model="numpy", fastmath={"contract"})
+from axsim.kernels.jit import contracted, inlined, wide_vectors
 
 
 def patches(image: Array, *numbers: Any) -> None:
@@ -33,7 +30,7 @@ def depthwise(image: Array, taps: Array, share: int, *numbers: Any) -> None:
     _depthwise(image, taps, share, *numbers)
 
 
-@njit(inline="always")
+@inlined
 def _inside(size: Any, width: Any, stride: Any, offset: Any) -> Any:
     """Which of ``width`` positions, at ``stride`` apart from ``offset`` on, lie in [0, size)."""
     low = 0 if offset >= 0 else -(offset // stride)
@@ -42,7 +39,7 @@ def _inside(size: Any, width: Any, stride: Any, offset: Any) -> Any:
     return low, max(low, min(high, width))
 
 
-@_compiled
+@contracted
 def _patches(
     image: Any, kh: Any, kw: Any, sh: Any, sw: Any, dh: Any, dw: Any, top: Any, left: Any,
     width: Any, first: Any, columns: Any,
@@ -76,7 +73,7 @@ def _patches(
                 k += 1
 
 
-@_compiled
+@contracted
 def _depthwise(
     image: Any, taps: Any, share: Any, kh: Any, kw: Any, sh: Any, sw: Any, dh: Any, dw: Any,
     top: Any, left: Any, width: Any, start: Any, stop: Any, y: Any,

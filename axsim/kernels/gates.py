@@ -1,8 +1,7 @@
 """GELU and SiLU for float32 arrays, without scipy: each is ``x / (1 + exp(-x Q(x^2)))``.
 
-Each function writes into ``out`` (``x`` itself is allowed) or a new array. In numpy they make up to
-twenty passes: call them on blocks that stay in cache, or let the product before them do so
-(:mod:`axsim.kernels.linear`).
+In numpy they make up to twenty passes: call them on blocks that stay in cache, or let the product
+before them do so (:mod:`axsim.kernels.dense`).
 """
 
 from __future__ import annotations
@@ -10,8 +9,8 @@ from __future__ import annotations
 import numpy as np
 
 from axsim.kernels.array import Array
-from axsim.kernels.compiled import compiled
 from axsim.kernels.parallel import in_blocks
+from axsim.kernels.twin import twin
 
 Gate = tuple[float, ...]
 """Coefficients of Q, lowest power first."""
@@ -38,7 +37,8 @@ SWISH: Gate = (1.0,)
 
 
 def gated(x: Array, gate: Gate, out: Array | None = None) -> Array:
-    """``x / (1 + exp(-x Q(x^2)))`` of an array of any shape."""
+    """``x / (1 + exp(-x Q(x^2)))`` of an array of any shape, in ``out`` (``x`` itself, or a new
+    array)."""
     with np.errstate(over="ignore"):  # exp may overflow to infinity, which gives the right 0
         u = x * x
         y: Array = u * x.dtype.type(-gate[-1]) if len(gate) > 1 else np.zeros_like(x)
@@ -53,15 +53,22 @@ def gated(x: Array, gate: Gate, out: Array | None = None) -> Array:
     return z
 
 
+def _compiles(y: Array, rows: slice, columns: slice, gate: Gate) -> bool:
+    return y.dtype == np.float32 and y.flags.c_contiguous
+
+
+@twin("axsim.kernels.floats_numba", _compiles)
+def gate_block(y: Array, rows: slice, columns: slice, gate: Gate) -> None:
+    """:func:`gated` in place, for a block of [rows, columns]."""
+    block = y[rows, columns]
+    gated(block, gate, out=block)
+
+
 def activation(x: Array, gate: Gate) -> Array:
     """:func:`gated` on all cores, in a new array."""
-    x = np.ascontiguousarray(x)
-    loops = compiled()
-    if loops is None or x.dtype != np.float32:
-        return in_blocks(lambda out, part: gated(part, gate, out), np.empty_like(x), x)
-    y = x.copy()
+    y = np.array(x, order="C")
 
-    def block(part: Array, _: Array) -> None:
-        loops.gated(part[None], slice(0, 1), slice(0, part.size), gate)
+    def block(part: Array) -> None:
+        gate_block(part[None], slice(0, 1), slice(0, part.size), gate)
 
-    return in_blocks(block, y, y)
+    return in_blocks(block, y)

@@ -1,6 +1,6 @@
-"""Passes over codes in plain numpy: what each one computes, in the fewest lines.
+"""Passes over codes: what each one computes, in the fewest lines of numpy.
 
-:mod:`axsim.kernels.loops_numba` computes the same to the bit, in one pass each. Codes are U8
+:mod:`axsim.kernels.codes_numba` computes the same to the bit, in one pass each. Codes are U8
 or U16 arrays; ``out`` arrays are written whole. The definitions are those of
 :mod:`axsim.kernels.arithmetic`.
 """
@@ -9,54 +9,21 @@ from __future__ import annotations
 
 import numpy as np
 
-from axsim.kernels.arithmetic import round_bf16
 from axsim.kernels.array import Array
 from axsim.kernels.qparams import QParams
+from axsim.kernels.twin import twin
+
+_compiled = twin("axsim.kernels.codes_numba")
 
 
-def requantise(acc: Array, correction: Array, multiplier: Array, y: QParams, out: Array) -> None:
-    """``saturate(round(float32(acc + correction) * multiplier) + zero)``.
-
-    ``acc`` [M, N]: int32, whose sum with ``correction`` [N] stays in S32, or whole float64 numbers;
-    ``multiplier``: float32 [N]. May overwrite ``acc``.
-    """
-    acc += correction.astype(acc.dtype)
-    steps = acc.astype(np.float32)
-    steps *= multiplier
-    out[...] = rounded_codes(steps, y)
-
-
-def requantise_bytes(
-    parts: Array, correction: Array, multiplier: Array, y: QParams, out: Array
-) -> None:
-    """:func:`requantise` of sums over U16 codes from those over their bytes: ``parts`` int32
-    [2 M, N] holds the sums over high bytes above the sums over low ones."""
-    rows = len(parts) // 2
-    acc = np.multiply(parts[:rows], 256.0, dtype=np.float64)
-    acc += parts[rows:]
-    requantise(acc, correction, multiplier, y, out)
-
-
-def requantise_byte_pairs(
-    parts: Array, rows: Array, columns: Array, multiplier: Array, y: QParams, out: Array
-) -> None:
-    """:func:`requantise` of products of two U16 codes from those of their bytes.
-
-    ``parts`` int32 [2 M, 2 N]: above the sums over the left codes' high bytes, left over the right
-    codes' high bytes. float64 ``rows`` [M] and ``columns`` [N] are added to the sums.
-    """
-    left = 256.0 * parts[: len(rows)] + parts[len(rows) :]
-    acc = 256.0 * left[:, : len(columns)] + left[:, len(columns) :] + rows[:, None]
-    requantise(acc, columns, multiplier, y, out)
-
-
-def split_bytes(codes: Array, high: Array, low: Array, sums: Array) -> None:
-    """High and low bytes of U16 codes [M, N], and float64 sums of each row's codes [M]."""
+@_compiled
+def split_bytes(codes: Array, high: Array, low: Array) -> None:
+    """High and low bytes of U16 codes [M, N]."""
     high[...] = codes >> 8
     low[...] = codes & 255
-    sums[...] = codes.sum(axis=1, dtype=np.uint64)
 
 
+@_compiled
 def to_fixed_point(x: Array, codes: Array, grid: Array) -> None:
     """Whole numbers of a float32 row's grid, moved up by 2^23, as bytes.
 
@@ -75,34 +42,7 @@ def to_fixed_point(x: Array, codes: Array, grid: Array) -> None:
         codes[i * rows : (i + 1) * rows] = (whole >> (16 - 8 * i)) & 255
 
 
-def from_fixed_point(
-    parts: Array,
-    grid: Array,
-    shares: Array,
-    scale: Array,
-    bias: Array,
-    y: Array,
-    top: int,
-    left: int,
-    to_bf16: bool,
-) -> None:
-    """``float32(sum) * grid * scale + bias`` into a block of ``y``, whose corner is given.
-
-    ``parts`` int32 [3 T, N]: the sums over the three bytes; ``shares``, ``scale``, ``bias`` [N]:
-    see :mod:`axsim.numerics.fixed_point`. Rounded to bf16 numbers if ``to_bf16``.
-    """
-    rows = len(grid)
-    acc = 65536.0 * parts[:rows] + 256.0 * parts[rows : 2 * rows] + parts[2 * rows :]
-    value = (acc - shares).astype(np.float32)
-    with np.errstate(over="ignore"):
-        value *= grid[:, None]
-        value *= scale
-        value += bias
-    y[top : top + rows, left : left + parts.shape[1]] = (
-        round_bf16(value, inplace=True) if to_bf16 else value
-    )
-
-
+@_compiled
 def softmax(codes: Array, exponentials: Array, y: QParams, out: Array) -> None:
     """Softmax of each row of [rows, keys]; ``exponentials`` as :func:`exponential_table` has them.
 
@@ -115,11 +55,13 @@ def softmax(codes: Array, exponentials: Array, y: QParams, out: Array) -> None:
     out[...] = rounded_codes(e.astype(np.float32) * factor, y)
 
 
+@_compiled
 def look_up(table: Array, codes: Array, out: Array) -> None:
     """``table[codes]``."""
     np.take(table, codes, out=out, mode="clip")
 
 
+@_compiled
 def layer_norm(
     codes: Array, x: QParams, scale: Array, bias: Array, epsilon: float, y: QParams, out: Array
 ) -> None:
@@ -143,11 +85,13 @@ def layer_norm(
     out[...] = y.quantise(value)
 
 
+@_compiled
 def add(a: Array, qa: QParams, b: Array, qb: QParams, y: QParams, out: Array) -> None:
     """Codes of the sum of two tensors of one shape."""
     out[...] = y.quantise(qa.dequantise(a) + qb.dequantise(b))
 
 
+@_compiled
 def scale_columns(a: Array, x: QParams, factor: Array, y: QParams, out: Array) -> None:
     """Codes of ``a`` [rows, width] times float32 ``factor`` [width]."""
     out[...] = y.quantise(x.dequantise(a) * factor)

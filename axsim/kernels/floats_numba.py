@@ -1,6 +1,6 @@
 """Float32 functions as single loops, compiled by numba: exponentials, GELU, SiLU, LayerNorm.
 
-Where numba is not installed, the passes of numpy beside this file do the same up to rounding.
+Their definitions in numpy, beside this file, give the same up to rounding.
 """
 
 from __future__ import annotations
@@ -8,16 +8,9 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
-from numba import njit
 
 from axsim.kernels.array import Array
-from axsim.kernels.vectors_numba import wide_vectors
-
-_compiled = njit(nogil=True, cache=True, error_model="numpy", fastmath={"contract"})
-_reordered = njit(
-    nogil=True, cache=True, error_model="numpy", fastmath={"reassoc", "contract", "nsz"}
-)
-_inlined = njit(nogil=True, error_model="numpy", inline="always")
+from axsim.kernels.jit import contracted, inlined, reordered, wide_vectors
 
 _LOG2_E = np.float32(1.4426950408889634)
 _LN2_HIGH = np.float32(0.693145751953125)  # ln 2 in 16 bits, so that multiples of it are exact
@@ -26,29 +19,27 @@ _LOWEST, _HIGHEST = np.float32(-87.0), np.float32(88.8)  # of which exp is 2e-38
 _TAYLOR = tuple(np.float32(1 / d) for d in (5040, 720, 120, 24, 6, 2))
 
 
-def gated(y: Array, rows: slice, columns: slice, gate: tuple[float, ...]) -> None:
-    """``y / (1 + exp(-y Q(y^2)))`` in place, for a part of a contiguous float32 [rows, columns].
-
-    ``gate``: coefficients of Q, lowest power first.
-    """
+def gate_block(y: Array, rows: slice, columns: slice, gate: tuple[float, ...]) -> None:
+    """See :func:`axsim.kernels.gates.gate_block`."""
     ends = rows.start, rows.stop, columns.start, columns.stop
     _gated(y, *ends, tuple(np.float32(-c) for c in gate))
 
 
-def exponentials(scores: Array, totals: Array, shift: bool) -> None:
-    """exp(scores - their row's maximum, or 0 without ``shift``) of [rows, keys], in place, and each
-    row's sum."""
+def exponentials(scores: Array, shift: bool = True) -> Array:
+    """See :func:`axsim.kernels.rowwise.exponentials`."""
+    totals = np.empty(len(scores), np.float32)
     _exponentials(scores, totals, shift)
+    return totals
 
 
-def layer_norm(
+def layer_norm_rows(
     x: Array, scale: Array, bias: Array, epsilon: float, y: Array, mean: Array, inverse: Array
 ) -> None:
-    """Normalised rows [rows, width], each row's mean and inverse deviation [rows]."""
+    """See :func:`axsim.kernels.rowwise.layer_norm_rows`."""
     _layer_norm(x, scale, bias, np.float32(epsilon), y, mean, inverse)
 
 
-@_inlined
+@inlined
 def exp(x: Any) -> Any:
     """exp(x) for x in [-87, 88.8], to about 1e-7: 2^n exp(r) with r within half of ln 2."""
     n = np.rint(x * _LOG2_E)
@@ -62,14 +53,14 @@ def exp(x: Any) -> Any:
     return p * np.int32((np.int32(n) + np.int32(127)) << np.int32(23)).view(np.float32)
 
 
-@_inlined
+@inlined
 def bounded(x: Any) -> Any:
     """``x`` within what :func:`exp` takes; not a number stays so."""
     x = _LOWEST if x < _LOWEST else x
     return _HIGHEST if x > _HIGHEST else x
 
 
-@_compiled
+@contracted
 def _gated(y: Any, top: Any, bottom: Any, left: Any, right: Any, gate: Any) -> None:
     wide_vectors()
     last = len(gate) - 1
@@ -85,13 +76,13 @@ def _gated(y: Any, top: Any, bottom: Any, left: Any, right: Any, gate: Any) -> N
             row[j] = value / (np.float32(1) + exp(bounded(p * value)))
 
 
-@_compiled
+@contracted
 def _exponentials(scores: Any, totals: Any, shift: Any) -> None:
     for i in range(scores.shape[0]):
         totals[i] = exponentials_of(scores[i], shift)
 
 
-@_compiled
+@contracted
 def exponentials_of(row: Any, shift: Any) -> Any:
     """:func:`exponentials` of one row, whose sum is returned."""
     wide_vectors()
@@ -101,7 +92,7 @@ def exponentials_of(row: Any, shift: Any) -> Any:
     return total_of(row)
 
 
-@_compiled
+@contracted
 def largest_of(row: Any) -> Any:
     """The largest number of a contiguous float32 row without NaNs.
 
@@ -115,7 +106,7 @@ def largest_of(row: Any) -> Any:
     return np.int32(largest ^ ((largest >> 31) & np.int32(0x7FFFFFFF))).view(np.float32)
 
 
-@_reordered
+@reordered
 def total_of(row: Any) -> Any:
     """The sum of a float32 row."""
     wide_vectors()
@@ -125,7 +116,7 @@ def total_of(row: Any) -> Any:
     return total
 
 
-@_reordered
+@reordered
 def _layer_norm(
     x: Any, scale: Any, bias: Any, epsilon: Any, y: Any, mean: Any, inverse: Any
 ) -> None:

@@ -1,0 +1,75 @@
+"""Matrix products by 512-bit vectors, in loops compiled by numba.
+
+The right operand lies in panels: 32 columns of the product side by side, and of these one word
+after another, a float32 number or four S8 ones.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from axsim.kernels.array import Array
+from axsim.kernels.avx512.tiles import WIDTH, prefetch, tile_of
+from axsim.kernels.jit import compiled
+from axsim.kernels.scratch import aligned
+
+_ROWS = 12
+"""Rows of a tile: its 24 sums and what they are made of fill the 32 vector registers."""
+_WORDS = 256
+"""Words multiplied at a time: a panel of them fits the L1 cache, 240 rows of them the L2 cache."""
+
+_tile, _low_tile, _line_tile = (tile_of(rows) for rows in (_ROWS, 3, 1))
+
+
+def panels_of(right: Array) -> Array:
+    """Words [N / 32, words, 32] of float32 or int8 numbers [N, K], filled up with zeros."""
+    columns, inner = right.shape
+    numbers = 4 // right.itemsize
+    count, words = -(-columns // WIDTH), -(-inner // numbers)
+    full = right
+    if full.shape != (whole := (count * WIDTH, words * numbers)) or numbers > 1:
+        full = np.zeros(whole, right.dtype)
+        full[:columns, :inner] = right
+        full = full.view(np.int32) if numbers > 1 else full
+    panels = aligned((count, words, WIDTH), full.dtype)
+    np.copyto(panels, full.reshape(count, WIDTH, words).swapaxes(1, 2))
+    return panels
+
+
+@compiled
+def multiply(a: Any, first: Any, panels: Any, start: Any, out: Any, left: Any, width: Any) -> None:
+    """``width`` columns of a product from ``start`` on, into those of ``out`` [M, ...] from
+    ``left`` on; all three multiples of a panel's width.
+
+    ``a``: float32 [M, words], or U8 [M, 4 words]; ``panels``: of :func:`panels_of`; ``first`` [M]:
+    what each row's sums begin with. ``first`` and ``out``: float32, or int32. All C-contiguous.
+    """
+    rows, columns = out.shape
+    words, inner = panels.shape[1], a.shape[1]
+    numbers = 4 // a.itemsize  # in a word
+    codes, right, flat = a.reshape(-1), panels.reshape(-1), out.reshape(-1)
+    line, across = panels.shape[2] // 2, panels.shape[2]
+    for word in range(0, words, _WORDS):
+        some, add = min(words - word, _WORDS), word > 0
+        # Of the next panel, what each tile asks for; few rows read panels as fast as they come.
+        share = some * 2 * _ROWS // rows + 1 if rows > _ROWS else 0
+        for column in range(0, width, WIDTH):
+            at = ((start + column) // WIDTH * words + word) * across
+            following = at + words * across
+            i = 0
+            while i < rows:
+                for _ in range(share):
+                    prefetch(right, following)
+                    following += line
+                x, y = i * inner + word * numbers, i * columns + left + column
+                if i + _ROWS <= rows:
+                    _tile(codes, x, inner, right, at, flat, y, columns, first, i, some, add)
+                    i += _ROWS
+                elif i + 3 <= rows:
+                    _low_tile(codes, x, inner, right, at, flat, y, columns, first, i, some, add)
+                    i += 3
+                else:
+                    _line_tile(codes, x, inner, right, at, flat, y, columns, first, i, some, add)
+                    i += 1

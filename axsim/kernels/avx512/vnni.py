@@ -1,0 +1,151 @@
+"""Byte products by VNNI instructions: see :class:`axsim.kernels.products.Products`."""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from axsim.kernels.array import Array
+from axsim.kernels.avx512 import tiles
+from axsim.kernels.avx512.panels import multiply, panels_of
+from axsim.kernels.avx512.tiles import WIDTH
+from axsim.kernels.finish import FromFixedPoint, Requantise
+from axsim.kernels.finish_numba import converting, requantise, requantising, to_floats
+from axsim.kernels.jit import compiled, wide_vectors
+from axsim.kernels.products import Packed, bytes_of, totals_of
+from axsim.kernels.scratch import Scratch
+
+_QUAD = 4
+"""Bytes of a word."""
+_STRIP = 1 << 16
+"""Sums of a strip: a fifth of an L2 cache."""
+
+
+def supported() -> bool:
+    """Whether this CPU has the instructions."""
+    return tiles.supported("avx512vnni")
+
+
+class VnniProducts:
+    """See :class:`axsim.kernels.products.Products`."""
+
+    name = "vnni"
+
+    def pack(self, codes: Array, zero: int = 0) -> Packed:
+        """Panels of S8 numbers; from unsigned codes 128 is taken, which each row's sum makes up
+        for."""
+        return _VnniPacked(bytes_of(codes, zero), totals_of(codes, zero))
+
+
+class _VnniPacked(Packed):
+    def __init__(self, operands: list[tuple[Array, int]], totals: Array) -> None:
+        self._panels = tuple(panels_of(_signed(codes)) for codes, _ in operands)
+        offsets = [128 - zero if codes.dtype == np.uint8 else 0 for codes, zero in operands]
+        self._offsets = np.array(offsets, np.int32)
+        self.totals = totals
+
+    def sums(self, a: Array) -> Array:
+        product = self._product(a)
+        width = len(self._panels[0]) * WIDTH
+        out = np.empty((len(a), len(self._panels), width), np.int32)
+        _sums(product, 0, out)
+        return out[:, :, : self.totals.size]
+
+    def _into(self, a: Array, finish: Requantise | FromFixedPoint, out: Array, left: int) -> None:
+        product = self._product(a)
+        if isinstance(finish, Requantise):
+            single = len(a) == len(out) and len(self._panels) == 1
+            _requantise(product, *requantising(finish, single), out, left)
+        else:
+            _to_floats(product, *converting(finish), out, left)
+
+    def _product(self, a: Array) -> _Product:
+        rows, inner = a.shape
+        first = np.zeros((len(self._panels), rows), np.int32)
+        if self._offsets.any():
+            _row_sums(a, self._offsets, first)
+        if inner % _QUAD:
+            full = _scratch.array("codes", (rows, -(-inner // _QUAD) * _QUAD), np.uint8)
+            full[:, :inner] = a
+            a = full
+        operands = len(self._panels)
+        columns = max(1, _STRIP // (rows * operands * WIDTH)) * WIDTH
+        strip = _scratch.array("strip", (rows * operands * columns,), np.int32)
+        return _Product(a, first, self._panels, strip, columns)
+
+
+_scratch = Scratch()
+
+
+def _signed(codes: Array) -> Array:
+    """int8 codes as they are, U8 ones less 128."""
+    return codes if codes.dtype == np.int8 else (codes ^ np.uint8(128)).view(np.int8)
+
+
+class _Product(NamedTuple):
+    """Operands of byte products. All C-contiguous.
+
+    ``a``: U8 codes [M, K], where K is a multiple of 4; ``first``: int32
+    [Q, M], what each row's sums begin with; ``panels``: of Q right operands; ``strip``: memory for
+    the sums of ``columns`` columns, which stay in a core's cache until they are finished.
+    """
+
+    a: Array
+    first: Array
+    panels: tuple[Array, ...]
+    strip: Array
+    columns: int
+
+
+@compiled
+def _sums(product: Any, start: Any, out: Any) -> None:
+    """Columns from ``start`` on of all operands' sums [M, Q, W], where W is a multiple of 32."""
+    rows, operands, width = out.shape
+    flat = out.reshape(rows, operands * width)
+    for i in range(operands):
+        right = product.panels[i]
+        multiply(product.a, product.first[i], right, start, flat, i * width, width)
+
+
+@compiled
+def _strip_of(product: Any, start: Any, stop: Any) -> Any:
+    """Sums [M, Q, W] of columns ``start`` to ``stop`` and on to the end of a panel."""
+    width = -(-(stop - start) // WIDTH) * WIDTH
+    operands, rows = product.first.shape
+    strip = product.strip[: rows * operands * width].reshape(rows, operands, width)
+    _sums(product, start, strip)
+    return strip
+
+
+@compiled
+def _requantise(
+    product: Any, shift: Any, multiplier: Any, low: Any, high: Any, zero: Any, out: Any, left: Any
+) -> None:
+    wide_vectors()
+    for start in range(0, shift.size, product.columns):
+        stop = min(start + product.columns, shift.size)
+        strip, at = _strip_of(product, start, stop), left + start
+        requantise(strip, shift[start:stop], multiplier[start:stop], low, high, zero, out, at)
+
+
+@compiled
+def _to_floats(
+    product: Any, grid: Any, shift: Any, scale: Any, bias: Any, to_bf16: Any, out: Any, left: Any
+) -> None:
+    wide_vectors()
+    for start in range(0, shift.size, product.columns):
+        stop = min(start + product.columns, shift.size)
+        strip, at = _strip_of(product, start, stop), left + start
+        share, factor, constant = shift[start:stop], scale[start:stop], bias[start:stop]
+        to_floats(strip, grid, share, factor, constant, to_bf16, out, at)
+
+
+@compiled
+def _row_sums(a: Any, factors: Any, sums: Any) -> None:
+    for i in range(a.shape[0]):
+        row, total = a[i], np.uint32(0)
+        for j in range(row.size):
+            total = np.uint32(total + row[j])
+        for q in range(factors.size):
+            sums[q, i] = np.int32(total) * factors[q]
