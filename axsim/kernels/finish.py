@@ -2,14 +2,13 @@
 
 Sums are ``int32 [P M, Q, N]``: of the products of the M left rows' P bytes with the N right
 columns' Q bytes, high bytes first. One byte of either makes them the sums themselves. A finish is
-what :meth:`Finish.plain` says; :mod:`axsim.kernels.finish_numba` computes the same bits in one
-pass.
+what its ``plain`` says; :mod:`axsim.kernels.finish_numba` computes the same bits in one pass.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Protocol
+from typing import TypeAlias
 
 import numpy as np
 
@@ -18,13 +17,6 @@ from axsim.kernels.array import Array
 from axsim.kernels.codes import rounded_codes
 from axsim.kernels.qparams import QParams
 from axsim.kernels.twin import twin
-
-
-class Finish(Protocol):
-    """Turns sums into results, column by column."""
-
-    def plain(self, sums: Array, out: Array, left: int = 0) -> None:
-        """Write the N columns of ``out`` [M, ...] from ``left`` on. May overwrite ``sums``."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,7 +32,7 @@ class Requantise:
     y: QParams
 
     def plain(self, sums: Array, out: Array, left: int = 0) -> None:
-        """See :class:`Finish`."""
+        """Write the N columns of ``out`` [M, ...] from ``left`` on. May overwrite ``sums``."""
         acc = whole(sums, len(out))
         acc += self.shift.astype(acc.dtype)
         steps = acc.astype(np.float32)
@@ -63,7 +55,7 @@ class FromFixedPoint:
     to_bf16: bool = False
 
     def plain(self, sums: Array, out: Array, left: int = 0) -> None:
-        """See :class:`Finish`."""
+        """Write the N columns of ``out`` [M, ...] from ``left`` on."""
         value = (whole(sums, len(out)) + self.shift).astype(np.float32)
         with np.errstate(over="ignore"):
             value *= self.grid[:, None]
@@ -73,8 +65,11 @@ class FromFixedPoint:
         part[...] = round_bf16(value) if self.to_bf16 else value
 
 
+Finish: TypeAlias = Requantise | FromFixedPoint
+
+
 @twin("axsim.kernels.finish_numba")
-def finished(finish: Requantise | FromFixedPoint, sums: Array, out: Array, left: int = 0) -> None:
+def finished(finish: Finish, sums: Array, out: Array, left: int = 0) -> None:
     """``finish.plain(sums, out, left)``; ``out`` is C-contiguous."""
     finish.plain(sums, out, left)
 

@@ -8,11 +8,11 @@ import numpy as np
 
 from axsim.kernels.array import Array
 from axsim.kernels.codes_numba import limits, rounded
-from axsim.kernels.finish import FromFixedPoint, Requantise
+from axsim.kernels.finish import Finish, FromFixedPoint, Requantise
 from axsim.kernels.jit import compiled, rounded_bf16, wide_vectors
 
 
-def finished(finish: Requantise | FromFixedPoint, sums: Array, out: Array, left: int = 0) -> None:
+def finished(finish: Finish, sums: Array, out: Array, left: int = 0) -> None:
     """See :func:`axsim.kernels.finish.finished`."""
     if isinstance(finish, Requantise):
         single = len(sums) == len(out) and sums.shape[1] == 1
@@ -21,13 +21,15 @@ def finished(finish: Requantise | FromFixedPoint, sums: Array, out: Array, left:
         to_floats(sums, *converting(finish), out, left)
 
 
-def requantising(finish: Requantise, single: bool) -> tuple[Any, ...]:
+def requantising(
+    finish: Requantise, single: bool
+) -> tuple[Array, Array, np.float32, np.float32, np.int32]:
     """What :func:`requantise` takes of a finish; ``single``: sums are of single bytes."""
     shift = finish.shift.astype(np.int32 if single else np.float64)
     return shift, finish.multiplier, *limits(finish.y)
 
 
-def converting(finish: FromFixedPoint) -> tuple[Any, ...]:
+def converting(finish: FromFixedPoint) -> tuple[Array, Array, Array, Array, bool]:
     """What :func:`to_floats` takes of a finish."""
     return finish.grid, finish.shift, finish.scale, finish.bias, finish.to_bf16
 

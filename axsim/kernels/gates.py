@@ -39,7 +39,8 @@ SWISH: Gate = (1.0,)
 def gated(x: Array, gate: Gate, out: Array | None = None) -> Array:
     """``x / (1 + exp(-x Q(x^2)))`` of an array of any shape, in ``out`` (``x`` itself, or a new
     array)."""
-    with np.errstate(over="ignore"):  # exp may overflow to infinity, which gives the right 0
+    # exp may overflow to infinity, which gives the right 0; tables have entries for no numbers.
+    with np.errstate(over="ignore", invalid="ignore"):
         u = x * x
         y: Array = u * x.dtype.type(-gate[-1]) if len(gate) > 1 else np.zeros_like(x)
         for c in gate[-2:0:-1]:
@@ -48,8 +49,8 @@ def gated(x: Array, gate: Gate, out: Array | None = None) -> Array:
         y -= x.dtype.type(gate[0])
         y *= x
         np.exp(y, out=y)
-    y += x.dtype.type(1)
-    z: Array = np.divide(x, y, out=out)
+        y += x.dtype.type(1)
+        z: Array = np.divide(x, y, out=out)
     return z
 
 

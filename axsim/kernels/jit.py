@@ -7,7 +7,7 @@ loops are numba's to infer; scalars must be of the width that is meant, since it
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any, TypeVar
+from typing import Any, TypeVar, cast
 
 import numpy as np
 from numba import njit, types
@@ -18,28 +18,24 @@ Loop = TypeVar("Loop", bound=Callable[..., Any])
 
 def compiled(function: Loop) -> Loop:
     """Every operation as written: the same bits as numpy's."""
-    loop: Loop = njit(nogil=True, cache=True, error_model="numpy")(function)
-    return loop
+    return cast(Loop, njit(nogil=True, cache=True, error_model="numpy")(function))
 
 
 def contracted(function: Loop) -> Loop:
     """Products and sums may become fused multiply-adds."""
     fused = {"contract"}
-    loop: Loop = njit(nogil=True, cache=True, error_model="numpy", fastmath=fused)(function)
-    return loop
+    return cast(Loop, njit(nogil=True, cache=True, error_model="numpy", fastmath=fused)(function))
 
 
 def reordered(function: Loop) -> Loop:
     """Sums may take any order, so that they become vector instructions."""
     free = {"reassoc", "contract", "nsz"}
-    loop: Loop = njit(nogil=True, cache=True, error_model="numpy", fastmath=free)(function)
-    return loop
+    return cast(Loop, njit(nogil=True, cache=True, error_model="numpy", fastmath=free)(function))
 
 
 def inlined(function: Loop) -> Loop:
     """Becomes part of the loops that call it, and follows their rules."""
-    loop: Loop = njit(nogil=True, error_model="numpy", inline="always")(function)
-    return loop
+    return cast(Loop, njit(nogil=True, error_model="numpy", inline="always")(function))
 
 
 def _wide_vectors(typing: Any) -> Any:

@@ -18,7 +18,7 @@ import numpy as np
 from axsim.kernels.arithmetic import MAX_INNER_BYTES, MAX_INNER_U8
 from axsim.kernels.array import Array
 from axsim.kernels.codes import split_bytes
-from axsim.kernels.finish import FromFixedPoint, Requantise, finished
+from axsim.kernels.finish import Finish, finished
 from axsim.kernels.scratch import Scratch
 
 
@@ -31,9 +31,7 @@ class Packed(ABC):
 
     totals: Array
 
-    def into(
-        self, a: Array, finish: Requantise | FromFixedPoint, out: Array, left: int = 0
-    ) -> None:
+    def into(self, a: Array, finish: Finish, out: Array, left: int = 0) -> None:
         """Write the finished products with rows ``a`` to the N columns of ``out`` from ``left`` on.
 
         ``a``: U8 or U16 codes [M, K], or the P bytes of M rows of wider whole numbers, U8
@@ -45,7 +43,7 @@ class Packed(ABC):
     def sums(self, a: Array) -> Array:
         """Exact int32 [P M, Q, N] of rows of bytes, to be used up before the thread's next."""
 
-    def _into(self, a: Array, finish: Requantise | FromFixedPoint, out: Array, left: int) -> None:
+    def _into(self, a: Array, finish: Finish, out: Array, left: int) -> None:
         finished(finish, self.sums(a), out, left)
 
 

@@ -108,9 +108,3 @@ def asymmetric(low: float, high: float, dtype: str = "u8") -> QParams:
     scale = float(np.float32(max((high - low) / (most - least), SMALLEST_SCALE)))
     zero = round(-low / scale) + least  # Python rounds half to even
     return QParams(scale, min(max(zero, least), most), dtype)
-
-
-def symmetric(limit: float, dtype: str = "s8") -> QParams:
-    """Parameters with zero point 0 for values in [-limit, limit]: scale = limit / largest code."""
-    scale = max(float(limit) / CODE_RANGE[dtype][1], SMALLEST_SCALE)
-    return QParams(float(np.float32(scale)), 0, dtype)

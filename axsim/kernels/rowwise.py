@@ -25,7 +25,7 @@ def softmax(x: Array, axis: int = -1) -> Array:
     return np.moveaxis(y, -1, axis)
 
 
-def _compiles(x: Array, *rest: object) -> bool:
+def _compiles(x: Array, *rest: object, **named: object) -> bool:
     return x.dtype == np.float32 and x.flags.c_contiguous
 
 

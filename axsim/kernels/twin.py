@@ -7,10 +7,9 @@ from collections.abc import Callable
 from functools import lru_cache, wraps
 from importlib import import_module
 from types import ModuleType
-from typing import ParamSpec, TypeVar
+from typing import Any, TypeVar, cast
 
-P = ParamSpec("P")
-R = TypeVar("R")
+Function = TypeVar("Function", bound=Callable[..., Any])
 
 
 @lru_cache(maxsize=8)
@@ -25,21 +24,18 @@ def compiled(module: str) -> ModuleType | None:
         return None
 
 
-def twin(
-    module: str, when: Callable[P, bool] | None = None
-) -> Callable[[Callable[P, R]], Callable[P, R]]:
+def twin(module: str, when: Callable[..., bool] | None = None) -> Callable[[Function], Function]:
     """The function of the same name in ``module`` does the work, where there is one and ``when``
     holds of the arguments; what is decorated is its definition, kept as ``__wrapped__``."""
 
-    def decorate(plain: Callable[P, R]) -> Callable[P, R]:
+    def decorate(plain: Function) -> Function:
         @wraps(plain)
-        def either(*args: P.args, **kwargs: P.kwargs) -> R:
+        def either(*args: Any, **kwargs: Any) -> Any:
             loops = compiled(module)
             if loops is None or not (when is None or when(*args, **kwargs)):
                 return plain(*args, **kwargs)
-            result: R = getattr(loops, plain.__name__)(*args, **kwargs)
-            return result
+            return getattr(loops, plain.__name__)(*args, **kwargs)
 
-        return either
+        return cast(Function, either)
 
     return decorate

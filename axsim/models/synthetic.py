@@ -20,6 +20,7 @@ from statistics import NormalDist
 
 import numpy as np
 
+from axsim.kernels.arithmetic import round_bf16
 from axsim.kernels.array import Array
 from axsim.kernels.parallel import parallel
 from axsim.models.config import ModelConfig
@@ -51,7 +52,7 @@ class SyntheticWeights:
         shape = self._shapes[name]
         part = name.rpartition(".")[0].rpartition(".")[2]
         if name.endswith((".ls1", ".ls2")):
-            return np.full(shape, bfloat16(np.float32(LAYER_SCALE)), np.float32)
+            return np.full(shape, round_bf16(np.float32(LAYER_SCALE)), np.float32)
         if name.endswith(".weight") and len(shape) == 1 and ("norm" in part or part == "0"):
             return self._norm(shape[0])
         out = np.empty(prod(shape), np.float32)
@@ -111,14 +112,6 @@ def gaussian(seed: int, name: str, shape: tuple[int, ...]) -> Array:
     return out.reshape(shape)
 
 
-def bfloat16(x: Array) -> Array:
-    """Finite float32 values rounded to the nearest bfloat16, ties to even; float32 out."""
-    bits = np.asarray(x, np.float32).view(np.uint32)
-    bits = bits + np.uint32(0x7FFF) + ((bits >> np.uint32(16)) & np.uint32(1))
-    rounded: Array = (bits & np.uint32(0xFFFF0000)).view(np.float32)
-    return rounded
-
-
 def _stream(seed: int, name: str, block: int) -> np.random.SFC64:
     digest = np.frombuffer(sha256(name.encode()).digest()[:16], "<u4")
     return np.random.SFC64(np.random.SeedSequence([seed, block, *digest.tolist()]))
@@ -129,4 +122,4 @@ def _quantiles() -> Array:
     """65536 equally likely values of the Gaussian, in bfloat16."""
     normal = NormalDist(0, STANDARD_DEVIATION)
     half = [normal.inv_cdf((i + 0.5) / 65536) for i in range(32768)]
-    return bfloat16(np.array([*half, *(-v for v in reversed(half))], np.float32))
+    return round_bf16(np.array([*half, *(-v for v in reversed(half))], np.float32))

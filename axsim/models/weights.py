@@ -37,8 +37,11 @@ def tensor_shapes(model: ModelConfig) -> dict[str, Shape]:
     """Every tensor of the model with its shape in the checkpoint."""
     shapes: dict[str, Shape] = {}
     if model.vision is not None:
-        graph = vision_graph(model.vision, model.vision.image_size, model.projector)
+        # Only the position embedding depends on the picture's size, which the projector may refuse.
+        vision, joined = model.vision, model.projector.block if model.projector else 1
+        graph = vision_graph(vision, joined * vision.patch_size, model.projector)
         shapes |= {t.name: t.shape for t in graph.weights()}
+        shapes[POSITION] = (1, vision.tokens(vision.image_size), vision.hidden_size)
     if model.decoder is not None:
         cfg = model.decoder
         shapes[EMBED_TOKENS] = (cfg.vocab_size, cfg.hidden_size)

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 
-import numpy as np
-
 from axsim.compiler.partition import Deployment, Subgraph
 from axsim.kernels.array import Array
 from axsim.machine.npu import Npu
@@ -17,7 +15,8 @@ from axsim.models.weights import (
     post_weights,
     vision_weights,
 )
-from axsim.numerics.executor import Arithmetic, Executor
+from axsim.numerics.executor import Executor
+from axsim.numerics.steps import Arithmetic
 
 Tick = Callable[[int, str], None]
 """Told the multiply-accumulates of each node that has run, and the arithmetic's name."""
@@ -136,13 +135,6 @@ class Float32Device:
             if macs[node.name]:
                 self._tick(macs[node.name], "float32")
         return {name: executor.fetch(name) for name in subgraph.graph.outputs}
-
-
-def cosine(a: Array, b: Array) -> float:
-    """Cosine of the angle between two arrays of the same size, in float64; 0 when one is zero."""
-    x, y = a.reshape(-1).astype(np.float64), b.reshape(-1).astype(np.float64)
-    length = float(np.sqrt((x @ x) * (y @ y)))
-    return float(x @ y) / length if length else 0.0
 
 
 def macs_by_node(subgraph: Subgraph) -> dict[str, int]:

@@ -20,13 +20,14 @@ from axsim.inputs.seeded import image_span, seeded_image, seeded_tokens
 from axsim.kernels.array import Array
 from axsim.models.checkpoint import Checkpoint
 from axsim.models.weights import Weights, post_tensor
-from axsim.numerics.executor import Arithmetic
+from axsim.numerics.comparison import cosine
 from axsim.numerics.integer_graph import Integer, IntegerWeights
 from axsim.numerics.ranges import Calibration
+from axsim.numerics.steps import Arithmetic
 from axsim.numerics.stored import StoredWeights
 from axsim.numerics.weight_only import WeightOnly
 from axsim.runs.checkpoints import open_checkpoint
-from axsim.runs.devices import Float32Device, SimulatedNpu, cosine
+from axsim.runs.devices import Float32Device, SimulatedNpu
 from axsim.runs.host import Device, HostLoop, generate
 from axsim.runs.progress import Meter, OnProgress
 from axsim.runs.range_images import CalibrationPictures

@@ -18,7 +18,8 @@ from axsim.kernels.array import Array
 from axsim.models.config import DecoderConfig
 from axsim.models.decoder import decoder_layer_graph, post_graph
 from axsim.models.weights import Weights, layer_tensor, post_tensor, vision_weights
-from axsim.numerics.executor import Arithmetic, Executor
+from axsim.numerics.executor import Executor
+from axsim.numerics.steps import Arithmetic
 from axsim.runs.devices import Tick, macs_by_node
 from axsim.runs.host import HostLoop
 

@@ -34,7 +34,7 @@ from axsim.models.weights import (
 )
 from axsim.numerics import comparison as precision
 from axsim.numerics.comparison import Precision
-from axsim.numerics.executor import Arithmetic, Executor
+from axsim.numerics.executor import Executor
 from axsim.numerics.formats import DecoderScheme, VisionDtype, VisionScheme, assign
 from axsim.numerics.integer_graph import Integer, IntegerWeights
 from axsim.numerics.mixed import Overrides
@@ -42,6 +42,7 @@ from axsim.numerics.observers import OBSERVERS
 from axsim.numerics.ranges import Calibration
 from axsim.numerics.sensitivity import Sensitivity
 from axsim.numerics.smooth import ChannelMaxima, SmoothedWeights
+from axsim.numerics.steps import Arithmetic
 from axsim.numerics.stored import StoredWeights
 from axsim.numerics.weight_only import WeightOnly
 from axsim.runs.host import prefill_mask

@@ -5,17 +5,12 @@ from math import erf as exact_erf
 import numpy as np
 import pytest
 
-import axsim.kernels.attention as attention_module
-import axsim.kernels.gelu as gelu_module
-import axsim.kernels.linear as linear_module
-import axsim.kernels.norm as norm_module
-import axsim.kernels.softmax as softmax_module
-from axsim.kernels import gelu, parallel
+from axsim.kernels import gates, parallel
 from axsim.kernels.attention import attention
 from axsim.kernels.blas import one_blas_thread
-from axsim.kernels.linear import activated, added, linear, multiplied
-from axsim.kernels.norm import layer_norm, rms_norm
-from axsim.kernels.softmax import softmax
+from axsim.kernels.dense import activated, added, linear, multiplied
+from axsim.kernels.rowwise import layer_norm, rms_norm, softmax
+from tests.kernels.twins import kind  # noqa: F401  (a fixture)
 
 X = np.linspace(-12, 12, 100_001, dtype=np.float32)
 PHI = np.array([(1 + exact_erf(v / 2**0.5)) / 2 for v in X.astype(float)])
@@ -25,43 +20,32 @@ def random(seed, *shape):
     return np.random.default_rng(seed).standard_normal(shape).astype(np.float32)
 
 
-@pytest.fixture(params=[gelu.gated, gelu.activation], ids=["passes", "all cores"])
+@pytest.fixture(params=[gates.gated, gates.activation], ids=["passes", "all cores"])
 def apply(request):
     return request.param
 
 
 def test_gelu(apply):
-    assert np.abs(apply(X, gelu.GELU) - X * PHI).max() <= 1e-6
+    assert np.abs(apply(X, gates.GELU) - X * PHI).max() <= 1e-6
     far = np.array([-3e38, -1e5, -60, 0, 60, 1e5, 3e38], np.float32)
-    np.testing.assert_array_equal(apply(far, gelu.GELU), np.maximum(far, 0))
+    np.testing.assert_array_equal(apply(far, gates.GELU), np.maximum(far, 0))
     x = X.astype(float)
     tanh = x * (1 + np.tanh((2 / np.pi) ** 0.5 * (x + 0.044715 * x**3))) / 2
-    assert np.abs(apply(X, gelu.GELU_TANH) - tanh).max() <= 2e-6
+    assert np.abs(apply(X, gates.GELU_TANH) - tanh).max() <= 2e-6
 
 
 def test_swish_is_quiet_and_right_at_the_ends(apply):
     x = np.array([-1e4, -100, -1, 0, 1, 100], np.float32)
     expected = x / (1 + np.exp(-x.astype(float).clip(-700)))
-    np.testing.assert_allclose(apply(x, gelu.SWISH), expected, rtol=1e-6, atol=1e-37)
+    np.testing.assert_allclose(apply(x, gates.SWISH), expected, rtol=1e-6, atol=1e-37)
 
 
-@pytest.mark.parametrize("gate", [gelu.GELU, gelu.GELU_TANH, gelu.SWISH])
+@pytest.mark.parametrize("gate", [gates.GELU, gates.GELU_TANH, gates.SWISH])
 def test_in_place(gate):
     x = X.copy()
-    expected = gelu.gated(X, gate)
-    assert gelu.gated(x, gate, out=x) is x
+    expected = gates.gated(X, gate)
+    assert gates.gated(x, gate, out=x) is x
     np.testing.assert_array_equal(x, expected)
-
-
-@pytest.fixture(params=["numpy", "compiled"])
-def kind(request, monkeypatch):
-    """Kernels with and without numba."""
-    if request.param == "compiled":
-        pytest.importorskip("numba")
-        return
-    modules = attention_module, gelu_module, linear_module, norm_module, softmax_module
-    for module in modules:
-        monkeypatch.setattr(module, "compiled", lambda *_: None)
 
 
 @pytest.mark.parametrize("shape", [(3, 5), (40, 2049), (2, 3, 4, 500)])
@@ -123,7 +107,7 @@ def test_attention(group, rows, keys, width, masked, scale):
 def test_linear_with_stages(rows, width, inner):
     x, w, b = random(1, rows, inner), random(2, width, inner), random(3, width)
     scale, residual = random(4, width), random(5, rows, width)
-    stages = [added(b), activated(gelu.SWISH), multiplied(scale), added(residual)]
+    stages = [added(b), activated(gates.SWISH), multiplied(scale), added(residual)]
     stages += [multiplied(np.float32(2)), added(random(6, rows, 1))]
     y = x.astype(float) @ w.T.astype(float) + b
     expected = 2 * (y / (1 + np.exp(-y)) * scale + residual) + random(6, rows, 1)
@@ -138,7 +122,7 @@ def test_results_do_not_depend_on_the_number_of_threads(monkeypatch):
         monkeypatch.setenv("AXSIM_THREADS", threads)
         assert parallel.threads() == int(threads)
         results.append([attention(q, k, v, None, None), softmax(x), rms_norm(x, x[0], 1e-6)])
-        results[-1].append(linear(x, w, [activated(gelu.GELU)]))
+        results[-1].append(linear(x, w, [activated(gates.GELU)]))
     for other in results[1:]:
         for a, b in zip(results[0], other, strict=True):
             np.testing.assert_array_equal(a, b)

@@ -6,8 +6,8 @@ from math import prod
 
 import numpy as np
 
+from axsim.kernels.arithmetic import round_bf16
 from axsim.models.config import DecoderConfig, ModelConfig, ProjectorConfig
-from axsim.models.synthetic import bfloat16
 from axsim.models.weights import tensor_shapes
 from tests.models.towers import tower
 
@@ -45,7 +45,7 @@ class SeededWeights:
                 value += 0.8
         elif "embed" not in name or "patch" in name:
             value *= (3 / prod(shape[1:])) ** 0.5
-        return bfloat16(value.astype(np.float32))
+        return round_bf16(value.astype(np.float32))
 
     def rows(self, name: str, indices: Sequence[int]) -> np.ndarray:
         return self(name)[list(indices)]

@@ -6,8 +6,7 @@ from axsim.graph.ops import OPERATORS
 from axsim.kernels.arithmetic import round_bf16
 from axsim.numerics.bf16_kernels import bf16_kernel, function_table, gated_kernel
 from axsim.numerics.formats import assign_decoder
-
-pytest.importorskip("numba")
+from tests.kernels.twins import kind  # noqa: F401  (a fixture)
 
 
 def bf16(rng, *shape):
@@ -39,6 +38,7 @@ CASES = [
 
 @pytest.mark.parametrize(("op", "shapes", "attrs"), CASES)
 @pytest.mark.parametrize("times", [1, 400])
+@pytest.mark.usefixtures("kind")
 def test_loops_give_the_operators_own_result_rounded(op, shapes, attrs, times):
     """Sums and functions may differ by an ulp of float32, which seldom shows after rounding."""
     shapes = [tuple(n * times if n == 5 else n for n in shape) for shape in shapes]
@@ -70,6 +70,7 @@ def test_what_has_no_loop_is_left_to_the_operators():
 
 
 @pytest.mark.parametrize("rows", [5, 2000])
+@pytest.mark.usefixtures("kind")
 def test_a_gated_product_has_the_bits_of_its_two_steps(rows):
     b = GraphBuilder("gate")
     x, other = b.input("x", (rows, 300)), b.input("other", (rows, 300))

@@ -25,6 +25,7 @@ def test_metrics_of_known_errors():
     assert precision.errors(np.zeros(0), np.zeros(0)) == (1, np.inf, 0)
     assert precision.cosine(np.zeros(3), np.zeros(3)) == 1
     assert precision.cosine(x, np.zeros(3)) == 0
+    assert precision.cosine(np.array([1.0, 0]), np.array([1.0, 1])) == pytest.approx(0.5**0.5)
 
 
 def calibrated(dtype, overrides=None, weights=None):

@@ -1,13 +1,11 @@
 import numpy as np
 import pytest
 
-from axsim.kernels import integer
 from axsim.kernels.arithmetic import round_bf16
-from axsim.numerics import fixed_point
 from axsim.numerics.fixed_point import PackedMatrix, product
 from axsim.numerics.matrix import quantise_matrix
-from tests.kernels.test_integer import backend, backends  # noqa: F401  (a fixture)
-from tests.kernels.test_loops import passes
+from tests.kernels.test_products import backend, backends  # noqa: F401  (a fixture)
+from tests.kernels.twins import kind  # noqa: F401  (a fixture)
 
 
 def bf16(rng, *shape, spread=1.0):
@@ -18,14 +16,8 @@ def matrix(rng, out=70, inner=300):
     return quantise_matrix(rng.standard_normal((out, inner)).astype(np.float32))
 
 
-@pytest.fixture(params=passes(), ids=lambda module: module.__name__.rpartition(".")[2])
-def loops(request, monkeypatch):
-    for module in (integer, fixed_point):
-        monkeypatch.setattr(module, "loops", lambda: request.param)
-
-
 @pytest.mark.parametrize("rows", [1, 3, 40])
-@pytest.mark.usefixtures("loops")
+@pytest.mark.usefixtures("kind")
 def test_sums_of_bf16_numbers_are_exact(backend, rows):  # noqa: F811
     """Numbers down to 2^-15 of the row's largest lie on the grid: only the end is rounded."""
     rng = np.random.default_rng(rows)
@@ -37,7 +29,7 @@ def test_sums_of_bf16_numbers_are_exact(backend, rows):  # noqa: F811
     assert np.array_equal(found, sums * m.scale + bias)
 
 
-@pytest.mark.usefixtures("loops")
+@pytest.mark.usefixtures("kind")
 def test_extremes_are_exact(backend):  # noqa: F811
     inner = 4096
     m = quantise_matrix(np.full((6, inner), -1, np.float32))
@@ -49,7 +41,7 @@ def test_extremes_are_exact(backend):  # noqa: F811
     assert np.array_equal(product(x, PackedMatrix(m, backend), None), sums * m.scale)
 
 
-@pytest.mark.usefixtures("loops")
+@pytest.mark.usefixtures("kind")
 def test_small_numbers_lose_what_float32_sums_would(backend):  # noqa: F811
     rng = np.random.default_rng(5)
     x = bf16(rng, 20, 300)
@@ -62,7 +54,7 @@ def test_small_numbers_lose_what_float32_sums_would(backend):  # noqa: F811
     assert np.all(np.abs(found - exact) <= reach * 2.0**-22)
 
 
-@pytest.mark.usefixtures("loops")
+@pytest.mark.usefixtures("kind")
 def test_rows_of_zeros_tiny_numbers_and_no_numbers(backend):  # noqa: F811
     m = matrix(np.random.default_rng(1), 5, 8)
     x = np.ones((5, 8), np.float32)

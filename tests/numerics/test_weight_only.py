@@ -13,6 +13,7 @@ from axsim.numerics.formats import assign_decoder
 from axsim.numerics.matrix import Matrix, quantise_matrix
 from axsim.numerics.stored import StoredWeights
 from axsim.numerics.weight_only import WeightOnly, project
+from tests.kernels.twins import kind  # noqa: F401  (a fixture)
 from tests.numerics.models import DECODER, cosine, decoder
 
 MODEL = ModelConfig(vision=None, projector=None, decoder=DECODER)
@@ -61,12 +62,8 @@ def test_rounding_happens_at_every_stored_tensor():
 
 @pytest.mark.parametrize("tokens", [1, 8, 9, 200])
 @pytest.mark.parametrize("dtype", ["s8", "s4", "bf16", "f32"])
-@pytest.mark.parametrize("compiled", [True, False])
-def test_projection_is_the_float64_product_rounded(monkeypatch, tokens, dtype, compiled):
-    if compiled:
-        pytest.importorskip("numba")
-    else:
-        monkeypatch.setattr(weight_only, "weight_loops", lambda: None)
+@pytest.mark.usefixtures("kind")
+def test_projection_is_the_float64_product_rounded(tokens, dtype):
     rng = np.random.default_rng(tokens)
     w = quantise_matrix(rng.standard_normal((700, 384)).astype(np.float32), dtype)
     x = round_bf16(rng.standard_normal((tokens, 384)).astype(np.float32))
@@ -108,15 +105,6 @@ def test_matrices_stay_quantised_in_memory():
     matrix = weights("language_model.model.layers.0.mlp.up_proj.weight")
     assert isinstance(matrix, Matrix)
     assert matrix.nbytes == 384 * 128 + 384 * 4
-
-
-def test_compiled_rounding_to_bf16_gives_the_same_bits():
-    loops = pytest.importorskip("axsim.kernels.weight_loops_numba", exc_type=ImportError)
-    bits = np.random.default_rng(2).integers(0, 2**32, 100_000, dtype=np.uint32)
-    bits[:4] = 0x3F808000, 0x3F818000, 0x7F7FFFFF, 0x80000001  # ties, overflow, a denormal
-    x = bits.view(np.float32)
-    x = x[~np.isnan(x)]
-    assert np.array_equal(loops.round_bf16(x.copy()), round_bf16(x))
 
 
 def test_operators_on_blocks_of_rows_give_the_bits_of_operators_one_by_one(monkeypatch):

@@ -11,9 +11,10 @@ from axsim.compiler.partition import Deployment
 from axsim.machine.npu import Npu
 from axsim.models.config import ModelConfig
 from axsim.models.synthetic import SyntheticWeights
+from axsim.numerics.comparison import cosine
 from axsim.numerics.stored import StoredWeights
 from axsim.numerics.weight_only import WeightOnly
-from axsim.runs.devices import Float32Device, SimulatedNpu, cosine
+from axsim.runs.devices import Float32Device, SimulatedNpu
 from axsim.runs.host import MASKED, HostLoop, generate, prefill_mask
 from axsim.spec.chip import load_chip
 from tests.models.running import relative
@@ -168,8 +169,3 @@ def test_kernels_run_on_the_machine_as_they_do_without_it(replay) -> None:
     plain = Plain(deployed, weights, StoredWeights(weights), None, WeightOnly())
     expected = HostLoop(deployed, plain).prefill(rows(20))
     assert np.array_equal(npu_loop(deployed, Npu(replay=replay)).prefill(rows(20)), expected)
-
-
-def test_cosine() -> None:
-    assert cosine(np.array([1.0, 0]), np.array([1.0, 1])) == pytest.approx(0.5**0.5)
-    assert cosine(np.zeros(3), np.ones(3)) == 0

@@ -5,16 +5,19 @@ from __future__ import annotations
 import itertools
 import json
 from dataclasses import replace
+from typing import Literal, get_args, get_origin
 
 import pytest
 
 import axsim
 from axsim.errors import InputError
 from axsim.fidelity.prediction import Interval
-from axsim.models.config import ModelConfig
+from axsim.models.config import DecoderConfig, ModelConfig, ProjectorConfig
 from axsim.runs.run import run_kernels, time_run
 from axsim.spec.chip import load_chip
+from axsim.spec.workload import BuildSection
 from axsim.system.metrics import PREDICTED
+from tests.models.towers import tower
 from tests.runs.tiny import DECODER, VISION, VLM, variants, workload
 
 NAMES = ["224-u8", "224-u16", "448-u8", "448-u16"]
@@ -240,6 +243,47 @@ def test_every_storage_type_runs(dtype, weights) -> None:
     numerics = axsim.run(workload(build=build), "ax650n")[0].numerics
     assert numerics.vision_cosine > 0.9
     assert numerics.logits_cosine > (0.9 if weights != "s4" else 0.8)
+
+
+def enumerated() -> list[tuple[str, object]]:
+    """Every value of every key of the build that takes one of a few."""
+
+    def values(annotation: object) -> list[object]:
+        if annotation is bool:
+            return [True, False]
+        if get_origin(annotation) is dict:
+            return [{"*": value} for value in values(get_args(annotation)[1])]
+        if get_origin(annotation) is Literal:
+            return [*get_args(annotation)]
+        return [value for part in get_args(annotation) for value in values(part)]
+
+    fields = BuildSection.model_fields.items()
+    return [(key, value) for key, field in fields for value in values(field.annotation)]
+
+
+def test_the_enumerated_keys_are_those_that_the_schema_has() -> None:
+    keys = {key for key, _ in enumerated()}
+    assert keys >= {"npu_mode", "vision_dtype", "weight_dtype", "precision_overrides", "toolchain"}
+    assert ("vision_dtype", "bf16") in enumerated()
+
+
+@pytest.mark.parametrize(("key", "value"), enumerated(), ids=str)
+def test_kernels_run_with_every_value_of_every_enumerated_key(key, value) -> None:
+    decoder = DecoderConfig("qwen2", 1, 384, 1024, 6, 2, 1000)
+    model = ModelConfig(decoder, tower(1, 384, 6, 448, 4), ProjectorConfig(384))
+    build = {key: value, "prefill_chunk": 128, "kv_cache_len": 255}
+    asked = workload(model, build, image_size=224, new_tokens=2)
+    numerics = axsim.run(asked, "ax650n")[0].numerics
+    assert numerics.vision_cosine > 0.9
+    assert numerics.logits_cosine > 0.9
+    assert len(numerics.tokens) == 2
+
+
+def test_a_tower_whose_own_grid_cannot_be_joined_serves_pictures_whose_can() -> None:
+    """518 / 14 = 37 patches along a side, of which two by two become one token."""
+    model = ModelConfig(DECODER, tower(2, 32, 2, 518), ProjectorConfig(32))
+    asked = workload(model, {"kv_cache_len": 127}, image_size=224)
+    assert axsim.run(asked, "ax630c")[0].numerics.vision_cosine > 0.9
 
 
 def test_the_end_of_sequence_shortens_the_request() -> None:

@@ -34,6 +34,7 @@ def supported(*features: str) -> bool:
 
 _I8, _I32, _I64 = (ir.IntType(bits) for bits in (8, 32, 64))
 _LANES = 16
+_alloca: Any = cgutils.alloca_once
 
 
 def tile_of(rows: int) -> Any:
@@ -70,7 +71,7 @@ def tile_of(rows: int) -> Any:
             for v in range(2)
         ]
         # LLVM keeps these in registers.
-        held = [cgutils.alloca_once(builder, ir.VectorType(lane, _LANES)) for _ in sums]
+        held = [_alloca(builder, ir.VectorType(lane, _LANES)) for _ in sums]
         with builder.if_else(add) as (then, otherwise):
             with then:
                 for total, place in zip(sums, held, strict=True):

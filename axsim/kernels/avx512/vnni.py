@@ -10,7 +10,7 @@ from axsim.kernels.array import Array
 from axsim.kernels.avx512 import tiles
 from axsim.kernels.avx512.panels import multiply, panels_of
 from axsim.kernels.avx512.tiles import WIDTH
-from axsim.kernels.finish import FromFixedPoint, Requantise
+from axsim.kernels.finish import Finish, Requantise
 from axsim.kernels.finish_numba import converting, requantise, requantising, to_floats
 from axsim.kernels.jit import compiled, wide_vectors
 from axsim.kernels.products import Packed, bytes_of, totals_of
@@ -52,7 +52,7 @@ class _VnniPacked(Packed):
         _sums(product, 0, out)
         return out[:, :, : self.totals.size]
 
-    def _into(self, a: Array, finish: Requantise | FromFixedPoint, out: Array, left: int) -> None:
+    def _into(self, a: Array, finish: Finish, out: Array, left: int) -> None:
         product = self._product(a)
         if isinstance(finish, Requantise):
             single = len(a) == len(out) and len(self._panels) == 1

@@ -6,11 +6,11 @@ import sys
 import numpy as np
 import pytest
 
-from axsim.kernels.compiled import compiled
+from axsim.kernels.twin import compiled
 
-panels = compiled("axsim.kernels.panels_numba")
+panels, heads, tiles = (compiled(f"axsim.kernels.avx512.{n}") for n in ("panels", "heads", "tiles"))
 needs_tiles = pytest.mark.skipif(
-    panels is None or not panels.supported(), reason="no numba, or a CPU without 512-bit vectors"
+    tiles is None or not tiles.supported(), reason="no numba, or a CPU without 512-bit vectors"
 )
 
 
@@ -31,6 +31,22 @@ def test_float_products(rows, words):
 
 
 @needs_tiles
+@pytest.mark.parametrize("shape", [(32, 8), (33, 8), (5, 7), (64, 1)])
+@pytest.mark.parametrize("dtype", [np.float32, np.int8])
+@pytest.mark.parametrize("order", "CF")
+def test_panels_hold_columns_by_words_and_zeros(shape, dtype, order):
+    right = np.random.default_rng(0).integers(-128, 128, shape).astype(dtype, order=order)
+    numbers = 4 // right.itemsize
+    found = panels.panels_of(right)
+    assert found.ctypes.data % 64 == 0
+    rows = found.swapaxes(1, 2).reshape(-1, found.shape[1]).view(dtype)
+    assert np.array_equal(rows[: shape[0], : shape[1]], right)
+    assert found.shape[1:] == (-(-shape[1] // numbers), 32)
+    assert not rows[shape[0] :].any()
+    assert not rows[:, shape[1] :].any()
+
+
+@needs_tiles
 @pytest.mark.parametrize("keys", [1, 31, 32, 33, 1024, 1025])
 @pytest.mark.parametrize("tokens", [1, 47, 48, 49])
 def test_attention_of_heads_that_are_views(tokens, keys):
@@ -39,8 +55,8 @@ def test_attention_of_heads_that_are_views(tokens, keys):
     k = rng.standard_normal((keys, 2, 64)).astype(np.float32)[:, 0].T
     v = rng.standard_normal((keys, 2, 64)).astype(np.float32)[:, 1]
     out = np.empty((tokens, 64), np.float32)
-    assert panels.attends(q, k, v)
-    panels.attend(q, k, v, out)
+    assert heads.attends(q, k, v)
+    heads.attend(q, k, v, None, out)
     scores = q.astype(float) @ k
     e = np.exp(scores - scores.max(axis=1, keepdims=True))
     np.testing.assert_allclose(out, e / e.sum(axis=1, keepdims=True) @ v, atol=1e-5)
@@ -51,7 +67,7 @@ def test_attention_of_heads_that_are_views(tokens, keys):
 )
 def test_numba_for_no_cpu_or_another_one_leaves_bytes_to_the_next_backend(variable, value):
     pytest.importorskip("numba")
-    code = "from axsim.kernels.integer import best_backend; print(best_backend().name)"
+    code = "from axsim.kernels.choose import choose; print(choose().name)"
     run = subprocess.run(
         [sys.executable, "-c", code],
         env={"PATH": "", variable: value},

@@ -3,20 +3,12 @@
 import numpy as np
 import pytest
 
-from axsim.kernels import integer
 from axsim.kernels.qparams import QParams
-from axsim.numerics import products
-from axsim.numerics.products import IntegerMatrix, bias_codes, by_codes, by_weights
-from tests.kernels.test_integer import backend, codes  # noqa: F401  (a fixture)
-from tests.kernels.test_loops import passes
+from axsim.numerics.integer_kernels import IntegerMatrix, bias_codes, by_codes, gemm
+from tests.kernels.test_products import backend, codes  # noqa: F401  (a fixture)
+from tests.kernels.twins import kind  # noqa: F401  (a fixture)
 
 TOP = {"u8": 255, "u16": 65535}
-
-
-@pytest.fixture(params=passes(), ids=lambda module: module.__name__.rpartition(".")[2])
-def loops(request, monkeypatch):
-    for module in (integer, products):
-        monkeypatch.setattr(module, "loops", lambda: request.param)
 
 
 def expected(acc, multiplier, y):
@@ -31,7 +23,7 @@ def numpy_dtype(name):
 @pytest.mark.parametrize("dtype", ["u8", "u16"])
 @pytest.mark.parametrize("result", ["u8", "u16"])
 @pytest.mark.parametrize("extreme", [True, False])
-@pytest.mark.usefixtures("loops")
+@pytest.mark.usefixtures("kind")
 def test_gemm_follows_the_definition(backend, dtype, result, extreme):  # noqa: F811
     rng = np.random.default_rng(3)
     top = TOP[dtype]
@@ -45,9 +37,8 @@ def test_gemm_follows_the_definition(backend, dtype, result, extreme):  # noqa: 
     acc = (a.astype(np.int64) - x.zero_point) @ wide.T
     acc += bias_codes(bias, np.float32(x.scale) * scale)
     y = QParams(float(np.float32(np.abs(acc).max() * 1e-5 / TOP[result])), TOP[result] // 2, result)
-    matrix = IntegerMatrix(backend.pack(w), scale, wide.sum(axis=1))
-    found = np.empty((9, 8), y.numpy)
-    by_weights(matrix, bias, x, y)(a, found)
+    matrix = IntegerMatrix(backend.pack(w), scale)
+    found = gemm(a, matrix, bias, x, y)
     multiplier = np.float32(x.scale) * scale / np.float32(y.scale)
     assert np.array_equal(found, expected(acc, multiplier, y))
 
@@ -56,16 +47,16 @@ def test_gemm_follows_the_definition(backend, dtype, result, extreme):  # noqa: 
 @pytest.mark.parametrize("result", ["u8", "u16"])
 @pytest.mark.parametrize("inner", [64, 1025, 4096])
 @pytest.mark.parametrize("zeros", [(0.5, 0.3, 0.1), (0.0, 0.4, 0.0), (0.7, 1.0, 1.0)])
-@pytest.mark.usefixtures("loops")
+@pytest.mark.usefixtures("kind")
 def test_products_of_activations_follow_the_definition(backend, kinds, result, inner, zeros):  # noqa: F811
     rng = np.random.default_rng(inner)
-    tops = [TOP[kind] for kind in kinds]
+    tops = [TOP[dtype] for dtype in kinds]
     a = rng.integers(0, tops[0] + 1, (6, inner)).astype(numpy_dtype(kinds[0]))
     b = rng.integers(0, tops[1] + 1, (inner, 5)).astype(numpy_dtype(kinds[1]))
     a[0], a[1], b[:, 0] = tops[0], 0, tops[1]
     qa, qb = (
-        QParams(float(np.float32(0.01)), int(zero * top), kind)
-        for zero, top, kind in zip(zeros, tops, kinds, strict=False)
+        QParams(float(np.float32(0.01)), int(zero * top), dtype)
+        for zero, top, dtype in zip(zeros, tops, kinds, strict=False)
     )
     acc = (a.astype(np.int64) - qa.zero_point) @ (b.astype(np.int64) - qb.zero_point)
     reach = float(np.float32(np.abs(acc).max() * 1e-4 / TOP[result]))
