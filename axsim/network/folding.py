@@ -21,10 +21,6 @@ def _range(start: Array, limit: Array, delta: Array) -> Array:
     return (start + np.arange(count) * delta).astype(start.dtype)
 
 
-def _eye_like(x: Array, k: int = 0, dtype: Any = None) -> Array:
-    return np.eye(*x.shape, k=k, dtype=x.dtype if dtype is None else dtype)
-
-
 def _trilu(x: Array, k: Array | None = None, upper: int = 1) -> Array:
     offset = 0 if k is None else int(k)
     return np.triu(x, offset) if upper else np.tril(x, offset)
@@ -35,7 +31,8 @@ def _one_hot(indices: Array, depth: Array, values: Array, axis: int = -1) -> Arr
     spread = [1] * hot.ndim
     spread[axis] = -1
     places = np.arange(int(depth)).reshape(spread)
-    return np.where(hot == places, values[1], values[0])
+    array: Array = np.where(hot == places, values[1], values[0])
+    return array
 
 
 def _cumsum(x: Array, axis: Array, exclusive: int = 0, reverse: int = 0) -> Array:
@@ -50,7 +47,6 @@ ARITHMETIC: Mapping[str, Callable[..., Array]] = {
     "ConstantOfShape": _constant_of_shape,
     "Range": _range,
     "NonZero": lambda x: np.array(np.nonzero(x), np.int64),
-    "EyeLike": _eye_like,
     "Trilu": _trilu,
     "OneHot": _one_hot,
     "CumSum": _cumsum,

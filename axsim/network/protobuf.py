@@ -38,10 +38,10 @@ def load(path: Path) -> Any:
         with path.open("rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as data:
             small = _model(data)
         model = ModelProto.FromString(small)
-    except (DecodeError, IndexError, ValueError) as error:
-        raise InputError(Problem(str(path), "", f"is no ONNX model ({error})")) from None
     except OSError as error:
         raise InputError(Problem(str(path), "", f"cannot be read: {error.strerror}")) from None
+    except (DecodeError, IndexError, ValueError) as error:
+        raise InputError(Problem(str(path), "", f"is no ONNX model ({error})")) from None
     if not model.HasField("graph") or not model.opset_import:
         raise InputError(Problem(str(path), "", "is no ONNX model (it holds no graph)"))
     return model

@@ -129,7 +129,7 @@ def _inputs(path: Path, graph: Any, shapes: Mapping[str, Shape]) -> dict[str, Sh
         declared = [d.dim_value or d.dim_param or "?" for d in tensor.shape.dim]
         given = shapes.get(value.name)
         if given is None and tensor.HasField("shape") and all(map(_is_size, declared)):
-            found[value.name] = tuple(declared)
+            found[value.name] = tuple(d.dim_value for d in tensor.shape.dim)
         elif given is None:
             text = "x".join(map(str, declared)) if tensor.HasField("shape") else "unknown"
             example = "x".join(str(d) if _is_size(d) else "1" for d in declared) or "1x3x640x640"

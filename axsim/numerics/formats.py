@@ -180,6 +180,11 @@ def stored_bytes(tensor: Tensor, part: Part = "decoder", place: Place = "dram") 
     return max(round(tensor.elements * factor), tensor.bytes + 4 * rows)
 
 
+def weight_bytes(graph: Graph, part: Part = "decoder", place: Place = "dram") -> int:
+    """Stored bytes of all weights of ``graph`` (codes, scales, padding, vectors, bias)."""
+    return sum(stored_bytes(t, part, place) for t in graph.tensors.values() if t.kind == "weight")
+
+
 _FLOATS = frozenset({"f32", "f16", "bf16"})
 _S8_BYTES: dict[tuple[Part, Place], float] = {
     ("decoder", "dram"): 1.1037,

@@ -99,7 +99,7 @@ def conv(
         else:
             corrected = Requantise(shift - x.zero_point * w.sums, multiplier, y)
             _products(codes, w, at, corrected, result)
-    moved = out.transpose(0, 3, 1, 2)
+    moved: Array = out.transpose(0, 3, 1, 2)
     return moved[:, :, 0] if is_line else moved
 
 

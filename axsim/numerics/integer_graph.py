@@ -125,8 +125,8 @@ class Integer:
         products = self._weights.products
 
         def attend(*operands: Array) -> list[Array]:
-            heads = (x.reshape(-1, *x.shape[-2:]) for x in operands)
-            context = kernels.attention(products, *heads, p)
+            q, k, v = (x.reshape(-1, *x.shape[-2:]) for x in operands)
+            context = kernels.attention(products, q, k, v, p)
             return [context.reshape(*operands[0].shape[:-2], *context.shape[1:])]
 
         return Step(tuple(inputs), (tensors[-1],), attend)
@@ -252,7 +252,8 @@ def by_pixel(kernel: Callable[..., Array], *operands: Array) -> Array:
         return kernel(*operands)
     n, channels, height, width = operands[0].shape
     rows = kernel(*(x.transpose(0, 2, 3, 1).reshape(-1, channels) for x in operands))
-    return rows.reshape(n, height, width, channels).transpose(0, 3, 1, 2)
+    images: Array = rows.reshape(n, height, width, channels).transpose(0, 3, 1, 2)
+    return images
 
 
 def _layout(node: Node, q: Sequence[QParams | None], y: Sequence[QParams | None]) -> Step:

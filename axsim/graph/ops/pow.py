@@ -18,7 +18,8 @@ def _pow(np: Any, x: Array, y: Array) -> Array:
         shape = np.broadcast_shapes(x.shape, y.shape)
         if exponent in (2, 0.5):  # common, and dear in general
             root_or_square: Array = x * x if exponent == 2 else np.sqrt(x)
-            return root_or_square.reshape(shape)
+            spread: Array = root_or_square.reshape(shape)
+            return spread
     with np.errstate(invalid="ignore"):
         power: Array = np.power(x, y).astype(x.dtype)
     return power

@@ -6,6 +6,7 @@ They come as BatchNormalization, or as Mul, Div, Add and Sub by constants.
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 from math import prod
 
 import numpy as np
@@ -69,7 +70,7 @@ def _affine(edit: Edit, node: Node, operand: str) -> Affine | None:
     """What ``node`` does to each channel of ``operand``; None where it does something else."""
     if node.op == "BatchNormalization":
         epsilon = float(node.attrs.get("epsilon", 1e-5))
-        return node.inputs[1:], lambda *s: statistics(*s, epsilon)
+        return node.inputs[1:], partial(statistics, epsilon=epsilon)
     if node.op not in ("Add", "Sub", "Mul", "Div") or len(node.inputs) != 2:
         return None
     first = node.inputs[0] == operand
