@@ -35,7 +35,7 @@ from axsim.network.refusals import Refusal, refused
 Shape = tuple[int, ...]
 
 _SMALL = 1024
-"""Elements up to which a float initialiser is read with the graph."""
+"""Elements up to which an array of integers is part of the graph."""
 _ALIASES = frozenset({"Identity", "Dropout"})
 _INTEGERS = {"b": "bool", "i": "s64", "u": "u8", "f": "f32"}
 _OF_INTEGERS = frozenset({"ArgMax", "ArgMin"})
@@ -113,6 +113,9 @@ class Translation:
             if end in self._constants or end in self._sources:
                 reason = f"output {name} does not depend on the input"
                 raise refused(str(self._path), [Refusal("output", name, reason)])
+            if end != name and end not in (*outputs, *self._inputs, *ends):
+                self._rename(end, name)  # an alias: the file's name of the output is the one known
+                end = name
             ends.append(end)
         for name in ends:
             self._tensors[name] = replace(self._tensors[name], kind="output")
@@ -127,6 +130,17 @@ class Translation:
             {n: partial(np.asarray, a) for n, a in self._constants.items() if n in used},
         )
         return Network(graph, self._sources)
+
+    def _rename(self, old: str, new: str) -> None:
+        self._tensors[new] = replace(self._tensors.pop(old), name=new)
+
+        def renamed(names: tuple[str, ...]) -> tuple[str, ...]:
+            return tuple(new if name == old else name for name in names)
+
+        self._nodes = [
+            replace(node, inputs=renamed(node.inputs), outputs=renamed(node.outputs))
+            for node in self._nodes
+        ]
 
     def _refuse(self, node: Any, refusal: Refusal | None) -> None:
         self._unknown.update(node.output)
@@ -203,9 +217,9 @@ class Translation:
     ) -> None:
         if "" in inputs:
             raise ValueError("an input before the last is left out")
-        for name in inputs:
+        for index, name in enumerate(inputs):
             if name in self._constants and name not in self._tensors:
-                self._add_constant(name)
+                self._add_constant(name, OPERATORS[op].role == "matrix" and index == 1)
         shapes = OPERATORS[op].shape([self._tensors[n].shape for n in inputs], attrs)
         if len(shapes) < len(outputs):
             raise ValueError(f"{len(outputs)} outputs are asked for, {len(shapes)} are there")
@@ -232,12 +246,14 @@ class Translation:
             return "bool"
         return self._tensors[inputs[1 if op == "Where" else 0]].dtype
 
-    def _add_constant(self, name: str) -> None:
+    def _add_constant(self, name: str, is_matrix: bool) -> None:
+        """A constant that a node reads: numbers and integers are the graph's own, arrays weights
+        like any others."""
         array = self._constants[name]
         dtype = _INTEGERS[array.dtype.kind]
         if array.dtype.kind == "f":
             array = self._constants[name] = array.astype(np.float32, copy=False)
-        if array.size <= _SMALL:
+        if array.size <= (1 if dtype == "f32" else _SMALL) and not is_matrix:
             self._tensors[name] = Tensor(name, array.shape, dtype, "constant")
         else:
             self._weight(name, Stored(array.shape, partial(np.asarray, array)), dtype)

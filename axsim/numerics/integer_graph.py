@@ -192,6 +192,8 @@ class Integer:
         """Sums of two tensors, products with a factor for each column, and LayerNormalization."""
         x, y = self._qparams.get(node.inputs[0]), self._qparams.get(node.outputs[0])
         shape = graph.tensors[node.outputs[0]].shape
+        if len(node.inputs) < 2:
+            return None
         if x is None or y is None or graph.tensors[node.inputs[0]].shape != shape:
             return None
         other = node.inputs[1]
