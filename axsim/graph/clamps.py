@@ -27,7 +27,7 @@ def absorbed(graph: Graph, keep: Collection[str] = ()) -> dict[str, str]:
     return {
         node.inputs[0]: node.outputs[0]
         for node in graph.nodes
-        if OPERATORS[node.op].limits
+        if OPERATORS[node.op].limits is not None
         and node.inputs[0] in computed
         and node.inputs[0] not in closed
         and readers[node.inputs[0]] == 1

@@ -42,6 +42,7 @@ def conv(x: Array, w: Array, at: Windows, group: int = 1, stages: Sequence[Stage
     x = np.ascontiguousarray(x)
     out = np.empty((x.shape[0], w.shape[0], *at.size), np.result_type(x, w))
     for image, y in zip(x, out, strict=True):
+        image = _padded(image, at)
         result = y.reshape(w.shape[0], -1)
         if len(at.size) == 2 and w.shape[1] == 1 and group > 1 and _loops(x) is not None:
             _depthwise(image, w, at, stages, y)
@@ -113,13 +114,12 @@ def _patches(image: Array, at: Windows, lines: slice, is_plain: bool) -> Array:
     if loops is not None and len(at.size) == 2:
         loops.patches(image, *_numbers(at), lines.start, columns)
         return columns
-    padded = _padded(image, at)
-    spatial = padded.strides[1:]
+    spatial = image.strides[1:]
     windows = np.lib.stride_tricks.as_strided(
-        padded,
+        image,
         (image.shape[0], *at.taps, *at.size),
         (
-            padded.strides[0],
+            image.strides[0],
             *(s * d for s, d in zip(spatial, at.dilations, strict=True)),
             *(s * step for s, step in zip(spatial, at.strides, strict=True)),
         ),
@@ -133,13 +133,21 @@ def _patches(image: Array, at: Windows, lines: slice, is_plain: bool) -> Array:
 
 
 def _numbers(at: Windows) -> tuple[int, ...]:
-    """Taps, strides, dilations, padding and width of windows over a plane, for compiled loops."""
-    return (*at.taps, *at.strides, *at.dilations, *at.begin, at.size[1])
+    """Taps, strides, dilations and width of windows over a plane, for compiled loops."""
+    return (*at.taps, *at.strides, *at.dilations, at.size[1])
 
 
 def _padded(image: Array, at: Windows) -> Array:
-    ends = zip(at.begin, at.reach(image.shape[1:]), strict=True)
-    return np.pad(image, [(0, 0), *ends])
+    """``image`` with zeros wherever windows reach beyond it."""
+    reach = at.reach(image.shape[1:])
+    if not any(at.begin) and not any(reach):
+        return image
+    size = zip(at.begin, image.shape[1:], reach, strict=True)
+    out = np.zeros((len(image), *map(sum, size)), image.dtype)
+    inside = (slice(b, b + n) for b, n in zip(at.begin, image.shape[1:], strict=True))
+    index: tuple[slice, ...] = (slice(None), *inside)
+    out[index] = image
+    return out
 
 
 def _depthwise(image: Array, w: Array, at: Windows, stages: Sequence[Stage], y: Array) -> None:

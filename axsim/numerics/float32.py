@@ -13,7 +13,7 @@ from axsim.graph.windows import windows
 from axsim.kernels.array import Array
 from axsim.kernels.attention import attention
 from axsim.kernels.conv import conv
-from axsim.kernels.dense import Stage, activated, added, linear, multiplied
+from axsim.kernels.dense import Stage, activated, added, clamped, linear, multiplied
 from axsim.numerics.steps import Step, Weights, single
 
 _LINEAR = {"transB": 1}
@@ -130,6 +130,8 @@ def _stage(node: Node, other: Array | None) -> Stage:
     operator = OPERATORS[node.op]
     if operator.gate is not None:
         return activated(operator.gate(node.attrs))
+    if operator.limits is not None:
+        return clamped(*operator.limits(node.attrs))
     if operator.role == "function":
         return _applied(node)
     assert other is not None

@@ -145,7 +145,7 @@ class Integer:
 
         if operator.role == "join" or operator.keeps_codes(attrs):
             return _layout(node, q, y)
-        if operator.limits and q[0] == y[0] is not None:
+        if operator.limits is not None and q[0] == y[0] is not None:
             return Step(node.inputs, node.outputs, lambda x: [x])  # saturation did it
         if self._keeps_codes(graph, node):
             return Step(node.inputs, node.outputs, lambda x, factor: [x])

@@ -19,5 +19,10 @@ def _clip(np: Any, x: Array, min: float | None = None, max: float | None = None)
 
 
 CLIP = function(
-    "Clip", _clip, passes=2, limits=True, static=("min", "max"), onnx=with_inputs("min", "max")
+    "Clip",
+    _clip,
+    passes=2,
+    limits=lambda attrs: (attrs.get("min"), attrs.get("max")),
+    static=("min", "max"),
+    onnx=with_inputs("min", "max"),
 )
