@@ -16,7 +16,7 @@ from axsim.kernels.array import Array
 from axsim.kernels.dense import Stage, apply
 from axsim.kernels.parallel import parallel, threads
 from axsim.kernels.scratch import Scratch
-from axsim.kernels.twin import compiled
+from axsim.kernels.twin import compiled, twin
 
 if TYPE_CHECKING:
     from axsim.graph.windows import Windows
@@ -53,6 +53,40 @@ def conv(x: Array, w: Array, at: Windows, group: int = 1, stages: Sequence[Stage
                 part = image[g * channels : (g + 1) * channels]
                 _product(part, w[g * rows : (g + 1) * rows], at, stages, result, g * rows)
     return out
+
+
+def finishing(
+    bias: Array | None,
+    other: Array | None = None,
+    low: float | None = None,
+    high: float | None = None,
+) -> Stage:
+    """Adds ``bias`` [M] and ``other`` [M, positions], and limits to [low, high], in one pass."""
+    floor, ceiling = -np.inf if low is None else low, np.inf if high is None else high
+
+    def stage(y: Array, rows: slice, columns: slice) -> None:
+        shift = np.zeros(len(y), y.dtype) if bias is None else bias
+        finish(y, rows, columns, shift, other, floor, ceiling)
+
+    return stage
+
+
+def _compiles(y: Array, rows: slice, columns: slice, bias: Array, other: Array | None, *_: float):  # type: ignore[no-untyped-def]
+    arrays = [y, bias] if other is None else [y, bias, other]
+    return all(a.dtype == np.float32 and a.flags.c_contiguous for a in arrays)
+
+
+@twin("axsim.kernels.conv_numba", _compiles)
+def finish(
+    y: Array, rows: slice, columns: slice, bias: Array, other: Array | None, low: float, high: float
+) -> None:
+    """``y[rows, columns]`` plus ``bias`` [M] and ``other`` [M, positions], within [low, high]."""
+    part = y[rows, columns]
+    part += bias[rows, None]
+    if other is not None:
+        part += other[rows, columns]
+    if low > -np.inf or high < np.inf:
+        np.clip(part, part.dtype.type(low), part.dtype.type(high), out=part)
 
 
 def _plane(at: Windows) -> Windows:

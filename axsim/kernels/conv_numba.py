@@ -30,7 +30,36 @@ def depthwise(image: Array, taps: Array, share: int, *numbers: Any) -> None:
     _depthwise(image, taps, share, *(np.uint64(n) for n in numbers[:-3]), *numbers[-3:])
 
 
+def finish(
+    y: Array, rows: slice, columns: slice, bias: Array, other: Array | None, low: float, high: float
+) -> None:
+    """See :func:`axsim.kernels.conv.finish`."""
+    ends = (np.uint64(n) for n in (rows.start, rows.stop, columns.start, columns.stop))
+    limits = np.float32(low), np.float32(high)
+    _finish(y, *ends, bias, y if other is None else other, other is not None, *limits)
+
+
 # Unsigned, because an index that might be negative keeps loops from becoming vector instructions.
+
+
+@contracted
+def _finish(
+    y: Any, top: Any, bottom: Any, left: Any, right: Any, bias: Any, other: Any, adds: Any,
+    low: Any, high: Any,
+) -> None:  # fmt: skip
+    wide_vectors()
+    for i in range(top, bottom):
+        row, shift, term = y[i], bias[i], other[i]
+        if adds:
+            for j in range(left, right):
+                value = row[j] + shift + term[j]
+                value = low if value < low else value
+                row[j] = high if value > high else value
+        else:
+            for j in range(left, right):
+                value = row[j] + shift
+                value = low if value < low else value
+                row[j] = high if value > high else value
 
 
 @contracted

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Mapping, Sequence
+import itertools
+from collections.abc import Collection, Mapping, Sequence
+from math import prod
 
 import numpy as np
 
@@ -12,7 +14,7 @@ from axsim.graph.patterns import Attention, Chains
 from axsim.graph.windows import windows
 from axsim.kernels.array import Array
 from axsim.kernels.attention import attention
-from axsim.kernels.conv import conv
+from axsim.kernels.conv import conv, finishing
 from axsim.kernels.dense import Stage, activated, added, clamped, linear, multiplied
 from axsim.numerics.steps import Step, Weights, single
 
@@ -52,9 +54,9 @@ class Float32:
         for nodes in chains.products(("Gemm", "Conv"), _TAIL):
             shape = graph.tensors[nodes[0].outputs[0]].shape
             if nodes[0].op == "Conv" and shape[0] == 1:
-                _replace(steps, nodes, _product_step(nodes, _conv, shape))
+                _replace(steps, nodes, _conv_step(nodes, shape))
             elif nodes[0].attrs == _LINEAR:
-                _replace(steps, nodes, _product_step(nodes, _gemm, shape))
+                _replace(steps, nodes, _gemm_step(nodes))
         return steps
 
 
@@ -79,42 +81,54 @@ def _attention_step(found: Attention) -> Step:
     return Step(inputs, found.nodes[-1].outputs, run)
 
 
-Product = Callable[[Node, Array, Array, Array | None, Sequence[Stage]], Array]
-"""A product of activations and weights with a bias, to whose result stages are applied."""
-
-
-def _gemm(node: Node, x: Array, w: Array, bias: Array | None, stages: Sequence[Stage]) -> Array:
-    return linear(x, w, stages if bias is None else [added(bias), *stages])
-
-
-def _conv(node: Node, x: Array, w: Array, bias: Array | None, stages: Sequence[Stage]) -> Array:
-    at = windows(x.shape[2:], w.shape[2:], node.attrs)
-    stages = stages if bias is None else [added(bias[:, None]), *stages]
-    return conv(x, w, at, node.attrs.get("group", 1), stages)
-
-
-def _product_step(nodes: Sequence[Node], product: Product, shape: tuple[int, ...]) -> Step:
-    """A product whose result of ``shape`` is seen as rows: of a matrix, or of channels."""
-    first, *tail = nodes
-    inputs = list(first.inputs)
-    others: list[int | None] = []
-    for previous, node in zip(nodes, tail, strict=False):
-        other = [n for n in node.inputs if n != previous.outputs[0]]
-        others.append(len(inputs) if other else None)
-        inputs += other
-    is_conv = first.op == "Conv"
+def _gemm_step(nodes: Sequence[Node]) -> Step:
+    gemm, *tail = nodes
+    inputs, others = _operands(nodes)
 
     def run(*values: Array) -> tuple[Array]:
-        bias = values[2] if len(first.inputs) > 2 else None
-        stages = []
+        stages = [added(values[2])] if len(gemm.inputs) > 2 else []
         for node, place in zip(tail, others, strict=True):
-            other = None if place is None else values[place]
-            if other is not None and is_conv:
-                other = _channels(other, shape)
-            stages.append(_stage(node, other))
-        return (product(first, values[0], values[1], bias, stages),)
+            stages.append(_stage(node, None if place is None else values[place]))
+        return (linear(values[0], values[1], stages),)
 
-    return Step(tuple(inputs), nodes[-1].outputs, run)
+    return Step(inputs, nodes[-1].outputs, run)
+
+
+def _conv_step(nodes: Sequence[Node], shape: tuple[int, ...]) -> Step:
+    """A convolution whose result of ``shape`` is seen as rows, one for each channel."""
+    first, *tail = nodes
+    inputs, others = _operands(nodes)
+    # What is most common behind a convolution goes over its sums once.
+    sums = bool(tail) and tail[0].op == "Add"
+    limit = tail[sums:][:1]
+    limits = None if not limit else OPERATORS[limit[0].op].limits
+    low, high = (None, None) if limits is None else limits(limit[0].attrs)
+    rest = sums + (limits is not None)
+
+    def run(*values: Array) -> tuple[Array]:
+        rows = [None if place is None else _channels(values[place], shape) for place in others]
+        bias = values[2] if len(first.inputs) > 2 else None
+        if sums and rows[0] is not None and rows[0].shape != (shape[1], prod(shape[2:])):
+            stages = [finishing(bias), added(rows[0]), clamped(low, high)]
+        else:
+            stages = [finishing(bias, rows[0] if sums else None, low, high)]
+        for node, other in zip(tail[rest:], rows[rest:], strict=True):
+            stages.append(_stage(node, other))
+        at = windows(values[0].shape[2:], values[1].shape[2:], first.attrs)
+        return (conv(values[0], values[1], at, first.attrs.get("group", 1), stages),)
+
+    return Step(inputs, nodes[-1].outputs, run)
+
+
+def _operands(nodes: Sequence[Node]) -> tuple[tuple[str, ...], list[int | None]]:
+    """The inputs of a chain, and for each node after the first which of them it takes."""
+    inputs = list(nodes[0].inputs)
+    places: list[int | None] = []
+    for previous, node in itertools.pairwise(nodes):
+        other = [n for n in node.inputs if n != previous.outputs[0]]
+        places.append(len(inputs) if other else None)
+        inputs += other
+    return tuple(inputs), places
 
 
 def _channels(other: Array, shape: tuple[int, ...]) -> Array:
