@@ -31,13 +31,26 @@ def padded(image: Array, at: Windows, zero: int) -> Array:
     return out
 
 
-def patch_rows(image: Array, at: Windows, lines: slice) -> Array:
-    """Rows [positions, taps * C] for some lines of the output of a padded ``image``."""
-    down, right, along = image.strides
-    channels, count = image.shape[2], lines.stop - lines.start
+def patch_rows(image: Array, at: Windows, lines: slice, channels: slice, out: Array) -> Array:
+    """Rows [positions, taps * channels] for some lines of the output of a padded, contiguous
+    ``image``: some rows of it as they lie where windows are single pixels side by side, else
+    ``out``, which is filled."""
+    whole = channels == slice(0, image.shape[2])
+    if whole and at.taps == at.strides == (1, 1) and image.shape[:2] == at.size:
+        return image[lines].reshape(-1, image.shape[2])
+    fill_patches(image, at, lines, channels, out)
+    return out
+
+
+@twin("axsim.kernels.conv_codes_numba")
+def fill_patches(image: Array, at: Windows, lines: slice, channels: slice, out: Array) -> None:
+    """``out`` [positions, taps * channels]; see :func:`patch_rows`."""
+    part = image[lines.start * at.strides[0] :, :, channels]
+    down, right, along = part.strides
+    count = lines.stop - lines.start
     windows = np.lib.stride_tricks.as_strided(
-        image[lines.start * at.strides[0] :],
-        (count, at.size[1], *at.taps, channels),
+        part,
+        (count, at.size[1], *at.taps, part.shape[2]),
         (
             down * at.strides[0],
             right * at.strides[1],
@@ -47,7 +60,7 @@ def patch_rows(image: Array, at: Windows, lines: slice) -> Array:
         ),
         writeable=False,
     )
-    return windows.reshape(count * at.size[1], -1)
+    out.reshape(windows.shape)[...] = windows
 
 
 @twin("axsim.kernels.conv_codes_numba")

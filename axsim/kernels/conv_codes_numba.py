@@ -28,6 +28,37 @@ def depthwise(
     )  # fmt: skip
 
 
+def fill_patches(image: Array, at: Windows, lines: slice, channels: slice, out: Array) -> None:
+    """See :func:`axsim.kernels.conv_codes.fill_patches`."""
+    rows = image.reshape(len(image), -1)
+    numbers = (*at.taps, *at.strides, *at.dilations, at.size[1], lines.start, lines.stop)
+    runs = (image.shape[2], channels.start, channels.stop - channels.start)
+    _fill_patches(rows, *(np.uint64(n) for n in (*numbers, *runs)), out)
+
+
+@compiled
+def _fill_patches(
+    rows: Any, kh: Any, kw: Any, sh: Any, sw: Any, dh: Any, dw: Any, width: Any, start: Any,
+    stop: Any, channels: Any, first: Any, count: Any, out: Any,
+) -> None:  # fmt: skip
+    wide_vectors()
+    run = kw * channels if dw == 1 and count == channels else count
+    pieces = kw * count // run
+    n = 0
+    for line in range(start, stop):
+        for x in range(width):
+            target = out[n]
+            at = np.uint64(0)
+            for ky in range(kh):
+                source = rows[line * sh + ky * dh]
+                for piece in range(pieces):
+                    begin = (x * sw + piece * dw) * channels + first
+                    for i in range(run):
+                        target[at + i] = source[begin + i]
+                    at += run
+            n += 1
+
+
 @compiled
 def _depthwise(
     image: Any, taps: Any, zero: Any, geometry: Any, shift: Any, multiplier: Any, limits: Any,

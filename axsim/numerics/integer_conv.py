@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from math import prod
 from typing import Any
 
 import numpy as np
@@ -21,9 +22,11 @@ from axsim.kernels.finish import Requantise
 from axsim.kernels.parallel import parallel, threads
 from axsim.kernels.products import Products
 from axsim.kernels.qparams import QParams
+from axsim.kernels.scratch import Scratch
 from axsim.numerics.integer_kernels import IntegerMatrix, bias_codes
 from axsim.numerics.matrix import quantise_matrix
 
+_scratch = Scratch()
 _ROWS = 256
 """Rows of patches multiplied at once, so that they stay near the core."""
 
@@ -129,11 +132,12 @@ def _products(image: Array, w: ConvWeight, at: Windows, finish: Requantise, out:
     def some(i: int) -> None:
         lines = slice(i * step, min((i + 1) * step, height))
         block = rows[lines.start * width : lines.stop * width]
+        memory = _scratch.array("patches", (len(block), prod(w.shape[1:])), image.dtype)
         for g, matrix in enumerate(w.matrices):
-            inputs = image[:, :, g * channels : (g + 1) * channels] if w.group > 1 else image
+            own_channels = slice(g * channels, (g + 1) * channels)
             part = slice(g * count, (g + 1) * count)
             own = Requantise(finish.shift[part], finish.multiplier[part], finish.y)
-            patches = np.ascontiguousarray(patch_rows(inputs, at, lines))
+            patches = patch_rows(image, at, lines, own_channels, memory)
             matrix.packed.into(patches, own, block, part.start)
 
     parallel(-(-height // step), some)

@@ -262,11 +262,16 @@ def _layout(node: Node, q: Sequence[QParams | None], y: Sequence[QParams | None]
     """Move codes; where the parameters differ, dequantise and quantise each operand first."""
     operator, attrs, count = OPERATORS[node.op], dict(node.attrs), len(node.outputs)
     target = y[0]
+    entries = lru_cache(maxsize=None)(partial(kernels.table, lambda values: values))
 
     def run(*values: Array) -> list[Array]:
         moved = []
         for value, source in zip(values, q, strict=True):
-            if source != target and value.dtype.kind not in "b" and value.dtype != np.int64:
+            if source is not None and target is not None:
+                if source != target:
+                    table = entries(source, target)
+                    value = by_pixel(partial(kernels.look_up, table), value)
+            elif source != target and value.dtype.kind not in "b" and value.dtype != np.int64:
                 value = kernels.real(value, source)
                 value = value if target is None else target.quantise(value)
             moved.append(value)
