@@ -27,8 +27,10 @@ from axsim.numerics.integer_kernels import IntegerMatrix, bias_codes
 from axsim.numerics.matrix import quantise_matrix
 
 _scratch = Scratch()
+_BYTES = 1 << 18
+"""Patches multiplied at once and their results, so that they stay near the core."""
 _ROWS = 256
-"""Rows of patches multiplied at once, so that they stay near the core."""
+"""Rows multiplied at once at least, so that calls are few."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,12 +129,14 @@ def _products(image: Array, w: ConvWeight, at: Windows, finish: Requantise, out:
     height, width, columns = out.shape
     rows = out.reshape(-1, columns)
     channels, count = w.shape[1], columns // w.group
-    step = max(1, min(-(-_ROWS // width), -(-height // threads())))
+    inner = prod(w.shape[1:])
+    wanted = max(_ROWS, _BYTES // ((inner + columns) * image.itemsize))
+    step = max(1, min(-(-wanted // width), -(-height // threads())))
 
     def some(i: int) -> None:
         lines = slice(i * step, min((i + 1) * step, height))
         block = rows[lines.start * width : lines.stop * width]
-        memory = _scratch.array("patches", (len(block), prod(w.shape[1:])), image.dtype)
+        memory = _scratch.array("patches", (len(block), inner), image.dtype)
         for g, matrix in enumerate(w.matrices):
             own_channels = slice(g * channels, (g + 1) * channels)
             part = slice(g * count, (g + 1) * count)
