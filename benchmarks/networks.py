@@ -47,7 +47,7 @@ def main() -> None:
 def compare(name: str, dtype: str, threads: int, repeat: int, clock) -> None:  # type: ignore[no-untyped-def]
     from axsim.export.subgraphs import export
     from axsim.network.fusion import fused
-    from axsim.network.seeded import seeded
+    from axsim.network.random_weights import seeded
     from axsim.numerics.executor import Executor
     from axsim.numerics.formats import assign_network
     from axsim.numerics.integer_graph import Integer

@@ -7,8 +7,8 @@ from math import prod
 from typing import Any
 
 from axsim.graph.operator import Shape, Work
-from axsim.graph.windows import Windows, windows
 from axsim.kernels.array import Array
+from axsim.kernels.windows import Windows, windows
 
 
 def pool_windows(x: Shape, attrs: Mapping[str, Any]) -> Windows:

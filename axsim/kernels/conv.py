@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from math import prod
-from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -17,9 +16,7 @@ from axsim.kernels.dense import Stage, apply
 from axsim.kernels.parallel import parallel, threads
 from axsim.kernels.scratch import Scratch
 from axsim.kernels.twin import compiled, twin
-
-if TYPE_CHECKING:
-    from axsim.graph.windows import Windows
+from axsim.kernels.windows import Windows
 
 _PATCHES = 1 << 17
 """Elements of a block of patches: 512 KB of float32, half of a core's L2 cache."""

@@ -6,17 +6,13 @@ next image.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 import numpy as np
 
 from axsim.kernels.array import Array
 from axsim.kernels.codes import rounded_codes
 from axsim.kernels.finish import Requantise
 from axsim.kernels.twin import twin
-
-if TYPE_CHECKING:
-    from axsim.graph.windows import Windows
+from axsim.kernels.windows import Windows
 
 
 def padded(image: Array, at: Windows, zero: int) -> Array:

@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
 from axsim.kernels.array import Array
 from axsim.kernels.finish import Requantise
 from axsim.kernels.jit import compiled, wide_vectors
-
-if TYPE_CHECKING:
-    from axsim.graph.windows import Windows
+from axsim.kernels.windows import Windows
 
 
 def depthwise(
@@ -33,7 +31,9 @@ def fill_patches(image: Array, at: Windows, lines: slice, channels: slice, out: 
     rows = image.reshape(len(image), -1)
     numbers = (*at.taps, *at.strides, *at.dilations, at.size[1], lines.start, lines.stop)
     runs = (image.shape[2], channels.start, channels.stop - channels.start)
-    _fill_patches(rows, *(np.uint64(n) for n in (*numbers, *runs)), out)
+    sizes: tuple[Any, ...] = tuple(np.uint64(n) for n in (*numbers, *runs))
+    arguments = (rows, *sizes, out)
+    _fill_patches(*arguments)
 
 
 @compiled

@@ -36,7 +36,9 @@ def finish(
     """See :func:`axsim.kernels.conv.finish`."""
     ends = (np.uint64(n) for n in (rows.start, rows.stop, columns.start, columns.stop))
     limits = np.float32(low), np.float32(high)
-    _finish(y, *ends, bias, y if other is None else other, other is not None, *limits)
+    term = y if other is None else other
+    numbers: tuple[Any, ...] = (y, *ends, bias, term, other is not None, *limits)
+    _finish(*numbers)
 
 
 # Unsigned, because an index that might be negative keeps loops from becoming vector instructions.

@@ -11,11 +11,11 @@ import numpy as np
 from axsim.graph.ir import Graph, Node, Tensor
 from axsim.graph.ops import OPERATORS
 from axsim.graph.patterns import Attention, Chains
-from axsim.graph.windows import windows
 from axsim.kernels.array import Array
 from axsim.kernels.attention import attention
 from axsim.kernels.conv import conv, finishing
 from axsim.kernels.dense import Stage, activated, added, clamped, linear, multiplied
+from axsim.kernels.windows import windows
 from axsim.numerics.steps import Step, Weights, single
 
 _LINEAR = {"transB": 1}

@@ -14,7 +14,6 @@ from typing import Any
 import numpy as np
 
 from axsim.graph.ops import OPERATORS
-from axsim.graph.windows import Windows, windows
 from axsim.kernels.array import Array
 from axsim.kernels.codes import rounded_codes
 from axsim.kernels.conv_codes import depthwise, padded, patch_rows
@@ -23,6 +22,7 @@ from axsim.kernels.parallel import parallel, threads
 from axsim.kernels.products import Products
 from axsim.kernels.qparams import QParams
 from axsim.kernels.scratch import Scratch
+from axsim.kernels.windows import Windows, windows
 from axsim.numerics.integer_kernels import IntegerMatrix, bias_codes
 from axsim.numerics.matrix import quantise_matrix
 

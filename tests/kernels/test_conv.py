@@ -4,7 +4,6 @@ import numpy as np
 import pytest
 
 from axsim.graph.ops import OPERATORS
-from axsim.graph.windows import windows
 from axsim.kernels import conv as conv_module
 from axsim.kernels.choose import choose
 from axsim.kernels.conv import conv
@@ -12,6 +11,7 @@ from axsim.kernels.dense import added, clamped
 from axsim.kernels.finish import Requantise
 from axsim.kernels.qparams import QParams
 from axsim.kernels.twin import compiled
+from axsim.kernels.windows import windows
 from axsim.numerics.integer_conv import conv as conv_codes
 from axsim.numerics.integer_conv import conv_transpose, conv_weight
 

@@ -8,8 +8,8 @@ import onnx
 from onnx import helper, numpy_helper
 
 from axsim.network.network import Network
+from axsim.network.random_weights import seeded
 from axsim.network.read import read
-from axsim.network.seeded import seeded
 from axsim.spec.descriptor import data_folder
 
 GRAPHS = sorted((data_folder("measurements") / "onnx").glob("*.onnx"), key=lambda p: p.name)

@@ -11,8 +11,8 @@ from math import prod
 from typing import Any
 
 from axsim.graph.operator import Operator, Shape, Work
-from axsim.graph.windows import Windows, windows
 from axsim.kernels.array import Array
+from axsim.kernels.windows import Windows, windows
 
 
 def conv_windows(x: Shape, w: Shape, attrs: Mapping[str, Any]) -> Windows:
