@@ -17,7 +17,8 @@ def patches(image: Array, *numbers: Any) -> None:
     ``image``: padded, [C, H, W]; then taps, strides and dilations (each for y and x), the width of
     the output, ``first`` and ``columns``.
     """
-    _patches(image, *(np.uint64(n) for n in numbers[:-1]), numbers[-1])
+    sizes: tuple[Any, ...] = tuple(np.uint64(n) for n in numbers[:-1])
+    _patches(*(image, *sizes, numbers[-1]))
 
 
 def depthwise(image: Array, taps: Array, share: int, *numbers: Any) -> None:
