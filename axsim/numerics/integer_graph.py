@@ -34,6 +34,13 @@ class IntegerWeights:
         self._matrices: dict[str, IntegerMatrix] = {}
         self._convolutions: dict[str, ConvWeight] = {}
 
+    def prepare(self, name: str, weights: Weights) -> object:
+        """What products need of a weight: of a matrix, or of a convolution in one group."""
+        array = weights(name)
+        if array.ndim > 2:
+            return self.convolution(name, "Conv", 1, lambda _: array)
+        return self.matrix(name, lambda _: array)
+
     def matrix(self, name: str, weights: Weights) -> IntegerMatrix:
         """The matrix [out, in] of a weight."""
         if name not in self._matrices:
@@ -180,11 +187,14 @@ class Integer:
 
         def whole(*values: Array) -> list[Array]:
             reals = [
-                kernels.real(v, qx) if v.dtype.kind != "b" and v.dtype != np.int64 else v
-                for v, qx in zip(values, q, strict=True)
+                value if qx is None else kernels.real(value, qx).astype(np.float64)
+                for value, qx in zip(values, q, strict=True)
             ]
             results = operator.kernel(*reals, **attrs)[: len(y)]
-            return [r if qy is None else qy.quantise(r) for r, qy in zip(results, y, strict=True)]
+            return [
+                result if qy is None else qy.quantise(result.astype(np.float32))
+                for result, qy in zip(results, y, strict=True)
+            ]
 
         return Step(node.inputs, node.outputs, whole)
 
