@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from math import prod
 from typing import Any
 
-from axsim.graph.operator import Shape, Work
+from axsim.graph.operator import Operator, Shape, Work
 from axsim.graph.shapes import broadcast
 from axsim.kernels.array import Array
 
@@ -31,3 +31,58 @@ def flat(vector: Array, shape: Shape) -> Array:
     import numpy as np
 
     return np.broadcast_to(vector, shape).reshape(-1)
+
+
+def function(
+    name: str,
+    compute: Callable[..., Any],
+    *,
+    passes: int = 1,
+    transcendentals: int = 0,
+    **about: Any,
+) -> Operator:
+    """The operator ``y = compute(numpy, x, **attrs)`` of one number, element by element.
+
+    ``passes`` and ``transcendentals`` are its cost for each element; ``about``: the other fields of
+    :class:`~axsim.graph.operator.Operator`.
+    """
+
+    def work(inputs: Sequence[Shape], outputs: Sequence[Shape], attrs: Mapping[str, Any]) -> Work:
+        elements = prod(outputs[0])
+        return Work(passes=passes * elements, transcendentals=transcendentals * elements)
+
+    return Operator(name, shape, work, _with_numpy(compute), role="function", **about)
+
+
+def broadcasting(
+    name: str,
+    compute: Callable[..., Any],
+    *,
+    passes: int = 1,
+    transcendentals: int = 0,
+    **about: Any,
+) -> Operator:
+    """The operator ``y = compute(numpy, *operands, **attrs)`` of broadcast tensors, element by
+    element; see :func:`function`."""
+
+    def work(inputs: Sequence[Shape], outputs: Sequence[Shape], attrs: Mapping[str, Any]) -> Work:
+        elements = prod(outputs[0])
+        return Work(passes=passes * elements, transcendentals=transcendentals * elements)
+
+    return Operator(name, shape, work, _with_numpy(compute), role="elementwise", **about)
+
+
+def _with_numpy(compute: Callable[..., Any]) -> Callable[..., tuple[Array]]:
+    """Timing reads the table of operators and must not wait for numpy."""
+
+    def kernel(*operands: Array, **attrs: Any) -> tuple[Array]:
+        import numpy as np
+
+        return (np.asarray(compute(np, *operands, **attrs)),)
+
+    return kernel
+
+
+def nothing(inputs: Sequence[Shape], outputs: Sequence[Shape], attrs: Mapping[str, Any]) -> Work:
+    """No work: a view."""
+    return Work()

@@ -42,6 +42,26 @@ def same(w: OnnxWriter, graph: Graph, node: Node, x: Sequence[str], y: Sequence[
     w.node(node.op, x, y, **attrs)
 
 
+def with_inputs(*keys: str) -> Twin:
+    """The operator with its attributes ``keys`` as the inputs that follow the first, in order."""
+
+    def twin(w: OnnxWriter, graph: Graph, node: Node, x: Sequence[str], y: Sequence[str]) -> None:
+        import numpy as np
+
+        attrs = {k: list(v) if isinstance(v, tuple) else v for k, v in node.attrs.items()}
+        inputs = list(x)
+        for key in keys:
+            value = attrs.pop(key, None)
+            array = np.array([] if value is None else value)
+            array = array.astype(np.int64 if array.dtype.kind == "i" else np.float32)
+            inputs.append("" if value is None else w.constant(f"{node.name}/{key}", array))
+        while inputs and not inputs[-1]:
+            inputs.pop()
+        w.node(node.op, inputs, y, **attrs)
+
+    return twin
+
+
 def integers(w: OnnxWriter, name: str, values: Sequence[int]) -> str:
     """An initialiser of int64, as shapes and axes are."""
     import numpy as np

@@ -56,6 +56,11 @@ class Work:
     moves: int = 0
 
 
+def always(attrs: Mapping[str, Any]) -> bool:
+    """True whatever the attributes."""
+    return True
+
+
 @dataclass(frozen=True, slots=True)
 class Operator:
     """One ONNX operator.
@@ -67,6 +72,10 @@ class Operator:
     * ``role``: see :data:`Role`
     * ``shows``: its class in tables; by default what the role says
     * ``noise``: see :data:`Noise`
+    * ``limits(attrs)``: between which numbers a function that does nothing else keeps its operand;
+      None for an open side
+    * ``selects(attrs)``: whether its results hold elements of its first operand, chosen by place or
+      by size, so that its kernel on codes gives codes of the same parameters
     * ``static``: inputs of the ONNX operator after the first that are attributes here, because
       shapes are static
     * ``gate(attrs)``: coefficients of Q, lowest power first, of a function
@@ -84,6 +93,8 @@ class Operator:
     role: Role | None = None
     shows: ReportClass | None = None
     noise: Noise = "relative"
+    limits: Callable[[Mapping[str, Any]], tuple[float | None, float | None]] | None = None
+    selects: Callable[[Mapping[str, Any]], bool] = lambda attrs: False
     static: tuple[str, ...] = ()
     gate: Callable[[Mapping[str, Any]], tuple[float, ...]] | None = None
     onnx: Twin | None = same
@@ -103,6 +114,10 @@ class Operator:
     def only_moves(self) -> bool:
         """Whether its results hold elements of its operands, so that nothing is rounded."""
         return self.role in ("view", "join", "gather")
+
+    def keeps_codes(self, attrs: Mapping[str, Any]) -> bool:
+        """Whether codes of its first operand stay what they are in its results."""
+        return self.role == "view" or self.selects(attrs)
 
     @property
     def by_row(self) -> bool:

@@ -32,7 +32,7 @@ def linear(x: Array, w: Array, stages: Sequence[Stage] = ()) -> Array:
     rows, width = len(x), len(w)
     if rows < _FEW_ROWS or rows * width * x.shape[1] < _SMALL:
         y: Array = x @ w.T
-        _apply(stages, y, slice(0, width))
+        apply(stages, y, slice(0, rows), slice(0, width))
         return y
     out = np.empty((rows, width), np.result_type(x, w))
     shares = threads()
@@ -42,7 +42,7 @@ def linear(x: Array, w: Array, stages: Sequence[Stage] = ()) -> Array:
         columns = slice(i * share, min((i + 1) * share, width))
         if columns.start < width:
             np.matmul(x, w[columns].T, out=out[:, columns])
-            _apply(stages, out, columns)
+            apply(stages, out, slice(0, rows), columns)
 
     parallel(shares, task)
     return out
@@ -71,15 +71,28 @@ def activated(gate: Gate) -> Stage:
     return lambda y, rows, columns: gate_block(y, rows, columns, gate)
 
 
-def _apply(stages: Sequence[Stage], y: Array, columns: slice) -> None:
-    """Run ``stages`` on blocks of rows that stay in the core's cache."""
+def clamped(low: float | None, high: float | None) -> Stage:
+    """Limits to [low, high]; None leaves that side open."""
+
+    def stage(y: Array, rows: slice, columns: slice) -> None:
+        part = y[rows, columns]
+        if low is not None:
+            np.maximum(part, part.dtype.type(low), out=part)
+        if high is not None:
+            np.minimum(part, part.dtype.type(high), out=part)
+
+    return stage
+
+
+def apply(stages: Sequence[Stage], y: Array, rows: slice, columns: slice) -> None:
+    """Run ``stages`` on blocks of ``y[rows, columns]`` that stay in the core's cache."""
     if not stages:
         return
-    step = max(1, BLOCK // (columns.stop - columns.start))
-    for start in range(0, len(y), step):
-        rows = slice(start, min(start + step, len(y)))
+    step = max(1, BLOCK // max(columns.stop - columns.start, 1))
+    for start in range(rows.start, rows.stop, step):
+        block = slice(start, min(start + step, rows.stop))
         for stage in stages:
-            stage(y, rows, columns)
+            stage(y, block, columns)
 
 
 def _block(other: Array, rows: slice, columns: slice) -> Array:

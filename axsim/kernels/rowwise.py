@@ -89,3 +89,16 @@ def _inverse_root(x: Array, epsilon: float) -> Array:
     mean_square = np.einsum("ij,ij->i", x, x) / x.dtype.type(x.shape[1])
     inverse: Array = 1 / np.sqrt(mean_square + x.dtype.type(epsilon))
     return inverse
+
+
+def group_norm(x: Array, groups: int, scale: Array, bias: Array, epsilon: float) -> Array:
+    """Each of ``groups`` of the channels of [N, C, ...] to mean 0 and variance 1; ``scale`` and
+    ``bias`` are given for each channel or each group."""
+    rows = x.reshape(x.shape[0] * groups, -1)
+    ones, zeros = np.ones(rows.shape[1], x.dtype), np.zeros(rows.shape[1], x.dtype)
+    y = layer_norm(rows, ones, zeros, epsilon)[0].reshape(x.shape)
+    spread = (-1, *[1] * (x.ndim - 2))
+    share = x.shape[1] // scale.size  # channels of one number
+    y *= scale.repeat(share).reshape(spread)
+    y += bias.repeat(share).reshape(spread)
+    return y

@@ -39,14 +39,21 @@ def test_what_moves_or_is_free_computes_nothing() -> None:
     for op in OPERATORS.values():
         if op.only_moves:
             assert op.by_row is False
-            shapes = [(4, 4), (4, 4)][: 2 if op.role == "join" else 1]
+            wide = "Space" in op.name
+            shapes = [(1, 4, 4, 4)] if wide else [(4, 4), (4, 4)][: 2 if op.role == "join" else 1]
             attrs = {
                 "Reshape": {"shape": (16,)},
                 "Slice": {"starts": [0], "ends": [2]},
                 "Split": {"num_outputs": 2},
                 "Concat": {"axis": 0},
+                "Unsqueeze": {"axes": [0]},
+                "DepthToSpace": {"blocksize": 2},
+                "SpaceToDepth": {"blocksize": 2},
+                "Expand": {"shape": (3, 4, 4)},
+                "Tile": {"repeats": (2, 1)},
+                "Pad": {"pads": (1, 0, 0, 1)},
             }.get(op.name, {})
-            if op.role == "gather":
+            if op.name.startswith("Gather"):
                 shapes = [(4, 4), (2,)]
             work = op.work(shapes, op.shape(shapes, attrs), attrs)
             assert work.macs == work.passes == work.transcendentals == 0, op.name
