@@ -4,8 +4,9 @@ Rules, in the order of application:
 
 * Layout operators (Reshape, Transpose, Split, Slice, Concat) cost nothing on an engine: tiles are
   addressed in place. A Concat of a graph input (the KV cache) is the load of that input.
-* Gemm and Conv run on CONV with their bias. A MatMul of two activations runs on CONV when both are
-  integers, on TENG when they are floating point, unless ``float_matmul_on_conv``.
+* A Relu or Clip behind an integer result is free: requantisation saturates at its limits.
+* Gemm and convolutions run on CONV with their bias. A MatMul of two activations runs on CONV when
+  both are integers, on TENG when they are floating point, unless ``float_matmul_on_conv``.
 * Everything else runs on TENG; a chain of vector operators whose intermediate has one reader is one
   step, so that the intermediate never leaves the vector unit.
 """
@@ -17,6 +18,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Literal
 
+from axsim.graph.clamps import absorbed
 from axsim.graph.ir import DTYPE_BITS, Graph, Node, Tensor
 from axsim.graph.operator import Work
 from axsim.graph.ops import OPERATORS
@@ -132,6 +134,7 @@ class _Lowering:
     def __init__(self, graph: Graph, float_matmul_on_conv: bool) -> None:
         self._graph = graph
         self._float_on_conv = float_matmul_on_conv
+        self._limited = absorbed(graph)
         self._readers = Counter(name for node in graph.nodes for name in node.inputs)
         self._operations: list[Operation] = []
         self._roots: dict[str, tuple[str, ...]] = {}
@@ -192,6 +195,8 @@ class _Lowering:
         inputs = [name for name in node.inputs if name]
         operator = OPERATORS[node.op]
         work = operator.work(graph.shapes(inputs), graph.shapes(node.outputs), node.attrs)
+        if node.inputs[0] in self._limited and graph.tensors[node.outputs[0]].dtype not in FLOATS:
+            work = Work()  # requantisation saturates at the limits
         is_matrix = operator.role == "matrix"
         operation = self._matrix(node) if is_matrix else self._vector(node, work)
         for name in inputs:
@@ -221,7 +226,13 @@ class _Lowering:
         left, right = (graph.tensors[name] for name in node.inputs[:2])
         out = graph.tensors[node.outputs[0]]
         is_weight = right.kind in ("weight", "constant")
-        if node.op == "Conv":
+        if node.op == "ConvTranspose":
+            # Every position of the input makes one of the output's windows.
+            rows = left.elements // left.shape[1]
+            inner = left.shape[1] // node.attrs.get("group", 1)
+            columns = right.elements // inner
+            matmul = Matmul(1, rows, inner, columns, left.dtype, right.dtype, True)
+        elif node.op == "Conv":
             rows, columns = out.elements // out.shape[1], out.shape[1]
             matmul = Matmul(
                 1, rows, right.elements // columns, columns, left.dtype, right.dtype, True

@@ -94,6 +94,12 @@ class _Model:
         graph = self._graph
         for name in graph.inputs:
             self._real[name] = name
+            if name in self._qparams:
+                parameters = self._parameters(name, self._qparams[name])
+                codes = self._w.node("QuantizeLinear", [name, *parameters], f"{name}/codes")
+                self._real[name] = self._w.node(
+                    "DequantizeLinear", [codes, *parameters], f"{name}/real"
+                )
             if self._rounds and graph.tensors[name].dtype == "bf16":
                 self._real[name] = self._rounded(name, f"{name}/rounded")
         for node in graph.nodes:
@@ -112,7 +118,7 @@ class _Model:
         )
 
     def _io(self, name: str) -> str:
-        dtype = self._graph.tensors[name].dtype
+        dtype = "f32" if name in self._qparams else self._graph.tensors[name].dtype
         return dtype if dtype in ("u8", "u32") else "f32"
 
     def _stored(self, name: str) -> bool:
@@ -138,11 +144,15 @@ class _Model:
 
     def _operand(self, node: Node, index: int) -> str:
         name = node.inputs[index]
+        tensor = self._graph.tensors[name]
+        is_bias = OPERATORS[node.op].role == "matrix" and index == 2
+        if is_bias and self._quantised and tensor.dtype == "s32":
+            return self._bias(tensor, node)
         if name in self._real:
             return self._real[name]
-        tensor = self._graph.tensors[name]
         if tensor.kind == "constant":
-            array = np.asarray(self._graph.values[name](), np.float32)
+            array = np.asarray(self._graph.values[name]())
+            array = array.astype(np.float32) if array.dtype.kind == "f" else array
             self._real[name] = self._w.constant(name, array)
         elif not self._quantised:
             self._real[name] = self._w.constant(name, self._weights(name))
@@ -152,13 +162,10 @@ class _Model:
 
     def _weight(self, tensor: Tensor, node: Node, index: int) -> str:
         array = self._weights(tensor.name)
-        matrix = tensor.dtype in _PRECISION and index == 1 and len(tensor.shape) in (2, 4)
-        if matrix:
+        if tensor.dtype in _PRECISION and index == 1 and len(tensor.shape) > 1:
+            if node.op == "ConvTranspose":
+                return self._transposed(tensor, node, array)
             return self._matrix(tensor, array)
-        if tensor.dtype == "s32":
-            scale = self._matrices[node.inputs[1]] * np.float32(self._qparams[node.inputs[0]].scale)
-            codes = bias_codes(array, scale).astype(np.int32)
-            return self._dequantised(tensor.name, codes, scale, axis=0)
         if tensor.dtype in QUANTISED:
             q = asymmetric(float(array.min()), float(array.max()), tensor.dtype)
             held = self._w.constant(f"{tensor.name}/codes", q.quantise(array))
@@ -167,6 +174,12 @@ class _Model:
         if tensor.dtype == "bf16":
             return self._rounded(self._w.constant(f"{tensor.name}/raw", array), tensor.name)
         return self._w.constant(tensor.name, array)
+
+    def _bias(self, tensor: Tensor, node: Node) -> str:
+        """A bias in the unit of the node's sums, which another node that shares it has not."""
+        scale = self._matrices[node.inputs[1]] * np.float32(self._qparams[node.inputs[0]].scale)
+        codes = bias_codes(self._weights(tensor.name), scale).astype(np.int32)
+        return self._dequantised(f"{node.name}/{tensor.name}", codes, scale, axis=0)
 
     def _matrix(self, tensor: Tensor, array: Array) -> str:
         name = tensor.name
@@ -186,6 +199,17 @@ class _Model:
         return self._w.node(
             "DequantizeLinear", [codes_name, scale_name], name, axis=1, block_size=matrix.group
         )
+
+    def _transposed(self, tensor: Tensor, node: Node, array: Array) -> str:
+        """The weight [C, M, taps...] of a transposed convolution, one scale for each of M."""
+        if node.attrs.get("group", 1) != 1 or tensor.dtype != "s8":
+            raise ValueError(f"graph {self._graph.name}: {node.name} has no quantised translation")
+        rows = array.swapaxes(0, 1)
+        matrix = quantise_matrix(rows.reshape(len(rows), -1), tensor.dtype)
+        assert matrix.scale is not None
+        self._matrices[tensor.name] = matrix.scale
+        codes = np.ascontiguousarray(matrix.codes.reshape(rows.shape).swapaxes(0, 1))
+        return self._dequantised(tensor.name, codes, matrix.scale, axis=1)
 
     def _dequantised(self, name: str, codes: Array, scale: Array, axis: int) -> str:
         inputs = [

@@ -72,6 +72,8 @@ class Operator:
     * ``role``: see :data:`Role`
     * ``shows``: its class in tables; by default what the role says
     * ``noise``: see :data:`Noise`
+    * ``limits(attrs)``: between which numbers a function that does nothing else keeps its operand;
+      None for an open side
     * ``selects(attrs)``: whether its results hold elements of its first operand, chosen by place or
       by size, so that its kernel on codes gives codes of the same parameters
     * ``static``: inputs of the ONNX operator after the first that are attributes here, because
@@ -91,6 +93,7 @@ class Operator:
     role: Role | None = None
     shows: ReportClass | None = None
     noise: Noise = "relative"
+    limits: Callable[[Mapping[str, Any]], tuple[float | None, float | None]] | None = None
     selects: Callable[[Mapping[str, Any]], bool] = lambda attrs: False
     static: tuple[str, ...] = ()
     gate: Callable[[Mapping[str, Any]], tuple[float, ...]] | None = None

@@ -40,8 +40,8 @@ class Chains:
         found = (self._attention(n) for n in self._graph.nodes if n.op == "MatMul")
         return [a for a in found if a is not None]
 
-    def gemms(self, ops: Iterable[str]) -> list[tuple[Node, ...]]:
-        """Every Gemm with the elementwise nodes of types ``ops`` that follow it.
+    def products(self, first_ops: Collection[str], ops: Iterable[str]) -> list[tuple[Node, ...]]:
+        """Every node of types ``first_ops`` with the elementwise ones of types ``ops`` that follow.
 
         Only nodes that change no shape belong.
         """
@@ -49,7 +49,7 @@ class Chains:
         chains = []
         taken: set[str] = set()
         for first in self._graph.nodes:
-            if first.op != "Gemm":
+            if first.op not in first_ops:
                 continue
             chain = [first]
             while (then := self._only_user(chain[-1])) is not None:

@@ -7,8 +7,8 @@ from math import prod
 from typing import Any
 
 from axsim.graph.operator import Shape, Work
-from axsim.graph.windows import Windows, windows
 from axsim.kernels.array import Array
+from axsim.kernels.windows import Windows, windows
 
 
 def pool_windows(x: Shape, attrs: Mapping[str, Any]) -> Windows:
@@ -49,8 +49,9 @@ def padded(x: Array, w: Windows, value: Any) -> Array:
         return x
     spatial = [b + size + r for b, size, r in zip(w.begin, x.shape[2:], reach, strict=True)]
     out = np.full_like(x, value, shape=(*x.shape[:2], *spatial))
-    inside = tuple(slice(b, b + size) for b, size in zip(w.begin, x.shape[2:], strict=True))
-    out[(slice(None), slice(None), *inside)] = x
+    parts = (slice(b, b + size) for b, size in zip(w.begin, x.shape[2:], strict=True))
+    inside: tuple[Any, ...] = (slice(None), slice(None), *parts)
+    out[inside] = x
     return out
 
 
@@ -66,5 +67,6 @@ def taps(x: Array, w: Windows) -> list[Array]:
             slice(start, start + (n - 1) * stride + 1, stride)
             for start, n, stride in zip(starts, w.size, w.strides, strict=True)
         )
-        views.append(x[(slice(None), slice(None), *parts)])
+        index: tuple[Any, ...] = (slice(None), slice(None), *parts)
+        views.append(x[index])
     return views

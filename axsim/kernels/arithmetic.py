@@ -13,6 +13,9 @@ weights S8 codes, symmetric per output channel with scale ``max|row| / 127``.
   at an inner size of 4096). Then one requantisation per element:
   ``code = saturate(round(float32(acc) * multiplier[channel]) + y_zero)``, where the float32
   ``multiplier`` is ``a_scale * w_scale / y_scale`` evaluated left to right in float32.
+  Padding is the code of ``a_zero``; a group's channels sum alone; ConvTranspose sums the same way.
+* A Relu or Clip that alone reads such a result takes no operation: the result has the range of
+  what the limit leaves, and saturation limits it.
 * MatMul of two activations: the same with ``acc = sum((a - a_zero) * (b - b_zero))`` and one
   multiplier for the whole tensor.
 * Elementwise operators: dequantise, compute in float32, quantise. For one operand of U8 or U16 the
@@ -22,7 +25,10 @@ weights S8 codes, symmetric per output channel with scale ``max|row| / 127``.
 * LayerNormalization: mean and variance of a row from the exact sums of its codes and of their
   squares, in float64; then per element in float32 ``((code - mean) * (x_scale / deviation)) * gamma
   + beta``, quantised. Neither depends on an order of summation.
-* Layout operators (Reshape, Transpose, Slice, Split, a product with a positive scalar) keep codes.
+* Operators that choose among elements (Reshape, Transpose, Slice, Split, MaxPool, ReduceMax,
+  nearest Resize) and a product with a positive scalar keep codes.
+* What else there is (averages, interpolation) dequantises, computes in float64, whose sums of
+  float32 numbers are as good as exact, and quantises.
 
 Every sum is exact and every other operation a single IEEE one, so that results do not depend on the
 CPU, on the backend, on the number of threads or on the order of summation. Tables of functions are

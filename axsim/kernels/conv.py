@@ -8,21 +8,20 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from math import prod
-from typing import TYPE_CHECKING
 
 import numpy as np
 
 from axsim.kernels.array import Array
-from axsim.kernels.twin import compiled
-from axsim.kernels.linear import Stage, apply
+from axsim.kernels.dense import Stage, apply
 from axsim.kernels.parallel import parallel, threads
 from axsim.kernels.scratch import Scratch
-
-if TYPE_CHECKING:
-    from axsim.graph.windows import Windows
+from axsim.kernels.twin import compiled, twin
+from axsim.kernels.windows import Windows
 
 _PATCHES = 1 << 17
 """Elements of a block of patches: 512 KB of float32, half of a core's L2 cache."""
+_WIDTH = 512
+"""Columns of a product at least: BLAS packs the weights anew for each."""
 _ALIGN = 64
 """Rows of a thread's share of a product with few columns, so that BLAS tiles them alike."""
 
@@ -40,6 +39,7 @@ def conv(x: Array, w: Array, at: Windows, group: int = 1, stages: Sequence[Stage
     x = np.ascontiguousarray(x)
     out = np.empty((x.shape[0], w.shape[0], *at.size), np.result_type(x, w))
     for image, y in zip(x, out, strict=True):
+        image = _padded(image, at)
         result = y.reshape(w.shape[0], -1)
         if len(at.size) == 2 and w.shape[1] == 1 and group > 1 and _loops(x) is not None:
             _depthwise(image, w, at, stages, y)
@@ -52,6 +52,40 @@ def conv(x: Array, w: Array, at: Windows, group: int = 1, stages: Sequence[Stage
     return out
 
 
+def finishing(
+    bias: Array | None,
+    other: Array | None = None,
+    low: float | None = None,
+    high: float | None = None,
+) -> Stage:
+    """Adds ``bias`` [M] and ``other`` [M, positions], and limits to [low, high], in one pass."""
+    floor, ceiling = -np.inf if low is None else low, np.inf if high is None else high
+
+    def stage(y: Array, rows: slice, columns: slice) -> None:
+        shift = np.zeros(len(y), y.dtype) if bias is None else bias
+        finish(y, rows, columns, shift, other, floor, ceiling)
+
+    return stage
+
+
+def _compiles(y: Array, rows: slice, columns: slice, bias: Array, other: Array | None, *_: float):  # type: ignore[no-untyped-def]
+    arrays = [y, bias] if other is None else [y, bias, other]
+    return all(a.dtype == np.float32 and a.flags.c_contiguous for a in arrays)
+
+
+@twin("axsim.kernels.conv_numba", _compiles)
+def finish(
+    y: Array, rows: slice, columns: slice, bias: Array, other: Array | None, low: float, high: float
+) -> None:
+    """``y[rows, columns]`` plus ``bias`` [M] and ``other`` [M, positions], within [low, high]."""
+    part = y[rows, columns]
+    part += bias[rows, None]
+    if other is not None:
+        part += other[rows, columns]
+    if low > -np.inf or high < np.inf:
+        np.clip(part, part.dtype.type(low), part.dtype.type(high), out=part)
+
+
 def _plane(at: Windows) -> Windows:
     """Windows over one dimension as those over a plane of height 1."""
     return type(at)(
@@ -61,7 +95,7 @@ def _plane(at: Windows) -> Windows:
 
 
 def _loops(x: Array):  # type: ignore[no-untyped-def]
-    return compiled("axsim.kernels.conv_loops_numba") if x.dtype == np.float32 else None
+    return compiled("axsim.kernels.conv_numba") if x.dtype == np.float32 else None
 
 
 def _product(
@@ -85,7 +119,7 @@ def _product(
 
         parallel(-(-w.shape[0] // share), some_rows)
         return
-    wanted = max(1, _PATCHES // (inner * line))
+    wanted = max(-(-_WIDTH // line), _PATCHES // (inner * line), 1)
     count = max(-(-lines // wanted), min(threads(), lines))
     count = -(-count // threads()) * threads()
     step = -(-lines // count)
@@ -111,13 +145,12 @@ def _patches(image: Array, at: Windows, lines: slice, is_plain: bool) -> Array:
     if loops is not None and len(at.size) == 2:
         loops.patches(image, *_numbers(at), lines.start, columns)
         return columns
-    padded = _padded(image, at)
-    spatial = padded.strides[1:]
+    spatial = image.strides[1:]
     windows = np.lib.stride_tricks.as_strided(
-        padded,
+        image,
         (image.shape[0], *at.taps, *at.size),
         (
-            padded.strides[0],
+            image.strides[0],
             *(s * d for s, d in zip(spatial, at.dilations, strict=True)),
             *(s * step for s, step in zip(spatial, at.strides, strict=True)),
         ),
@@ -131,13 +164,21 @@ def _patches(image: Array, at: Windows, lines: slice, is_plain: bool) -> Array:
 
 
 def _numbers(at: Windows) -> tuple[int, ...]:
-    """Taps, strides, dilations, padding and width of windows over a plane, for compiled loops."""
-    return (*at.taps, *at.strides, *at.dilations, *at.begin, at.size[1])
+    """Taps, strides, dilations and width of windows over a plane, for compiled loops."""
+    return (*at.taps, *at.strides, *at.dilations, at.size[1])
 
 
 def _padded(image: Array, at: Windows) -> Array:
-    ends = zip(at.begin, at.reach(image.shape[1:]), strict=True)
-    return np.pad(image, [(0, 0), *ends])
+    """``image`` with zeros wherever windows reach beyond it."""
+    reach = at.reach(image.shape[1:])
+    if not any(at.begin) and not any(reach):
+        return image
+    size = zip(at.begin, image.shape[1:], reach, strict=True)
+    out = np.zeros((len(image), *map(sum, size)), image.dtype)
+    inside = (slice(b, b + n) for b, n in zip(at.begin, image.shape[1:], strict=True))
+    index: tuple[slice, ...] = (slice(None), *inside)
+    out[index] = image
+    return out
 
 
 def _depthwise(image: Array, w: Array, at: Windows, stages: Sequence[Stage], y: Array) -> None:

@@ -29,4 +29,5 @@ def erf(x: Array) -> Array:
         fraction = large + n / 2 / fraction
     tail = 1 - np.exp(-large * large) / (fraction * np.sqrt(np.pi))
     result = np.where(wide < _SPLIT, series * (2 / np.sqrt(np.pi)), tail)
-    return np.copysign(result, x).astype(x.dtype)
+    signed: Array = np.copysign(result, x).astype(x.dtype)
+    return signed

@@ -84,6 +84,13 @@ def rms_norm(x: Array, scale: Array, epsilon: float) -> Array:
     return y
 
 
+def _inverse_root(x: Array, epsilon: float) -> Array:
+    """1 / sqrt(mean(x^2) + epsilon) of each row."""
+    mean_square = np.einsum("ij,ij->i", x, x) / x.dtype.type(x.shape[1])
+    inverse: Array = 1 / np.sqrt(mean_square + x.dtype.type(epsilon))
+    return inverse
+
+
 def group_norm(x: Array, groups: int, scale: Array, bias: Array, epsilon: float) -> Array:
     """Each of ``groups`` of the channels of [N, C, ...] to mean 0 and variance 1; ``scale`` and
     ``bias`` are given for each channel or each group."""
@@ -95,10 +102,3 @@ def group_norm(x: Array, groups: int, scale: Array, bias: Array, epsilon: float)
     y *= scale.repeat(share).reshape(spread)
     y += bias.repeat(share).reshape(spread)
     return y
-
-
-def _inverse_root(x: Array, epsilon: float) -> Array:
-    """1 / sqrt(mean(x^2) + epsilon) of each row."""
-    mean_square = np.einsum("ij,ij->i", x, x) / x.dtype.type(x.shape[1])
-    inverse: Array = 1 / np.sqrt(mean_square + x.dtype.type(epsilon))
-    return inverse

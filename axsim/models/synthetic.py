@@ -98,6 +98,20 @@ class SyntheticWeights:
         return values
 
 
+def gaussian(seed: int, name: str, shape: tuple[int, ...]) -> Array:
+    """Float32 numbers of mean 0 and standard deviation 1 that depend on seed and name alone."""
+    out = np.empty(prod(shape), np.float32)
+
+    def block(i: int) -> None:
+        part = out[i * _BLOCK : (i + 1) * _BLOCK]
+        bits = _stream(seed, name, i).random_raw(-(-part.size // 4)).astype("<u8", copy=False)
+        index = bits.view("<u2")[: part.size].astype(np.intp)
+        np.multiply(_quantiles()[index], np.float32(1 / STANDARD_DEVIATION), out=part)
+
+    parallel(-(-out.size // _BLOCK), block)
+    return out.reshape(shape)
+
+
 def _stream(seed: int, name: str, block: int) -> np.random.SFC64:
     digest = np.frombuffer(sha256(name.encode()).digest()[:16], "<u4")
     return np.random.SFC64(np.random.SeedSequence([seed, block, *digest.tolist()]))

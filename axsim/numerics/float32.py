@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Collection, Mapping, Sequence
+from math import prod
 
 import numpy as np
 
@@ -11,7 +13,9 @@ from axsim.graph.ops import OPERATORS
 from axsim.graph.patterns import Attention, Chains
 from axsim.kernels.array import Array
 from axsim.kernels.attention import attention
-from axsim.kernels.dense import Stage, activated, added, linear, multiplied
+from axsim.kernels.conv import conv, finishing
+from axsim.kernels.dense import Stage, activated, added, clamped, linear, multiplied
+from axsim.kernels.windows import windows
 from axsim.numerics.steps import Step, Weights, single
 
 _LINEAR = {"transB": 1}
@@ -47,8 +51,11 @@ class Float32:
         chains = Chains(graph, keep)
         for found in chains.attentions():
             _replace(steps, found.nodes, _attention_step(found))
-        for nodes in chains.gemms(_TAIL):
-            if nodes[0].attrs == _LINEAR:
+        for nodes in chains.products(("Gemm", "Conv"), _TAIL):
+            shape = graph.tensors[nodes[0].outputs[0]].shape
+            if nodes[0].op == "Conv" and shape[0] == 1:
+                _replace(steps, nodes, _conv_step(nodes, shape))
+            elif nodes[0].attrs == _LINEAR:
                 _replace(steps, nodes, _gemm_step(nodes))
         return steps
 
@@ -76,26 +83,69 @@ def _attention_step(found: Attention) -> Step:
 
 def _gemm_step(nodes: Sequence[Node]) -> Step:
     gemm, *tail = nodes
-    inputs = list(gemm.inputs)
-    others: list[int | None] = []
-    for previous, node in zip(nodes, tail, strict=False):
-        other = [n for n in node.inputs if n != previous.outputs[0]]
-        others.append(len(inputs) if other else None)
-        inputs += other
+    inputs, others = _operands(nodes)
 
     def run(*values: Array) -> tuple[Array]:
         stages = [added(values[2])] if len(gemm.inputs) > 2 else []
-        for node, other in zip(tail, others, strict=True):
-            stages.append(_stage(node, None if other is None else values[other]))
+        for node, place in zip(tail, others, strict=True):
+            stages.append(_stage(node, None if place is None else values[place]))
         return (linear(values[0], values[1], stages),)
 
-    return Step(tuple(inputs), nodes[-1].outputs, run)
+    return Step(inputs, nodes[-1].outputs, run)
+
+
+def _conv_step(nodes: Sequence[Node], shape: tuple[int, ...]) -> Step:
+    """A convolution whose result of ``shape`` is seen as rows, one for each channel."""
+    first, *tail = nodes
+    inputs, others = _operands(nodes)
+    # What is most common behind a convolution goes over its sums once.
+    sums = bool(tail) and tail[0].op == "Add"
+    limit = tail[sums:][:1]
+    limits = None if not limit else OPERATORS[limit[0].op].limits
+    low, high = (None, None) if limits is None else limits(limit[0].attrs)
+    rest = sums + (limits is not None)
+
+    def run(*values: Array) -> tuple[Array]:
+        rows = [None if place is None else _channels(values[place], shape) for place in others]
+        bias = values[2] if len(first.inputs) > 2 else None
+        if sums and rows[0] is not None and rows[0].shape != (shape[1], prod(shape[2:])):
+            stages = [finishing(bias), added(rows[0]), clamped(low, high)]
+        else:
+            stages = [finishing(bias, rows[0] if sums else None, low, high)]
+        for node, other in zip(tail[rest:], rows[rest:], strict=True):
+            stages.append(_stage(node, other))
+        at = windows(values[0].shape[2:], values[1].shape[2:], first.attrs)
+        return (conv(values[0], values[1], at, first.attrs.get("group", 1), stages),)
+
+    return Step(inputs, nodes[-1].outputs, run)
+
+
+def _operands(nodes: Sequence[Node]) -> tuple[tuple[str, ...], list[int | None]]:
+    """The inputs of a chain, and for each node after the first which of them it takes."""
+    inputs = list(nodes[0].inputs)
+    places: list[int | None] = []
+    for previous, node in itertools.pairwise(nodes):
+        other = [n for n in node.inputs if n != previous.outputs[0]]
+        places.append(len(inputs) if other else None)
+        inputs += other
+    return tuple(inputs), places
+
+
+def _channels(other: Array, shape: tuple[int, ...]) -> Array:
+    """An operand of a tensor [1, C, ...] as rows: [C, positions], [C, 1] or a number."""
+    if other.size == 1:
+        return other
+    if other.size == shape[1] and other.ndim >= len(shape) - 1 and other.shape[1 - len(shape)] > 1:
+        return other.reshape(-1, 1)
+    return np.broadcast_to(other, shape).reshape(shape[1], -1)
 
 
 def _stage(node: Node, other: Array | None) -> Stage:
     operator = OPERATORS[node.op]
     if operator.gate is not None:
         return activated(operator.gate(node.attrs))
+    if operator.limits is not None:
+        return clamped(*operator.limits(node.attrs))
     if operator.role == "function":
         return _applied(node)
     assert other is not None

@@ -104,6 +104,27 @@ def assign_vision(
     return graph.with_dtypes(dtypes)
 
 
+def assign_network(
+    graph: Graph, dtype: VisionDtype, overrides: Mapping[str, VisionDtype] | None = None
+) -> Graph:
+    """A network read from a file: as :func:`assign_vision`, but its outputs are activations as any
+    others, and a weight that MatMul multiplies from either side without being a projection is one.
+    """
+    assigned = assign_vision(graph, dtype, overrides)
+    if dtype == "bf16":
+        return assigned
+    operands = (n for node in graph.nodes if node.op == "MatMul" for n in node.inputs)
+    names = [*graph.outputs, *operands]
+    return assigned.with_dtypes(
+        {
+            n: dtype
+            for n in names
+            if graph.tensors[n].dtype in _FLOATS
+            and graph.tensors[n].kind in ("output", "weight", "constant")
+        }
+    )
+
+
 def assign_decoder(
     graph: Graph, weight_dtype: WeightDtype = "s8", hidden_dtype: HiddenDtype = "bf16"
 ) -> Graph:

@@ -5,8 +5,8 @@ A stored value is an array of codes where the tensor has :class:`QParams`, else 
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
-from functools import lru_cache
+from collections.abc import Callable, Collection, Mapping, Sequence
+from functools import lru_cache, partial
 from typing import Any
 
 import numpy as np
@@ -19,6 +19,7 @@ from axsim.kernels.products import Products
 from axsim.kernels.qparams import QParams, asymmetric
 from axsim.numerics import integer_kernels as kernels
 from axsim.numerics.chains import attention_chains
+from axsim.numerics.integer_conv import ConvWeight, conv, conv_transpose, conv_weight
 from axsim.numerics.integer_kernels import IntegerMatrix
 from axsim.numerics.matrix import quantise_matrix
 from axsim.numerics.ranges import QUANTISED
@@ -31,16 +32,29 @@ class IntegerWeights:
     def __init__(self, products: Products | None = None) -> None:
         self.products = products or choose()
         self._matrices: dict[str, IntegerMatrix] = {}
+        self._convolutions: dict[str, ConvWeight] = {}
+
+    def prepare(self, name: str, weights: Weights) -> object:
+        """What products need of a weight: of a matrix, or of a convolution in one group."""
+        array = weights(name)
+        if array.ndim > 2:
+            return self.convolution(name, "Conv", 1, lambda _: array)
+        return self.matrix(name, lambda _: array)
 
     def matrix(self, name: str, weights: Weights) -> IntegerMatrix:
-        """The matrix [out, in] of a weight; a convolution's has its window flattened."""
+        """The matrix [out, in] of a weight."""
         if name not in self._matrices:
-            array = weights(name)
-            stored = quantise_matrix(array.reshape(array.shape[0], -1))
+            stored = quantise_matrix(weights(name))
             assert stored.scale is not None
             packed = self.products.pack(stored.codes)
             self._matrices[name] = IntegerMatrix(packed, stored.scale)
         return self._matrices[name]
+
+    def convolution(self, name: str, op: str, group: int, weights: Weights) -> ConvWeight:
+        """The weight of a Conv or ConvTranspose."""
+        if name not in self._convolutions:
+            self._convolutions[name] = conv_weight(weights(name), op, group, self.products)
+        return self._convolutions[name]
 
 
 class Integer:
@@ -55,9 +69,13 @@ class Integer:
     ) -> None:
         self._qparams = dict(qparams)
         self._weights = weights or IntegerWeights()
+        self._convolutions: dict[str, tuple[str, int]] = {}
 
     def load(self, tensor: Tensor, weights: Weights) -> Any:
         """A packed matrix, or float32 values (rounded to codes where they are stored as such)."""
+        if tensor.name in self._convolutions:
+            op, group = self._convolutions[tensor.name]
+            return self._weights.convolution(tensor.name, op, group, weights)
         if tensor.dtype == "s8":
             return self._weights.matrix(tensor.name, weights)
         array = weights(tensor.name)
@@ -95,7 +113,9 @@ class Integer:
             raise ValueError(f"graph {graph.name}: no quantisation parameters for {missing[:5]}")
         steps: dict[str, Step | None] = {}
         for chain in attention_chains(graph, keep):
-            if chain.middle or not self._all(*chain.inputs, chain.scores, chain.softmax):
+            heads = {graph.tensors[name].shape[:-2] for name in chain.inputs}
+            ready = self._all(*chain.inputs, chain.scores, chain.softmax)
+            if chain.middle or not ready or len(heads) > 1:
                 continue
             steps |= dict.fromkeys(chain.nodes[:-1])
             steps[chain.nodes[-1]] = self._attention(chain.inputs, chain.tensors)
@@ -110,11 +130,13 @@ class Integer:
     def _attention(self, inputs: Sequence[str], tensors: Sequence[str]) -> Step:
         p = kernels.AttentionQParams(*(self._qparams[n] for n in (*inputs, *tensors)))
         products = self._weights.products
-        return Step(
-            tuple(inputs),
-            (tensors[-1],),
-            lambda q, k, v: [kernels.attention(products, q, k, v, p)],
-        )
+
+        def attend(*operands: Array) -> list[Array]:
+            q, k, v = (x.reshape(-1, *x.shape[-2:]) for x in operands)
+            context = kernels.attention(products, q, k, v, p)
+            return [context.reshape(*operands[0].shape[:-2], *context.shape[1:])]
+
+        return Step(tuple(inputs), (tensors[-1],), attend)
 
     def _step(self, graph: Graph, node: Node) -> Step:
         operator, attrs = OPERATORS[node.op], dict(node.attrs)
@@ -128,8 +150,10 @@ class Integer:
             result: Array = operator.kernel(*values, **attrs)[0]
             return result
 
-        if operator.role in ("view", "join"):
+        if operator.role == "join" or operator.keeps_codes(attrs):
             return _layout(node, q, y)
+        if operator.limits is not None and q[0] == y[0] is not None:
+            return Step(node.inputs, node.outputs, lambda x: [x])  # saturation did it
         if self._keeps_codes(graph, node):
             return Step(node.inputs, node.outputs, lambda x, factor: [x])
         if node.op == "MatMul" and q[0] and q[1] and y[0]:
@@ -146,7 +170,11 @@ class Integer:
         if operator.role == "function" and q[0] and y[0]:
             qx, qy = q[0], y[0]
             entries = lru_cache(maxsize=1)(lambda: kernels.table(apply, qx, qy))
-            return Step(node.inputs, node.outputs, lambda x: [kernels.look_up(entries(), x)])
+            return Step(
+                node.inputs,
+                node.outputs,
+                lambda x: [by_pixel(partial(kernels.look_up, entries()), x)],
+            )
         fast = self._pass(graph, node)
         if fast is not None:
             return fast
@@ -158,9 +186,15 @@ class Integer:
             )
 
         def whole(*values: Array) -> list[Array]:
-            reals = [kernels.real(v, qx) for v, qx in zip(values, q, strict=True)]
+            reals = [
+                value if qx is None else kernels.real(value, qx).astype(np.float64)
+                for value, qx in zip(values, q, strict=True)
+            ]
             results = operator.kernel(*reals, **attrs)[: len(y)]
-            return [r if qy is None else qy.quantise(r) for r, qy in zip(results, y, strict=True)]
+            return [
+                result if qy is None else qy.quantise(result.astype(np.float32))
+                for result, qy in zip(results, y, strict=True)
+            ]
 
         return Step(node.inputs, node.outputs, whole)
 
@@ -168,12 +202,18 @@ class Integer:
         """Sums of two tensors, products with a factor for each column, and LayerNormalization."""
         x, y = self._qparams.get(node.inputs[0]), self._qparams.get(node.outputs[0])
         shape = graph.tensors[node.outputs[0]].shape
+        if len(node.inputs) < 2:
+            return None
         if x is None or y is None or graph.tensors[node.inputs[0]].shape != shape:
             return None
         other = node.inputs[1]
         q, factors = self._qparams.get(other), graph.tensors[other].shape
         if node.op == "Add" and q is not None and factors == shape:
-            return Step(node.inputs, node.outputs, lambda a, b: [kernels.add(a, b, x, q, y)])
+
+            def total(a: Array, b: Array) -> list[Array]:
+                return [by_pixel(lambda a, b: kernels.add(a, b, x, q, y), a, b)]
+
+            return Step(node.inputs, node.outputs, total)
         if len(shape) != 2 or q is not None:
             return None
         if node.op == "Mul" and factors in (shape[1:], (1, *shape[1:])):
@@ -207,38 +247,41 @@ class Integer:
                 return [kernels.gemm(a, w, bias, x, y)]
 
             return Step(node.inputs, node.outputs, gemm)
-        size = graph.tensors[node.inputs[1]].shape[2:]
-        window = tuple(size)
-        _require(graph, node, strides=window, group=1, pads=(0,) * 4, dilations=(1, 1))
+        attrs = dict(node.attrs)
+        self._convolutions[node.inputs[1]] = node.op, attrs.get("group", 1)
+        convolve = conv if node.op == "Conv" else conv_transpose
 
-        def conv(a: Array, w: IntegerMatrix, bias: Array | None = None) -> list[Array]:
-            rows = patches(a, size[0], size[1])
-            codes = kernels.gemm(rows, w, bias, x, y)
-            grid = (a.shape[2] // size[0], a.shape[3] // size[1])
-            return [codes.T.reshape(1, -1, *grid)]
+        def convolution(a: Array, w: ConvWeight, bias: Array | None = None) -> list[Array]:
+            return [convolve(a, w, bias, attrs, x, y)]
 
-        return Step(node.inputs, node.outputs, conv)
+        return Step(node.inputs, node.outputs, convolution)
 
 
-def patches(image: Array, height: int, width: int) -> Array:
-    """[1, C, H, W] cut into rows [patches, C * height * width], in (c, y, x) order; pixels that
-    fill no patch are dropped."""
-    channels, rows, columns = image.shape[1], image.shape[2] // height, image.shape[3] // width
-    whole = image[0, :, : rows * height, : columns * width]
-    grid = whole.reshape(channels, rows, height, columns, width)
-    cut: Array = grid.transpose(1, 3, 0, 2, 4).reshape(-1, channels * height * width)
-    return np.ascontiguousarray(cut)
+def by_pixel(kernel: Callable[..., Array], *operands: Array) -> Array:
+    """An elementwise ``kernel`` of tensors of one shape; images are handed on as rows of pixels,
+    which is how they lie in memory."""
+    if operands[0].ndim != 4:
+        return kernel(*operands)
+    n, channels, height, width = operands[0].shape
+    rows = kernel(*(x.transpose(0, 2, 3, 1).reshape(-1, channels) for x in operands))
+    images: Array = rows.reshape(n, height, width, channels).transpose(0, 3, 1, 2)
+    return images
 
 
 def _layout(node: Node, q: Sequence[QParams | None], y: Sequence[QParams | None]) -> Step:
     """Move codes; where the parameters differ, dequantise and quantise each operand first."""
     operator, attrs, count = OPERATORS[node.op], dict(node.attrs), len(node.outputs)
     target = y[0]
+    entries = lru_cache(maxsize=None)(partial(kernels.table, lambda values: values))
 
     def run(*values: Array) -> list[Array]:
         moved = []
         for value, source in zip(values, q, strict=True):
-            if source != target and value.dtype.kind not in "b" and value.dtype != np.int64:
+            if source is not None and target is not None:
+                if source != target:
+                    table = entries(source, target)
+                    value = by_pixel(partial(kernels.look_up, table), value)
+            elif source != target and value.dtype.kind not in "b" and value.dtype != np.int64:
                 value = kernels.real(value, source)
                 value = value if target is None else target.quantise(value)
             moved.append(value)

@@ -6,7 +6,8 @@ from collections.abc import Callable, Collection, Mapping
 
 import numpy as np
 
-from axsim.graph.ir import Graph, Node
+from axsim.graph.clamps import absorbed
+from axsim.graph.ir import Graph, Node, Tensor
 from axsim.graph.ops import OPERATORS
 from axsim.kernels.array import Array
 from axsim.kernels.parallel import parallel
@@ -33,9 +34,17 @@ class Calibration(Float32):
         self._make = observer
         self.observers: dict[str, Observer] = {}
 
+    def feed(self, tensor: Tensor, array: Array) -> Array:
+        """The float32 value, whose range is observed where it is an input of the network."""
+        value = super().feed(tensor, array)
+        if tensor.kind == "input" and value.dtype.kind == "f":
+            self.observers.setdefault(tensor.name, self._make()).update(value)
+        return value
+
     def steps(self, graph: Graph, keep: Collection[str]) -> Mapping[str, Step | None]:
         """The float32 steps, each of which shows its outputs to their observers."""
         shown = {n for n, t in graph.tensors.items() if t.kind in ("activation", "output")}
+        shown -= absorbed(graph, keep).keys()
         made = producers(graph)
         shown -= {n for n in shown if inherited(graph, made.get(n)) is not None}
         steps = super().steps(graph, {*keep, *shown})
@@ -76,6 +85,11 @@ class Calibration(Float32):
         outputs inherit its parameters. Raises ValueError naming activations never observed.
         """
         result: dict[str, QParams] = {}
+        limited = absorbed(graph)
+        for name in graph.inputs:
+            if graph.tensors[name].dtype in QUANTISED and name in self.observers:
+                dtype = graph.tensors[name].dtype
+                result[name] = asymmetric(*self.observers[name].range(dtype), dtype)
         missing: list[str] = []
         producer = producers(graph)
         for node in graph.nodes:
@@ -93,7 +107,7 @@ class Calibration(Float32):
                 observed, scale = name, 1.0
                 while (above := inherited(graph, producer.get(observed))) is not None:
                     observed, scale = above[0], scale * above[1]
-                observer = self.observers.get(observed)
+                observer = self.observers.get(limited.get(observed, observed))
                 if observer is None:
                     missing.append(name)
                     continue
@@ -132,7 +146,7 @@ def inherited(graph: Graph, node: Node | None) -> tuple[str, float] | None:
     """The activation whose codes the node's outputs keep, and the factor on their scale."""
     if node is None or graph.tensors[node.inputs[0]].kind in ("weight", "constant", "input"):
         return None
-    if OPERATORS[node.op].role == "view":
+    if OPERATORS[node.op].keeps_codes(node.attrs):
         return node.inputs[0], 1.0
     if node.op == "Mul" and graph.tensors[node.inputs[1]].kind == "constant":
         tensor = graph.tensors[node.inputs[1]]

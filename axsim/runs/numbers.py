@@ -198,7 +198,7 @@ class Kernels:
             packed = self._packed(quantised[0])
 
             def prepare(name: str) -> object:
-                return packed.matrix(name, weights)
+                return packed.prepare(name, weights)
 
         flat = list(chain(*asked.values(), *others.values()))
         seen = [

@@ -2,7 +2,8 @@
 
 One YAML file (``chips/``) describes one chip. ``npu``, ``dram``, ``cpu`` are structure: counts,
 widths and rates that are published or inferred, each with its source beside it. ``calibrated``
-holds the few numbers that ``axsim calibrate`` fits to measurements. ``rated`` is what the vendor
+holds the few numbers that ``axsim calibrate`` fits to measurements; those that ``fixed`` or
+``borrowed`` name are documented, or taken from another chip. ``rated`` is what the vendor
 advertises; it is shown beside what the structure gives and used for nothing else.
 
 Rates of execution units are per unit and cycle; the number of units follows from the NPU mode.

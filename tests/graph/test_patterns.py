@@ -32,7 +32,7 @@ def test_vision_chains():
     chains = Chains(graph, graph.outputs)
     assert len(chains.attentions()) == 3
     # proj, fc1 and fc2 of three layers, and the projector's first Gemm.
-    assert sum(len(c) > 1 for c in chains.gemms(["Add", "Mul", "Gelu"])) == 10
+    assert sum(len(c) > 1 for c in chains.products(["Gemm"], ["Add", "Mul", "Gelu"])) == 10
 
 
 @pytest.mark.parametrize("family", DECODERS)

@@ -8,7 +8,7 @@ from axsim.kernels.qparams import QParams, asymmetric
 from axsim.numerics import integer_kernels as kernels
 from axsim.numerics.executor import Executor
 from axsim.numerics.formats import assign_vision
-from axsim.numerics.integer_graph import Integer, IntegerWeights, patches
+from axsim.numerics.integer_graph import Integer, IntegerWeights
 from axsim.numerics.ranges import Calibration
 from tests.numerics.models import cosine, vision
 
@@ -146,13 +146,6 @@ def test_far_scores_have_no_probability_and_no_influence():
     first = np.rint(np.array([1, near, 0, 0]) / (1 + near) / y.scale)
     second = np.rint(np.array([0.5, 0.5, 0, 0]) / y.scale)
     assert kernels.softmax(codes, x, y).tolist() == [first.tolist(), second.tolist()]
-
-
-def test_patches_are_the_windows_of_a_convolution():
-    image = np.arange(2 * 4 * 6).reshape(1, 2, 4, 6)
-    rows = patches(image, 2, 3)
-    assert rows.shape == (4, 12)
-    assert np.array_equal(rows[3], image[0, :, 2:, 3:].ravel())
 
 
 def test_operators_that_integers_cannot_serve_are_named():

@@ -9,8 +9,8 @@ from typing import Any
 
 from axsim.graph.operator import Operator
 from axsim.graph.pooling import padded, pool_shape, pool_windows, pool_work, taps
-from axsim.graph.windows import Windows
 from axsim.kernels.array import Array
+from axsim.kernels.windows import Windows
 
 
 def _kernel(x: Array, *, count_include_pad: int = 0, **attrs: Any) -> tuple[Array]:

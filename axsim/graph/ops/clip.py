@@ -18,4 +18,11 @@ def _clip(np: Any, x: Array, min: float | None = None, max: float | None = None)
     return x if max is None else np.minimum(x, x.dtype.type(max))
 
 
-CLIP = function("Clip", _clip, passes=2, static=("min", "max"), onnx=with_inputs("min", "max"))
+CLIP = function(
+    "Clip",
+    _clip,
+    passes=2,
+    limits=lambda attrs: (attrs.get("min"), attrs.get("max")),
+    static=("min", "max"),
+    onnx=with_inputs("min", "max"),
+)

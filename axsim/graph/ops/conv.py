@@ -11,8 +11,8 @@ from math import prod
 from typing import Any
 
 from axsim.graph.operator import Operator, Shape, Work
-from axsim.graph.windows import Windows, windows
 from axsim.kernels.array import Array
+from axsim.kernels.windows import Windows, windows
 
 
 def conv_windows(x: Shape, w: Shape, attrs: Mapping[str, Any]) -> Windows:
@@ -33,7 +33,7 @@ def _work(inputs: Sequence[Shape], outputs: Sequence[Shape], attrs: Mapping[str,
 
 def _kernel(x: Array, w: Array, bias: Array | None = None, **attrs: Any) -> tuple[Array]:
     from axsim.kernels.conv import conv
-    from axsim.kernels.linear import added
+    from axsim.kernels.dense import added
 
     stages = [] if bias is None else [added(bias[:, None])]
     return (conv(x, w, conv_windows(x.shape, w.shape, attrs), attrs.get("group", 1), stages),)

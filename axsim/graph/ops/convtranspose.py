@@ -64,13 +64,16 @@ def _kernel(x: Array, w: Array, bias: Array | None = None, **attrs: Any) -> tupl
     ]
     y = np.zeros((n, w.shape[1] * group, *whole), x.dtype)
     for tap in product(*map(range, taps)):
-        places = (
+        places = tuple(
             slice(t * dil, t * dil + (d - 1) * s + 1, s)
             for t, dil, d, s in zip(tap, dilations, spatial, strides, strict=True)
         )
-        y[(..., *places)] += shares[(slice(None), slice(None), *tap)]
-    inside = (slice(b, b + o) for b, o in zip(begin, size, strict=True))
-    y = np.ascontiguousarray(y[(..., *inside)])
+        target: tuple[Any, ...] = (slice(None), slice(None), *places)
+        source: tuple[Any, ...] = (slice(None), slice(None), *tap)
+        y[target] += shares[source]
+    whole_image = slice(None), slice(None)
+    inside = (*whole_image, *(slice(b, b + o) for b, o in zip(begin, size, strict=True)))
+    y = np.ascontiguousarray(y[inside])
     if bias is not None:
         y += bias.reshape(-1, *[1] * len(size))
     return (y,)

@@ -21,9 +21,9 @@ def _work(inputs: Sequence[Shape], outputs: Sequence[Shape], attrs: Mapping[str,
 def _kernel(a: Array, b: Array) -> tuple[Array]:
     if a.dtype.kind in "iu":
         quotient = abs(a) // abs(b) if a.dtype.kind == "i" else a // b
-        negative = (a < 0) ^ (b < 0)
-        quotient[negative] = -quotient[negative]
-        return (quotient,)
+        import numpy as np
+
+        return (np.where((a < 0) ^ (b < 0), -quotient, quotient),)
     return (a / b,)
 
 

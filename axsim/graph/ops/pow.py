@@ -16,10 +16,10 @@ def _pow(np: Any, x: Array, y: Array) -> Array:
     if y.size == 1 and x.dtype.kind == "f":
         exponent = float(y.reshape(()))
         shape = np.broadcast_shapes(x.shape, y.shape)
-        if exponent == 2:
-            return (x * x).reshape(shape)
-        if exponent == 0.5:
-            return np.sqrt(x).reshape(shape)
+        if exponent in (2, 0.5):  # common, and dear in general
+            root_or_square: Array = x * x if exponent == 2 else np.sqrt(x)
+            spread: Array = root_or_square.reshape(shape)
+            return spread
     with np.errstate(invalid="ignore"):
         power: Array = np.power(x, y).astype(x.dtype)
     return power

@@ -14,7 +14,8 @@ from axsim.kernels.array import Array
 
 def _compute(np: Any, x: Array, axes: tuple[int, ...], keepdims: bool) -> Array:
     if x.dtype.kind == "b":
-        return np.asarray(x.any(axis=axes, keepdims=keepdims))
+        truth: Array = np.asarray(x.any(axis=axes, keepdims=keepdims))
+        return truth
     limit = -np.inf if x.dtype.kind == "f" else np.iinfo(x.dtype).min  # of nothing at all
     y: Array = np.max(x, axis=axes, keepdims=keepdims, initial=limit)
     return y

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from axsim.graph.operator import Shape
+Shape = tuple[int, ...]
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,0 +1,81 @@
+"""Convolutions of codes: rows of patches for products, and depthwise ones summed where they lie.
+
+Images are [H, W, C], channels last: patches are runs of whole pixels, and a product's rows are the
+next image.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from axsim.kernels.array import Array
+from axsim.kernels.codes import rounded_codes
+from axsim.kernels.finish import Requantise
+from axsim.kernels.twin import twin
+from axsim.kernels.windows import Windows
+
+
+def padded(image: Array, at: Windows, zero: int) -> Array:
+    """``image`` with the code ``zero`` wherever windows reach beyond it."""
+    reach = at.reach(image.shape[:2])
+    if not any(at.begin) and not any(reach):
+        return image
+    height, width, channels = image.shape
+    (top, left), (below, beside) = at.begin, reach
+    out = np.full((top + height + below, left + width + beside, channels), zero, image.dtype)
+    out[top : top + height, left : left + width] = image
+    return out
+
+
+def patch_rows(image: Array, at: Windows, lines: slice, channels: slice, out: Array) -> Array:
+    """Rows [positions, taps * channels] for some lines of the output of a padded, contiguous
+    ``image``: some rows of it as they lie where windows are single pixels side by side, else
+    ``out``, which is filled."""
+    whole = channels == slice(0, image.shape[2])
+    if whole and at.taps == at.strides == (1, 1) and image.shape[:2] == at.size:
+        return image[lines].reshape(-1, image.shape[2])
+    fill_patches(image, at, lines, channels, out)
+    return out
+
+
+@twin("axsim.kernels.conv_codes_numba")
+def fill_patches(image: Array, at: Windows, lines: slice, channels: slice, out: Array) -> None:
+    """``out`` [positions, taps * channels]; see :func:`patch_rows`."""
+    part = image[lines.start * at.strides[0] :, :, channels]
+    down, right, along = part.strides
+    count = lines.stop - lines.start
+    windows = np.lib.stride_tricks.as_strided(
+        part,
+        (count, at.size[1], *at.taps, part.shape[2]),
+        (
+            down * at.strides[0],
+            right * at.strides[1],
+            down * at.dilations[0],
+            right * at.dilations[1],
+            along,
+        ),
+        writeable=False,
+    )
+    out.reshape(windows.shape)[...] = windows
+
+
+@twin("axsim.kernels.conv_codes_numba")
+def depthwise(
+    image: Array, taps: Array, zero: int, at: Windows, finish: Requantise, lines: slice, out: Array
+) -> None:
+    """Lines ``lines`` of ``out`` [height, width, C]: for each channel alone the sums over its taps.
+
+    ``image``: padded codes [H, W, C] whose zero point is ``zero``; ``taps``: int8 [taps, C], of
+    which there are at most 255, so that the sums stay in S32.
+    """
+    sums = np.zeros((lines.stop - lines.start, *out.shape[1:]), np.int64)
+    for n, codes in enumerate(taps.astype(np.int64)):
+        y, x = divmod(n, at.taps[1])
+        first = lines.start * at.strides[0] + y * at.dilations[0]
+        rows = slice(first, first + (len(sums) - 1) * at.strides[0] + 1, at.strides[0])
+        left = x * at.dilations[1]
+        columns = slice(left, left + (at.size[1] - 1) * at.strides[1] + 1, at.strides[1])
+        sums += (image[rows, columns].astype(np.int64) - zero) * codes
+    steps = (sums + finish.shift).astype(np.float32)
+    steps *= finish.multiplier
+    out[lines] = rounded_codes(steps, finish.y)

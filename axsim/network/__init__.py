@@ -1,0 +1,1 @@
+"""Networks read from ONNX files: graphs of any architecture, and their weights."""

@@ -1,0 +1,76 @@
+"""Products with a weight matrix become Gemm with the bias that follows, on rows.
+
+The matrix lies as [out, in], as integer products take it.
+"""
+
+from __future__ import annotations
+
+from math import prod
+
+import numpy as np
+
+from axsim.graph.ir import Node
+from axsim.kernels.array import Array
+from axsim.network.fusion.edit import Edit
+
+
+def projections(edit: Edit) -> None:
+    """Every MatMul with a weight on its right, and every Gemm."""
+    for node in edit.nodes("MatMul"):
+        x, w = node.inputs
+        if not edit.is_weight(x) and edit.is_weight(w) and len(edit.shape(w)) == 2:
+            _project(edit, node)
+    for node in edit.nodes("Gemm"):
+        _turn(edit, node)
+
+
+def _project(edit: Edit, node: Node) -> None:
+    x, w = node.inputs
+    shape, (inner, out) = edit.shape(x), edit.shape(w)
+    bias: tuple[str, ...] = ()
+    nodes, output = [node], node.outputs[0]
+    reader = edit.reader(output)
+    if reader is not None and reader.op == "Add":
+        other = reader.inputs[1] if reader.inputs[0] == output else reader.inputs[0]
+        if edit.is_weight(other) and edit.shape(other) == (out,):
+            bias, nodes, output = (other,), [node, reader], reader.outputs[0]
+    matrix = edit.derive(f"{w}:rows", (out, inner), (w,), _transposed)
+    last = nodes[-1]
+    edit.remove(*nodes)
+    if len(shape) == 2:
+        edit.add(last, "Gemm", (x, matrix, *bias), output, transB=1)
+        return
+    rows = edit.add(last, "Reshape", (x,), shape=(prod(shape[:-1]), inner))
+    y = edit.add(last, "Gemm", (rows, matrix, *bias), transB=1)
+    edit.add(last, "Reshape", (y,), output, shape=(*shape[:-1], out))
+
+
+def _turn(edit: Edit, node: Node) -> None:
+    """A Gemm with weights as alpha = beta = 1, B transposed."""
+    attrs = dict(node.attrs)
+    if attrs.get("transA") or not all(edit.is_weight(n) for n in node.inputs[1:]):
+        return
+    alpha, beta = float(attrs.get("alpha", 1.0)), float(attrs.get("beta", 1.0))
+    turned = bool(attrs.get("transB"))
+    if turned and alpha == beta == 1.0:
+        if attrs != {"transB": 1}:
+            edit.replace([node], "Gemm", node.inputs, transB=1)
+        return
+    x, w, *bias = node.inputs
+    shape = edit.shape(w) if turned else edit.shape(w)[::-1]
+
+    def matrix(array: Array) -> Array:
+        rows = array if turned else array.T
+        return np.ascontiguousarray(rows * np.float32(alpha))
+
+    inputs = [x, edit.derive(f"{w}:rows", shape, (w,), matrix)]
+    if bias:
+        scaled = edit.derive(
+            f"{bias[0]}:scaled", edit.shape(bias[0]), bias, lambda b: b * np.float32(beta)
+        )
+        inputs.append(scaled)
+    edit.replace([node], "Gemm", inputs, transB=1)
+
+
+def _transposed(w: Array) -> Array:
+    return np.ascontiguousarray(w.T)

@@ -1,0 +1,167 @@
+"""Read an ONNX file: a graph of our operators with static shapes, and where its weights are."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from difflib import get_close_matches
+from pathlib import Path
+from typing import Any
+
+from axsim.errors import InputError, Problem
+from axsim.network import protobuf
+from axsim.network.network import Network
+from axsim.network.translate import Translation
+
+Shape = tuple[int, ...]
+
+OLDEST, NEWEST = 9, 24
+"""Operator sets that are read: nodes mean the same in all of them, or the reader knows better."""
+
+
+def read(
+    path: Path | str, shapes: Mapping[str, Shape] | None = None, outputs: Sequence[str] = ()
+) -> Network:
+    """The network of an ONNX file.
+
+    ``shapes``: of inputs that have dynamic dimensions, or that are to have other ones than the file
+    says. ``outputs``: tensors to end at in place of
+    the graph's own outputs; what only these need is left out. Raises InputError for a file that is
+    no valid model, dimensions that nobody gave, unknown names, and one for all operators that are
+    not supported.
+    """
+    path = Path(path)
+    model = protobuf.load(path)
+    if model.functions:
+        from onnx import inliner
+
+        model = inliner.inline_local_functions(model)
+    opset = _operator_set(path, model)
+    graph = model.graph
+    if outputs:
+        _cut(path, graph, outputs)
+    _prune(graph)
+    inputs = _inputs(path, graph, shapes or {})
+    _check_shapes(path, model)
+    translation = Translation(path, path.stem, opset)
+    for tensor in graph.initializer:
+        translation.initialiser(tensor)
+    for value, shape in inputs.items():
+        translation.input(value, shape, graph)
+    for node in graph.node:
+        translation.node(node)
+    return translation.network([value.name for value in graph.output])
+
+
+def _operator_set(path: Path, model: Any) -> int:
+    versions = {entry.domain: entry.version for entry in model.opset_import}
+    version = versions.get("", versions.get("ai.onnx", 0))
+    if not OLDEST <= version <= NEWEST:
+        what = f"is of ONNX operator set {version}"
+        raise InputError(Problem(str(path), "", what, f"{OLDEST} to {NEWEST}"))
+    return int(version)
+
+
+def _cut(path: Path, graph: Any, outputs: Sequence[str]) -> None:
+    """End the graph at ``outputs``."""
+    from onnx import ValueInfoProto
+
+    made = [name for node in graph.node for name in node.output if name]
+    unknown = [name for name in outputs if name not in made]
+    if unknown:
+        raise InputError(
+            Problem(
+                f"--output {name}",
+                "",
+                f"{path} makes no tensor of that name",
+                "" if len(made) > 20 else ", ".join(made),
+                next(iter(get_close_matches(name, made, 1)), ""),
+            )
+            for name in unknown
+        )
+    declared = {value.name: value for value in graph.output}
+    ends = [declared.get(name, ValueInfoProto(name=name)) for name in dict.fromkeys(outputs)]
+    del graph.output[:]
+    graph.output.extend(ends)
+
+
+def _prune(graph: Any) -> None:
+    """Drop nodes, initialisers and inputs that no output needs. Subgraphs need what they name."""
+    needed = {value.name for value in graph.output}
+    kept = []
+    for node in reversed(graph.node):
+        if needed.isdisjoint(node.output):
+            continue
+        kept.append(node)
+        needed.update(node.input)
+        for attribute in node.attribute:
+            for inner in attribute.g.node:
+                needed.update(inner.input)
+    if len(kept) < len(graph.node):
+        nodes = kept[::-1]
+        del graph.node[:]
+        graph.node.extend(nodes)
+    for field in (graph.initializer, graph.input):
+        used = [value for value in field if value.name in needed]
+        if len(used) < len(field):
+            del field[:]
+            field.extend(used)
+
+
+def _inputs(path: Path, graph: Any, shapes: Mapping[str, Shape]) -> dict[str, Shape]:
+    """Inputs and their static shapes; the model is given these, too."""
+    initialised = {tensor.name for tensor in graph.initializer}
+    values = [value for value in graph.input if value.name not in initialised]
+    names = [value.name for value in values]
+    problems = [
+        Problem(
+            f"--shape {name}",
+            "",
+            f"{path} has no input of that name",
+            ", ".join(names),
+            next(iter(get_close_matches(name, names, 1)), ""),
+        )
+        for name in shapes
+        if name not in names
+    ]
+    found: dict[str, Shape] = {}
+    for value in values:
+        tensor = value.type.tensor_type
+        declared = [d.dim_value or d.dim_param or "?" for d in tensor.shape.dim]
+        given = shapes.get(value.name)
+        if given is None and tensor.HasField("shape") and all(map(_is_size, declared)):
+            found[value.name] = tuple(d.dim_value for d in tensor.shape.dim)
+        elif given is None:
+            text = "x".join(map(str, declared)) if tensor.HasField("shape") else "unknown"
+            example = "x".join(str(d) if _is_size(d) else "1" for d in declared) or "1x3x640x640"
+            what = f"has dynamic dimensions ({text}); say --shape {value.name}={example}"
+            problems.append(Problem(str(path), f"input {value.name}", what))
+        elif tensor.HasField("shape") and len(declared) != len(given):
+            text = "x".join(map(str, declared))
+            shown = "x".join(map(str, given))
+            problems.append(Problem(f"--shape {value.name}={shown}", "", f"{path} declares {text}"))
+        else:
+            found[value.name] = given
+            tensor.ClearField("shape")
+            for size in given:
+                tensor.shape.dim.add().dim_value = size
+    if problems:
+        raise InputError(problems)
+    return found
+
+
+def _is_size(dimension: Any) -> bool:
+    return isinstance(dimension, int) and dimension > 0
+
+
+def _check_shapes(path: Path, model: Any) -> None:
+    """ONNX's own strict inference of types and shapes, which finds what is wrong with a graph."""
+    from onnx import shape_inference
+
+    del model.graph.value_info[:]
+    for value in model.graph.output:  # sizes for other input shapes
+        value.type.tensor_type.ClearField("shape")
+    try:
+        shape_inference.infer_shapes(model, check_type=True, strict_mode=True, data_prop=True)
+    except shape_inference.InferenceError as error:
+        reason = " ".join(str(error).split())
+        raise InputError(Problem(str(path), "", f"is no valid model: {reason}")) from None

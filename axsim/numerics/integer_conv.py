@@ -1,0 +1,161 @@
+"""Convolutions of codes, with any stride, padding, dilation and group.
+
+Padding is the zero point's code, which stands for the number zero. Values keep their shape
+[N, C, H, W] while channels lie together in memory, so that patches are copied in runs.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from math import prod
+from typing import Any
+
+import numpy as np
+
+from axsim.graph.ops import OPERATORS
+from axsim.kernels.array import Array
+from axsim.kernels.codes import rounded_codes
+from axsim.kernels.conv_codes import depthwise, padded, patch_rows
+from axsim.kernels.finish import Requantise
+from axsim.kernels.parallel import parallel, threads
+from axsim.kernels.products import Products
+from axsim.kernels.qparams import QParams
+from axsim.kernels.scratch import Scratch
+from axsim.kernels.windows import Windows, windows
+from axsim.numerics.integer_kernels import IntegerMatrix, bias_codes
+from axsim.numerics.matrix import quantise_matrix
+
+_scratch = Scratch()
+_BYTES = 1 << 18
+"""Patches multiplied at once and their results, so that they stay near the core."""
+_ROWS = 256
+"""Rows multiplied at once at least, so that calls are few."""
+
+
+@dataclass(frozen=True, slots=True)
+class ConvWeight:
+    """S8 weights of a convolution with a float32 ``scale`` for each output channel [M].
+
+    ``matrices``: packed, one for each group; or ``codes``: int8, [taps, M] of a depthwise
+    convolution, [C, M / group, taps...] of a transposed one. ``sums``: int64 [M], of each channel's
+    codes.
+    """
+
+    shape: tuple[int, ...]
+    group: int
+    scale: Array
+    sums: Array
+    matrices: tuple[IntegerMatrix, ...] = ()
+    codes: Array | None = None
+
+
+def conv_weight(w: Array, op: str, group: int, products: Products) -> ConvWeight:
+    """The weight of a Conv or ConvTranspose as integers need it."""
+    if op == "ConvTranspose":
+        rows = w.reshape(group, -1, *w.shape[1:]).swapaxes(1, 2)  # [group, M / group, C / group, …]
+        stored = quantise_matrix(rows.reshape(group * w.shape[1], -1))
+        assert stored.scale is not None
+        codes = stored.codes.reshape(rows.shape).swapaxes(1, 2).reshape(w.shape)
+        return ConvWeight(w.shape, group, stored.scale, _sums(stored.codes), codes=codes)
+    # Taps before channels, as patches have them.
+    rows = np.moveaxis(w, 1, -1).reshape(w.shape[0], -1)
+    stored = quantise_matrix(rows)
+    assert stored.scale is not None
+    sums = _sums(stored.codes)
+    if w.shape[1] == 1 and group > 1 and rows.shape[1] < 256:
+        taps = np.ascontiguousarray(stored.codes.T)
+        return ConvWeight(w.shape, group, stored.scale, sums, codes=taps)
+    count = w.shape[0] // group
+    parts = [slice(g * count, (g + 1) * count) for g in range(group)]
+    matrices = tuple(
+        IntegerMatrix(products.pack(stored.codes[part]), stored.scale[part]) for part in parts
+    )
+    return ConvWeight(w.shape, group, stored.scale, sums, matrices)
+
+
+def _sums(codes: Array) -> Array:
+    sums: Array = codes.sum(axis=1, dtype=np.int64)
+    return sums
+
+
+def conv(
+    a: Array, w: ConvWeight, bias: Array | None, attrs: Mapping[str, Any], x: QParams, y: QParams
+) -> Array:
+    """Codes [N, M, windows...] of the convolution of codes ``a`` [N, C, ...] over one or two
+    dimensions; ``bias`` float32 [M] or None. Raises ValueError for more dimensions."""
+    at = windows(a.shape[2:], w.shape[2:], attrs)
+    is_line = a.ndim == 3
+    if is_line:
+        at = Windows((1, *at.taps), (1, *at.strides), (1, *at.dilations), (0, *at.begin),
+                     (0, *at.end), (1, *at.size))  # fmt: skip
+        a = a[:, :, None]
+    if a.ndim != 4:
+        raise ValueError(f"integer convolution over {a.ndim - 2} dimensions; planes at most")
+    scale = np.float32(x.scale) * w.scale
+    multiplier = scale / np.float32(y.scale)
+    shift = bias_codes(bias, scale)
+    out = np.empty((a.shape[0], *at.size, w.shape[0]), y.numpy)
+    for image, result in zip(a, out, strict=True):
+        codes = padded(np.ascontiguousarray(image.transpose(1, 2, 0)), at, x.zero_point)
+        if w.codes is not None:
+            finish = Requantise(shift, multiplier, y)
+            _depthwise(codes, w, x.zero_point, at, finish, result)
+        else:
+            corrected = Requantise(shift - x.zero_point * w.sums, multiplier, y)
+            _products(codes, w, at, corrected, result)
+    moved: Array = out.transpose(0, 3, 1, 2)
+    return moved[:, :, 0] if is_line else moved
+
+
+def _depthwise(
+    image: Array, w: ConvWeight, zero: int, at: Windows, finish: Requantise, out: Array
+) -> None:
+    assert w.codes is not None
+    share = w.shape[0] // image.shape[2]
+    if share > 1:
+        image = image.repeat(share, axis=2)
+    taps, height = w.codes, out.shape[0]
+    step = -(-height // (4 * threads()))
+
+    def some(i: int) -> None:
+        lines = slice(i * step, min((i + 1) * step, height))
+        depthwise(image, taps, zero, at, finish, lines, out)
+
+    parallel(-(-height // step), some)
+
+
+def _products(image: Array, w: ConvWeight, at: Windows, finish: Requantise, out: Array) -> None:
+    height, width, columns = out.shape
+    rows = out.reshape(-1, columns)
+    channels, count = w.shape[1], columns // w.group
+    inner = prod(w.shape[1:])
+    wanted = max(_ROWS, _BYTES // ((inner + columns) * image.itemsize))
+    step = max(1, min(-(-wanted // width), -(-height // threads())))
+
+    def some(i: int) -> None:
+        lines = slice(i * step, min((i + 1) * step, height))
+        block = rows[lines.start * width : lines.stop * width]
+        memory = _scratch.array("patches", (len(block), inner), image.dtype)
+        for g, matrix in enumerate(w.matrices):
+            own_channels = slice(g * channels, (g + 1) * channels)
+            part = slice(g * count, (g + 1) * count)
+            own = Requantise(finish.shift[part], finish.multiplier[part], finish.y)
+            patches = patch_rows(image, at, lines, own_channels, memory)
+            matrix.packed.into(patches, own, block, part.start)
+
+    parallel(-(-height // step), some)
+
+
+def conv_transpose(
+    a: Array, w: ConvWeight, bias: Array | None, attrs: Mapping[str, Any], x: QParams, y: QParams
+) -> Array:
+    """Codes of the transposed convolution. float64 holds sums of 2^29 products of codes exactly."""
+    assert w.codes is not None
+    centred = np.subtract(a, float(x.zero_point), dtype=np.float64)
+    sums = OPERATORS["ConvTranspose"].kernel(centred, w.codes.astype(np.float64), **attrs)[0]
+    scale = np.float32(x.scale) * w.scale
+    spread = (-1, *[1] * (a.ndim - 2))
+    sums += bias_codes(bias, scale).reshape(spread)
+    steps = sums.astype(np.float32) * (scale / np.float32(y.scale)).reshape(spread)
+    return rounded_codes(steps, y)
