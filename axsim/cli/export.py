@@ -119,6 +119,7 @@ def _jobs(
     quantized: bool,
 ) -> Iterator[Job]:
     """File name, graph, weights and quantisation parameters of each model."""
+    from axsim.models.decoder import of_layer
     from axsim.models.weights import layer_weights, post_weights
     from axsim.numerics.stored import StoredWeights
 
@@ -128,12 +129,15 @@ def _jobs(
         yield f"vision_{deployment.workload.image_size}{suffix}", graph, get, qparams
     groups = [deployment.decode] if Part.decode in parts else []
     groups += deployment.prefill if Part.prefill in parts else []
+    decoder = deployment.model.decoder
     for group in groups:
+        assert decoder is not None
         for index in layers:
             name = f"{group.graph.name}_layer{index}{suffix}"
             build = deployment.workload.build
             stored = StoredWeights(weights, build.weight_dtype) if quantized else weights
-            yield name, group.graph, layer_weights(stored, index), None  # type: ignore[arg-type]
+            graph = of_layer(group.graph, decoder, index)
+            yield name, graph, layer_weights(stored, index), None  # type: ignore[arg-type]
     if Part.post in parts:
         assert deployment.model.decoder is not None
         get = post_weights(weights, deployment.model.decoder)

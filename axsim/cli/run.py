@@ -27,8 +27,8 @@ def run(
         typer.Option(metavar="TEXT", help="Ask this, and show the answer (needs --checkpoint)."),
     ] = None,
     image: Annotated[
-        Optional[Path],  # noqa: UP045
-        typer.Option(metavar="FILE", help="A picture that the prompt is about."),
+        Optional[list[Path]],  # noqa: UP045
+        typer.Option(metavar="FILE", help="A picture that the prompt is about; give it again."),
     ] = None,
     dynamic_tiling: Annotated[
         bool,
@@ -96,7 +96,7 @@ def run(
         raise typer.BadParameter("only one of --json, --csv and --trace can be -")
     options.check()
     chat = None
-    if prompt is not None or image is not None or realtime or dynamic_tiling:
+    if prompt is not None or image or realtime or dynamic_tiling:
         chat = _chat(options, prompt, image, dynamic_tiling)
     screen = Screen(quiet=options.quiet or bool(to_stdout))
     interrupted = False
@@ -139,7 +139,7 @@ def run(
 
 
 def _chat(
-    options: RunOptions, prompt: str | None, image: Path | None, dynamic_tiling: bool
+    options: RunOptions, prompt: str | None, image: list[Path] | None, dynamic_tiling: bool
 ) -> Chat:
     from axsim.errors import InputError
     from axsim.inputs.chat import Chat
@@ -150,7 +150,7 @@ def _chat(
         raise InputError("--prompt needs a model that was trained: --checkpoint DIR")
     if options.timing_only:
         raise InputError("--prompt needs the kernels, which --timing-only leaves out")
-    if dynamic_tiling and image is None:
+    if dynamic_tiling and not image:
         raise InputError("--dynamic-tiling cuts a picture: --image FILE")
     return Chat(options.checkpoint, prompt, image, dynamic_tiling)
 

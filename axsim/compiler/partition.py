@@ -19,7 +19,7 @@ from axsim.errors import InputError, Problem
 from axsim.graph.ir import DTYPE_BITS, Graph
 from axsim.models.config import DecoderConfig, ModelConfig, ProjectorConfig, VisionConfig
 from axsim.models.decoder import decoder_layer_graph, post_graph
-from axsim.models.internvit import vision_graph
+from axsim.models.vision import vision_graph
 from axsim.numerics.formats import (
     DECODER_PARTS,
     DecoderScheme,

@@ -262,7 +262,7 @@ class Architectures(Mapping[str, ModelConfig]):
         changes = {key: value for key, value in entry.items() if key not in ("vision", "decoder")}
         decoder = DecoderConfig(**{**self._part("decoder", entry), **changes})
         vision = VisionConfig(**self._part("vision", entry))
-        grid = vision.grid(vision.image_size)
+        grid, _ = vision.grid(vision.image_size)
         projector = None if grid % 2 else ProjectorConfig(decoder.hidden_size)
         return ModelConfig(decoder, vision, projector)
 

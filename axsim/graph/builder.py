@@ -54,6 +54,10 @@ class GraphBuilder:
 
         return self.constant(name, (len(value),) if isinstance(value, tuple) else (), make)
 
+    def has(self, tensor: str) -> bool:
+        """Whether there is a tensor of that name so far."""
+        return tensor in self._tensors
+
     def shape(self, tensor: str) -> Shape:
         """The shape of a tensor made so far."""
         return self._tensors[tensor].shape

@@ -1,4 +1,4 @@
-"""A picture and a question as a prompt: chat template, image tokens, pixels."""
+"""Pictures and a question as a prompt: chat template, image tokens, pixels."""
 
 from __future__ import annotations
 
@@ -34,11 +34,12 @@ class Question:
 
 
 class Chat:
-    """One question to a checkpoint, with or without a picture.
+    """One question to a checkpoint, with any number of pictures.
 
-    ``dynamic_tiling`` cuts the picture as InternVL was trained; else it is one tile, as the
-    vendor's hosts feed it. ``has_picture`` says whether there is one. The number of tiles and
-    tokens depends on the image size of each build.
+    Each stands where the question says ``<image>``, or before it. ``dynamic_tiling`` cuts pictures
+    as InternVL was trained; else each is one tile, as the vendor's hosts feed it. ``has_picture``
+    says whether there are any. The number of tiles and tokens depends on the image size of each
+    build.
 
     Raises InputError for a missing or broken file, tokenizer or picture, and for a picture without
     a model that sees.
@@ -48,18 +49,19 @@ class Chat:
         self,
         checkpoint: str | Path,
         prompt: str,
-        image: str | Path | None = None,
+        image: str | Path | Sequence[str | Path] | None = None,
         dynamic_tiling: bool = False,
     ) -> None:
         self.tokens = Tokens(checkpoint)
         self._folder = Path(checkpoint)
         config = read_config(checkpoint)
-        join = JOINS.get(str(config.get("model_type")))
-        self._open, self._context, self._close = join.image if join else ("", "", "")
+        self._join = JOINS.get(str(config.get("model_type")))
+        self._context = self._join.image[1] if self._join else ""
         self._template = template_of(checkpoint, config, self.tokens)
         self._prompt = prompt
-        self._picture = None if image is None else open_picture(image)
-        self.has_picture = image is not None
+        files = [image] if isinstance(image, str | Path) else list(image or ())
+        self._opened = [open_picture(file) for file in files]
+        self.has_picture = bool(files)
         self.dynamic_tiling = dynamic_tiling
         self._known: dict[tuple[int, int], Question] = {}
 
@@ -68,9 +70,9 @@ class Chat:
 
         Raises InputError, besides, when the prompt does not fit what is compiled.
         """
-        if self._picture is not None and workload.model.vision is None:
+        if self._opened and workload.model.vision is None:
             raise InputError(f"{workload.name} has no vision tower for a picture")
-        if self._picture is not None and not self._context:
+        if self._opened and not self._context:
             raise InputError(f"{self._folder} has no tokens that stand for a picture")
         question = self._question(workload)
         keys: dict[str, object] = {"request.prompt_tokens": len(question.tokens)}
@@ -85,13 +87,13 @@ class Chat:
     def _question(self, workload: Workload) -> Question:
         key = workload.image_size, workload.image_tokens
         if key not in self._known:
-            pictures = self._pictures(workload.image_size)
-            text = self._text(len(pictures) * workload.image_tokens)
-            ids = self.tokens.encode(text, begin=self._template.plain)
+            size = workload.image_size
+            cut = [prepared(picture, size, self.dynamic_tiling) for picture in self._opened]
+            shown = [self._shown(workload, len(tiles)) for tiles in cut]
+            ids = self.tokens.encode(self._text(shown), begin=self._template.plain)
+            pictures = [tile for tiles in cut for tile in tiles]
             rows = (
-                np.array(ids) == self._id(self._context)
-                if pictures
-                else np.zeros(len(ids), np.bool_)
+                np.array(ids) == self._id(self._context) if pictures else np.zeros(len(ids), bool)
             )
             wanted = len(pictures) * workload.image_tokens
             if int(rows.sum()) != wanted:
@@ -99,21 +101,35 @@ class Chat:
             self._known[key] = Question(ids, rows, pictures, self._ends)
         return self._known[key]
 
-    def _pictures(self, size: int) -> list[Array]:
-        if self._picture is None:
-            return []
-        return prepared(self._picture, size, self.dynamic_tiling)
+    def _shown(self, workload: Workload, tiles: int) -> str:
+        """The tokens of one picture between those that open and close it."""
+        assert self._join is not None
+        model = workload.model.config()
+        if not self._join.row_end or model.vision is None or model.projector is None:
+            return self._context * (tiles * workload.image_tokens)
+        high, wide = model.vision.grid(workload.image_size)
+        row = self._context * (wide // model.projector.block)
+        return self._join.row_end.join([row] * (high // model.projector.block * tiles))
 
-    def _text(self, image_tokens: int) -> str:
+    def _text(self, shown: Sequence[str]) -> str:
+        """The rendered question, each picture's tokens in its place."""
+        if not shown:
+            return self._template.render(self._prompt)
+        assert self._join is not None
+        self._id(self._context)
         said = self._prompt
-        if self._picture is not None:
-            self._id(self._context)
-            if PLACEHOLDER not in said:
-                said = f"{PLACEHOLDER}\n{said}"
-            said = said.replace(
-                PLACEHOLDER, self._open + self._context * image_tokens + self._close, 1
-            )
-        return self._template.render(said)
+        missing = len(shown) - said.count(PLACEHOLDER)
+        said = f"{PLACEHOLDER}\n" * max(missing, 0) + said
+        opening, _, closing = self._join.image
+        own = self._template.parts and self._template.parts(said.split(PLACEHOLDER))
+        mark = self._join.mark or self._context
+        if own and own.count(mark) == len(shown):
+            # The template knows where pictures go; some write what opens and closes them, too.
+            if opening and f"{opening}{mark}" in own:
+                opening = closing = ""
+            return _filled(own, mark, [f"{opening}{each}{closing}" for each in shown])
+        each = [f"{opening}{tokens}{closing}" for tokens in shown]
+        return self._template.render(_filled(said, PLACEHOLDER, each))
 
     def _id(self, token: str) -> int:
         found = self.tokens.id(token)
@@ -125,3 +141,9 @@ class Chat:
     def _ends(self) -> tuple[int, ...]:
         found = map(self.tokens.id, self._template.ends)
         return tuple(each for each in found if each is not None)
+
+
+def _filled(text: str, mark: str, parts: Sequence[str]) -> str:
+    """The text with its marks replaced by the parts, in turn; any more stay as they are."""
+    pieces = text.split(mark, len(parts))
+    return pieces[0] + "".join(part + piece for part, piece in zip(parts, pieces[1:], strict=True))

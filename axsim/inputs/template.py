@@ -8,7 +8,7 @@ of these continues the text.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -39,11 +39,13 @@ TEMPLATES = {"Hermes-2": _HERMES, "internvl2_5": _INTERNVL2_5}
 class Template:
     """``render`` makes the prompt's text of what is said; ``ends`` are tokens that end the answer,
     beside the model's own. ``plain``: the text is continued, and the tokenizer puts its own tokens
-    around it."""
+    around it. ``parts``, of a template that can place pictures, renders what is said between them.
+    """
 
     render: Callable[[str], str]
     ends: tuple[str, ...] = ()
     plain: bool = False
+    parts: Callable[[Sequence[str]], str | None] | None = None
 
 
 def template_of(folder: str | Path, config: Mapping[str, Any], tokens: Tokens) -> Template:
@@ -116,17 +118,40 @@ def _jinja(source: str, folder: str | Path, described: Mapping[str, Any]) -> Tem
         raise failed(error) from None
     special = {key: _token(described[key]) for key in described if key.endswith("_token")}
 
-    def render(said: str) -> str:
-        messages = [{"role": "user", "content": said}]
+    errors = (jinja2.TemplateError, TypeError, ValueError, KeyError)
+
+    def of(content: object) -> str:
+        return template.render(
+            messages=[{"role": "user", "content": content}],
+            add_generation_prompt=True,
+            tools=None,
+            documents=None,
+            **special,
+        )
+
+    def parts(said: Sequence[str]) -> str | None:
+        content: list[dict[str, str]] = []
+        for index, text in enumerate(said):
+            content += [{"type": "image"}] if index else []
+            # Line breaks around pictures are the template's own.
+            content += [{"type": "text", "text": text.strip("\n")}] if text.strip() else []
         try:
-            return template.render(
-                messages=messages, add_generation_prompt=True, tools=None, documents=None, **special
-            )
-        except (jinja2.TemplateError, TypeError, ValueError, KeyError) as error:
-            raise failed(error) from None
+            return of(content)
+        except errors:
+            return None
+
+    def render(said: str) -> str:
+        try:
+            text = of(said)
+        except errors as error:
+            text = parts([said]) or ""
+            if said.strip() not in text:
+                raise failed(error) from None
+        # Templates of models that see may take nothing but a list of parts.
+        return text if said.strip() in text else parts([said]) or text
 
     ends = special.get("eos_token")
-    return Template(render, (ends,) if ends else ())
+    return Template(render, (ends,) if ends else (), parts=parts)
 
 
 def _token(value: object) -> str:

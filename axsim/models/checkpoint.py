@@ -15,8 +15,8 @@ from axsim.kernels.array import Array
 from axsim.models.config import ModelConfig
 from axsim.models.gptq import Gptq
 from axsim.models.hf_config import model_config
-from axsim.models.joins import JOINS, language_part, layout_of
-from axsim.models.layout import ignored
+from axsim.models.joins import JOINS, language_part
+from axsim.models.layout import Stored, ignored, layout_of
 from axsim.models.safetensors import SafetensorsFile
 from axsim.models.weights import tensor_shapes
 
@@ -39,27 +39,38 @@ class Checkpoint:
         self.folder = Path(folder)
         description = read_json(self.folder / "config.json")
         self._files = _stored_in(self.folder)
-        self.config = _tying(
-            model_config(description, str(self.folder / "config.json")), description, self._files
-        )
+        described = _described(self.folder, description)
+        self.config = _tying(described, description, self._files)
         self.eos_token_ids = eos_token_ids(self.folder, description)
         self._gptq = Gptq.of(description, str(self.folder / "config.json"))
-        layout = layout_of(self._files)
-        self._sources = {name: layout(name) for name in tensor_shapes(self.config)}
+        layout = layout_of(self._files, description)
+        self._shapes = tensor_shapes(self.config)
+        self._sources = {name: layout.sources(self.config, name) for name in self._shapes}
         self._check()
 
     def __call__(self, name: str) -> Array:
         """The tensor as float32; KeyError when the model has none of that name."""
         parts = [self._float32(s) for s in self._sources[name]]
-        return parts[0] if len(parts) == 1 else np.concatenate(parts)
+        whole = parts[0] if len(parts) == 1 else np.concatenate(parts)
+        return self._shaped(name, whole)
+
+    def _shaped(self, name: str, stored: Array) -> Array:
+        """The tensor in our dimensions."""
+        shape = self._shapes[name]
+        if self._sources[name][0].pixels_last:
+            out, channels, height, width = shape
+            stored = stored.reshape(out, height, width, channels).transpose(0, 3, 1, 2)
+        return stored.reshape(shape)
 
     def packed(self, name: str) -> tuple[Array, Array, int] | None:
         """A matrix that is stored as 4-bit codes around zero: int8 codes [out, in], float32 scales
         [out, groups], inputs of a group. None for any other tensor."""
-        stems = [self._stem(source) for source in self._sources[name]]
-        if len(stems) != 1 or stems[0] is None or self._gptq is None:
+        source, *others = self._sources[name]
+        stem = self._stem(source.name)
+        if others or stem is None or self._gptq is None:
             return None
-        return self._gptq.symmetric(self._part_of(stems[0]))
+        codes = self._gptq.symmetric(self._part_of(stem))
+        return codes and (source.take(codes[0]), source.take(codes[1]), codes[2])
 
     def _stem(self, source: str) -> str | None:
         """The name before ``.weight`` when the matrix is stored packed."""
@@ -70,15 +81,15 @@ class Checkpoint:
     def _part_of(self, stem: str) -> Callable[[str], Array]:
         return lambda part: self._files[f"{stem}.{part}"].stored(f"{stem}.{part}")
 
-    def _float32(self, source: str) -> Array:
-        stem = self._stem(source)
+    def _float32(self, source: Stored) -> Array:
+        stem = self._stem(source.name)
         if stem is None or self._gptq is None:
-            return self._files[source].float32(source)
-        return self._gptq.dequantise(self._part_of(stem))
+            return source.take(self._files[source.name].float32(source.name))
+        return source.take(self._gptq.dequantise(self._part_of(stem)))
 
     def rows(self, name: str, indices: Sequence[int]) -> Array:
         """Rows of a matrix as float32 [len(indices), width]; only they are read."""
-        (source,) = self._sources[name]
+        source = self._sources[name][0].name
         wanted = np.asarray(indices, np.intp)
         height = self._files[source].shapes[source][0]
         if wanted.size and not 0 <= wanted.min() <= wanted.max() < height:
@@ -90,14 +101,16 @@ class Checkpoint:
         used: set[str] = set()
         for name, shape in tensor_shapes(self.config).items():
             sources = self._sources[name]
-            used.update(sources)
+            used.update(source.name for source in sources)
             expected = (shape[0] // len(sources), *shape[1:])
-            for stored, needed in self._needed(sources, expected):
+            for source, needed in self._needed(sources, expected):
+                stored = source.name
                 used.add(stored)
                 if stored not in self._files:
                     missing.append(stored)
-                elif (found := self._files[stored].shapes[stored]) != needed:
-                    wrong.append(f"{stored} is {list(found)}, not {list(needed)}")
+                elif not source.fits(needed, found := self._files[stored].shapes[stored]):
+                    whole = list(source.shape(needed))
+                    wrong.append(f"{stored} is {list(found)}, not {whole}")
         head = {"lm_head.weight", "language_model.lm_head.weight"}  # a copy when tied
         extra = [n for n in self._files if n not in used | head and not self._idle(n)]
         problems = [
@@ -112,16 +125,17 @@ class Checkpoint:
             )
 
     def _needed(
-        self, sources: Sequence[str], shape: tuple[int, ...]
-    ) -> Iterator[tuple[str, tuple[int, ...]]]:
-        """Stored tensors, with their shapes, that make up a tensor from ``sources``."""
+        self, sources: Sequence[Stored], shape: tuple[int, ...]
+    ) -> Iterator[tuple[Stored, tuple[int, ...]]]:
+        """Stored tensors that make up a tensor from ``sources``, each with the shape of ours."""
         for source in sources:
-            stem = self._stem(source)
+            stem = self._stem(source.name)
             if stem is None or self._gptq is None:
                 yield source, shape
             else:
-                parts = self._gptq.shapes(shape[0], shape[1])
-                yield from ((f"{stem}.{part}", each) for part, each in parts.items())
+                whole = source.shape(shape)
+                parts = self._gptq.shapes(whole[0], whole[1])
+                yield from ((Stored(f"{stem}.{part}"), each) for part, each in parts.items())
 
     def _idle(self, name: str) -> bool:
         """Whether a stored tensor changes nothing: GPTQ writes zeros where a layer has no bias."""
@@ -140,13 +154,32 @@ def architecture(folder: str | Path) -> ModelConfig:
     """
     folder = Path(folder)
     description = read_config(folder)
-    config = model_config(description, str(folder / "config.json"))
+    config = _described(folder, description)
     if (folder / _SINGLE).exists() or (folder / _INDEX).exists():
         return _tying(config, description, _stored_in(folder))
     join = JOINS.get(str(description.get("model_type")))
     if join is not None and join.head_apart and config.decoder is not None:
         return replace(config, decoder=replace(config.decoder, tie_word_embeddings=False))
     return config
+
+
+def _described(folder: Path, description: dict[str, Any]) -> ModelConfig:
+    """The architecture, with the mean and deviation of pixels that preprocessor_config.json gives.
+
+    Raises InputError when either file is broken or describes something unknown.
+    """
+    config = model_config(description, str(folder / "config.json"))
+    path = folder / "preprocessor_config.json"
+    if config.vision is None or not path.exists():
+        return config
+    given = read_json(path)
+    keys = {key: given[key] for key in ("image_mean", "image_std") if given.get(key)}
+    for key, value in keys.items():
+        numbers = isinstance(value, list) and all(isinstance(each, int | float) for each in value)
+        if not numbers or len(value) != config.vision.num_channels:
+            raise InputError(f"{path}: {key} is {value!r}; allowed: a number for each channel")
+    pixels = {key: tuple(map(float, value)) for key, value in keys.items()}
+    return replace(config, vision=replace(config.vision, **pixels))
 
 
 def eos_token_ids(folder: Path, description: dict[str, Any]) -> tuple[int, ...] | None:

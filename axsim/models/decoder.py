@@ -6,13 +6,13 @@ Weights inside a layer graph are named relative to the layer, so that one graph 
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 
 from axsim.graph.builder import GraphBuilder
 from axsim.graph.ir import Graph
 from axsim.kernels.array import Array
-from axsim.models.config import DecoderConfig
-from axsim.models.families import ACTIVATIONS
-from axsim.models.layers import linear
+from axsim.models.config import DecoderConfig, Rotation
+from axsim.models.layers import activated, linear
 from axsim.models.rope import rope_table
 
 
@@ -21,8 +21,8 @@ def decoder_layer_graph(cfg: DecoderConfig, new_tokens: int, cached_tokens: int)
     themselves. Decode is ``(1, kv_cache_len)``, prefill chunk k is ``(chunk, k * chunk)``.
 
     Inputs: K_cache, V_cache [1, cached, kv_dim] (rows are tokens; K after rotation), or the unused
-    dummy [1, 1, hidden] when nothing is cached; indices [1, new] u32, absolute positions below
-    cached + new; input [1, new, hidden]; mask [1, new, cached + new], added to the scores.
+    dummy [1, 1, hidden] when nothing is cached; indices [axes, new] u32, absolute positions
+    below cached + new; input [1, new, hidden]; mask [1, new, cached + new], added to the scores.
     Outputs: K_cache_out, V_cache_out [1, new, kv_dim]; output [1, new, hidden].
 
     Raises ValueError when new_tokens is not positive or cached_tokens is negative.
@@ -34,23 +34,36 @@ def decoder_layer_graph(cfg: DecoderConfig, new_tokens: int, cached_tokens: int)
     hidden = cfg.hidden_size
     cache = (1, cached_tokens, cfg.kv_dim) if cached_tokens else (1, 1, hidden)
     k_cache, v_cache = b.input("K_cache", cache), b.input("V_cache", cache)
-    indices = b.input("indices", (1, new_tokens), "u32")
+    indices = b.input("indices", (cfg.position_axes, new_tokens), "u32")
     x = b.input("input", (1, new_tokens, hidden))
     mask = b.input("mask", (1, new_tokens, cached_tokens + new_tokens))
 
     x = b.node("Reshape", [x], name="input.rows", shape=(new_tokens, hidden))
-    h = _norm(b, cfg, x, "input_layernorm")
     caches = (k_cache, v_cache) if cached_tokens else None
+    h = _norm(b, cfg, x, "input_layernorm") if cfg.parts.pre_norm else x
     attention = _attention(b, cfg, h, caches, indices, mask)
     if cfg.parts.parallel:
         h = b.node("Add", [attention, _mlp(b, cfg, h)], name="mlp.parallel")
-        x = b.node("Add", [x, h], name="mlp.residual")
     else:
-        x = b.node("Add", [x, attention], name="attn.residual")
-        h = _mlp(b, cfg, _norm(b, cfg, x, "post_attention_layernorm"))
-        x = b.node("Add", [x, h], name="mlp.residual")
+        x = _residual(b, cfg, x, attention, "attn", "post_attention_norm")
+        h = _norm(b, cfg, x, "post_attention_layernorm") if cfg.parts.pre_norm else x
+        h = _mlp(b, cfg, h)
+    x = _residual(b, cfg, x, h, "mlp", "post_mlp_norm")
     x = b.node("Reshape", [x], name="output", shape=(1, new_tokens, hidden))
     return b.build(["K_cache_out", "V_cache_out", "output"])
+
+
+def of_layer(graph: Graph, cfg: DecoderConfig, layer: int) -> Graph:
+    """A layer graph with the rotary tables of ``layer``: the same nodes, so that one program serves
+    layers that rotate in different ways and those that do not rotate."""
+    rotation = cfg.rotation(layer)
+    if rotation == cfg.rotation(_USUAL):
+        return graph
+    values = dict(graph.values)
+    for part in ("cos", "sin"):
+        name = f"rope.{part}_table"
+        values[name] = _table(rotation, cfg.rotary_dim, graph.tensors[name].shape[0], part)
+    return replace(graph, values=values)
 
 
 def post_graph(cfg: DecoderConfig) -> Graph:
@@ -64,6 +77,10 @@ def post_graph(cfg: DecoderConfig) -> Graph:
     x = b.node("Reshape", [x], name="input.rows", shape=(1, cfg.hidden_size))
     x = _norm(b, cfg, x, "norm")
     x = linear(b, x, cfg.vocab_size, "lm_head", "lm_head", bias=cfg.parts.head_bias)
+    if cfg.logits_multiplier != 1:
+        x = _scale(b, x, "lm_head.scale", cfg.logits_multiplier)
+    if cfg.logit_softcap:
+        x = _softcap(b, x, "lm_head.softcap", cfg.logit_softcap)
     return b.build([b.node("Reshape", [x], name="output", shape=(1, 1, cfg.vocab_size))])
 
 
@@ -83,8 +100,8 @@ def _attention(
     q = linear(b, x, cfg.q_dim, "attn.q_proj", "self_attn.q_proj", parts.qkv_bias)
     k = linear(b, x, cfg.kv_dim, "attn.k_proj", "self_attn.k_proj", parts.qkv_bias)
     v = linear(b, x, cfg.kv_dim, "attn.v_proj", "self_attn.v_proj", parts.qkv_bias)
-    if parts.head_norm:
-        q, k = _head_norm(b, cfg, q, "q"), _head_norm(b, cfg, k, "k")
+    if parts.qk_norm != "none" and not parts.qk_norm_after_rope:
+        q, k = _qk_norm(b, cfg, q, "q"), _qk_norm(b, cfg, k, "k")
     q, k = _rotate(b, cfg, q, k, indices)
     v = b.node("Reshape", [v], name="V_cache_out", shape=(1, tokens, cfg.kv_dim))
     if caches is not None:
@@ -98,14 +115,16 @@ def _attention(
     v = b.node("Reshape", [v], name="attn.v_view", shape=(1, keys, kv_heads, d))
     v = b.node("Transpose", [v], name="attn.v_heads", perm=(2, 0, 1, 3))  # [kv, 1, S, d]
     s = b.node("MatMul", [q, k], name="attn.scores")  # [kv, group, T, S]
-    scale = b.literal("attn.scale.value", d**-0.5)
-    s = b.node("Mul", [s, scale], name="attn.scale")
+    multiplier = cfg.attention_multiplier
+    s = _scale(b, s, "attn.scale", d**-0.5 if multiplier is None else multiplier)
+    if cfg.attention_softcap:
+        s = _softcap(b, s, "attn.softcap", cfg.attention_softcap)
     s = b.node("Add", [s, mask], name="attn.mask")
     s = b.node("Softmax", [s], name="attn.softmax", axis=-1)
     x = b.node("MatMul", [s, v], name="attn.context")
     x = b.node("Transpose", [x], name="attn.merge", perm=(2, 0, 1, 3))
     x = b.node("Reshape", [x], name="attn.merge_view", shape=(tokens, cfg.q_dim))
-    return linear(b, x, cfg.hidden_size, "attn.o_proj", parts.attention_output, parts.output_bias)
+    return linear(b, x, cfg.hidden_size, "attn.o_proj", "self_attn.o_proj", parts.output_bias)
 
 
 def _rotate(b: GraphBuilder, cfg: DecoderConfig, q: str, k: str, indices: str) -> tuple[str, str]:
@@ -113,48 +132,89 @@ def _rotate(b: GraphBuilder, cfg: DecoderConfig, q: str, k: str, indices: str) -
     tokens = b.shape(q)[0]
     # The table reaches as far as the positions of this subgraph can.
     table = (b.shape("mask")[2], cfg.rotary_dim // 2)
+    rotation = cfg.rotation(_USUAL)
     rows = []
     for part in ("cos", "sin"):
-        values = b.constant(f"rope.{part}_table", table, _table(cfg, table[0], part))
-        rows.append(b.node("Gather", [values, indices], name=f"rope.{part}", axis=0))
-    rotary = 0 if cfg.rotary_dim == cfg.head_dim else cfg.rotary_dim
+        make = _table(rotation, cfg.rotary_dim, table[0], part)
+        values = b.constant(f"rope.{part}_table", table, make)
+        row = b.node("Gather", [values, indices], name=f"rope.{part}", axis=0)
+        rows.append(_by_axis(b, cfg, row, f"rope.{part}") if cfg.mrope_section else row)
+    attrs = {"rotary_embedding_dim": 0 if cfg.rotary_dim == cfg.head_dim else cfg.rotary_dim}
+    if cfg.parts.interleaved:
+        attrs["interleaved"] = 1
+    late = cfg.parts.qk_norm != "none" and cfg.parts.qk_norm_after_rope
     out = []
-    for x, heads, name, output in (
-        (q, cfg.num_attention_heads, "attn.q_rope", "attn.q_rope"),
-        (k, cfg.num_key_value_heads, "attn.k_rope", "K_cache_out"),
+    for x, part, heads, output in (
+        (q, "q", cfg.num_attention_heads, "attn.q_rope"),
+        (k, "k", cfg.num_key_value_heads, "K_cache_out"),
     ):
-        x = b.node("Reshape", [x], name=f"{name}_view", shape=(1, tokens, heads * cfg.head_dim))
-        out.append(
-            b.node(
-                "RotaryEmbedding",
-                [x, *rows],
-                name=name,
-                output=output,
-                num_heads=heads,
-                rotary_embedding_dim=rotary,
-            )
-        )
+        name, shape = f"attn.{part}_rope", (1, tokens, heads * cfg.head_dim)
+        x = b.node("Reshape", [x], name=f"{name}_view", shape=shape)
+        rotated = f"{name}_raw" if late else output
+        attrs["num_heads"] = heads
+        x = b.node("RotaryEmbedding", [x, *rows], name=name, output=rotated, **attrs)
+        if late:
+            x = _qk_norm(b, cfg, x, part)
+            x = b.node("Reshape", [x], name=f"{name}_rows", output=output, shape=shape)
+        out.append(x)
     return out[0], out[1]
 
 
-def _head_norm(b: GraphBuilder, cfg: DecoderConfig, x: str, part: str) -> str:
-    """RMSNorm over each head's channels."""
-    tokens, width = b.shape(x)
-    shape = (tokens, width // cfg.head_dim, cfg.head_dim)
-    x = b.node("Reshape", [x], name=f"attn.{part}_norm_view", shape=shape)
-    scale = b.weight(f"self_attn.{part}_norm.weight", (cfg.head_dim,))
+def _by_axis(b: GraphBuilder, cfg: DecoderConfig, x: str, name: str) -> str:
+    """[3, T, pairs] of time, row and column to [1, T, pairs]: each pair from the axis that it turns
+    with."""
+    tokens, pairs = b.shape(x)[1:]
+    if cfg.mrope_interleaved:
+        mask = b.constant(f"{name}.axes", (3, 1, pairs), lambda: _axes(cfg.mrope_section, pairs))
+        x = b.node("Mul", [x, mask], name=f"{name}.own")
+        parts = [f"{name}.{axis}" for axis in ("time", "row", "column")]
+        one, two, three = b.nodes(
+            "Split", [x], name=f"{name}.split", outputs=parts, axis=0, split=[1] * 3
+        )
+        x = b.node("Add", [one, two], name=f"{name}.plane")
+        return b.node("Add", [x, three], name=f"{name}.joined")
+    own, start = [], 0
+    for axis, count in enumerate(cfg.mrope_section):
+        begin, end = [axis, 0, start], [axis + 1, tokens, start + count]
+        part = f"{name}.{axis}"
+        own.append(b.node("Slice", [x], name=part, starts=begin, ends=end, axes=[0, 1, 2]))
+        start += count
+    return b.node("Concat", own, name=f"{name}.joined", axis=2)
+
+
+def _axes(section: tuple[int, ...], pairs: int) -> Array:
+    """1 where a pair turns with an axis [3, 1, pairs]: rows and columns take every third pair as
+    long as their section lasts, time all others (Qwen3-VL)."""
+    import numpy as np
+
+    pair = np.arange(pairs)
+    axis = np.where(pair < 3 * np.array(section)[pair % 3], pair % 3, 0)
+    mask: Array = (np.arange(3)[:, None, None] == axis).astype(np.float32)
+    return mask
+
+
+def _qk_norm(b: GraphBuilder, cfg: DecoderConfig, x: str, part: str) -> str:
+    """RMSNorm over the channels of each head, or of all heads together."""
+    tokens, width = b.shape(x)[-2:]
+    shape: tuple[int, ...] = (tokens, width)
+    if cfg.parts.qk_norm == "head":
+        shape = (tokens, width // cfg.head_dim, cfg.head_dim)
+    if b.shape(x) != shape:
+        x = b.node("Reshape", [x], name=f"attn.{part}_norm_view", shape=shape)
+    scale = b.weight(f"self_attn.{part}_norm.weight", shape[-1:])
     x = b.node(
         "RMSNormalization", [x, scale], name=f"attn.{part}_norm", axis=-1, epsilon=cfg.rms_norm_eps
     )
+    if len(shape) == 2:
+        return x
     return b.node("Reshape", [x], name=f"attn.{part}_norm_rows", shape=(tokens, width))
 
 
 def _mlp(b: GraphBuilder, cfg: DecoderConfig, x: str) -> str:
     width, hidden, bias = cfg.intermediate_size, cfg.hidden_size, cfg.parts.mlp_bias
-    act = ACTIVATIONS[cfg.parts.activation]
     first = "mlp.gate_proj" if cfg.parts.gated else "mlp.fc1"
     h = linear(b, x, width, first, first, bias)
-    h = b.node(act.op, [h], name=f"mlp.{act.label}", **act.attrs)
+    h = activated(b, cfg.parts.activation, h, "mlp")
     if not cfg.parts.gated:
         return linear(b, h, hidden, "mlp.fc2", "mlp.fc2", bias)
     up = linear(b, x, width, "mlp.up_proj", "mlp.up_proj", bias)
@@ -162,12 +222,39 @@ def _mlp(b: GraphBuilder, cfg: DecoderConfig, x: str) -> str:
     return linear(b, h, hidden, "mlp.down_proj", "mlp.down_proj", bias)
 
 
+def _residual(b: GraphBuilder, cfg: DecoderConfig, x: str, h: str, part: str, norm: str) -> str:
+    """x plus what attention or the MLP adds, normalised and scaled where the family does so."""
+    if cfg.parts.post_norm:
+        h = _norm(b, cfg, h, norm)
+    if cfg.residual_multiplier != 1:
+        h = _scale(b, h, f"{part}.residual_scale", cfg.residual_multiplier)
+    return b.node("Add", [x, h], name=f"{part}.residual")
+
+
 def _norm(b: GraphBuilder, cfg: DecoderConfig, x: str, name: str) -> str:
-    inputs = [x, b.weight(f"{name}.weight", (cfg.hidden_size,))]
-    if cfg.parts.norm == "LayerNormalization":
+    scale = f"{name}.weight"
+    if cfg.parts.norm_scale:
+        inputs = [x, b.weight(scale, (cfg.hidden_size,))]
+    else:
+        inputs = [x, b.literal(scale, (1.0,) * cfg.hidden_size)]
+    if cfg.parts.norm_bias:
         inputs.append(b.weight(f"{name}.bias", (cfg.hidden_size,)))
     return b.node(cfg.parts.norm, inputs, name=name, axis=-1, epsilon=cfg.rms_norm_eps)
 
 
-def _table(cfg: DecoderConfig, positions: int, part: str) -> Callable[[], Array]:
-    return lambda: rope_table(cfg, positions)[part == "sin"]
+def _scale(b: GraphBuilder, x: str, name: str, factor: float) -> str:
+    return b.node("Mul", [x, b.literal(f"{name}.value", factor)], name=name)
+
+
+def _softcap(b: GraphBuilder, x: str, name: str, cap: float) -> str:
+    """``cap * tanh(x / cap)``."""
+    x = _scale(b, x, f"{name}.in", 1 / cap)
+    x = b.node("Tanh", [x], name=name)
+    return _scale(b, x, f"{name}.out", cap)
+
+
+def _table(rotation: Rotation, width: int, positions: int, part: str) -> Callable[[], Array]:
+    return lambda: rope_table(rotation, width, positions)[part == "sin"]
+
+
+_USUAL = 0  # the layer whose rotation the graphs have from the start

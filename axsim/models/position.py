@@ -25,16 +25,54 @@ def bicubic(source: int, target: int) -> Array:
     return matrix
 
 
-def resample(embedding: Array, source: int, target: int, class_token: bool) -> Array:
-    """[1, (1 +) source^2, hidden] to [1, (1 +) target^2, hidden], float32; the class token's row,
-    if there is one, comes first and stays."""
+def bilinear(source: int, target: int) -> Array:
+    """The linear map [target, source] of a 1-D bilinear resize: half-pixel centres, edges clamped,
+    no antialiasing."""
+    position = (np.arange(target) + 0.5) * (source / target) - 0.5
+    return _linear(np.clip(position, 0, source - 1), source)
+
+
+def corners(source: int, target: int) -> Array:
+    """The linear map [target, source] of a 1-D bilinear resize that keeps both ends in place."""
+    return _linear(np.linspace(0, source - 1, target), source)
+
+
+def nearest(source: int, target: int) -> Array:
+    """The map [target, source] that takes the last row at or before each target's place."""
+    matrix = np.zeros((target, source))
+    matrix[np.arange(target), np.arange(target) * source // target] = 1
+    return matrix
+
+
+def _linear(position: Array, source: int) -> Array:
+    """Each target's two neighbours, weighted."""
+    target = len(position)
+    first = np.minimum(position.astype(int), source - 1)
+    weight = position - first
+    matrix = np.zeros((target, source))
+    np.add.at(matrix, (np.arange(target), first), 1 - weight)
+    np.add.at(matrix, (np.arange(target), np.minimum(first + 1, source - 1)), weight)
+    return matrix
+
+
+METHODS = {"bicubic": bicubic, "bilinear": bilinear, "corners": corners, "nearest": nearest}
+
+
+def resample(
+    embedding: Array,
+    source: tuple[int, int],
+    target: tuple[int, int],
+    fixed: int,
+    method: str = "bicubic",
+) -> Array:
+    """[1, fixed + source rows * columns, hidden] to [1, fixed + target rows * columns, hidden],
+    float32; the first ``fixed`` rows stay."""
     if source == target:
         return embedding
-    fixed = int(class_token)
-    grid = embedding[0, fixed:].astype(np.float64).reshape(source, source, -1)
-    matrix = bicubic(source, target)
-    grid = np.einsum("yi,xj,ijc->yxc", matrix, matrix, grid, optimize=True)
-    rows = grid.reshape(1, target * target, -1).astype(np.float32)
+    grid = embedding[0, fixed:].astype(np.float64).reshape(*source, -1)
+    down, across = (METHODS[method](a, b) for a, b in zip(source, target, strict=True))
+    grid = np.einsum("yi,xj,ijc->yxc", down, across, grid, optimize=True)
+    rows = grid.reshape(1, target[0] * target[1], -1).astype(np.float32)
     return np.concatenate([embedding[:, :fixed], rows], axis=1)
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from functools import lru_cache
 from math import prod
 from pathlib import Path
 
@@ -13,12 +14,27 @@ from axsim.kernels.array import Array
 
 Shape = tuple[int, ...]
 
-# bfloat16 has no numpy type: it is read as its bits.
+# bfloat16 and the 8-bit floats have no numpy type: they are read as their bits.
 _DTYPES = {
     "BF16": "<u2", "F16": "<f2", "F32": "<f4", "F64": "<f8",
     "I8": "i1", "U8": "u1", "I16": "<i2", "U16": "<u2", "I32": "<i4", "U32": "<u4", "I64": "<i8",
-    "BOOL": "?",
+    "BOOL": "?", "F8_E4M3": "u1", "F8_E5M2": "u1",
 }  # fmt: skip
+
+
+@lru_cache(maxsize=2)
+def _float8_values(dtype: str) -> Array:
+    """The float32 value of every 8-bit pattern: E5M2 is the upper half of a float16; E4M3 has no
+    infinity, one NaN of each sign, and a bias of 7 (OCP 8-bit floating point specification)."""
+    bits = np.arange(256)
+    if dtype == "F8_E5M2":
+        halves: Array = (bits.astype(np.uint16) << np.uint16(8)).view(np.float16)
+        return halves.astype(np.float32)
+    exponent, mantissa = bits >> 3 & 15, bits & 7
+    size = np.where(exponent, (8 + mantissa) * 2.0 ** (exponent - 10), mantissa * 2.0**-9)
+    size[bits & 127 == 127] = np.nan
+    values: Array = np.where(bits < 128, size, -size).astype(np.float32)
+    return values
 
 
 class SafetensorsFile:
@@ -69,7 +85,10 @@ class SafetensorsFile:
         value = self.stored(name)
         if rows is not None:
             value = value[rows]
-        if self._entries[name][0] != "BF16":
+        dtype = self._entries[name][0]
+        if dtype.startswith("F8"):
+            return _float8_values(dtype)[value]
+        if dtype != "BF16":
             return value.astype(np.float32)
         bits = value.astype(np.uint32)
         bits <<= np.uint32(16)

@@ -7,13 +7,21 @@ tower use the same names (``language_model.model.layers.0.…``).
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from functools import lru_cache
 from typing import Protocol
 
 from axsim.kernels.array import Array
-from axsim.models.config import DecoderConfig, ModelConfig, VisionConfig
+from axsim.models.config import (
+    DecoderConfig,
+    ModelConfig,
+    Pixels,
+    ProjectorConfig,
+    VisionConfig,
+)
 from axsim.models.decoder import decoder_layer_graph, post_graph
-from axsim.models.internvit import EMBEDDINGS, vision_graph
+from axsim.models.tower import EMBEDDINGS
+from axsim.models.vision import vision_graph
 
 DECODER = "language_model."
 EMBED_TOKENS = f"{DECODER}model.embed_tokens.weight"
@@ -37,11 +45,7 @@ def tensor_shapes(model: ModelConfig) -> dict[str, Shape]:
     """Every tensor of the model with its shape in the checkpoint."""
     shapes: dict[str, Shape] = {}
     if model.vision is not None:
-        # Only the position embedding depends on the picture's size, which the projector may refuse.
-        vision, joined = model.vision, model.projector.block if model.projector else 1
-        graph = vision_graph(vision, joined * vision.patch_size, model.projector)
-        shapes |= {t.name: t.shape for t in graph.weights()}
-        shapes[POSITION] = (1, vision.tokens(vision.image_size), vision.hidden_size)
+        shapes |= _vision_shapes(model.vision, model.projector)
     if model.decoder is not None:
         cfg = model.decoder
         shapes[EMBED_TOKENS] = (cfg.vocab_size, cfg.hidden_size)
@@ -53,6 +57,24 @@ def tensor_shapes(model: ModelConfig) -> dict[str, Shape]:
     return shapes
 
 
+def _vision_shapes(vision: VisionConfig, projector: ProjectorConfig | None) -> dict[str, Shape]:
+    """Tensors of the vision part, with those that are stored and never used."""
+    whole = replace(vision, feature_layer=-1, idle=())
+    graphs = [vision_graph(whole, vision.image_size, projector)]
+    if projector is not None and vision.pool != "none":
+        graphs.append(vision_graph(whole, vision.image_size))
+    shapes = {t.name: t.shape for graph in graphs for t in graph.weights()}
+    if vision.position_size:
+        rows, columns = vision.positions
+        fixed = vision.class_token + vision.distillation_token
+        shapes[POSITION] = (1, fixed + rows * columns, vision.hidden_size)
+    if "mask_token" in vision.idle:
+        shapes[f"{EMBEDDINGS}.mask_token"] = (1, 1, vision.hidden_size)
+    if "newline" in vision.idle and projector is not None:
+        shapes["image_newline"] = (projector.hidden_size,)
+    return shapes
+
+
 def layer_tensor(layer: int, name: str) -> str:
     """The checkpoint's name of a tensor of a decoder-layer graph."""
     return f"{DECODER}model.layers.{layer}.{name}"
@@ -61,10 +83,18 @@ def layer_tensor(layer: int, name: str) -> str:
 def post_tensor(cfg: DecoderConfig, name: str) -> str:
     """The checkpoint's name of a tensor of the post graph; a tied head is the embedding table."""
     if name.startswith("norm."):
-        return f"{DECODER}model.{cfg.parts.final_norm}.{name.removeprefix('norm.')}"
+        return f"{DECODER}model.{name}"
     if name == "lm_head.weight" and cfg.tie_word_embeddings:
         return EMBED_TOKENS
     return DECODER + name
+
+
+def embedded(weights: Weights, cfg: DecoderConfig, tokens: Sequence[int]) -> Array:
+    """Rows [tokens, hidden] of the embedding table, as the first layer takes them."""
+    rows = weights.rows(EMBED_TOKENS, tokens)
+    return (
+        rows if cfg.embedding_multiplier == 1 else rows * rows.dtype.type(cfg.embedding_multiplier)
+    )
 
 
 def layer_weights(weights: Weights, layer: int) -> Callable[[str], Array]:
@@ -78,7 +108,7 @@ def post_weights(weights: Weights, cfg: DecoderConfig) -> Callable[[str], Array]
 
 
 def vision_weights(
-    weights: Weights, vision: VisionConfig, image_size: int
+    weights: Weights, vision: VisionConfig, image_size: Pixels
 ) -> Callable[[str], Array]:
     """The weights of the vision graph, the position embedding resampled to ``image_size``."""
 
@@ -87,8 +117,9 @@ def vision_weights(
         if name == POSITION:
             from axsim.models.position import resample
 
+            fixed = vision.class_token + vision.distillation_token
             target = vision.grid(image_size)
-            value = resample(value, vision.grid(vision.image_size), target, vision.class_token)
+            value = resample(value, vision.positions, target, fixed, vision.resampling)
         return value
 
     return get

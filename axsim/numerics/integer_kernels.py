@@ -99,8 +99,12 @@ def attention(products: Products, q: Array, k: Array, v: Array, p: AttentionQPar
     """``softmax(q @ k) @ v`` on codes, block by block: scores never leave the cache.
 
     ``q`` [heads, T, d], ``k`` [heads, d, S], ``v`` [heads, S, d]; returns [heads, T, d] codes, the
-    same as the three operators one after another.
+    same as the three operators one after another. Windows may stand before the heads.
     """
+    if q.ndim > 3:
+        whole = (*q.shape[:-1], v.shape[-1])
+        q, k, v = (x.reshape(-1, *x.shape[-2:]) for x in (q, k, v))
+        return attention(backend, q, k, v, p).reshape(whole)
     heads, tokens, _ = q.shape
     out = np.empty((heads, tokens, v.shape[2]), p.context.numpy)
     step = -(-tokens // -(-tokens // _ATTENTION_ROWS))

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 
+import numpy as np
+
 from axsim.compiler.partition import Deployment, Subgraph
 from axsim.kernels.array import Array
+from axsim.models.decoder import of_layer
 from axsim.models.weights import (
-    EMBED_TOKENS,
     Weights,
+    embedded,
     layer_weights,
     post_weights,
     vision_weights,
@@ -49,12 +52,13 @@ class Device:
         self._executors: dict[tuple[int, int], Executor] = {}
 
     def vision(self, subgraph: Subgraph, image: Array) -> Array:
-        """One image [1, S, S, 3] u8 to image tokens [1, tokens, hidden]."""
+        """One image [1, S, S, 3] u8 to image tokens [1 + deepstack layers, tokens, hidden]."""
         config = self._deployment.model.vision
         assert config is not None
         get = vision_weights(self._weights, config, self._deployment.workload.image_size)
         executor = Executor(subgraph.graph, get, self._vision)
-        return self._execute(subgraph, executor, {"input": image}, "vision")["output"]
+        out = self._execute(subgraph, executor, {"input": image}, "vision")
+        return np.concatenate(list(out.values()))
 
     def layer(
         self, subgraph: Subgraph, layer: int, inputs: Mapping[str, Array]
@@ -63,7 +67,10 @@ class Device:
         key = (id(subgraph), layer)
         if key not in self._executors:
             get = layer_weights(self._stored, layer)  # type: ignore[arg-type]
-            self._executors[key] = Executor(subgraph.graph, get, self._decoder)
+            config = self._deployment.model.decoder
+            assert config is not None
+            graph = of_layer(subgraph.graph, config, layer)
+            self._executors[key] = Executor(graph, get, self._decoder)
         kind = "prefill" if inputs["input"].shape[1] > 1 else "decode"
         return self._execute(subgraph, self._executors[key], inputs, kind)
 
@@ -80,7 +87,9 @@ class Device:
 
     def embed(self, tokens: list[int]) -> Array:
         """See :class:`axsim.runs.host.Decoder`."""
-        return self._weights.rows(EMBED_TOKENS, tokens)
+        config = self._deployment.model.decoder
+        assert config is not None
+        return embedded(self._weights, config, tokens)
 
     def _execute(
         self, subgraph: Subgraph, executor: Executor, inputs: Mapping[str, Array], kind: str

@@ -14,6 +14,8 @@ import numpy as np
 
 from axsim.compiler.partition import Deployment, Subgraph
 from axsim.kernels.array import Array
+from axsim.models.prompt import Prompt
+from axsim.models.window import windowed
 from axsim.system.request import Call, Pass
 
 MASKED = np.float32(-65536)
@@ -36,8 +38,8 @@ class Decoder(Protocol):
 class HostLoop:
     """One request's numbers on one device; :meth:`compute` takes the walk's calls.
 
-    ``see(index)`` computes an image; ``prompt()``, which is asked once, gives the rows
-    [tokens, hidden] of the whole prompt, those of images included; ``choose(logits)`` a token.
+    ``see(index)`` computes an image; ``prompt()``, which is asked once, gives the whole
+    prompt, rows of images included; ``choose(logits)`` a token.
     ``position`` counts the tokens whose K and V are in the caches, ``tokens`` are the chosen ones
     and ``first_logits`` [vocab] what the first of them was chosen from.
     """
@@ -48,13 +50,14 @@ class HostLoop:
         self,
         deployment: Deployment,
         device: Decoder,
-        prompt: Callable[[], Array],
+        prompt: Callable[[], Prompt],
         choose: Callable[[Array], int],
         see: Callable[[int], object] = lambda index: None,
     ) -> None:
         decoder = deployment.model.decoder
         assert decoder is not None
         self._deployment = deployment
+        self._config = decoder
         self._device = device
         self._prompt, self._choose, self._see = prompt, choose, see
         self._capacity = deployment.workload.build.kv_cache_len
@@ -87,8 +90,9 @@ class HostLoop:
             return self._post(call.subgraph)
         return None
 
-    def _begin(self, rows: Array) -> None:
-        """The whole prompt [tokens, hidden], padded to whole chunks."""
+    def _begin(self, prompt: Prompt) -> None:
+        """The whole prompt, padded to whole chunks."""
+        self._asked, rows = prompt, prompt.rows
         chunks, size = len(self._deployment.prefill), self._deployment.workload.build.prefill_chunk
         if len(rows) > chunks * size:
             raise ValueError(f"{len(rows)} tokens do not fit {chunks} chunks of {size}")
@@ -103,15 +107,18 @@ class HostLoop:
         size = self._deployment.workload.build.prefill_chunk
         start = call.chunk * size
         real = max(0, min(size, self._length - start))
-        self._hidden[call.chunk] = self._layer(
+        hidden = self._layer(
             call.subgraph,
             layer,
             self._hidden[call.chunk],
             start,
             start,
             real,
-            prefill_mask(size, start, real),
+            self._asked.opened(prefill_mask(size, start, real), start, real),
         )
+        if layer < len(self._asked.deep):
+            hidden[0, :real] += self._asked.deep[layer][start : start + real]
+        self._hidden[call.chunk] = hidden
 
     def _begin_token(self, token: int) -> None:
         """The embedded token, and a mask over all that is cached and itself."""
@@ -155,9 +162,9 @@ class HostLoop:
             {
                 "K_cache": k[:, :cached] if cached else dummy,
                 "V_cache": v[:, :cached] if cached else dummy,
-                "indices": np.arange(start, start + new, dtype=np.uint32)[None],
+                "indices": self._asked.indices(start, new),
                 "input": rows,
-                "mask": mask,
+                "mask": windowed(mask, self._config, layer, start),
             },
         )
         k[0, start : start + real] = out["K_cache_out"][0, :real]

@@ -19,6 +19,7 @@ from axsim.inputs.sampling import Sampler, end_of_sequence, family_end
 from axsim.inputs.seeded import image_span, seeded_image, seeded_tokens
 from axsim.kernels.array import Array
 from axsim.models.checkpoint import Checkpoint
+from axsim.models.prompt import Prompt, prompt_of
 from axsim.models.weights import Weights, post_tensor
 from axsim.numerics.comparison import cosine
 from axsim.numerics.integer_graph import Integer, IntegerWeights
@@ -112,7 +113,7 @@ class Kernels:
             device = self._device(deployment, weights)
             ends = self._ends(deployment) if workload.request.stop_at_eos else ()
 
-            def prompt() -> Array:
+            def prompt() -> Prompt:
                 return self._prompt(deployment, device, [see(image) for image in images])
 
             loop = HostLoop(deployment, device, prompt, Sampler(workload.request), see)
@@ -229,9 +230,10 @@ class Kernels:
     def _reader(self, deployment: Deployment, weights: Weights) -> HostLoop:
         """A request's numbers in float32, given its images'."""
         device = Device(deployment, weights, tick=self._meter.tick)
-        images = self._known.get(request_key(deployment, "vision reference"), ())
+        seen = self._known.get(request_key(deployment, "vision reference"), ())
+        images = np.split(seen, deployment.workload.images) if len(seen) else ()
 
-        def prompt() -> Array:
+        def prompt() -> Prompt:
             return self._prompt(deployment, device, images)
 
         return HostLoop(deployment, device, prompt, lambda logits: int(logits.argmax()))
@@ -262,10 +264,8 @@ class Kernels:
         qparams = calibration.qparams(vision_part(deployment).graph)
         return Integer(qparams, self._packed(deployment))
 
-    def _prompt(
-        self, deployment: Deployment, device: Device, images: Sequence[Array] | Array
-    ) -> Array:
-        """Embedded prompt [tokens, hidden], the images' rows in their place."""
+    def _prompt(self, deployment: Deployment, device: Device, images: Sequence[Array]) -> Prompt:
+        """The embedded prompt, the images' rows in their place."""
         workload, cfg = deployment.workload, deployment.model.decoder
         assert cfg is not None
         if self._chat is not None:
@@ -274,15 +274,16 @@ class Kernels:
                 what = f"the tokenizer has the id {max(question.tokens)}"
                 raise InputError(f"{what}, the model {cfg.vocab_size} rows for embeddings")
             rows = device.embed(list(question.tokens))
-            if len(images):
-                rows[question.image_rows] = np.reshape(images, (-1, rows.shape[1]))
-            return rows
+            return prompt_of(
+                deployment.model, rows, question.image_rows, images, workload.image_size
+            )
         count, seed = workload.prompt_tokens, workload.request.seed
         tokens = seeded_tokens(count, cfg.vocab_size, seed, family_end(cfg))
+        image_rows = np.zeros(count, np.bool_)
+        if images:
+            image_rows[image_span(workload)] = True
         rows = device.embed(tokens)
-        if len(images):
-            rows[image_span(workload)] = np.reshape(images, (-1, rows.shape[1]))
-        return rows
+        return prompt_of(deployment.model, rows, image_rows, images, workload.image_size)
 
     def _images(self, deployment: Deployment) -> Sequence[Array]:
         """Pictures of the request: the question's, or seeded ones."""

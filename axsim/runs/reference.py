@@ -11,6 +11,8 @@ from collections import OrderedDict
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
+import numpy as np
+
 from axsim.compiler.partition import Deployment, Subgraph
 from axsim.graph.ir import Graph
 from axsim.graph.ops import OPERATORS
@@ -72,7 +74,7 @@ class Picture:
 def see(
     pictures: Sequence[Picture], weights: Weights, tick: Tick, prepare: Prepare | None
 ) -> list[Array]:
-    """Image tokens [1, tokens, hidden] of each picture. All are of one architecture."""
+    """Image tokens [1 + deepstack layers, tokens, hidden] of pictures of one architecture."""
     runs: list[tuple[Executor, Subgraph, dict[str, int]]] = []
     for picture in pictures:
         deployment, part = picture.deployment, picture.deployment.vision
@@ -95,7 +97,10 @@ def see(
         is_matrix = OPERATORS[node.op].role == "matrix"
         if prepare is not None and is_matrix and first.tensors[node.inputs[1]].kind == "weight":
             prepare(node.inputs[1])
-    return [executor.fetch("output") for executor, _, _ in runs]
+    return [
+        np.concatenate([executor.fetch(name) for name in part.graph.outputs])
+        for executor, part, _ in runs
+    ]
 
 
 def read(

@@ -7,19 +7,23 @@ them) and adds what a file needs: bounds, explanations, and errors that name fil
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 from typing import TYPE_CHECKING, Literal
 
-from pydantic import Field, PositiveInt, model_validator
+from pydantic import Field, NonNegativeInt, PositiveInt, model_validator
 
 from axsim.errors import Fault, checked
 from axsim.models.config import (
     DecoderConfig,
     ModelConfig,
     ProjectorConfig,
+    RopeKind,
     RopeScaling,
+    Rotary,
     VisionConfig,
 )
 from axsim.models.families import FAMILIES
+from axsim.models.parts import ActivationName, Norm
 from axsim.spec.descriptor import Section
 
 if TYPE_CHECKING:
@@ -29,7 +33,7 @@ else:
 
 
 class VisionSection(Section):
-    """A plain ViT tower."""
+    """A vision transformer."""
 
     num_hidden_layers: PositiveInt = Field(description="encoder layers")
     hidden_size: PositiveInt = Field(description="channels of a token")
@@ -40,24 +44,106 @@ class VisionSection(Section):
     class_token: bool = Field(True, description="one more token than there are patches")
     layer_scale: bool = Field(True, description="a learnt scale on each residual branch")
     qkv_bias: bool = Field(True, description="bias on query, key and value")
-    layer_norm_eps: float = Field(1e-6, gt=0, description="epsilon of LayerNorm")
+    layer_norm_eps: float = Field(1e-6, gt=0, description="epsilon of the norms")
     num_channels: PositiveInt = Field(3, description="colour channels of the image")
+    norm: Norm = Field("LayerNormalization", description="operator of every norm")
+    pre_norm: bool = Field(False, description="a norm before the first layer")
+    post_norm: bool = Field(False, description="a norm after the last layer")
+    distillation_token: bool = Field(False, description="a second token before the patches")
+    register_tokens: NonNegativeInt = Field(0, description="tokens without position before them")
+    position: Literal["learned", "none"] = Field("learned", description="table of positions")
+    position_size: NonNegativeInt = Field(
+        0, description="pixels along one side that the table is for; 0: image_size"
+    )
+    resampling: Literal["bicubic", "bilinear", "corners", "nearest"] = Field(
+        "bicubic", description="of that table to other image sizes"
+    )
+    rotary: Rotary = Field("none", description="rotation of q and k by row and column of a patch")
+    rope_theta: float = Field(10_000.0, gt=0, description="base of its frequencies")
+    activation: ActivationName = Field("gelu", description="function of the MLP")
+    gated: bool = Field(False, description="down(act(gate(x)) * up(x))")
+    mlp_bias: bool = Field(True, description="bias of the MLP")
+    key_bias: bool = Field(True, description="bias on key, where query and value have one")
+    output_bias: bool = Field(True, description="bias of attention's output")
+    patch_bias: bool = Field(True, description="bias of the patch embedding")
+    qk_norm: bool = Field(False, description="RMSNorm of q and k over all heads together")
+    window_size: NonNegativeInt = Field(
+        0, description="pixels along a side of the windows that attention stays within; 0: none"
+    )
+    full_attention_layers: tuple[NonNegativeInt, ...] = Field(
+        (), description="layers without those windows"
+    )
+    temporal_patch_size: PositiveInt = Field(1, description="frames that a patch spans")
+    feature_layer: int = Field(-1, lt=0, description="layer whose output counts, from the end")
+    pool: Literal["none", "class", "attention"] = Field(
+        "none", description="one row as the output of a tower alone"
+    )
+    pool_width: NonNegativeInt = Field(0, description="linear layer behind that row; 0: none")
+    pool_bias: bool = Field(True, description="bias of that layer")
+    pool_tanh: bool = Field(False, description="tanh behind that layer")
+    idle: tuple[str, ...] = Field((), description="parts in checkpoints that nothing uses")
+    image_mean: tuple[float, ...] = Field(
+        (0.485, 0.456, 0.406), description="mean of each channel, of 1"
+    )
+    image_std: tuple[float, ...] = Field(
+        (0.229, 0.224, 0.225), description="standard deviation of each channel, of 1"
+    )
 
     @model_validator(mode="after")
     def _consistent(self) -> VisionSection:
         faults = [*_divides(self, "hidden_size", "num_attention_heads")]
-        faults += _divides(self, "image_size", "patch_size")
+        if self.image_size < self.patch_size:
+            what = f"found {self.image_size}"
+            faults.append(Fault("image_size", what, f"at least patch_size, {self.patch_size}"))
+        if self.window_size:
+            faults += _divides(self, "window_size", "patch_size")
+        for name in ("image_mean", "image_std"):
+            given = len(getattr(self, name))
+            if given != self.num_channels:
+                faults.append(Fault(name, f"found {given} numbers", "one for each channel"))
+        if -self.feature_layer > self.num_hidden_layers:
+            what = f"found {self.feature_layer}"
+            faults.append(Fault("feature_layer", what, f"-{self.num_hidden_layers} to -1"))
         return checked(self, faults)
 
 
 class RopeScalingSection(Section):
     """Long-context correction of the rotary frequencies."""
 
-    kind: Literal["linear", "llama3"] = Field(description="rule of the correction")
-    factor: float = Field(gt=0, description="how much slower the low frequencies turn")
+    kind: RopeKind = Field(description="rule of the correction")
+    factor: float = Field(1.0, gt=0, description="how much slower the low frequencies turn")
     low_freq_factor: float = Field(1.0, gt=0, description="where llama3 starts to correct")
     high_freq_factor: float = Field(4.0, gt=0, description="where llama3 corrects fully")
     original_max_position_embeddings: PositiveInt = Field(8192, description="context trained for")
+    beta_fast: float = Field(32.0, gt=0, description="turns from which yarn keeps a frequency")
+    beta_slow: float = Field(1.0, gt=0, description="turns up to which yarn corrects fully")
+    truncate: bool = Field(True, description="whether yarn's range is widened to whole channels")
+    short_factor: tuple[float, ...] = Field(
+        (), description="longrope's divisor of each rotated pair within the context trained for"
+    )
+    attention_factor: float = Field(1.0, gt=0, description="multiplies cosine and sine")
+
+
+class PartsSection(Section):
+    """Parts of a decoder layer, where they are not the family's."""
+
+    norm: Norm | None = Field(None, description="operator of every norm")
+    norm_scale: bool | None = Field(None, description="learnt scale of every norm")
+    norm_bias: bool | None = Field(None, description="bias of a LayerNormalization")
+    pre_norm: bool | None = Field(None, description="norm before attention and before the MLP")
+    post_norm: bool | None = Field(None, description="norm of what each adds to the residual")
+    parallel: bool | None = Field(None, description="attention and MLP read one norm and are added")
+    qkv_bias: bool | None = Field(None, description="bias of q, k and v")
+    output_bias: bool | None = Field(None, description="bias of attention's output")
+    mlp_bias: bool | None = Field(None, description="bias of the MLP")
+    head_bias: bool | None = Field(None, description="bias of the language-model head")
+    qk_norm: Literal["none", "head", "width"] | None = Field(
+        None, description="RMSNorm of q and k over each head or over all together"
+    )
+    qk_norm_after_rope: bool | None = Field(None, description="that norm after the rotation")
+    interleaved: bool | None = Field(None, description="rotated pairs are neighbours")
+    gated: bool | None = Field(None, description="down(act(gate(x)) * up(x))")
+    activation: ActivationName | None = Field(None, description="function of the MLP")
 
 
 class DecoderSection(Section):
@@ -76,6 +162,29 @@ class DecoderSection(Section):
     rope_theta: float = Field(1e6, gt=0, description="base of the rotary frequencies")
     rope_scaling: RopeScalingSection | None = Field(None, description="long-context correction")
     partial_rotary_factor: float = Field(1.0, gt=0, le=1, description="part of a head rotated")
+    sliding_window: NonNegativeInt = Field(
+        0, description="keys that a query sees, itself among them; 0 means all"
+    )
+    full_attention_layers: tuple[NonNegativeInt, ...] = Field(
+        (), description="layers without that window"
+    )
+    sliding_rope_theta: float | None = Field(
+        None, gt=0, description="base of the rotary frequencies in layers with a window"
+    )
+    nope_layers: tuple[NonNegativeInt, ...] = Field((), description="layers that do not rotate")
+    embedding_multiplier: float = Field(1.0, gt=0, description="scale of embeddings")
+    residual_multiplier: float = Field(1.0, gt=0, description="scale of what a layer adds")
+    attention_multiplier: float | None = Field(
+        None, gt=0, description="scale of attention scores; 1 / sqrt(head_dim) when not given"
+    )
+    logits_multiplier: float = Field(1.0, gt=0, description="scale of logits")
+    attention_softcap: float = Field(0.0, ge=0, description="bound of attention scores; 0: none")
+    logit_softcap: float = Field(0.0, ge=0, description="bound of logits; 0: none")
+    mrope_section: tuple[PositiveInt, ...] = Field(
+        (), description="rotated pairs that turn with time, row and column of a token"
+    )
+    mrope_interleaved: bool = Field(False, description="those pairs in turn, not in three runs")
+    parts: PartsSection = Field(PartsSection(), description="parts that are not the family's")
 
     @model_validator(mode="after")
     def _consistent(self) -> DecoderSection:
@@ -84,7 +193,35 @@ class DecoderSection(Section):
             faults += _divides(self, "hidden_size", "num_attention_heads")
         elif self.head_dim % 2:
             faults.append(Fault("head_dim", f"found {self.head_dim}", "an even number"))
+        for name in ("full_attention_layers", "nope_layers"):
+            beyond = [layer for layer in getattr(self, name) if layer >= self.num_hidden_layers]
+            if beyond:
+                last = self.num_hidden_layers - 1
+                faults.append(Fault(name, f"found {beyond[0]}", f"layers from 0 to {last}"))
+        if not faults:
+            faults += _long_factors(self)
         return checked(self, faults)
+
+    def config(self, vocab_size: int) -> DecoderConfig:
+        """The decoder as :mod:`axsim.models` takes it."""
+        fields = self.model_dump(exclude={"rope_scaling", "parts", "vocab_size"})
+        fields["head_dim"] = fields["head_dim"] or 0  # the dataclass derives it
+        scaling = self.rope_scaling
+        rope = RopeScaling(**scaling.model_dump()) if scaling else None
+        parts = replace(FAMILIES[self.family].parts, **self.parts.model_dump(exclude_none=True))
+        return DecoderConfig(**fields, vocab_size=vocab_size, rope_scaling=rope, parts=parts)
+
+
+def _long_factors(decoder: DecoderSection) -> Iterator[Fault]:
+    """A fault when longrope does not give a divisor for each rotated pair."""
+    scaling = decoder.rope_scaling
+    if scaling is None or scaling.kind != "longrope":
+        return
+    head_dim = decoder.head_dim or decoder.hidden_size // decoder.num_attention_heads
+    pairs = int(head_dim * decoder.partial_rotary_factor) // 2
+    if len(scaling.short_factor) != pairs:
+        what = f"found {len(scaling.short_factor)} numbers"
+        yield Fault("rope_scaling.short_factor", what, f"{pairs}, one for each rotated pair")
 
 
 class ProjectorSection(Section):
@@ -94,7 +231,26 @@ class ProjectorSection(Section):
     downsample_ratio: float = Field(
         0.5, gt=0, le=1, description="image tokens per patch along one side"
     )
-    layer_norm_eps: float = Field(1e-5, gt=0, description="epsilon of LayerNorm")
+    layer_norm_eps: float = Field(1e-5, gt=0, description="epsilon of the norm")
+    join: Literal["concat", "channels", "average"] = Field(
+        "concat", description="a block of patches: patch after patch, channel after channel, mean"
+    )
+    norm: Norm | Literal["none"] = Field("LayerNormalization", description="operator of its norm")
+    norm_first: bool = Field(False, description="the norm before patches are joined")
+    joined_size: NonNegativeInt = Field(0, description="a matrix right after joining; 0: none")
+    layers: PositiveInt = Field(2, description="linear layers with the activation between them")
+    inner_size: NonNegativeInt = Field(0, description="channels between them; 0: hidden_size")
+    bias: bool = Field(True, description="bias of the linear layers")
+    activation: ActivationName = Field("gelu", description="function between them")
+    deepstack_layers: tuple[NonNegativeInt, ...] = Field(
+        (), description="tower layers that also go to the first decoder layers"
+    )
+    sees_ahead: Literal["nothing", "image", "prompt"] = Field(
+        "nothing", description="what a row of the prompt may look at behind itself"
+    )
+    queries: NonNegativeInt = Field(
+        0, description="learnt rows that attend to all patches, in place of all that; 0: none"
+    )
 
     @model_validator(mode="after")
     def _consistent(self) -> ProjectorSection:
@@ -147,12 +303,7 @@ class ModelSection(Section):
         if self.projector:
             projector = ProjectorConfig(**self.projector.model_dump())
         if self.decoder:
-            fields = self.decoder.model_dump(exclude={"rope_scaling"})
-            fields["head_dim"] = fields["head_dim"] or 0  # the dataclass derives it
-            fields["vocab_size"] = self.vocab_size or fields["vocab_size"]
-            scaling = self.decoder.rope_scaling
-            rope = RopeScaling(**scaling.model_dump()) if scaling else None
-            decoder = DecoderConfig(**fields, rope_scaling=rope)
+            decoder = self.decoder.config(self.vocab_size or self.decoder.vocab_size)
         return ModelConfig(decoder, vision, projector)
 
 

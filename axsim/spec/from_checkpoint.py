@@ -3,17 +3,29 @@
 from __future__ import annotations
 
 from dataclasses import MISSING, asdict, fields
+from math import lcm, prod
 from pathlib import Path
 from typing import Any
 
 from axsim.models.checkpoint import architecture, eos_token_ids, read_config
-from axsim.models.config import DecoderConfig, ModelConfig, ProjectorConfig, VisionConfig
+from axsim.models.config import (
+    DecoderConfig,
+    ModelConfig,
+    ProjectorConfig,
+    RopeScaling,
+    VisionConfig,
+)
+from axsim.models.families import FAMILIES
+from axsim.models.gptq import Gptq
 from axsim.models.joins import JOINS, language_part
+from axsim.models.parts import Parts
+from axsim.models.weights import tensor_shapes
 
 SMALL_IMAGE = 224
 """Pixels along a side of the smaller package that the vendor builds beside the model's own size."""
 
 TEXT_TOKENS = 54
+NEW_TOKENS = 16
 KV_CACHE_LEN = 1023
 CHUNK_STEP = 64
 """The vendor's packages take one prompt in one prefill call: 118 tokens in 128, 223 in 256, 310 in
@@ -32,6 +44,7 @@ def workload_text(folder: str | Path) -> str:
     """
     folder = Path(folder)
     description = read_config(folder)
+    Gptq.of(description, str(folder / "config.json"))
     model = architecture(folder)
     name = folder.resolve().name
     kind = description.get("model_type")
@@ -42,7 +55,7 @@ def workload_text(folder: str | Path) -> str:
         f"name: {_text(name)}",
         f"description: {_text(_what(model))}",
         "",
-        "model:",
+        _commented("model:", f"{_parameters(model):,} parameters"),
     ]
     for key, part in (
         ("vision", model.vision),
@@ -56,6 +69,11 @@ def workload_text(folder: str | Path) -> str:
     return "\n".join(lines) + "\n"
 
 
+def _parameters(model: ModelConfig) -> int:
+    """Elements of all tensors of a checkpoint."""
+    return sum(prod(shape) for shape in tensor_shapes(model).values())
+
+
 def _what(model: ModelConfig) -> str:
     if model.vision is None:
         return "a text prompt"
@@ -64,9 +82,9 @@ def _what(model: ModelConfig) -> str:
 
 def _source(part: str, kind: object) -> str:
     if part == "vision":
-        return "vision_config of config.json"
+        return "vision_config of config.json" if str(kind) in JOINS else "config.json"
     if part == "projector":
-        return "config.json: pixel shuffle by downsample_ratio, LayerNorm, Linear, GELU, Linear"
+        return "joins the tower to the decoder, as this model_type does"
     join = JOINS.get(str(kind))
     return f"{join.decoder} of config.json" if join else "config.json"
 
@@ -81,31 +99,52 @@ def _section(
         always = field.default is MISSING or field.name in _ALWAYS
         if value is None or (value == default and not always):
             continue
-        if field.name == "rope_scaling":
-            inner = ", ".join(f"{k}: {_text(v)}" for k, v in asdict(value).items())
-            lines.append(f"    rope_scaling: {{{inner}}}")
+        if isinstance(value, RopeScaling | Parts):
+            inner = ", ".join(f"{k}: {_text(v)}" for k, v in _changed(part, value).items())
+            if inner:
+                lines.append(f"    {field.name}: {{{inner}}}")
             continue
         lines.append(_commented(f"    {field.name}: {_text(value)}", _MEANING.get(field.name, "")))
     return lines
 
 
+def _changed(part: object, value: RopeScaling | Parts) -> dict[str, object]:
+    """The fields that a reader of the file would not assume."""
+    if isinstance(value, Parts):
+        assert isinstance(part, DecoderConfig)
+        usual = asdict(FAMILIES[part.family].parts)
+    else:
+        usual = asdict(RopeScaling(value.kind)) | {"kind": ""}
+    return {key: held for key, held in asdict(value).items() if held != usual[key]}
+
+
 def _image_sizes(model: ModelConfig, description: dict[str, Any]) -> list[int]:
     """The model's own image size, and the vendor's smaller one where patches fit it."""
-    if model.vision is None:
+    vision = model.vision
+    if vision is None:
         return []
-    own = int(description.get("force_image_size") or model.vision.image_size)
-    block = model.projector.block if model.projector else 1
-    step = model.vision.patch_size * block
+    own = int(description.get("force_image_size") or vision.image_size)
+    step = _step(model)
+    if vision.position == "none":  # made for any size: as large as the usual context holds
+        room = KV_CACHE_LEN + 1 - TEXT_TOKENS - NEW_TOKENS
+        while model.projector and model.image_tokens(own) > room:
+            own = own // step * step - step
     small = [SMALL_IMAGE] if own > SMALL_IMAGE and SMALL_IMAGE % step == 0 else []
     return [*small, own]
 
 
+def _step(model: ModelConfig) -> int:
+    """Pixels that an image's sides are a multiple of."""
+    assert model.vision is not None
+    block = model.projector.block if model.projector else 1
+    return lcm(model.vision.patch_size * block, model.vision.window_size or 1)
+
+
 def _prompt(model: ModelConfig, size: int) -> int:
     """Tokens of the default request with one image of ``size`` pixels."""
-    vision, projector = model.vision, model.projector
-    if vision is None or projector is None:
+    if model.vision is None or model.projector is None:
         return 128
-    return TEXT_TOKENS + (vision.grid(size) // projector.block) ** 2
+    return TEXT_TOKENS + model.image_tokens(size)
 
 
 def _chunk(model: ModelConfig, size: int) -> int:
@@ -113,9 +152,12 @@ def _chunk(model: ModelConfig, size: int) -> int:
 
 
 def _kv(model: ModelConfig, description: dict[str, Any]) -> int:
+    """The usual context, or one that holds the largest image; no more than the model has."""
     inner = language_part(description) or description
     longest = int(inner.get("max_position_embeddings") or KV_CACHE_LEN + 1)
-    return max(min(KV_CACHE_LEN, longest - 1), 1)
+    sizes = _image_sizes(model, description)
+    needed = _chunk(model, sizes[-1]) + CHUNK_STEP - 1 if sizes else 0
+    return max(min(max(KV_CACHE_LEN, needed), longest - 1), 1)
 
 
 def _build(model: ModelConfig, description: dict[str, Any]) -> list[str]:
@@ -154,7 +196,7 @@ def _request(model: ModelConfig, sizes: list[int], ends: tuple[int, ...] | None)
             lines.append(_commented(f"  text_tokens: {TEXT_TOKENS}", comment))
         else:
             lines.append(f"  prompt_tokens: {_prompt(model, 0)}")
-        lines.append("  new_tokens: 16")
+        lines.append(f"  new_tokens: {NEW_TOKENS}")
         known = [token for token in ends or () if token < model.decoder.vocab_size]
         if known:
             lines.append(_commented(f"  eos_token_id: {known}", "tokens that end the answer"))
@@ -193,6 +235,8 @@ def _text(value: object) -> str:
         plain = value[:1].isalpha() and all(c.isalnum() or c in "-_. " for c in value)
         reserved = value.lower() in ("true", "false", "null")
         return value if plain and not reserved else '"' + value.replace('"', '\\"') + '"'
+    if isinstance(value, tuple):
+        return f"[{', '.join(map(_text, value))}]"
     return str(value)
 
 

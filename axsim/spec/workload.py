@@ -169,13 +169,7 @@ class Workload(Section):
     @property
     def image_tokens(self) -> int:
         """Tokens of the prompt that one image takes; those of the bare tower without projector."""
-        vision, projector = self.model.vision, self.model.projector
-        if vision is None:
-            return 0
-        patches = self.image_size // vision.patch_size
-        if projector is None:
-            return patches**2 + vision.class_token
-        return int(patches * projector.downsample_ratio) ** 2
+        return self.model.config().image_tokens(self.image_size) if self.model.vision else 0
 
     @property
     def text_tokens(self) -> int:
@@ -255,23 +249,16 @@ class Workload(Section):
         return checked(self, self._variant_faults())
 
     def _request_faults(self) -> Iterator[Fault]:
-        vision, projector, decoder = self.model.vision, self.model.projector, self.model.decoder
+        vision, decoder = self.model.vision, self.model.decoder
         request, build = self.request, self.build
         if vision is None:
             for name in ("images", "image_size"):
                 if getattr(request, name):
                     yield Fault(f"request.{name}", "asks for vision, but model.vision is missing")
         else:
-            block = round(1 / projector.downsample_ratio) if projector else 1
-            step = vision.patch_size * block
-            if self.image_size % step:
-                why = f"patch_size {vision.patch_size}"
-                why += f" × {block} patches joined by the projector" if block > 1 else ""
-                key = "request.image_size" if request.image_size else "model.vision.image_size"
-                found = f"found {self.image_size}"
-                yield Fault(
-                    key, found, f"a multiple of {step} ({why})", also=["model.vision.patch_size"]
-                )
+            fault = self._image_fault()
+            if fault is not None:
+                yield fault
                 return
             if decoder is None and self.images == 0:
                 yield Fault("request.images", "asks for nothing: there is no decoder either")
@@ -313,6 +300,31 @@ class Workload(Section):
         if build.prefill_chunk > build.kv_cache_len:
             what = f"found {build.prefill_chunk}, more than the KV cache holds"
             yield Fault("build.prefill_chunk", what, f"up to {build.kv_cache_len}, kv_cache_len")
+
+    def _image_fault(self) -> Fault | None:
+        """What keeps images of the requested size, or of the tower's own, from being cut into
+        patches, blocks and windows."""
+        vision, projector = self.model.vision, self.model.projector
+        assert vision is not None
+        patch = vision.patch_size
+        block = round(1 / projector.downsample_ratio) if projector else 1
+        window = max(vision.window_size // patch, 1)
+        own = ("model.vision.image_size", vision.image_size)
+        asked = ("request.image_size", self.request.image_size or vision.image_size)
+        for key, size in dict((asked, own) if self.request.image_size else (own,)).items():
+            # A tower trained on a size that is no multiple drops what fills no patch, as
+            # convolutions do; of another tower's it would be a slip.
+            whole = not size % patch or bool(vision.image_size % patch)
+            side = size // patch
+            if whole and side and not side % block and not side % window:
+                continue
+            joined = max(block, window)
+            why = f"patch_size {patch}"
+            why += f" × {joined} patches joined by the projector" if block > 1 else ""
+            why += f", in windows of {vision.window_size} pixels" if window > block else ""
+            allowed = f"a multiple of {patch * joined} ({why})"
+            return Fault(key, f"found {size}", allowed, also=["model.vision.patch_size"])
+        return None
 
     def _variant_faults(self) -> Iterator[Fault]:
         seen: set[str] = set()

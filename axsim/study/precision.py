@@ -22,16 +22,18 @@ from axsim.kernels.array import Array
 from axsim.kernels.qparams import QParams
 from axsim.machine.npu import Npu
 from axsim.models.config import DecoderConfig, VisionConfig
-from axsim.models.decoder import decoder_layer_graph, post_graph
-from axsim.models.internvit import vision_graph
+from axsim.models.decoder import decoder_layer_graph, of_layer, post_graph
+from axsim.models.prompt import Prompt, prompt_of
+from axsim.models.vision import vision_graph
 from axsim.models.weights import (
-    EMBED_TOKENS,
     Weights,
+    embedded,
     layer_tensor,
     layer_weights,
     post_weights,
     vision_weights,
 )
+from axsim.models.window import windowed
 from axsim.numerics import comparison as precision
 from axsim.numerics.comparison import Precision
 from axsim.numerics.executor import Executor
@@ -172,33 +174,37 @@ class Analysis:
         if cfg is None:
             return None
         build, count = self._deployment.workload.build, self._deployment.workload.prompt_tokens
-        reference, found = self._prompt(cfg, False), self._prompt(cfg, True)
+        exact, rounded = self._prompt(cfg, False), self._prompt(cfg, True)
+        reference, found = exact.rows[None], rounded.rows[None]
         scheme = DecoderScheme(build.weight_dtype, build.hidden_dtype)
         graph = assign(decoder_layer_graph(cfg, count, 0), scheme)
         dummy = np.zeros((1, 1, cfg.hidden_size), np.float32)
         fixed = {
             "K_cache": dummy,
             "V_cache": dummy,
-            "indices": np.arange(count, dtype=np.uint32)[None],
-            "mask": prefill_mask(count, 0, count),
+            "indices": exact.indices(0, count),
+            "mask": exact.opened(prefill_mask(count, 0, count), 0, count),
         }
         arithmetic = WeightOnly()
         rows: list[Precision] = []
         for layer in range(cfg.num_hidden_layers):
             self._on_step(f"decoder: layer {layer + 1} of {cfg.num_hidden_layers}")
             outputs: dict[str, tuple[Array, Array]] = {}
+            mask = windowed(fixed["mask"], cfg, layer, 0)
             compared = precision.compare(
-                graph,
+                of_layer(graph, cfg, layer),
                 layer_weights(self._weights, layer),
                 arithmetic,
-                {**fixed, "input": reference},
+                {**fixed, "mask": mask, "input": reference},
                 stored=self._stored(layer_tensor(layer, ""), build.weight_dtype),
-                found={**fixed, "input": found},
+                found={**fixed, "mask": mask, "input": found},
                 outputs=outputs,
                 mode=self._mode,
             )
             rows += [_within(f"decoder.{layer}.", row) for row in compared]
             reference, found = outputs["output"]
+            if layer < len(exact.deep):
+                reference, found = reference + exact.deep[layer], found + rounded.deep[layer]
         scheme = DecoderScheme(build.post_weight_dtype, build.hidden_dtype)
         outputs = {}
         compared = precision.compare(
@@ -218,23 +224,24 @@ class Analysis:
         stored = StoredWeights(self._weights, dtype)
         return lambda name: stored(prefix + name)
 
-    def _prompt(self, cfg: DecoderConfig, deployed: bool) -> Array:
-        """Embedded prompt [1, tokens, hidden] of the request."""
+    def _prompt(self, cfg: DecoderConfig, deployed: bool) -> Prompt:
+        """The embedded prompt of the request."""
         workload = self._deployment.workload
         avoid = family_end(cfg)
         tokens = seeded_tokens(workload.prompt_tokens, cfg.vocab_size, workload.request.seed, avoid)
-        rows = self._weights.rows(EMBED_TOKENS, tokens)
+        rows = embedded(self._weights, cfg, tokens)
+        image_rows, seen = np.zeros(len(tokens), np.bool_), []
         if self._deployment.model.vision is not None and workload.images:
             arithmetic = self._arithmetic(PLAIN) if deployed else None
+            image_rows[image_span(workload)] = True
             seen = [self._run(arithmetic, image) for image in self._all_pixels.request]
-            rows[image_span(workload)] = np.concatenate(seen).reshape(-1, rows.shape[1])
-        return rows[None]
+        return prompt_of(self._deployment.model, rows, image_rows, seen, workload.image_size)
 
     def _run(
         self, arithmetic: Arithmetic | None, image: Array, overrides: Overrides = PLAIN
     ) -> Array:
         executor = Executor(self.graph(overrides), self._vision_weights, arithmetic)
-        return executor.run_all({"input": image})["output"]
+        return np.concatenate(list(executor.run_all({"input": image}).values()))
 
     def losses(self) -> Mapping[str, float]:
         """The cosine of the vision output that rounding each activation to U8 is estimated to cost

@@ -6,8 +6,8 @@ import json
 
 import pytest
 
-from axsim.models import layout
 from tests.cli.command import axsim
+from tests.models import layouts
 from tests.models.seeded import INTERNVL, SeededWeights
 from tests.models.writing import internvl_chat_json, stored, write
 
@@ -17,7 +17,7 @@ RUN = ["--chip", "ax630c", "--variant", "112-u8", "--set", "request.new_tokens=2
 @pytest.fixture
 def folder(tmp_path):
     folder = tmp_path / "model"
-    tensors = stored(SeededWeights(INTERNVL), INTERNVL, layout.opengvlab)
+    tensors = stored(SeededWeights(INTERNVL), INTERNVL, layouts.OPENGVLAB)
     write(folder, internvl_chat_json(INTERNVL), tensors)
     return folder
 
@@ -41,7 +41,7 @@ def test_import_then_run_with_the_checkpoint(folder, tmp_path):
 def test_every_wrong_tensor_in_one_message(folder, tmp_path):
     path = tmp_path / "w.yaml"
     axsim("import", folder, "-o", path)
-    tensors = stored(SeededWeights(INTERNVL), INTERNVL, layout.opengvlab)
+    tensors = stored(SeededWeights(INTERNVL), INTERNVL, layouts.OPENGVLAB)
     del tensors["mlp1.1.bias"]
     tensors["mlp1.3.weight"] = tensors["mlp1.3.weight"][:-1]
     tensors["left.over"] = tensors["mlp1.3.bias"]

@@ -12,7 +12,7 @@ from axsim.compiler.program import Program
 from axsim.graph.ir import Graph
 from axsim.models.config import DecoderConfig, ProjectorConfig, VisionConfig
 from axsim.models.decoder import decoder_layer_graph, post_graph
-from axsim.models.internvit import vision_graph
+from axsim.models.vision import vision_graph
 from axsim.numerics.formats import DecoderScheme, Part, VisionScheme, assign
 from axsim.spec.chip import Chip, load_chip
 from tests.models.towers import tower as small_tower

@@ -17,7 +17,7 @@ from axsim.compiler.plan import WEIGHT_SHARE, plan
 from axsim.compiler.program import Program
 from axsim.compiler.tile import tile
 from axsim.graph.ir import Graph
-from axsim.models.internvit import vision_graph
+from axsim.models.vision import vision_graph
 from axsim.numerics.formats import Part, VisionScheme, assign, stored_bytes
 from axsim.spec.chip import Chip, load_chip
 from tests.compiler.small import chips, compiled, graphs, layer, tower

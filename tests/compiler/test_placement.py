@@ -94,7 +94,7 @@ def test_a_gate_that_is_read_again_exists() -> None:
 
 def test_the_vision_scores_exist_in_bands_where_a_band_fits() -> None:
     """16 x 1025 x 1025 scores are 16.8 MB; a band of 64 rows at four bytes a score 0.26 MB."""
-    from axsim.models.internvit import vision_graph
+    from axsim.models.vision import vision_graph
     from axsim.numerics.formats import VisionScheme, assign
     from tests.models.internvl2 import VISION
 

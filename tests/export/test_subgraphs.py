@@ -11,7 +11,7 @@ from axsim.export import subgraphs as models
 from axsim.export.subgraphs import export
 from axsim.models.config import DecoderConfig, ModelConfig
 from axsim.models.decoder import decoder_layer_graph, post_graph
-from axsim.models.internvit import vision_graph
+from axsim.models.vision import vision_graph
 from axsim.models.weights import layer_weights, post_weights, vision_weights
 from axsim.numerics.executor import Executor
 from axsim.numerics.formats import assign_decoder, assign_vision

@@ -7,7 +7,7 @@ from axsim.graph.ir import Graph
 from axsim.graph.patterns import Chains
 from axsim.models.config import ModelConfig
 from axsim.models.decoder import decoder_layer_graph
-from axsim.models.internvit import vision_graph
+from axsim.models.vision import vision_graph
 from axsim.models.weights import layer_weights
 from axsim.numerics.executor import Executor
 from axsim.numerics.float32 import Float32

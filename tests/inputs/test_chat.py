@@ -181,3 +181,59 @@ def test_older_files_are_read_as_transformers_reads_them(tmp_path):
         text = "".join(letters[i] for i in rng.integers(0, len(letters), rng.integers(1, 30)))
         expected = theirs(text, add_special_tokens=False)["input_ids"]
         assert ours.encode(text) == expected, repr(text)
+
+
+PARTS = (
+    "{% for m in messages %}<|im_start|>{{ m['role'] }}\n"
+    "{% if m['content'] is string %}{{ m['content'] }}{% else %}"
+    "{% for c in m['content'] %}{% if c['type'] == 'image' %}<IMG_CONTEXT>\n"
+    "{% else %}{{ c['text'] }}{% endif %}{% endfor %}{% endif %}<|im_end|>\n{% endfor %}"
+    "{% if add_generation_prompt %}<|im_start|>assistant\n{% endif %}"
+)
+
+
+def with_template(folder, template):
+    described = {"chat_template": template, "eos_token": "<|im_end|>"}
+    (folder / "tokenizer_config.json").write_text(json.dumps(described))
+    config = json.loads((folder / "config.json").read_text())
+    config.pop("template", None)
+    (folder / "config.json").write_text(json.dumps(config))
+    return folder
+
+
+def asked(folder, *question):
+    chat = Chat(folder, *question)
+    workload = chat.adapt(WORKLOAD)
+    return workload, list(chat._question(workload).tokens)
+
+
+def test_two_pictures_where_the_question_says(folder, picture):
+    workload, ids = asked(folder, "<image> or <image>?", [picture, picture])
+    assert workload.images == 2
+    shown = "<img>" + "<IMG_CONTEXT>" * 16 + "</img>"
+    said = Tokens(folder).encode(f"{shown} or {shown}?")
+    assert said == ids[ids.index(264) :][: len(said)]
+    _, before = asked(folder, "which?", [picture, picture])
+    said = Tokens(folder).encode(f"{shown}\n{shown}\nwhich?")
+    assert said == before[before.index(264) :][: len(said)]
+
+
+@pytest.mark.parametrize(
+    "template", [PARTS, PARTS.replace("<IMG_CONTEXT>", "<img><IMG_CONTEXT></img>")]
+)
+def test_a_template_that_places_pictures_itself(tmp_path, picture, template):
+    """Whether or not it writes the tokens that open and close a picture."""
+    folder = with_template(write_model(tmp_path), template)
+    shown = "<img>" + "<IMG_CONTEXT>" * 16 + "</img>\n"
+    text = f"<|im_start|>user\n{shown}{shown}which?<|im_end|>\n<|im_start|>assistant\n"
+    _, ids = asked(folder, "which?", [picture, picture])
+    assert ids == Tokens(folder).encode(text)
+
+
+def test_a_template_that_takes_nothing_but_parts(tmp_path):
+    only = PARTS.replace("m['content'] is string", "false")
+    folder = with_template(write_model(tmp_path), only)
+    _, ids = asked(folder, "hello")
+    assert ids == Tokens(folder).encode(
+        "<|im_start|>user\nhello<|im_end|>\n<|im_start|>assistant\n"
+    )

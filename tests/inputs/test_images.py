@@ -69,7 +69,7 @@ def test_one_tile_is_bilinear_between_pixel_centres():
 
 def test_normalisation_in_the_graph_is_that_of_the_reference():
     """(x / 255 - mean) / std, computed by the first nodes of the vision graph."""
-    from axsim.models.internvit import vision_graph
+    from axsim.models.vision import vision_graph
     from axsim.numerics.executor import Executor
     from tests.runs.tiny import VISION
 

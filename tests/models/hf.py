@@ -5,47 +5,29 @@ import pytest
 
 torch = pytest.importorskip("torch")
 transformers = pytest.importorskip("transformers")
+CONFIG_MAPPING = transformers.CONFIG_MAPPING
 
-from axsim.models import layout  # noqa: E402
-from axsim.models.config import DecoderConfig, ModelConfig  # noqa: E402
-from axsim.models.internvit import IMAGE_MEAN, IMAGE_STD  # noqa: E402
-from axsim.models.weights import Weights, tensor_shapes  # noqa: E402
+from axsim.models.config import DecoderConfig, ModelConfig, VisionConfig  # noqa: E402
+from axsim.models.weights import Weights  # noqa: E402
+from tests.models import layouts  # noqa: E402
+from tests.models.writing import decoder_json, stored  # noqa: E402
+
+IMAGE_MEAN, IMAGE_STD = VisionConfig.image_mean, VisionConfig.image_std
 
 transformers.logging.set_verbosity_error()
 
 
 def text_config(cfg: DecoderConfig):
-    sizes = {
-        "vocab_size": cfg.vocab_size,
-        "hidden_size": cfg.hidden_size,
-        "intermediate_size": cfg.intermediate_size,
-        "num_hidden_layers": cfg.num_hidden_layers,
-        "num_attention_heads": cfg.num_attention_heads,
-        "num_key_value_heads": cfg.num_key_value_heads,
-        "tie_word_embeddings": cfg.tie_word_embeddings,
-        "rope_parameters": {"rope_type": "default", "rope_theta": cfg.rope_theta},
-        "pad_token_id": None,
-        "bos_token_id": None,
-        "eos_token_id": None,
-    }
-    if cfg.family == "phi2":
-        sizes["rope_parameters"]["partial_rotary_factor"] = cfg.partial_rotary_factor
-        return transformers.PhiConfig(layer_norm_eps=cfg.rms_norm_eps, **sizes)
-    sizes["rms_norm_eps"] = cfg.rms_norm_eps
-    if cfg.family == "qwen3":
-        sizes["head_dim"] = cfg.head_dim
-    kind = {"qwen2": "Qwen2Config", "qwen3": "Qwen3Config", "llama": "LlamaConfig"}[cfg.family]
-    return getattr(transformers, kind)(**sizes)
+    """transformers' configuration of one of the seeded decoders."""
+    return CONFIG_MAPPING[decoder_json(cfg)["model_type"]].from_dict(
+        decoder_json(cfg) | {"pad_token_id": None, "bos_token_id": None, "eos_token_id": None}
+    )
 
 
-def _load(model, config: ModelConfig, weights: Weights, names: layout.Layout):
-    state = {}
-    for name in tensor_shapes(config):
-        targets = names(name)
-        parts = np.split(weights(name), len(targets))
-        state |= {t: torch.from_numpy(p.copy()) for t, p in zip(targets, parts, strict=True)}
+def _load(model, config: ModelConfig, weights: Weights, names: layouts.Layout):
+    state = {n: torch.from_numpy(t) for n, t in stored(weights, config, names).items()}
     if config.decoder.tie_word_embeddings:
-        state["lm_head.weight"] = state[names("language_model.model.embed_tokens.weight")[0]]
+        state["lm_head.weight"] = state[names.in_decoder("model.embed_tokens.weight")]
     model.load_state_dict(state, strict=True)
     return model.eval()
 
@@ -55,7 +37,7 @@ def decoder(cfg: DecoderConfig, weights: Weights):
     config = text_config(cfg)
     config._attn_implementation = "eager"
     model = transformers.AutoModelForCausalLM.from_config(config)
-    return _load(model, ModelConfig(cfg), weights, layout.plain_decoder)
+    return _load(model, ModelConfig(cfg), weights, layouts.PLAIN)
 
 
 def internvl(config: ModelConfig, weights: Weights):
@@ -79,12 +61,12 @@ def internvl(config: ModelConfig, weights: Weights):
         attn_implementation="eager",
     )
     model = transformers.InternVLForConditionalGeneration(outer)
-    return _load(model, config, weights, layout.hf_internvl)
+    return _load(model, config, weights, layouts.HF_INTERNVL)
 
 
 def pixels(image: np.ndarray):
     """[1, S, S, 3] u8 to normalised [1, 3, S, S]."""
-    x = (image.astype(np.float64) - IMAGE_MEAN) / IMAGE_STD
+    x = (image.astype(np.float64) / 255 - IMAGE_MEAN) / IMAGE_STD
     return torch.from_numpy(x.transpose(0, 3, 1, 2).astype(np.float32))
 
 
@@ -106,3 +88,17 @@ def image_features(model, image: np.ndarray, normalised=pixels) -> np.ndarray:
         out = model.model.get_image_features(normalised(image), return_dict=True)
     out = getattr(out, "pooler_output", out)
     return out.numpy()
+
+
+def causal(description: dict, weights: Weights, cfg: DecoderConfig):
+    """The causal language model of a config.json in float32 with plain attention."""
+    config = CONFIG_MAPPING[description["model_type"]].from_dict(description)
+    config._attn_implementation = "eager"
+    model = transformers.AutoModelForCausalLM.from_config(config)
+    return _load(model, ModelConfig(cfg), weights, layouts.PLAIN)
+
+
+def token_logits(model, tokens: list[int]) -> np.ndarray:
+    """[tokens, vocab] of token ids, causally masked."""
+    with torch.no_grad():
+        return model(input_ids=torch.tensor([tokens])).logits[0].numpy()

@@ -12,8 +12,10 @@ import torch
 from transformers.masking_utils import ALL_MASK_ATTENTION_FUNCTIONS
 from transformers.modeling_utils import ALL_ATTENTION_FUNCTIONS
 
-from axsim.models.internvit import IMAGE_MEAN, IMAGE_STD
+from axsim.models.config import VisionConfig
 
+IMAGE_MEAN = [255 * m for m in VisionConfig.image_mean]
+IMAGE_STD = [255 * s for s in VisionConfig.image_std]
 NAME = "rounded"
 PARTS = ("Linear", "Conv2d", "LayerNorm", "RMSNorm", "Activation")
 """Ends of the names of modules whose results are rounded."""

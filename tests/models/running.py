@@ -4,9 +4,11 @@ import numpy as np
 
 from axsim.graph.ir import Graph
 from axsim.models.config import DecoderConfig, ModelConfig
-from axsim.models.decoder import decoder_layer_graph, post_graph
-from axsim.models.internvit import vision_graph
+from axsim.models.decoder import decoder_layer_graph, of_layer, post_graph
+from axsim.models.prompt import Prompt
+from axsim.models.vision import vision_graph
 from axsim.models.weights import Weights, layer_weights, post_weights, vision_weights
+from axsim.models.window import windowed
 from axsim.numerics.executor import Executor
 from axsim.numerics.formats import assign_decoder
 from axsim.numerics.weight_only import WeightOnly
@@ -39,11 +41,18 @@ def execute(graph: Graph, weights: Weights, inputs: dict, bf16: bool = False) ->
 def run_vision(
     weights: Weights, model: ModelConfig, image: np.ndarray, bf16: bool = False
 ) -> np.ndarray:
-    """[1, S, S, 3] u8 to [1, tokens, hidden]; the tower alone without a projector."""
-    size = image.shape[1]
+    """[1, H, W, 3] u8 to [1, tokens, hidden]; the tower alone without a projector."""
+    return run_vision_outputs(weights, model, image, bf16)["output"]
+
+
+def run_vision_outputs(
+    weights: Weights, model: ModelConfig, image: np.ndarray, bf16: bool = False
+) -> dict:
+    """Every output of the vision part by name."""
+    size = image.shape[1:3]
     graph = vision_graph(model.vision, size, model.projector)
     get = vision_weights(weights, model.vision, size)
-    return execute(graph, get, {"input": image}, bf16)["output"]
+    return execute(graph, get, {"input": image}, bf16)
 
 
 class Loop:
@@ -56,12 +65,15 @@ class Loop:
         shape = (cfg.num_hidden_layers, 1, kv_len, cfg.kv_dim)
         self.k, self.v = np.zeros(shape, np.float32), np.zeros(shape, np.float32)
         self.position = 0
+        self.prompt: Prompt | None = None
 
     def prefill(self, x: np.ndarray) -> np.ndarray:
         """One chunk [tokens, hidden] after the rows so far; returns the last layer's output."""
         new, past = len(x), self.position
         causal = np.where(np.tri(new, dtype=bool), np.float32(0), MASKED)
         mask = np.concatenate([np.zeros((new, past), np.float32), causal], axis=1)
+        if self.prompt is not None:
+            mask = self.prompt.opened(mask[None], past, new)[0]
         return self._layers(x, past, mask)
 
     def decode(self, x: np.ndarray) -> np.ndarray:
@@ -81,6 +93,9 @@ class Loop:
         new, rows = len(x), slice(self.position, self.position + len(x))
         graph = decoder_layer_graph(self.cfg, new, cached)
         indices = np.arange(rows.start, rows.stop, dtype=np.uint32)[None]
+        indices = np.broadcast_to(indices, (self.cfg.position_axes, new))
+        if self.prompt is not None:
+            indices = self.prompt.indices(rows.start, new)
         dummy = np.zeros((1, 1, self.cfg.hidden_size), np.float32)
         x = x[None]
         for i in range(self.cfg.num_hidden_layers):
@@ -91,8 +106,13 @@ class Loop:
                 "input": x,
                 "mask": mask[None],
             }
-            out = execute(graph, layer_weights(self.weights, i), inputs, self.bf16)
+            own = inputs | {"mask": windowed(mask[None], self.cfg, i, rows.start)}
+            layer = of_layer(graph, self.cfg, i)
+            out = execute(layer, layer_weights(self.weights, i), own, self.bf16)
             self.k[i, 0, rows], self.v[i, 0, rows] = out["K_cache_out"][0], out["V_cache_out"][0]
             x = out["output"]
+            if self.prompt is not None and i < len(self.prompt.deep):
+                added = self.prompt.deep[i][rows]
+                x[0, : len(added)] += added
         self.position += new
         return x[0]

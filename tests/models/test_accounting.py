@@ -1,5 +1,6 @@
 """MACs, parameters and shapes against the published figures of InternVL2-1B."""
 
+from dataclasses import replace
 from math import prod
 
 import pytest
@@ -7,7 +8,7 @@ import pytest
 from axsim.graph.ir import Graph
 from axsim.graph.ops import OPERATORS
 from axsim.models.decoder import decoder_layer_graph, post_graph
-from axsim.models.internvit import vision_graph
+from axsim.models.vision import vision_graph
 from axsim.models.weights import tensor_shapes
 from tests.models.internvl2 import DECODER, MODEL, PROJECTOR, VISION
 
@@ -105,7 +106,21 @@ def test_graph_is_well_formed():
         assert set(graph.values) == {n for n, t in graph.tensors.items() if t.kind == "constant"}
 
 
-@pytest.mark.parametrize("size", [0, 225, 14 * 15])
+@pytest.mark.parametrize("size", [0, 13, 14 * 15])
 def test_impossible_image_sizes(size):
     with pytest.raises(ValueError, match=r"multiple|patches"):
         vision_graph(VISION, size, PROJECTOR)
+
+
+def test_pixels_that_fill_no_patch_are_dropped():
+    """As a convolution with stride and window of a patch drops them: 384 pixels are 27 patches."""
+    siglip = replace(VISION, image_size=384, class_token=False)
+    graph = vision_graph(siglip, 384)
+    assert graph.tensors["input"].shape == (1, 384, 384, 3)
+    assert graph.shapes(graph.outputs) == [(1, 27 * 27, 1024)]
+
+
+def test_pictures_need_not_be_square():
+    graph = vision_graph(VISION, (224, 448), PROJECTOR)
+    assert graph.tensors["input"].shape == (1, 224, 448, 3)
+    assert graph.shapes(graph.outputs) == [(1, 8 * 16, 896)]

@@ -6,11 +6,12 @@ import numpy as np
 import pytest
 
 from axsim.errors import InputError
-from axsim.models import layout
-from axsim.models.checkpoint import Checkpoint, eos_token_ids
+from axsim.models.checkpoint import Checkpoint, architecture, eos_token_ids
 from axsim.models.config import ModelConfig, RopeScaling
 from axsim.models.hf_config import model_config
+from axsim.models.safetensors import SafetensorsFile
 from axsim.models.weights import EMBED_TOKENS, tensor_shapes
+from tests.models import layouts
 from tests.models.seeded import DECODERS, INTERNVL, SeededWeights
 from tests.models.writing import (
     decoder_json,
@@ -34,9 +35,9 @@ def assert_holds(checkpoint: Checkpoint, weights: SeededWeights) -> None:
 @pytest.mark.parametrize(
     ("names", "config"),
     [
-        (layout.opengvlab, internvl_chat_json),
-        (layout.hf_internvl, internvl_hf_json),
-        (layout.hf_internvl_4_52, internvl_hf_json),
+        (layouts.OPENGVLAB, internvl_chat_json),
+        (layouts.HF_INTERNVL, internvl_hf_json),
+        (layouts.HF_INTERNVL_4_52, internvl_hf_json),
     ],
     ids=["opengvlab", "hf", "hf-4.52"],
 )
@@ -52,7 +53,7 @@ def test_internvl(tmp_path, names, config, shards):
 def test_plain_decoders(tmp_path, family):
     model = ModelConfig(DECODERS[family])
     weights = SeededWeights(model)
-    tensors = stored(weights, model, layout.plain_decoder)
+    tensors = stored(weights, model, layouts.PLAIN)
     tensors["model.layers.0.self_attn.rotary_emb.inv_freq"] = np.zeros(8, np.float32)
     write(tmp_path, decoder_json(DECODERS[family]), tensors)
     checkpoint = Checkpoint(tmp_path)
@@ -62,7 +63,7 @@ def test_plain_decoders(tmp_path, family):
 
 def test_rows_of_the_embedding_table(tmp_path):
     weights = SeededWeights(INTERNVL)
-    write(tmp_path, internvl_chat_json(INTERNVL), stored(weights, INTERNVL, layout.opengvlab))
+    write(tmp_path, internvl_chat_json(INTERNVL), stored(weights, INTERNVL, layouts.OPENGVLAB))
     checkpoint = Checkpoint(tmp_path)
     rows = checkpoint.rows(EMBED_TOKENS, [210, 0, 7, 7])
     np.testing.assert_array_equal(rows, weights(EMBED_TOKENS)[[210, 0, 7, 7]])
@@ -83,7 +84,7 @@ def test_float16_and_float64_tensors(tmp_path):
 
 
 def test_one_error_lists_every_wrong_tensor(tmp_path):
-    tensors = stored(SeededWeights(INTERNVL), INTERNVL, layout.opengvlab)
+    tensors = stored(SeededWeights(INTERNVL), INTERNVL, layouts.OPENGVLAB)
     del tensors["mlp1.1.bias"], tensors["vision_model.encoder.layers.1.ls2"]
     tensors["mlp1.3.weight"] = tensors["mlp1.3.weight"][:-1]
     tensors["vision_model.head.weight"] = np.zeros(3, np.float32)
@@ -97,7 +98,7 @@ def test_one_error_lists_every_wrong_tensor(tmp_path):
 
 
 def test_a_long_list_is_cut(tmp_path):
-    tensors = stored(SeededWeights(INTERNVL), INTERNVL, layout.opengvlab)
+    tensors = stored(SeededWeights(INTERNVL), INTERNVL, layouts.OPENGVLAB)
     kept = {n: t for n, t in tensors.items() if "encoder" not in n}
     write(tmp_path, internvl_chat_json(INTERNVL), kept)
     with pytest.raises(InputError, match=r"42 missing: .*; …"):
@@ -106,7 +107,7 @@ def test_a_long_list_is_cut(tmp_path):
 
 def test_an_untied_decoder_needs_its_head(tmp_path):
     model = ModelConfig(DECODERS["llama"])
-    tensors = stored(SeededWeights(model), model, layout.plain_decoder)
+    tensors = stored(SeededWeights(model), model, layouts.PLAIN)
     del tensors["lm_head.weight"]
     write(tmp_path, decoder_json(model.decoder), tensors)
     with pytest.raises(InputError, match=r"missing: lm_head\.weight"):
@@ -128,7 +129,7 @@ def test_broken_files(tmp_path):
         with pytest.raises(InputError, match=r"model\.safetensors is no"):
             Checkpoint(tmp_path)
     model = ModelConfig(DECODERS["llama"])
-    write_safetensors(file, stored(SeededWeights(model), model, layout.plain_decoder))
+    write_safetensors(file, stored(SeededWeights(model), model, layouts.PLAIN))
     file.write_bytes(file.read_bytes()[:-100])
     with pytest.raises(InputError, match=r"is cut short: .* lies beyond its end"):
         Checkpoint(tmp_path)
@@ -136,7 +137,7 @@ def test_broken_files(tmp_path):
 
 def test_a_missing_shard_is_named(tmp_path):
     model = ModelConfig(DECODERS["llama"])
-    tensors = stored(SeededWeights(model), model, layout.plain_decoder)
+    tensors = stored(SeededWeights(model), model, layouts.PLAIN)
     write(tmp_path, decoder_json(model.decoder), tensors, shards=2)
     (tmp_path / "model-00002-of-00002.safetensors").unlink()
     with pytest.raises(InputError, match="model-00002-of-00002"):
@@ -146,11 +147,13 @@ def test_a_missing_shard_is_named(tmp_path):
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        ({"model_type": "internlm2"}, "model_type is 'internlm2'; known: internvl_chat"),
-        ({"hidden_act": "relu"}, "hidden_act is 'relu'; only 'silu'"),
-        ({"use_sliding_window": True}, "use_sliding_window is True"),
+        ({"model_type": "bert"}, "model_type is 'bert'; known: internvl_chat"),
+        ({"model_type": "qwen3_moe"}, "mixtures of experts are not supported"),
+        ({"hidden_act": "mish"}, "hidden_act is 'mish'; known: silu"),
+        ({"architectures": ["BitnetForCausalLM"]}, "architectures has BitnetForCausalLM"),
+        ({"architectures": ["Qwen2ForSequenceClassification"]}, "supported: LlamaForCausalLM"),
         ({"num_attention_heads": 5}, "no multiple of num_attention_heads"),
-        ({"rope_scaling": {"type": "yarn"}}, "has type 'yarn'; known: default"),
+        ({"rope_scaling": {"type": "xpos"}}, "has type 'xpos'; known: default"),
         ({"hidden_size": None}, "config.json"),
     ],
 )
@@ -160,9 +163,9 @@ def test_architectures_that_cannot_be_built(change, message):
 
 
 def test_missing_key():
-    config = decoder_json(DECODERS["qwen2"])
-    del config["intermediate_size"]
-    with pytest.raises(InputError, match=r"config\.json has no key intermediate_size"):
+    config = internvl_chat_json(INTERNVL)
+    del config["vision_config"]["patch_size"]
+    with pytest.raises(InputError, match=r"config\.json has no key patch_size"):
         model_config(config)
 
 
@@ -202,3 +205,27 @@ def test_the_tokens_that_end_an_answer(tmp_path, generation, config, expected):
 def test_an_end_that_is_no_id(tmp_path):
     with pytest.raises(InputError, match=r"config\.json: eos_token_id is \['</s>'\]; allowed"):
         eos_token_ids(tmp_path, {"eos_token_id": ["</s>"]})
+
+
+def test_pixels_are_normalised_as_the_preprocessor_says(tmp_path):
+    (tmp_path / "config.json").write_text(json.dumps(internvl_chat_json(INTERNVL)))
+    assert architecture(tmp_path) == INTERNVL
+    told = {"image_mean": [0.5, 0.5, 0.5], "image_std": [0.25, 0.5, 1]}
+    (tmp_path / "preprocessor_config.json").write_text(json.dumps(told))
+    vision = architecture(tmp_path).vision
+    assert (vision.image_mean, vision.image_std) == ((0.5, 0.5, 0.5), (0.25, 0.5, 1.0))
+    (tmp_path / "preprocessor_config.json").write_text('{"image_mean": 3}')
+    with pytest.raises(InputError, match="image_mean is 3; allowed: a number for each channel"):
+        architecture(tmp_path)
+
+
+def test_eight_bit_floats_are_what_torch_makes_of_them(tmp_path):
+    torch = pytest.importorskip("torch")
+    for name, dtype in (("F8_E4M3", torch.float8_e4m3fn), ("F8_E5M2", torch.float8_e5m2)):
+        bits = np.arange(256, dtype=np.uint8)
+        header = {"x": {"dtype": name, "shape": [256], "data_offsets": [0, 256]}}
+        text = json.dumps(header).encode()
+        path = tmp_path / f"{name}.safetensors"
+        path.write_bytes(len(text).to_bytes(8, "little") + text + bits.tobytes())
+        expected = torch.from_numpy(bits.copy()).view(dtype).float().numpy()
+        np.testing.assert_array_equal(SafetensorsFile(path).float32("x"), expected)

@@ -7,8 +7,8 @@ import numpy as np
 import pytest
 
 from axsim.models.decoder import decoder_layer_graph, post_graph
-from axsim.models.internvit import vision_graph
 from axsim.models.synthetic import SyntheticWeights
+from axsim.models.vision import vision_graph
 from axsim.models.weights import EMBED_TOKENS, layer_weights, post_weights, vision_weights
 from axsim.numerics.executor import Executor
 from tests.models.internvl2 import DECODER, MODEL, PROJECTOR, VISION
@@ -18,7 +18,7 @@ from tests.models.seeded import image
 def test_graphs_are_built_without_numpy():
     """Timing-only runs build graphs and must start at once."""
     code = (
-        "import sys; from axsim.models.internvit import vision_graph;"
+        "import sys; from axsim.models.vision import vision_graph;"
         "from axsim.models.decoder import decoder_layer_graph, post_graph;"
         "from tests.models.internvl2 import *;"
         "vision_graph(VISION, 448, PROJECTOR); decoder_layer_graph(DECODER, 128, 128);"

@@ -9,12 +9,12 @@ import pytest
 
 import axsim
 from axsim.errors import InputError
-from axsim.models import layout
 from axsim.models.checkpoint import Checkpoint
 from axsim.models.config import DecoderConfig, ModelConfig
 from axsim.models.gptq import Gptq
 from axsim.numerics.stored import StoredWeights
 from axsim.spec.from_checkpoint import workload_text
+from tests.models import layouts
 from tests.models.seeded import SeededWeights
 from tests.models.writing import decoder_json, stored, write
 
@@ -80,7 +80,7 @@ def test_symmetric_codes_are_kept_and_others_are_not():
 
 def write_gptq(folder, **options):
     """A checkpoint whose layers are packed; float32 values by stored name."""
-    tensors = stored(SeededWeights(MODEL), MODEL, layout.plain_decoder)
+    tensors = stored(SeededWeights(MODEL), MODEL, layouts.PLAIN)
     values = {}
     for seed, name in enumerate([n for n in tensors if n.endswith("proj.weight")]):
         rows, inputs = tensors.pop(name).shape

@@ -5,9 +5,9 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from axsim.models import layout
 from axsim.models.checkpoint import Checkpoint
 from axsim.models.config import ModelConfig
+from tests.models import layouts
 from tests.models.running import Loop, relative, run_vision
 from tests.models.seeded import DECODERS, INTERNVL, SeededWeights, embeddings, image
 from tests.models.writing import internvl_chat_json, stored, write
@@ -84,7 +84,7 @@ def test_llama3_and_linear_rope():
         module = transformers.models.llama.modeling_llama.LlamaRotaryEmbedding(config)
         cos, sin = module(torch.zeros(1), torch.arange(300)[None])
         half = cfg.head_dim // 2
-        ours = rope_table(cfg, 300)
+        ours = rope_table(cfg.rotation(0), cfg.rotary_dim, 300)
         np.testing.assert_allclose(ours[0], cos[0, :, :half].numpy(), atol=3e-5)
         np.testing.assert_allclose(ours[1], sin[0, :, :half].numpy(), atol=3e-5)
 
@@ -111,7 +111,7 @@ def test_saved_decoder_runs_from_its_files(decoder, tmp_path):
 def test_files_of_the_opengvlab_layout(internvl, tmp_path):
     """Picture to logits: tower, projector, prefill in chunks, and decode from the cache."""
     weights, model = internvl
-    tensors = stored(weights, INTERNVL, layout.opengvlab)
+    tensors = stored(weights, INTERNVL, layouts.OPENGVLAB)
     checkpoint = Checkpoint(write(tmp_path, internvl_chat_json(INTERNVL), tensors, shards=3))
     seen = run_vision(checkpoint, checkpoint.config, image(112))[0]
     assert relative(seen, hf.image_features(model, image(112))[0]) <= BOUND

@@ -19,7 +19,7 @@ def test_constants_and_inner_lines_are_kept(target):
 def test_same_size_is_the_identity():
     np.testing.assert_array_equal(bicubic(32, 32), np.eye(32))
     x = np.ones((1, 1025, 4), np.float32)
-    assert resample(x, 32, 32, True) is x
+    assert resample(x, (32, 32), (32, 32), 1) is x
 
 
 def test_halving_uses_the_kernel_at_quarter_points():
@@ -29,7 +29,7 @@ def test_halving_uses_the_kernel_at_quarter_points():
 
 def test_class_row_stays():
     x = np.arange(1 + 16, dtype=np.float32).reshape(1, 17, 1)
-    out = resample(x, 4, 2, True)
+    out = resample(x, (4, 4), (2, 2), 1)
     assert out.shape == (1, 5, 1)
     assert out[0, 0, 0] == 0
-    np.testing.assert_array_equal(resample(x[:, 1:], 4, 2, False), out[:, 1:])
+    np.testing.assert_array_equal(resample(x[:, 1:], (4, 4), (2, 2), 0), out[:, 1:])

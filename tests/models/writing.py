@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 
 from axsim.models.config import DecoderConfig, ModelConfig
-from axsim.models.layout import Layout
+from axsim.models.layout import Layout, Stored
 from axsim.models.weights import Weights, tensor_shapes
 
 
@@ -36,10 +36,23 @@ def stored(weights: Weights, config: ModelConfig, layout: Layout) -> dict[str, n
     """Every tensor under the names of ``layout``."""
     tensors = {}
     for name in tensor_shapes(config):
-        targets = layout(name)
-        parts = np.split(weights(name), len(targets))
-        tensors |= {t: np.ascontiguousarray(p) for t, p in zip(targets, parts, strict=True)}
+        sources = layout.sources(config, name)
+        parts = np.split(weights(name), len(sources))
+        for source, part in zip(sources, parts, strict=True):
+            put(tensors, source, part)
     return tensors
+
+
+def put(tensors: dict[str, np.ndarray], source: Stored, ours: np.ndarray) -> None:
+    """A tensor of ours into the stored one, of which it may be some rows."""
+    ours = ours - np.float32(source.offset) if source.offset else ours
+    ours = np.ascontiguousarray(ours.T if source.transposed else ours)
+    if not source.height:
+        tensors[source.name] = ours
+        return
+    whole = tensors.setdefault(source.name, np.zeros(source.shape(ours.shape), np.float32))
+    grouped = whole.reshape(source.groups, source.height, *ours.shape[1:])
+    grouped[:, source.start : source.stop] = ours.reshape(source.groups, -1, *ours.shape[1:])
 
 
 def write(folder: Path, config: dict, tensors: Mapping[str, np.ndarray], shards: int = 1) -> Path:

@@ -6,8 +6,8 @@ import numpy as np
 
 from axsim.models.config import DecoderConfig, ModelConfig, ProjectorConfig
 from axsim.models.decoder import decoder_layer_graph
-from axsim.models.internvit import vision_graph
 from axsim.models.synthetic import SyntheticWeights
+from axsim.models.vision import vision_graph
 from axsim.models.weights import layer_weights, vision_weights
 from tests.models.towers import tower
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 import json
 from dataclasses import replace
 
-from axsim.models import layout
 from axsim.models.config import DecoderConfig, ModelConfig, ProjectorConfig
+from tests.models import layouts
 from tests.models.seeded import VISION, SeededWeights
 from tests.models.writing import internvl_chat_json, stored, write
 
@@ -44,7 +44,7 @@ def write_tokenizer(folder, whole):
 
 def write_model(folder, whole=True):
     """The folder of a checkpoint that can be talked to."""
-    tensors = stored(SeededWeights(MODEL), MODEL, layout.opengvlab)
+    tensors = stored(SeededWeights(MODEL), MODEL, layouts.OPENGVLAB)
     write(folder, internvl_chat_json(MODEL), tensors)
     write_tokenizer(folder, whole)
     return folder

@@ -8,6 +8,7 @@ import simpy
 
 from axsim.compiler.partition import Deployment
 from axsim.models.config import ModelConfig
+from axsim.models.prompt import Prompt
 from axsim.models.synthetic import SyntheticWeights
 from axsim.numerics.comparison import cosine
 from axsim.numerics.stored import StoredWeights
@@ -37,13 +38,17 @@ def rows(count: int) -> np.ndarray:
     )
 
 
+def prompt_rows(count: int) -> Prompt:
+    return Prompt(rows(count), np.arange(count, dtype=np.uint32)[None])
+
+
 class Loop(HostLoop):
     """A host loop that is given its tokens and keeps the logits of all."""
 
     def __init__(self, deployed: Deployment, device: Device) -> None:
         self.given: list[int] = []
         self.logits: list[np.ndarray] = []
-        super().__init__(deployed, device, lambda: rows(self.prompt), self._given)
+        super().__init__(deployed, device, lambda: prompt_rows(self.prompt), self._given)
         self.deployed = deployed
         self.prompt = deployed.workload.prompt_tokens
 

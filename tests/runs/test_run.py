@@ -301,11 +301,11 @@ def test_the_end_of_sequence_shortens_the_request() -> None:
 
 def test_a_checkpoint_of_another_architecture_is_refused(tmp_path) -> None:
     from axsim.models.checkpoint import Checkpoint
-    from axsim.models.layout import opengvlab
+    from tests.models.layouts import OPENGVLAB
     from tests.models.seeded import INTERNVL, SeededWeights
     from tests.models.writing import internvl_chat_json, stored, write
 
-    tensors = stored(SeededWeights(INTERNVL), INTERNVL, opengvlab)
+    tensors = stored(SeededWeights(INTERNVL), INTERNVL, OPENGVLAB)
     write(tmp_path, internvl_chat_json(INTERNVL), tensors)
     with pytest.raises(InputError, match="another architecture"):
         axsim.run(workload(), "ax630c", checkpoint=tmp_path)

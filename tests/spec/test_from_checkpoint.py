@@ -9,11 +9,10 @@ import pytest
 
 import axsim
 from axsim.errors import InputError
-from axsim.models import layout
 from axsim.models.config import ModelConfig, RopeScaling
 from axsim.spec.from_checkpoint import workload_text
 from axsim.spec.workload import load_workload
-from tests.models import internvl2
+from tests.models import internvl2, layouts
 from tests.models.seeded import DECODERS, INTERNVL, SeededWeights
 from tests.models.writing import (
     decoder_json,
@@ -48,7 +47,7 @@ def test_internvl2_1b_gives_the_shipped_workload(tmp_path):
 
 @pytest.mark.parametrize("config", [internvl_chat_json, internvl_hf_json], ids=["chat", "hf"])
 def test_both_internvl_layouts_with_their_weights_run_on_a_chip(tmp_path, config):
-    names = layout.opengvlab if config is internvl_chat_json else layout.hf_internvl
+    names = layouts.OPENGVLAB if config is internvl_chat_json else layouts.HF_INTERNVL
     write(tmp_path, config(INTERNVL), stored(SeededWeights(INTERNVL), INTERNVL, names))
     path = tmp_path / "workload.yaml"
     path.write_text(workload_text(tmp_path), encoding="utf-8")

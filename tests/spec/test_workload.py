@@ -9,7 +9,7 @@ import pytest
 import yaml
 
 from axsim.errors import InputError
-from axsim.models import config
+from axsim.models import config, parts
 from axsim.spec import architecture
 from axsim.spec.descriptor import data_folder, parse_overrides, shipped
 from axsim.spec.workload import ALLOWED_TOOLCHAINS, Workload, load_workload
@@ -64,6 +64,7 @@ def test_every_shipped_workload_loads_with_its_variants(name: str) -> None:
         (architecture.DecoderSection, config.DecoderConfig),
         (architecture.ProjectorSection, config.ProjectorConfig),
         (architecture.RopeScalingSection, config.RopeScaling),
+        (architecture.PartsSection, parts.Parts),
     ],
 )
 def test_sections_mirror_the_dataclasses_field_by_field(section: type, dataclass: type) -> None:
@@ -73,6 +74,8 @@ def test_sections_mirror_the_dataclasses_field_by_field(section: type, dataclass
         default = known[field.name].default
         if field.name == "head_dim":  # derived: None in a file, 0 in the dataclass
             assert (default, field.default) == (None, 0)
+        elif field.name == "parts" or section is architecture.PartsSection:
+            assert default in (None, architecture.PartsSection())  # the family's
         elif not known[field.name].is_required():
             assert default == field.default
 
@@ -163,7 +166,7 @@ def test_a_chosen_variant_is_alone_and_overrides_win() -> None:
         (["model.decoder.head_dim=33"], "head_dim: found 33; allowed: an even number"),
         (["model.vision.num_attention_heads=15"], "allowed: a multiple of num_attention_heads, 15"),
         (["model.vision.patch_size=15"], "model.vision.image_size: found 448"),
-        (["model.decoder.family=qwen"], "allowed: qwen2, qwen3, llama, phi2"),
+        (["model.decoder.family=qwen"], "allowed: qwen2, qwen3, llama, mistral"),
         (["model.decoder.num_hidden_layers=0"], "allowed: a number greater than 0"),
         (["model.projector.hidden_size=64"], "allowed: 896, its hidden_size"),
         (["model.projector.downsample_ratio=0.4"], "allowed: 1 / N for a whole number N"),
