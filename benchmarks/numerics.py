@@ -79,8 +79,8 @@ def tower(size: int) -> list[Case]:
     from torch.nn import functional as F
 
     from axsim.models.config import ModelConfig, ProjectorConfig, VisionConfig
-    from axsim.models.vision import vision_graph
     from axsim.models.synthetic import SyntheticWeights
+    from axsim.models.vision import vision_graph
     from axsim.models.weights import vision_weights
     from axsim.numerics.executor import Executor
     from axsim.numerics.formats import assign_vision
