@@ -178,7 +178,7 @@ def _described(folder: Path, description: dict[str, Any]) -> ModelConfig:
         numbers = isinstance(value, list) and all(isinstance(each, int | float) for each in value)
         if not numbers or len(value) != config.vision.num_channels:
             raise InputError(f"{path}: {key} is {value!r}; allowed: a number for each channel")
-    pixels = {key: tuple(map(float, value)) for key, value in keys.items()}
+    pixels: dict[str, Any] = {key: tuple(map(float, value)) for key, value in keys.items()}
     return replace(config, vision=replace(config.vision, **pixels))
 
 

@@ -39,7 +39,7 @@ class Prompt:
                 f" prefill call: set build.prefill_chunk to {len(self.rows)} or more"
             )
         position = np.arange(keys) - (keys - new - start)
-        opened = mask.copy()
+        opened: Array = mask.copy()
         opened[0, :real][position <= last[:, None]] = 0
         return opened
 

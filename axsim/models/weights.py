@@ -60,7 +60,11 @@ def tensor_shapes(model: ModelConfig) -> dict[str, Shape]:
 def _vision_shapes(vision: VisionConfig, projector: ProjectorConfig | None) -> dict[str, Shape]:
     """Tensors of the vision part, with those that are stored and never used."""
     whole = replace(vision, feature_layer=-1, idle=())
-    graphs = [vision_graph(whole, vision.image_size, projector)]
+    # A grid of its own that the projector cannot join may serve pictures whose grid it can.
+    block = projector.block if projector else 1
+    rows, columns = (n - n % block for n in vision.grid(vision.image_size))
+    size = (rows * vision.patch_size, columns * vision.patch_size)
+    graphs = [vision_graph(whole, size, projector)]
     if projector is not None and vision.pool != "none":
         graphs.append(vision_graph(whole, vision.image_size))
     shapes = {t.name: t.shape for graph in graphs for t in graph.weights()}

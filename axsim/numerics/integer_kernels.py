@@ -104,7 +104,7 @@ def attention(products: Products, q: Array, k: Array, v: Array, p: AttentionQPar
     if q.ndim > 3:
         whole = (*q.shape[:-1], v.shape[-1])
         q, k, v = (x.reshape(-1, *x.shape[-2:]) for x in (q, k, v))
-        return attention(backend, q, k, v, p).reshape(whole)
+        return attention(products, q, k, v, p).reshape(whole)
     heads, tokens, _ = q.shape
     out = np.empty((heads, tokens, v.shape[2]), p.context.numpy)
     step = -(-tokens // -(-tokens // _ATTENTION_ROWS))
