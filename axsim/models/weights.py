@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from functools import lru_cache
+from math import lcm
 from typing import Protocol
 
 from axsim.kernels.array import Array
@@ -59,16 +60,15 @@ def tensor_shapes(model: ModelConfig) -> dict[str, Shape]:
 
 def _vision_shapes(vision: VisionConfig, projector: ProjectorConfig | None) -> dict[str, Shape]:
     """Tensors of the vision part, with those that are stored and never used."""
+    # Only the position embedding depends on the picture's size, which the projector may refuse.
+    joined = vision.patch_size * (projector.block if projector else 1)
+    size = lcm(joined, vision.window_size or 1)
     whole = replace(vision, feature_layer=-1, idle=())
-    # A grid of its own that the projector cannot join may serve pictures whose grid it can.
-    block = projector.block if projector else 1
-    rows, columns = (n - n % block for n in vision.grid(vision.image_size))
-    size = (rows * vision.patch_size, columns * vision.patch_size)
     graphs = [vision_graph(whole, size, projector)]
     if projector is not None and vision.pool != "none":
-        graphs.append(vision_graph(whole, vision.image_size))
+        graphs.append(vision_graph(whole, size))
     shapes = {t.name: t.shape for graph in graphs for t in graph.weights()}
-    if vision.position_size:
+    if POSITION in shapes:
         rows, columns = vision.positions
         fixed = vision.class_token + vision.distillation_token
         shapes[POSITION] = (1, fixed + rows * columns, vision.hidden_size)

@@ -302,29 +302,25 @@ class Workload(Section):
             yield Fault("build.prefill_chunk", what, f"up to {build.kv_cache_len}, kv_cache_len")
 
     def _image_fault(self) -> Fault | None:
-        """What keeps images of the requested size, or of the tower's own, from being cut into
-        patches, blocks and windows."""
+        """What keeps images of the requested size from being cut into patches, blocks, windows."""
         vision, projector = self.model.vision, self.model.projector
         assert vision is not None
-        patch = vision.patch_size
+        patch, size = vision.patch_size, self.image_size
         block = round(1 / projector.downsample_ratio) if projector else 1
         window = max(vision.window_size // patch, 1)
-        own = ("model.vision.image_size", vision.image_size)
-        asked = ("request.image_size", self.request.image_size or vision.image_size)
-        for key, size in dict((asked, own) if self.request.image_size else (own,)).items():
-            # A tower trained on a size that is no multiple drops what fills no patch, as
-            # convolutions do; of another tower's it would be a slip.
-            whole = not size % patch or bool(vision.image_size % patch)
-            side = size // patch
-            if whole and side and not side % block and not side % window:
-                continue
-            joined = max(block, window)
-            why = f"patch_size {patch}"
-            why += f" × {joined} patches joined by the projector" if block > 1 else ""
-            why += f", in windows of {vision.window_size} pixels" if window > block else ""
-            allowed = f"a multiple of {patch * joined} ({why})"
-            return Fault(key, f"found {size}", allowed, also=["model.vision.patch_size"])
-        return None
+        # A tower trained on a size that is no multiple drops what fills no patch, as convolutions
+        # do; of another tower's it would be a slip.
+        whole = not size % patch or bool(vision.image_size % patch)
+        side = size // patch
+        if whole and side and not side % block and not side % window:
+            return None
+        joined = max(block, window)
+        why = f"patch_size {patch}"
+        why += f" × {joined} patches joined by the projector" if block > 1 else ""
+        why += f", in windows of {vision.window_size} pixels" if window > block else ""
+        key = "request.image_size" if self.request.image_size else "model.vision.image_size"
+        allowed = f"a multiple of {patch * joined} ({why})"
+        return Fault(key, f"found {size}", allowed, also=["model.vision.patch_size"])
 
     def _variant_faults(self) -> Iterator[Fault]:
         seen: set[str] = set()

@@ -165,7 +165,7 @@ def test_a_chosen_variant_is_alone_and_overrides_win() -> None:
          "[model.decoder.num_attention_heads = 18 at --set"),
         (["model.decoder.head_dim=33"], "head_dim: found 33; allowed: an even number"),
         (["model.vision.num_attention_heads=15"], "allowed: a multiple of num_attention_heads, 15"),
-        (["model.vision.patch_size=15"], "model.vision.image_size: found 448"),
+        (["model.vision.patch_size=450"], "model.vision.image_size: found 448"),
         (["model.decoder.family=qwen"], "allowed: qwen2, qwen3, llama, mistral"),
         (["model.decoder.num_hidden_layers=0"], "allowed: a number greater than 0"),
         (["model.projector.hidden_size=64"], "allowed: 896, its hidden_size"),
