@@ -22,6 +22,7 @@ ABOVE_ALL = ("__init__", "pytest_plugin")
 
 NAMESAKES = {
     "cli": "a command is named like the room that does its work",
+    "graph/ops": "an operator is named as in ONNX, and its kernel like it",
 }
 """Folders whose modules may be called like one elsewhere, and why."""
 

@@ -6,7 +6,7 @@ from axsim.compiler.cost import unit_us
 from axsim.compiler.lower import Lowered, lower
 from axsim.compiler.plan import Piece, plan
 from axsim.compiler.program import Program, Segment
-from axsim.compiler.tile import Shape, engines, tile
+from axsim.compiler.tiling import Shape, engines, tile
 from axsim.graph.ir import Graph
 from axsim.numerics.formats import Part
 from axsim.spec.chip import Chip, Mode

@@ -82,6 +82,7 @@ class _Model:
         self._quantised = quantised
         self._matrices: dict[str, Array] = {}  # scales of S8 matrices, for their biases
         self._real: dict[str, str] = {}
+        self._biases: set[str] = set()
         # Scores stay float32 until the probabilities are rounded.
         self._wide = {
             name
@@ -179,7 +180,9 @@ class _Model:
         """A bias in the unit of the node's sums, which another node that shares it has not."""
         scale = self._matrices[node.inputs[1]] * np.float32(self._qparams[node.inputs[0]].scale)
         codes = bias_codes(self._weights(tensor.name), scale).astype(np.int32)
-        return self._dequantised(f"{node.name}/{tensor.name}", codes, scale, axis=0)
+        name = f"{node.name}/{tensor.name}" if tensor.name in self._biases else tensor.name
+        self._biases.add(tensor.name)
+        return self._dequantised(name, codes, scale, axis=0)
 
     def _matrix(self, tensor: Tensor, array: Array) -> str:
         name = tensor.name

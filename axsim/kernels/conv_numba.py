@@ -34,7 +34,7 @@ def depthwise(image: Array, taps: Array, share: int, *numbers: Any) -> None:
 def finish(
     y: Array, rows: slice, columns: slice, bias: Array, other: Array | None, low: float, high: float
 ) -> None:
-    """See :func:`axsim.kernels.conv.finish`."""
+    """See :func:`axsim.kernels.convolution.finish`."""
     ends = (np.uint64(n) for n in (rows.start, rows.stop, columns.start, columns.stop))
     limits = np.float32(low), np.float32(high)
     term = y if other is None else other

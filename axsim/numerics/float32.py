@@ -13,7 +13,7 @@ from axsim.graph.ops import OPERATORS
 from axsim.graph.patterns import Attention, Chains
 from axsim.kernels.array import Array
 from axsim.kernels.attention import attention
-from axsim.kernels.conv import conv, finishing
+from axsim.kernels.convolution import conv, finishing
 from axsim.kernels.dense import Stage, activated, added, clamped, linear, multiplied
 from axsim.kernels.windows import windows
 from axsim.numerics.steps import Step, Weights, single

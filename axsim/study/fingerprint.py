@@ -19,7 +19,8 @@ def code_fingerprint() -> str:
     results depend on."""
     package = Path(__file__).resolve().parents[1]
     digest = hashlib.sha256()
-    for path in sorted(data_folder("measurements").iterdir()):
+    ledger = data_folder("measurements").iterdir()
+    for path in sorted(path for path in ledger if path.is_file()):
         digest.update(path.name.encode() + b"\0" + path.read_bytes() + b"\0")
     for path in sorted(package.rglob("*.py")):
         name = path.relative_to(package)

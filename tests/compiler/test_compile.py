@@ -15,7 +15,7 @@ from axsim.compiler.lower import lower
 from axsim.compiler.placement import place
 from axsim.compiler.plan import WEIGHT_SHARE, plan
 from axsim.compiler.program import Program
-from axsim.compiler.tile import tile
+from axsim.compiler.tiling import tile
 from axsim.graph.ir import Graph
 from axsim.models.vision import vision_graph
 from axsim.numerics.formats import Part, VisionScheme, assign, stored_bytes

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from hypothesis import HealthCheck, given, settings
 
-from axsim.compiler import tile as module
+from axsim.compiler import tiling as module
 from axsim.compiler.emit import Columns, emit
 from axsim.compiler.partition import Deployment
 from axsim.graph.ir import Graph

@@ -54,6 +54,8 @@ def attention(b, x):
 def run(graph, weights, inputs, rounded=None, q=None, watch=None):
     """The output in float32, with one tensor rounded."""
     values = dict(inputs) | {name: make() for name, make in graph.values.items()}
+    if rounded in values:
+        values[rounded] = q.dequantise(q.quantise(values[rounded]))
     for node in graph.nodes:
         operands = [values[n] if n in values else weights(n) for n in node.inputs]
         results = OPERATORS[node.op].kernel(*operands, **node.attrs)

@@ -32,7 +32,7 @@ def _work(inputs: Sequence[Shape], outputs: Sequence[Shape], attrs: Mapping[str,
 
 
 def _kernel(x: Array, w: Array, bias: Array | None = None, **attrs: Any) -> tuple[Array]:
-    from axsim.kernels.conv import conv
+    from axsim.kernels.convolution import conv
     from axsim.kernels.dense import added
 
     stages = [] if bias is None else [added(bias[:, None])]

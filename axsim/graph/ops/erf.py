@@ -9,7 +9,7 @@ from axsim.kernels.array import Array
 
 
 def _erf(np: Any, x: Array) -> Array:
-    from axsim.kernels.erf import erf
+    from axsim.kernels.error_function import erf
 
     return erf(x)
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from axsim.network.fusion.activations import activations
 from axsim.network.fusion.affine import affine
 from axsim.network.fusion.edit import Edit
-from axsim.network.fusion.gelu import gelu
+from axsim.network.fusion.erf_gelu import gelu
 from axsim.network.fusion.layer_norm import layer_norm
 from axsim.network.fusion.projections import projections
 from axsim.network.network import Network

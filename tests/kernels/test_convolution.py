@@ -4,9 +4,9 @@ import numpy as np
 import pytest
 
 from axsim.graph.ops import OPERATORS
-from axsim.kernels import conv as conv_module
+from axsim.kernels import convolution as conv_module
 from axsim.kernels.choose import choose
-from axsim.kernels.conv import conv
+from axsim.kernels.convolution import conv
 from axsim.kernels.dense import added, clamped
 from axsim.kernels.finish import Requantise
 from axsim.kernels.qparams import QParams

@@ -13,7 +13,7 @@ from axsim.compiler.emit import TILE_BYTES
 from axsim.compiler.lower import Operation
 from axsim.compiler.plan import Piece, Traffic
 from axsim.compiler.program import Task
-from axsim.compiler.tile import FUSED_TILES, MAX_TILES, Shape, Tiled, engines, tile
+from axsim.compiler.tiling import FUSED_TILES, MAX_TILES, Shape, Tiled, engines, tile
 from axsim.spec.chip import load_chip
 from tests.compiler.small import by_label, chips, layer
 
