@@ -61,6 +61,11 @@ def conv_cycles(chip: Chip, matmul: Matmul, units: int) -> float:
     for every S4_ROWS rows. A 16-bit operand that was made at run time is first split into byte
     planes.
 
+    Weights that are loaded in turn go into the array as they arrive: between the load of a tile and
+    its products there is no fill. With one, what a layer's products cost beside its bytes comes out
+    at 3.7 TMAC/s, and is too long the more weights a layer has (P016, P080, P082, P084, 3 to 7 %);
+    4 to 6 TMAC/s fit the rows, and the array's full rate is 5.5.
+
     Empirical: on AX630C a bf16 product of more than ``bf16_rows`` rows takes longer for each of
     them (P091 and P153, 256 rows, against P087 and P095, 128 rows of the same builds), as if its
     partial sums left the array and came back. The tile sizes of a vendor trace of such a product
@@ -79,6 +84,8 @@ def conv_cycles(chip: Chip, matmul: Matmul, units: int) -> float:
     if matmul.right == "s4" and rate:
         elements = matmul.inner * matmul.columns / units
         return cycles + elements / rate * math.ceil(matmul.rows / S4_ROWS)
+    if matmul.loads_in_turn:
+        return cycles
     groups = units / chip.npu.conv_per_group
     elements = matmul.batch * matmul.inner * matmul.columns / groups
     size = max(1, DTYPE_BITS[matmul.right] // 8)
