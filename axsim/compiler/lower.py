@@ -46,6 +46,12 @@ class Matmul:
         return self.batch * self.rows * self.inner * self.columns
 
     @property
+    def keys(self) -> int:
+        """Keys of an attention product: the columns of the scores, the inner dimension of the
+        context."""
+        return max(self.inner, self.columns)
+
+    @property
     def loads_in_turn(self) -> bool:
         """Whether weights are loaded tile by tile between the products, not ahead of them.
 

@@ -179,6 +179,19 @@ def test_16_bit_integers_have_a_rate_of_their_own_where_a_chip_says_so() -> None
         assert vector_cycles(slow, operation, 1) == pytest.approx(expected)
 
 
+def test_softmax_between_products_on_conv_takes_a_tile_of_keys_more() -> None:
+    floats, integers = lower(tower("bf16")), lower(tower("u8"))
+    for lowered, unit, tiles in ((floats, "teng", 0), (integers, "conv", 1)):
+        scores = next(each for each in lowered.operations if each.attention)
+        assert scores.unit == unit
+        assert scores.matmul is not None
+        for keys in (128, 1024):
+            product = replace(scores.matmul, columns=keys)
+            operation = replace(scores, matmul=product, vector_ops=keys, transcendentals=0)
+            expected = (keys + tiles * 128) * scores.bits / 8 / 16
+            assert vector_cycles(CHIP, operation, 1) == pytest.approx(expected)
+
+
 def test_a_single_row_of_decode_is_not_padded() -> None:
     decode = replace(SCORES, rows=7, rows_per_head=1, columns=1024)
     assert teng_matmul_cycles(CHIP, decode, 3) == pytest.approx(decode.macs / 3 / 10)
