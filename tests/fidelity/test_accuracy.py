@@ -12,8 +12,8 @@ from axsim.spec.descriptor import data_folder
 
 ARTICLE = ("P001", "P002", "P003", "P005", "P006", "P007", "P144")
 """The vision times of the vendor's article (224 and 448 px, U8 and U16, both chips) and the later
-one that it had left open. P004 is not among them: AX630C's U16 tower at 224 px comes out 7 % slow
-beside P144, which is 5 % fast: the 16-bit path is worth more time at 1025 tokens than at 257."""
+one that it had left open. P004 is not among them: AX630C's U16 tower at 224 px comes out 8 % slow
+beside P144, which is 8 % fast: U16 is worth more time at 1025 tokens than at 257."""
 
 
 @pytest.fixture(scope="module")
