@@ -21,8 +21,9 @@ def import_(
 ) -> None:
     """Write the workload of a checkpoint: its architecture, with a build and a request to edit.
 
-    Reads config.json of InternVL (as OpenGVLab and as Hugging Face publish it), Qwen2, Qwen3,
-    Llama and Phi. Weights are not needed.
+    Reads config.json of the decoders and joined models that axsim/models/families.py and joins.py
+    have a row for: Qwen, Llama, Gemma, Phi and more; InternVL, Qwen-VL, LLaVA, SmolVLM and more.
+    Weights are not needed.
     """
     from axsim.files import check_writable, whole_text
     from axsim.spec.from_checkpoint import workload_text
