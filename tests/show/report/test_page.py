@@ -16,6 +16,7 @@ import pytest
 
 import axsim
 from axsim.compiler.partition import MEBI
+from axsim.show.extrapolated import mark
 from axsim.show.report import content
 from axsim.show.report.content import Report, gather
 from axsim.show.report.page import SECTIONS, page
@@ -118,7 +119,7 @@ def test_the_variant_table_holds_the_numbers_of_the_run(report, found) -> None:
             if name == "token_ms":
                 continue
             assert number(prediction.value) in cells
-            assert f"±{prediction.interval.high:.0%}" in cells
+            assert f"±{prediction.interval.high:.0%}{mark(prediction)}" in cells
             if prediction.measured is not None:
                 assert f"measured {number(prediction.measured.value)}" in cells
         memory = variant.memory
