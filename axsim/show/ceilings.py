@@ -15,7 +15,7 @@ from axsim.system.request_timeline import Part
 
 WORTH = 0.002
 """Part of a stage's time from which an operator is a point."""
-SAME = 0.2
+SAME = 0.12
 """Ceilings that differ by less than this fraction share one name."""
 ENGINES: tuple[EngineKind, ...] = ("conv", "teng", "sdma")
 """An operator belongs to the first of these that works for it."""

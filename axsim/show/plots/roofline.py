@@ -19,6 +19,10 @@ if TYPE_CHECKING:
 SHAPES: dict[EngineKind, str] = {"conv": "o", "teng": "^", "sdma": "s"}
 LABELS = 8
 """Points with a name: those that take most time."""
+CLOSE = 1.6
+"""Ceilings nearer to each other than by this factor stand aside for each other's names."""
+SIDES = {(True, False): "top", (False, True): "bottom"}
+"""Where the name of a ceiling stands that has a close one above it, or below it."""
 
 
 def roofline(
@@ -108,7 +112,11 @@ def _roofs(axes: Any, roofs: list[Ceiling], bandwidth: float, low: float, right:
         va="bottom",
         fontsize=SMALL,
     )
-    for roof in roofs:
+    for index, roof in enumerate(roofs):
+        crowded = tuple(
+            0 < other < len(roofs) and roofs[other - 1].gops < CLOSE * roofs[other].gops
+            for other in (index, index + 1)
+        )
         axes.plot(
             [roof.gops / bandwidth, right],
             [roof.gops] * 2,
@@ -123,7 +131,7 @@ def _roofs(axes: Any, roofs: list[Ceiling], bandwidth: float, low: float, right:
             (5, 0),
             xycoords=("axes fraction", "data"),
             textcoords="offset points",
-            va="center",
+            va=SIDES.get(crowded, "center"),
             fontsize=SMALL,
         )
 
