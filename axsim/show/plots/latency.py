@@ -24,6 +24,7 @@ PARTS: dict[Stage, str] = {
     "vision": "vision encode",
     "prefill": "prefill",
     "post": "post",
+    "graph": "network",
 }
 """Stages of the way to the first token, with their names in the legend."""
 TOKEN_PARTS: dict[Stage, str] = {"decode": "decode layers", "post": "post"}
