@@ -36,7 +36,10 @@ OBSERVERS = {"minmax": "MinMax", "percentile": "Percentile", "mse": "MSE", "kl":
 
 WorkloadName: TypeAlias = Annotated[
     str,
-    typer.Argument(metavar="WORKLOAD", help="A workload, by name (`axsim workloads`) or by file, or an ONNX file."),
+    typer.Argument(
+        metavar="WORKLOAD",
+        help="A workload, by name (`axsim workloads`) or by file, or an ONNX file.",
+    ),
 ]
 
 ChipName: TypeAlias = Annotated[

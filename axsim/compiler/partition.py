@@ -99,9 +99,7 @@ class Deployment:
         build = self.workload.build
         overrides = tuple(build.precision_overrides.items())
         with _told_patterns():
-            lowered = _lower_network(
-                file, build.vision_dtype, overrides, self._float_on_conv
-            )
+            lowered = _lower_network(file, build.vision_dtype, overrides, self._float_on_conv)
         return self._compile(lowered, "vision")
 
     @cached_property
@@ -283,9 +281,7 @@ def _told_patterns() -> Iterator[None]:
         yield
     except UnmatchedPattern as error:
         allowed = "names that axsim precision shows"
-        raise InputError(
-            Problem("", "build.precision_overrides", str(error), allowed)
-        ) from None
+        raise InputError(Problem("", "build.precision_overrides", str(error), allowed)) from None
 
 
 @lru_cache(maxsize=512)
