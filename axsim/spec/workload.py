@@ -203,8 +203,8 @@ class Workload(Section):
 
     @property
     def label(self) -> str:
-        """A short name of this configuration: ``448-u8``, ``p128`` for a decoder alone, ``u8`` for a
-        network."""
+        """A short name of this configuration: ``448-u8``, ``p128`` for a decoder alone, ``u8`` for
+        a network."""
         if self.model.onnx is not None:
             return self.build.vision_dtype
         parts = [f"{self.image_size}-{self.build.vision_dtype}"] if self.model.vision else []

@@ -16,7 +16,8 @@ from axsim.compiler.partition import Deployment, Subgraph
 from axsim.spec.workload import OLD_RUNTIMES
 
 Stage = Literal["preprocess", "vision", "prefill", "decode", "post", "graph"]
-"""``graph`` is the whole network of an ONNX file; ``post`` is the head after prefill or after a decode step's layers, and the choice of a token."""
+"""``post`` is the head after prefill or after a decode step's layers, and the choice of a token;
+``graph`` the whole network of an ONNX file."""
 
 
 @dataclass(frozen=True)
