@@ -31,7 +31,8 @@ FLOATS = frozenset({"bf16", "f16", "f32"})
 @dataclass(frozen=True)
 class Matmul:
     """``batch`` products [rows, inner] x [inner, columns]; ``left`` and ``right`` are dtypes.
-    Heads that share keys are joined along the rows, ``rows_per_head`` each."""
+    Heads that share keys are joined along the rows, ``rows_per_head`` each. Rows of a convolution
+    are the pixels of an image of this ``width``; it is 0 for any other product."""
 
     batch: int
     rows: int
@@ -41,6 +42,8 @@ class Matmul:
     right: str
     right_is_weight: bool
     rows_per_head: int = 0
+    width: int = 0
+    depthwise: bool = False
 
     @property
     def macs(self) -> int:
@@ -234,8 +237,17 @@ class _Lowering:
             matmul = Matmul(1, rows, inner, columns, left.dtype, right.dtype, True)
         elif node.op == "Conv":
             rows, columns = out.elements // out.shape[1], out.shape[1]
+            inner = right.elements // columns
             matmul = Matmul(
-                1, rows, right.elements // columns, columns, left.dtype, right.dtype, True
+                1,
+                rows,
+                inner,
+                columns,
+                left.dtype,
+                right.dtype,
+                True,
+                width=out.shape[-1] if _slides(node, right) else 0,
+                depthwise=node.attrs.get("group", 1) == columns > 1,
             )
         elif node.op == "Gemm":
             rows, columns = out.shape
@@ -291,6 +303,12 @@ class _Lowering:
         self._waiting = []
         self._operations.append(operation)
         return operation
+
+
+def _slides(node: Node, kernel: Tensor) -> bool:
+    """Whether a convolution is one of an image, not the product that cuts it into patches."""
+    taps = list(kernel.shape[2:])
+    return max(taps) == 1 or taps != list(node.attrs.get("strides") or [1] * len(taps))
 
 
 def _read_by_norms(graph: Graph) -> frozenset[str]:

@@ -100,7 +100,7 @@ class Deployment:
         overrides = tuple(build.precision_overrides.items())
         with _told_patterns():
             lowered = _lower_network(file, build.vision_dtype, overrides, self._float_on_conv)
-        return self._compile(lowered, "vision")
+        return self._compile(lowered, "network")
 
     @cached_property
     def prefill(self) -> tuple[Subgraph, ...]:
