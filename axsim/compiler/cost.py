@@ -148,12 +148,14 @@ def vector_cycles(chip: Chip, operation: Operation, units: int) -> float:
     """Cycles of vector work on ``units`` TENG units; wider elements take proportionally longer.
     On integers a transcendental function is a table look-up. Neutron v4 has a slower path for
     16-bit integers: AX630C's U16 towers (P004, P144) take six times as long for a score as its U8
-    towers (P002, P006), at 257 and at 1025 tokens alike; AX650N's take less than three times."""
+    towers (P002, P006), at 257 and at 1025 tokens alike; AX650N's take less than three times.
+    Pooling is on the same path there: SqueezeNet and GoogLeNet (C023, C019), which pool much, come
+    out a third and a fifth fast else."""
     calibrated = chip.calibrated
     function = LOOKUP_PASSES.get(operation.bits, calibrated.transcendental_passes)
     ops = operation.vector_ops + operation.transcendentals * function
     rate = calibrated.teng_bytes_per_cycle
-    if operation.bits == 16:
+    if operation.bits == 16 or operation.windows:
         rate = calibrated.teng_16bit_bytes_per_cycle or rate
     return ops * operation.bits / 8 / units / rate
 

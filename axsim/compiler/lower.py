@@ -58,7 +58,7 @@ class Operation:
     ``reads`` and ``writes`` are tensors that live in on-chip memory or DRAM (views resolved);
     ``shares`` says how much of each it reads (a view of Q, K and V together shows a third);
     ``vector_reads`` are those that only vector work reads; ``weights`` come from DRAM as
-    parameters; ``bits`` is the width of the vector work.
+    parameters; ``bits`` is the width of the vector work, some of which pools ``windows``.
     """
 
     index: int
@@ -70,6 +70,7 @@ class Operation:
     vector_ops: int = 0
     transcendentals: int = 0
     bits: int = 0
+    windows: bool = False
     reads: list[str] = field(default_factory=list)
     shares: dict[str, float] = field(default_factory=dict)
     vector_reads: set[str] = field(default_factory=set)
@@ -279,6 +280,7 @@ class _Lowering:
             operation.operator = operator.report_class
         operation.vector_ops += work.passes + work.moves
         operation.transcendentals += work.transcendentals
+        operation.windows |= "kernel_shape" in node.attrs
         names = [*(name for name in node.inputs if name), node.outputs[0]]
         widths = [
             16 if n in self._wide else _compute_bits(graph.tensors[n].dtype)

@@ -168,6 +168,7 @@ def _traits(operations: Sequence[Operation]) -> Iterator[tuple[object, ...]]:
             operation.vector_ops,
             operation.transcendentals,
             operation.bits,
+            operation.windows,
             tuple(made[name] for name in operation.reads if name in made),
         )
         made.update(dict.fromkeys(operation.writes, index))
