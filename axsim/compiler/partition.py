@@ -260,7 +260,12 @@ def _read_network(file: _File) -> Network:
     from axsim.network.fusion import fused
     from axsim.network.read import read
 
-    return fused(read(file.path, dict(file.shapes), file.outputs))
+    try:
+        return fused(read(file.path, dict(file.shapes), file.outputs))
+    except ModuleNotFoundError as error:
+        if error.name != "onnx":
+            raise
+        raise InputError("reading an ONNX file needs onnx: pip install 'axsim[onnx]'") from None
 
 
 @lru_cache(maxsize=64)

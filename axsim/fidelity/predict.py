@@ -185,8 +185,27 @@ def _network(row: Measurement, graphs: Path) -> Workload:
     build: dict[str, Any] = {"vision_dtype": _dtype(row.vision_dtype) or "u8", "link": row.link}
     if row.npu_mode is not None:
         build["npu_mode"] = row.npu_mode.upper()
-    model = {"onnx": str(files[row.model].resolve())}
+    file = files[row.model].resolve()
+    model: dict[str, Any] = {"onnx": str(file)}
+    if row.image_size is not None:
+        model["shapes"] = _open_sizes(file, row.image_size)
     return load_mapping(Workload, {"name": row.model, "model": model, "build": build}, row.model)
+
+
+def _open_sizes(file: Path, side: int) -> dict[str, tuple[int, ...]]:
+    """Shapes of the inputs that are pictures of a size that the file leaves open."""
+    from axsim.network import protobuf
+
+    graph = protobuf.load(file).graph
+    initialised = {tensor.name for tensor in graph.initializer}
+    found: dict[str, tuple[int, ...]] = {}
+    for value in graph.input:
+        sizes = [dimension.dim_value for dimension in value.type.tensor_type.shape.dim]
+        if value.name not in initialised and len(sizes) == 4 and not all(sizes):
+            last = sizes[3] in (1, 3, 4)  # the channels
+            assumed = (1, side, side, 3) if last else (1, 3, side, side)
+            found[value.name] = tuple(n or m for n, m in zip(sizes, assumed, strict=True))
+    return found
 
 
 def _toolchain(name: str | None) -> Toolchain:

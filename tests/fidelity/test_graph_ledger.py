@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
+from dataclasses import replace
 from statistics import fmean
 
 import pytest
@@ -64,3 +65,18 @@ def test_a_row_is_explained() -> None:
     out = cli.axsim("validate", "--ledger", LEDGER, "--explain", "C014").stdout
     assert "graph_ms of resnet50" in out
     assert "projection" in out
+
+
+def test_a_row_gives_the_size_that_its_file_leaves_open(tmp_path) -> None:
+    import onnx
+
+    model = onnx.load(str(shipped_graphs() / "squeezenet1_1.onnx"))
+    for dimension in model.graph.input[0].type.tensor_type.shape.dim[2:]:
+        dimension.dim_param = "side"
+    onnx.save(model, str(tmp_path / "open.onnx"))
+    (row,) = [each for each in load_ledger(LEDGER) if each.id == "C009"]
+    (closed,) = validate([row]).compared
+    (found,) = validate([replace(row, model="open")], graphs=tmp_path).compared
+    assert found.predicted == closed.predicted
+    (larger,) = validate([replace(row, model="open", image_size=454)], graphs=tmp_path).compared
+    assert larger.predicted > 2.5 * closed.predicted
