@@ -298,7 +298,7 @@ class ModelSection(Section):
             if getattr(self, name)
         ]
         if self.vision is None and self.decoder is None:
-            faults.append(Fault((), "holds neither part", "vision, decoder or both, or onnx"))
+            faults.append(Fault((), "holds neither part", "vision, decoder or both"))
         if self.vision and self.decoder and self.projector is None:
             what = "missing: without it the tower's states can't enter the decoder"
             faults.append(Fault("projector", what, "hidden_size, downsample_ratio"))
