@@ -231,10 +231,11 @@ def test_a_chip(copy: Copy) -> None:
 FAMILY = """
     Family(
         "nova",
-        "nova",
-        Parts(head_norm=True, gated=False, activation="gelu_pytorch_tanh", mlp_bias=True),
+        ("nova",),
+        ("Nova",),
+        Parts(qk_norm="head", gated=False, activation="gelu_pytorch_tanh", mlp_bias=True),
         end_of_sequence=7,
-        epsilon=("norm_eps", 1e-5),
+        epsilon="norm_eps",
         required={"attention_bias": False},
     ),"""
 CONFIG = """{"model_type": "nova", "num_hidden_layers": 2, "hidden_size": 32, "vocab_size": 101,

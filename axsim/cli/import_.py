@@ -21,8 +21,10 @@ def import_(
 ) -> None:
     """Write the workload of a checkpoint: its architecture, with a build and a request to edit.
 
-    Reads config.json of InternVL (as OpenGVLab and as Hugging Face publish it), Qwen2, Qwen3,
-    Llama and Phi. Weights are not needed.
+    Reads config.json of decoders (Llama, Qwen, Gemma, Phi, Mistral, Granite, GLM and more), of
+    vision-language models (InternVL, Qwen-VL, SmolVLM, LLaVA, PaliGemma and more) and of vision
+    towers (ViT, CLIP, SigLIP, DINO); what it cannot build it refuses with the reason. Weights are
+    not needed.
     """
     from axsim.files import check_writable, whole_text
     from axsim.spec.from_checkpoint import workload_text

@@ -64,6 +64,11 @@ def conv_cycles(chip: Chip, matmul: Matmul, units: int) -> float:
     the array badly. S4 weights are expanded on the way in, where the chip has a rate for it again
     for every S4_ROWS rows. A 16-bit operand that was made at run time is first split into byte
     planes.
+
+    Weights that are loaded in turn go into the array as they arrive: between the load of a tile and
+    its products there is no fill. With one, what a layer's products cost beside its bytes comes out
+    at 3.7 TMAC/s, and is too long the more weights a layer has (P016, P080, P082, P084, 3 to 7 %);
+    4 to 6 TMAC/s fit the rows, and the array's full rate is 5.5.
     """
     if matmul.width:
         return window_cycles(chip, matmul, units)
@@ -78,6 +83,8 @@ def conv_cycles(chip: Chip, matmul: Matmul, units: int) -> float:
     if matmul.right == "s4" and rate:
         elements = matmul.inner * matmul.columns / units
         return cycles + elements / rate * math.ceil(matmul.rows / S4_ROWS)
+    if matmul.loads_in_turn:
+        return cycles
     groups = units / chip.npu.conv_per_group
     elements = matmul.batch * matmul.inner * matmul.columns / groups
     size = max(1, DTYPE_BITS[matmul.right] // 8)
@@ -129,12 +136,11 @@ def _overflow(chip: Chip, matmul: Matmul) -> float:
 
 
 def teng_matmul_cycles(chip: Chip, matmul: Matmul, units: int) -> float:
-    """Cycles of a float product on ``units`` TENG units. Keys (the columns of the scores, the inner
-    dimension of the context), the width and the rows of each head are padded to whole attention
-    tiles (heads of 96 cost as 128: P084 beside P065, P080 and P082); a single row, in decode, is
-    not."""
+    """Cycles of a float product on ``units`` TENG units. Keys, the width and the rows of each head
+    are padded to whole attention tiles (heads of 96 cost as 128: P084 beside P065, P080 and P082);
+    a single row, in decode, is not."""
     npu = chip.npu
-    keys = max(matmul.inner, matmul.columns)
+    keys = matmul.keys
     padded = matmul.macs / keys * _whole(keys, npu.attention_key_tile)
     head = min(matmul.inner, matmul.columns)
     padded *= _whole(head, npu.attention_row_tile) / head
@@ -150,10 +156,18 @@ def vector_cycles(chip: Chip, operation: Operation, units: int) -> float:
     16-bit integers: AX630C's U16 towers (P004, P144) take six times as long for a score as its U8
     towers (P002, P006), at 257 and at 1025 tokens alike; AX650N's take less than three times.
     Pooling is on the same path there: SqueezeNet and GoogLeNet (C023, C019), which pool much, come
-    out a third and a fifth fast else."""
+    out a third and a fifth fast else.
+
+    Softmax between two products on CONV is a stage of a pipeline, CONV to TENG to CONV, that scores
+    pass tile by tile of keys: to fill and drain it takes the time of one tile more. Inferred:
+    InternVL3.5-1B with float products on CONV (P046 to P054) takes 0.31 ms for each 128 keys and,
+    beside these, 0.36 ms more than on TENG (P037 to P045), where nothing passes from unit to unit.
+    P145 to P150 agree, and so do the integer towers, left out: on AX630C 5.8 % in place of 9.4."""
     calibrated = chip.calibrated
     function = LOOKUP_PASSES.get(operation.bits, calibrated.transcendental_passes)
     ops = operation.vector_ops + operation.transcendentals * function
+    if operation.matmul is not None and operation.attention and operation.unit == "conv":
+        ops *= 1 + chip.npu.attention_key_tile / operation.matmul.keys
     rate = calibrated.teng_bytes_per_cycle
     if operation.bits == 16 or operation.windows:
         rate = calibrated.teng_16bit_bytes_per_cycle or rate

@@ -50,6 +50,24 @@ class Matmul:
         """Multiply-accumulates, padding not counted."""
         return self.batch * self.rows * self.inner * self.columns
 
+    @property
+    def keys(self) -> int:
+        """Keys of an attention product: the columns of the scores, the inner dimension of the
+        context."""
+        return max(self.inner, self.columns)
+
+    @property
+    def loads_in_turn(self) -> bool:
+        """Whether weights are loaded tile by tile between the products, not ahead of them.
+
+        So in float graphs of many rows: InternVL3.5-1B's S8 layers take 0.41 ms longer than its S4
+        layers (P037 to P045 and their S8 twins) whatever the history, which is the difference of
+        their bytes over the bandwidth; were loads hidden behind products, it would be nothing. A
+        single row, in decode, has no products worth waiting for: P033, P055, P063 and all heads
+        take their bytes over the bandwidth.
+        """
+        return self.right_is_weight and self.left in FLOATS and self.rows > 1
+
 
 @dataclass
 class Operation:
@@ -84,16 +102,9 @@ class Operation:
 
     @property
     def loads_in_turn(self) -> bool:
-        """Whether its weights are loaded tile by tile between the products, not ahead of them.
-
-        So in float graphs of many rows: InternVL3.5-1B's S8 layers take 0.41 ms longer than its S4
-        layers (P037 to P045 and their S8 twins) whatever the history, which is the difference of
-        their bytes over the bandwidth; were loads hidden behind products, it would be nothing. A
-        single row, in decode, has no products worth waiting for: P033, P055, P063 and all heads
-        take their bytes over the bandwidth.
-        """
-        matmul = self.matmul
-        return matmul is not None and matmul.left in FLOATS and matmul.rows > 1
+        """Whether its weights are loaded tile by tile between the products: see
+        :attr:`Matmul.loads_in_turn`."""
+        return self.matmul is not None and self.matmul.loads_in_turn
 
     @property
     def attention(self) -> bool:

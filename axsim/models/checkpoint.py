@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -13,6 +13,7 @@ import numpy as np
 from axsim.errors import InputError
 from axsim.kernels.array import Array
 from axsim.models.config import ModelConfig
+from axsim.models.gguf import GgufFile, gguf_file
 from axsim.models.gptq import Gptq
 from axsim.models.hf_config import model_config
 from axsim.models.joins import JOINS, language_part
@@ -37,7 +38,7 @@ class Checkpoint:
 
     def __init__(self, folder: str | Path) -> None:
         self.folder = Path(folder)
-        description = read_json(self.folder / "config.json")
+        description = read_config(self.folder)
         self._files = _stored_in(self.folder)
         described = _described(self.folder, description)
         self.config = _tying(described, description, self._files)
@@ -204,7 +205,11 @@ def eos_token_ids(folder: Path, description: dict[str, Any]) -> tuple[int, ...] 
 
 
 def read_config(folder: str | Path) -> dict[str, Any]:
-    """``folder``/config.json as it stands; InputError when it cannot be read."""
+    """``folder``/config.json as it stands, or what a GGUF file says in its terms; InputError when
+    it cannot be read."""
+    file = gguf_file(folder)
+    if file is not None:
+        return GgufFile(file).description
     return read_json(Path(folder) / "config.json")
 
 
@@ -221,8 +226,12 @@ def read_json(path: Path) -> dict[str, Any]:
     return value
 
 
-def _stored_in(folder: Path) -> dict[str, SafetensorsFile]:
+def _stored_in(folder: Path) -> dict[str, SafetensorsFile] | dict[str, GgufFile]:
     """The file of every stored tensor."""
+    single = gguf_file(folder)
+    if single is not None:
+        packed = GgufFile(single)
+        return dict.fromkeys(packed.shapes, packed)
     if (folder / _SINGLE).exists():
         file = SafetensorsFile(folder / _SINGLE)
         return dict.fromkeys(file.shapes, file)
@@ -239,12 +248,12 @@ def _stored_in(folder: Path) -> dict[str, SafetensorsFile]:
 
 
 def _tying(
-    config: ModelConfig, description: dict[str, Any], stored: dict[str, SafetensorsFile]
+    config: ModelConfig, description: dict[str, Any], stored: Collection[str]
 ) -> ModelConfig:
     """InternVL's configurations contradict each other on tying: a stored head is used."""
     if config.decoder is None or config.vision is None:
         return config
-    tied = not {"lm_head.weight", "language_model.lm_head.weight"} & stored.keys()
+    tied = not {"lm_head.weight", "language_model.lm_head.weight"} & set(stored)
     if tied and not (
         description.get("tie_word_embeddings", True) or config.decoder.tie_word_embeddings
     ):

@@ -201,7 +201,7 @@ class VisionConfig:
     position_size: int = 0
     resampling: Literal["bicubic", "bilinear", "corners", "nearest"] = "bicubic"
     rotary: Rotary = "none"
-    rope_theta: float = 10_000.0
+    rotary_theta: float = 10_000.0
     activation: ActivationName = "gelu"
     gated: bool = False
     mlp_bias: bool = True

@@ -23,7 +23,7 @@ def axial_table(vision: VisionConfig, grid: tuple[int, int]) -> tuple[Array, Arr
         row = np.float32(2 * np.pi) * (2 * (row + np.float32(0.5)) / rows - 1)
         column = np.float32(2 * np.pi) * (2 * (column + np.float32(0.5)) / columns - 1)
     steps = np.arange(2 * quarter) / (2 * quarter)
-    frequency = (vision.rope_theta**-steps).astype(np.float32)
+    frequency = (vision.rotary_theta**-steps).astype(np.float32)
     # Those of a quarter of the head for both, but for Pixtral, which deals out those of half of it.
     of_row, of_column = frequency[::2], frequency[::2]
     if vision.rotary == "pixtral":

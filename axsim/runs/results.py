@@ -184,9 +184,9 @@ class VariantResult:
         }
 
     def to_row(self) -> dict[str, Any]:
-        """One flat row for tables: conditions, predictions with ``_low``, ``_high``, ``_measured``
-        and ``_error`` beside them, memory, numerics (``cosine`` is what a build is judged by, see
-        :attr:`Numerics.cosine`). None where there is nothing."""
+        """One flat row for tables: conditions, predictions with ``_low``, ``_high``, ``_measured``,
+        ``_error`` and ``_extrapolated`` (why, or None) beside them, memory, numerics (``cosine`` is
+        what a build is judged by, see :attr:`Numerics.cosine`). None where there is nothing."""
         row: dict[str, Any] = {"variant": self.name, **self._conditions()}
         row |= {"preprocess_ms": self.preprocess_ms, "post_ms": self.planned.post_ms or None}
         for name in (metric.name for metric in PREDICTED):
@@ -197,6 +197,7 @@ class VariantResult:
             row[f"{name}_low"], row[f"{name}_high"] = values.get("low"), values.get("high")
             row[f"{name}_measured"] = measured.get("value")
             row[f"{name}_error"] = values.get("error")
+            row[f"{name}_extrapolated"] = values.get("extrapolated")
         memory, numerics = self.memory, self.numerics
         row |= {
             "weights_bytes": sum(memory.weights.values()),

@@ -59,7 +59,7 @@ class VisionSection(Section):
         "bicubic", description="of that table to other image sizes"
     )
     rotary: Rotary = Field("none", description="rotation of q and k by row and column of a patch")
-    rope_theta: float = Field(10_000.0, gt=0, description="base of its frequencies")
+    rotary_theta: float = Field(10_000.0, gt=0, description="base of its frequencies")
     activation: ActivationName = Field("gelu", description="function of the MLP")
     gated: bool = Field(False, description="down(act(gate(x)) * up(x))")
     mlp_bias: bool = Field(True, description="bias of the MLP")

@@ -64,7 +64,14 @@ def workload_text(folder: str | Path) -> str:
     ):
         if part is not None:
             lines += _section(key, part, _source(key, kind))
-    lines += ["", *_build(model, description), "", *_request(model, sizes, ends), "", "variants:"]
+    lines += [
+        "",
+        *_build(model, description),
+        "",
+        *_request(model, sizes, ends, _kv(model, description)),
+        "",
+        "variants:",
+    ]
     lines += [f"  - {{name: {n}, set: {{{s}}}}}" for n, s in _variants(model, sizes, description)]
     return "\n".join(lines) + "\n"
 
@@ -155,6 +162,9 @@ def _kv(model: ModelConfig, description: dict[str, Any]) -> int:
     """The usual context, or one that holds the largest image; no more than the model has."""
     inner = language_part(description) or description
     longest = int(inner.get("max_position_embeddings") or KV_CACHE_LEN + 1)
+    scaling = model.decoder.rope_scaling if model.decoder else None
+    if scaling is not None and scaling.kind == "longrope":
+        longest = min(longest, scaling.original_max_position_embeddings)
     sizes = _image_sizes(model, description)
     needed = _chunk(model, sizes[-1]) + CHUNK_STEP - 1 if sizes else 0
     return max(min(max(KV_CACHE_LEN, needed), longest - 1), 1)
@@ -186,7 +196,9 @@ def _bits(description: dict[str, Any]) -> object:
     return found.get("bits")
 
 
-def _request(model: ModelConfig, sizes: list[int], ends: tuple[int, ...] | None) -> list[str]:
+def _request(
+    model: ModelConfig, sizes: list[int], ends: tuple[int, ...] | None, kv: int
+) -> list[str]:
     lines = ["request:"]
     if sizes:
         lines += ["  images: 1", f"  image_size: {sizes[-1]}"]
@@ -195,7 +207,8 @@ def _request(model: ModelConfig, sizes: list[int], ends: tuple[int, ...] | None)
             comment = "chat template and a short question around the image"
             lines.append(_commented(f"  text_tokens: {TEXT_TOKENS}", comment))
         else:
-            lines.append(f"  prompt_tokens: {_prompt(model, 0)}")
+            room = max(kv + 1 - NEW_TOKENS, 1)
+            lines.append(f"  prompt_tokens: {min(_prompt(model, 0), room)}")
         lines.append(f"  new_tokens: {NEW_TOKENS}")
         known = [token for token in ends or () if token < model.decoder.vocab_size]
         if known:

@@ -323,6 +323,14 @@ class Workload(Section):
             allowed = f"up to {compiled * build.prefill_chunk} tokens: {compiled} chunks"
             allowed += f" of {build.prefill_chunk}"
             yield Fault(prompt_key, what, allowed, also=["build.prefill_max_chunks"])
+        scaling = decoder.rope_scaling
+        trained = scaling.original_max_position_embeddings if scaling else 0
+        if scaling and scaling.kind == "longrope" and build.kv_cache_len >= trained:
+            what = (
+                f"found {build.kv_cache_len}: beyond the context trained for, longrope turns other"
+            )
+            what += " frequencies for the whole sequence"
+            yield Fault("build.kv_cache_len", what, f"up to {trained - 1}")
         if build.prefill_chunk > build.kv_cache_len:
             what = f"found {build.prefill_chunk}, more than the KV cache holds"
             yield Fault("build.prefill_chunk", what, f"up to {build.kv_cache_len}, kv_cache_len")

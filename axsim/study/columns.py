@@ -11,7 +11,7 @@ _CONDITIONS = (
     "prefill_chunk", "prefill_chunks", "prompt_tokens", "new_tokens", "seed", "preprocess_ms",
     "post_ms",
 )  # fmt: skip
-_METRIC_PARTS = ("", "_low", "_high", "_measured", "_error")
+_METRIC_PARTS = ("", "_low", "_high", "_measured", "_error", "_extrapolated")
 _REST = (
     "weights_bytes", "kv_cache_bytes", "activations_bytes", "embedding_bytes", "capacity_bytes",
     "fits", "synthetic", "cosine", "vision_cosine", "logits_cosine", "graph_cosine",

@@ -115,7 +115,6 @@ class Analysis:
         self._mode: precision.Mode = "PerLayer" if per_layer else "EndToEnd"
         self._on_step = on_step
         self._packed = IntegerWeights()
-        self._rows_in: dict[bool, Array] = {}
 
     def operators(self) -> list[Precision]:
         """Every operator of vision part, decoder layers and head, in order of execution."""

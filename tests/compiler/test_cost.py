@@ -102,6 +102,15 @@ def test_s4_weights_are_expanded_in_place_of_the_fill() -> None:
     assert found > conv_cycles(CHIP, replace(s4, right="s8"), 6)
 
 
+def test_weights_that_are_loaded_in_turn_fill_the_array_as_they_arrive() -> None:
+    product = replace(PROJECTION, left="bf16")
+    assert product.loads_in_turn
+    assert conv_cycles(CHIP, product, 6) == pytest.approx(product.macs / 6 / 200)
+    for other in (replace(product, rows=1), replace(product, right_is_weight=False)):
+        assert not other.loads_in_turn
+        assert conv_cycles(CHIP, other, 6) > other.macs / 6 / 200 + 512 * 384 / 3 / 32 - 1
+
+
 def test_s4_weights_are_expanded_once_for_every_64_rows() -> None:
     s4 = replace(PROJECTION, left="bf16", right="s4")
     expansion = 512 * 384 / 6 / 8
@@ -120,9 +129,8 @@ def test_without_a_rate_of_their_own_s4_weights_fill_the_array_as_bytes() -> Non
 
 def test_float_products_of_more_rows_than_fit_are_slower_for_all_of_them() -> None:
     chip = load_chip("ax630c", {"npu.conv.bf16_rows": 128, "calibrated.bf16_overflow": 2})
-    fill = 512 * 384 / 32
     product = replace(PROJECTION, left="bf16")
-    few, many = (conv_cycles(chip, replace(product, rows=n), 1) - fill for n in (128, 256))
+    few, many = (conv_cycles(chip, replace(product, rows=n), 1) for n in (128, 256))
     assert many == pytest.approx(4 * few)
     # integers, and products of two activations, are not
     for other in (PROJECTION, replace(product, right="bf16", right_is_weight=False)):
@@ -169,6 +177,19 @@ def test_16_bit_integers_have_a_rate_of_their_own_where_a_chip_says_so() -> None
         operation = replace(scale, vector_ops=1000, transcendentals=0)
         expected = 1000 * operation.bits / 8 / rate
         assert vector_cycles(slow, operation, 1) == pytest.approx(expected)
+
+
+def test_softmax_between_products_on_conv_takes_a_tile_of_keys_more() -> None:
+    floats, integers = lower(tower("bf16")), lower(tower("u8"))
+    for lowered, unit, tiles in ((floats, "teng", 0), (integers, "conv", 1)):
+        scores = next(each for each in lowered.operations if each.attention)
+        assert scores.unit == unit
+        assert scores.matmul is not None
+        for keys in (128, 1024):
+            product = replace(scores.matmul, columns=keys)
+            operation = replace(scores, matmul=product, vector_ops=keys, transcendentals=0)
+            expected = (keys + tiles * 128) * scores.bits / 8 / 16
+            assert vector_cycles(CHIP, operation, 1) == pytest.approx(expected)
 
 
 def test_a_single_row_of_decode_is_not_padded() -> None:

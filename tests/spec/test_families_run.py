@@ -7,6 +7,7 @@ import json
 import pytest
 
 import axsim
+from axsim.errors import InputError
 from axsim.models.hf_config import model_config
 from axsim.spec.from_checkpoint import workload_text
 from axsim.spec.workload import load_workload
@@ -55,3 +56,12 @@ def test_it_is_timed_on_both_chips_and_computed(imported):
 def total(row):
     """Milliseconds of vision and of the first token."""
     return sum(each.value for each in (row.vision_encode_ms, row.ttft_ms) if each is not None)
+
+
+def test_longrope_serves_the_context_that_it_was_trained_for(tmp_path):
+    (tmp_path / "config.json").write_text(json.dumps(DECODERS["phi4-mini"]), encoding="utf-8")
+    path = tmp_path / "workload.yaml"
+    path.write_text(workload_text(tmp_path), encoding="utf-8")
+    assert load_workload(path).build.kv_cache_len == 127
+    with pytest.raises(InputError, match=r"build\.kv_cache_len: found 128.*allowed: up to 127"):
+        load_workload(path, {"build.kv_cache_len": 128})

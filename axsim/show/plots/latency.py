@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, TypeAlias, Union
 from axsim.errors import InputError
 from axsim.fidelity.prediction import Prediction
 from axsim.runs.results import RunResult, VariantResult
+from axsim.show.extrapolated import MARK, mark
 from axsim.show.plots.style import SMALL, STAGES, grid, new_figure
 from axsim.show.tables import number
 from axsim.system.metrics import WAITS
@@ -44,7 +45,7 @@ def latency_bars(results: Results) -> Figure:
     post up to the first token, and beside it decode layers and post of one further token.
 
     Milliseconds; several images or prefill chunks count together. Behind a bar stand its total and
-    the interval of that prediction.
+    the interval of that prediction, with a mark where it is extrapolated.
 
     Raises:
         InputError: there is no variant.
@@ -82,9 +83,12 @@ def latency_bars(results: Results) -> Figure:
     for axes in columns:
         for container in axes.containers:
             handles.setdefault(container.get_label(), container)
+    totals = [prediction for *_, whole in panels for prediction in whole if prediction]
     figure.legend(
         handles.values(),
         handles,
+        title=f"{MARK} extrapolated" if any(map(mark, totals)) else None,
+        title_fontsize=SMALL,
         loc="outside lower center",
         ncols=len(handles),
         fontsize=SMALL + 1,
@@ -196,7 +200,7 @@ def _totals(
             continue
         text = number(sum(row.values()))
         if prediction is not None and prediction.interval is not None:
-            text += f" ±{max(map(abs, prediction.interval)):.0%}"
+            text += f" ±{max(map(abs, prediction.interval)):.0%}{mark(prediction)}"
         axes.annotate(
             text,
             (sum(row.values()), height),

@@ -27,7 +27,8 @@ def section(report: Report) -> Html:
     if validation is None:
         text = (
             f"The ledger has no measurements of {chip}: nothing says how far these predictions are "
-            "from silicon. Intervals, where they are shown, are those of all chips together."
+            "from silicon. Its intervals are the widest of the measured chips, and no narrower "
+            "than the errors of these with the calibrated values of others."
         )
         return section_of("validation", "Validation", element("p", text, class_="callout"))
     differs = None

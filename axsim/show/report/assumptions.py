@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from axsim.fidelity.intervals import LEVEL
 from axsim.fidelity.plausible import plausible
+from axsim.show.extrapolated import MARK
 from axsim.show.report.content import Assumption, Described, Report
 from axsim.show.report.figures import plain
 from axsim.show.report.markup import Child, Column, Html, Row, element, join, note, table
 from axsim.show.report.markup import section as section_of
 from axsim.spec.chip import Chip
 
-MARK = "calibrated: "
+NOTE = "calibrated: "
 """How the note of ``axsim calibrate`` begins, in a chip's file."""
 
 
@@ -43,8 +44,10 @@ def _conventions(report: Report) -> list[Child]:
             "length of the KV cache, so that every token takes the same time."
         )
     found.append(
-        f"Intervals hold {LEVEL:.0%} of true values, as far as the errors of the ledger's rows "
-        "tell; they are no guarantee for a model unlike those that were measured."
+        f"Intervals are meant to hold {LEVEL:.0%} of measured values. Their width comes from the "
+        "errors of the ledger's rows when the fit had not seen their architecture; a prediction "
+        f"that no row is near enough to vouch for is extrapolated ({MARK}) and has the width of "
+        "the chip's widest group. None is a guarantee for a model unlike those that were measured."
     )
     found.append(
         "Nothing else uses the NPU or the DRAM while the model runs, and the NPU keeps its "
@@ -89,8 +92,8 @@ def _parameter(chip: Chip, each: Assumption) -> Row | None:
         return None
     bounds = plausible(chip, name)
     source, error = each.source, "–"
-    if source.startswith(MARK):
-        error, _, source = source.removeprefix(MARK).partition("; ")
+    if source.startswith(NOTE):
+        error, _, source = source.removeprefix(NOTE).partition("; ")
     if name in chip.borrowed:
         source = f"borrowed from {chip.borrowed[name]}"
     if name in chip.fixed:

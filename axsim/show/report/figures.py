@@ -7,6 +7,7 @@ from collections.abc import Iterable, Sequence
 from axsim.compiler.partition import MEBI
 from axsim.fidelity.prediction import Prediction
 from axsim.runs.results import VariantResult
+from axsim.show.extrapolated import mark
 from axsim.show.report.markup import Child, Html, element, join
 from axsim.show.tables import number
 from axsim.system.metrics import PREDICTED
@@ -51,13 +52,13 @@ def signed(fraction: float, digits: int = 0) -> str:
 
 
 def interval(found: Prediction) -> str:
-    """``±14%``, empty where nothing is known."""
+    """``±14%``, with the mark of what is extrapolated; empty where nothing is known."""
     if found.interval is None:
         return ""
     low, high = found.interval
     if abs(low + high) < 0.005:
-        return f"±{percent(high)}"
-    return f"{signed(low)} {signed(high)}"
+        return f"±{percent(high)}{mark(found)}"
+    return f"{signed(low)} {signed(high)}{mark(found)}"
 
 
 def measured(found: Prediction) -> Html | None:

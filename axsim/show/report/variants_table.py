@@ -5,6 +5,7 @@ from __future__ import annotations
 from axsim.fidelity.intervals import LEVEL
 from axsim.fidelity.prediction import Prediction
 from axsim.runs.results import RunResult, VariantResult
+from axsim.show.extrapolated import footnotes
 from axsim.show.report.content import Report
 from axsim.show.report.figures import SHOWN, capitalised, interval, measured, mebibytes
 from axsim.show.report.markup import Child, Column, Html, Row, element, join, note, table
@@ -92,6 +93,9 @@ def _notes(result: RunResult) -> Html:
     if not result.timing_only:
         lines.append(" Cosine: similarity of the deployed arithmetic to float32.")
     parts = [note(*lines)]
+    head, *reasons = footnotes(result) or [""]
+    if head:
+        parts.append(note(head, element("ul", *(element("li", text) for text in reasons))))
     if any(each.numerics is not None and each.numerics.synthetic for each in result):
         parts.append(element("p", SYNTHETIC, class_="callout"))
     if not result.complete:

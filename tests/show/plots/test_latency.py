@@ -4,6 +4,7 @@ import pytest
 
 import axsim
 from axsim import InputError
+from axsim.show.extrapolated import mark
 from axsim.show.plots import latency_bars
 from axsim.show.plots.latency import PARTS, TOKEN_PARTS
 from axsim.show.tables import number
@@ -42,7 +43,8 @@ def test_names_and_totals_are_readable(small, large) -> None:
     assert labels == [f"{run.chip}  {each.name}" for run in (small, large) for each in run]
     found = texts(figure)
     for prediction in (small[0].image_to_first_token_ms, small[0].token_ms):
-        assert f"{number(prediction.value)} ±{prediction.interval.high:.0%}" in found
+        text = f"{number(prediction.value)} ±{prediction.interval.high:.0%}{mark(prediction)}"
+        assert text in found
     assert smallest_text(figure) >= 8
     assert overlapping(drawn_texts(figure)) == []
     assert [t.get_text() for t in latency_bars(small).axes[0].get_yticklabels()] == [

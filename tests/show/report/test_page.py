@@ -16,6 +16,7 @@ import pytest
 
 import axsim
 from axsim.compiler.partition import MEBI
+from axsim.show.extrapolated import mark
 from axsim.show.report import content
 from axsim.show.report.content import Report, gather
 from axsim.show.report.page import SECTIONS, page
@@ -118,7 +119,7 @@ def test_the_variant_table_holds_the_numbers_of_the_run(report, found) -> None:
             if name == "token_ms":
                 continue
             assert number(prediction.value) in cells
-            assert f"±{prediction.interval.high:.0%}" in cells
+            assert f"±{prediction.interval.high:.0%}{mark(prediction)}" in cells
             if prediction.measured is not None:
                 assert f"measured {number(prediction.measured.value)}" in cells
         memory = variant.memory
@@ -171,7 +172,7 @@ def test_every_key_of_chip_and_workload_with_meaning_and_source(report, found) -
     workload = found.table("Workload InternVL2-1B: every key, its meaning and its source")
     assert workload.row("vision_dtype")[1:2] == ["u8 / u16"]
     assert workload.row("vision_dtype")[3] == "set by the variants"
-    assert workload.row("rope_theta")[1] == "1000000.0"
+    assert "1000000.0" in [row[1] for row in workload.rows if row[0] == "rope_theta"]
     assert "default" in workload.row("num_channels")[3]
     assert report.chip.comment in found.text
 
