@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass, field
 from enum import Enum
 from pathlib import Path
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Annotated, Optional, TypeAlias
 
 import typer
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from axsim.compiler.partition import Deployment
     from axsim.inputs.chat import Chat
     from axsim.runs.results import RunResult
@@ -32,7 +36,10 @@ OBSERVERS = {"minmax": "MinMax", "percentile": "Percentile", "mse": "MSE", "kl":
 
 WorkloadName: TypeAlias = Annotated[
     str,
-    typer.Argument(metavar="WORKLOAD", help="A workload, by name (`axsim workloads`) or by file."),
+    typer.Argument(
+        metavar="WORKLOAD",
+        help="A workload, by name (`axsim workloads`) or by file, or an ONNX file.",
+    ),
 ]
 
 ChipName: TypeAlias = Annotated[
@@ -94,6 +101,27 @@ CalibrationFolder: TypeAlias = Annotated[
     ),
 ]
 
+InputShapes: TypeAlias = Annotated[
+    list[str],
+    typer.Option(
+        "--shape",
+        metavar="NAME=1x3x640x640",
+        show_default=False,
+        help="Shape of an ONNX file's input, where it is dynamic or to be another; may be "
+        "repeated.",
+    ),
+]
+
+OutputNames: TypeAlias = Annotated[
+    list[str],
+    typer.Option(
+        "--output",
+        metavar="NAME",
+        show_default=False,
+        help="End an ONNX file's network at this tensor, in place of its outputs; may be repeated.",
+    ),
+]
+
 Observer: TypeAlias = Annotated[
     ObserverName, typer.Option("--observer", help="How the ranges of activations are found.")
 ]
@@ -129,6 +157,30 @@ def chip_names(texts: list[str]) -> list[str]:
 
 
 @dataclass(frozen=True)
+class NetworkOptions:
+    """What of an ONNX file is deployed, and for which shapes."""
+
+    shape: InputShapes = field(default_factory=list)
+    output: OutputNames = field(default_factory=list)
+
+    @property
+    def keys(self) -> dict[str, object]:
+        """The keys of a workload that the options stand for.
+
+        Raises:
+            BadParameter: a shape is none.
+        """
+        sizes: dict[str, tuple[int, ...]] = {}
+        for text in self.shape:
+            name, _, given = text.rpartition("=")
+            if not name or not re.fullmatch(r"[1-9]\d*(x[1-9]\d*)*", given):
+                raise typer.BadParameter(f"--shape {text}: not NAME=1x3x640x640, in whole numbers")
+            sizes[name] = tuple(map(int, given.split("x")))
+        named = {"model.shapes": sizes, "model.outputs": tuple(self.output)}
+        return {key: value for key, value in named.items() if value}
+
+
+@dataclass(frozen=True)
 class RunOptions:
     """What is simulated on which chip, with which weights, with or without kernels."""
 
@@ -156,15 +208,17 @@ class RunOptions:
 
         return parse_overrides(self.settings)
 
-    def timed(self, chat: Chat | None = None) -> RunResult:
-        """The run without kernels."""
+    def timed(
+        self, chat: Chat | None = None, keys: Mapping[str, object] = MappingProxyType({})
+    ) -> RunResult:
+        """The run without kernels; ``keys`` are set beside those of ``--set``."""
         from axsim.runs.run import time_run
 
         return time_run(
             self.workload,
             self.chip,
             variants=self.variant or None,
-            overrides=self.overrides,
+            overrides={**self.overrides, **keys},
             seed=self.seed,
             chat=chat,
         )

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Optional
 import typer
 
 from axsim.cli.command import Command
-from axsim.cli.options import JsonPath, RunOptions
+from axsim.cli.options import JsonPath, NetworkOptions, RunOptions
 from axsim.cli.terminal.console import INTERRUPTED
 from axsim.cli.terminal.run_plot import PlotKind
 
@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 
 def run(
     options: RunOptions,
+    network: NetworkOptions,
     prompt: Annotated[
         Optional[str],  # noqa: UP045  (typer evaluates annotations on Python 3.10 as well)
         typer.Option(metavar="TEXT", help="Ask this, and show the answer (needs --checkpoint)."),
@@ -101,7 +102,7 @@ def run(
     screen = Screen(quiet=options.quiet or bool(to_stdout))
     interrupted = False
     try:
-        result = options.timed(chat)
+        result = options.timed(chat, network.keys)
     except KeyboardInterrupt:
         raise typer.Exit(INTERRUPTED) from None
     if plot is not None:

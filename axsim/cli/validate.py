@@ -28,6 +28,13 @@ def validate(
             help="Architectures that the rows name, beside the shipped ones; these win.",
         ),
     ] = None,
+    graphs: Annotated[
+        Optional[Path],  # noqa: UP045
+        typer.Option(
+            metavar="DIR",
+            help="Where the ONNX files are that rows of graph_ms name, in place of the shipped.",
+        ),
+    ] = None,
     chip: Annotated[
         Optional[str],  # noqa: UP045
         typer.Option(
@@ -76,9 +83,9 @@ def validate(
     check_picture(plot)
     if explain is not None:
         _refuse_with_explain(plot=plot, max_mape=max_mape, max_error=max_error)
-        _explain(explain, ledger, models, chip, json_path, quiet)
+        _explain(explain, ledger, models, chip, graphs, json_path, quiet)
         return
-    found = validate_ledger(ledger, models, chip)
+    found = validate_ledger(ledger, models, chip, graphs)
     if not quiet and str(json_path) != "-":
         _show(found)
     if json_path is not None:
@@ -105,16 +112,18 @@ def _explain(
     ledger: Path | None,
     models: Path | None,
     chip: str | None,
+    graphs: Path | None,
     json_path: Path | None,
     quiet: bool,
 ) -> None:
     from axsim.cli.terminal.console import console
     from axsim.fidelity.row_explanation import explain_row
-    from axsim.fidelity.validate import architectures, chosen
+    from axsim.fidelity.validate import architectures, chosen, folder_of
     from axsim.files import write_json
     from axsim.show import explained_row as shown
 
-    found = explain_row(row, *chosen(ledger, architectures(models), chip))
+    rows, known, chips = chosen(ledger, architectures(models), chip)
+    found = explain_row(row, rows, known, chips, folder_of(graphs))
     if not quiet and str(json_path) != "-":
         out = console()
         for line in shown.heading_lines(found):

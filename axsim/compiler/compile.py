@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from axsim.compiler.bands import BANDED_STEP
 from axsim.compiler.cost import unit_us
 from axsim.compiler.lower import Lowered, lower
 from axsim.compiler.plan import Piece, plan
@@ -46,7 +47,7 @@ def compile_lowered(lowered: Lowered, chip: Chip, mode: Mode, part: Part) -> Pro
 
 def _segment(piece: Piece, chip: Chip, shape: Shape) -> Segment:
     tiled = tile(piece, shape)
-    issue = chip.npu.step_us
+    issue = chip.npu.step_us * (BANDED_STEP if piece.banded else 1)
     durations: list[float] = []  # of each step's tiles, in the order of the parts
     for operation, tiles in zip(piece.operations, tiled.tiles, strict=True):
         matrix, vector = unit_us(chip, shape.groups, operation)

@@ -16,6 +16,10 @@ LOOKUP_PASSES = {8: 1, 16: 4}
 """Element operations of a function on integers: a table of 256 entries, or for 16 bits two
 neighbouring entries, their difference and its share. Inferred from the U8 and U16 vision rows."""
 
+PIXELS, SMALLEST_ARRAY = 8, 1024
+"""Neighbouring pixels that an array of so many multipliers takes at a time. Inferred from the
+networks of measurements/cnn.csv, on AX630C with an array of twice the size."""
+
 BYTE_PLANES = 2
 """A 16-bit operand is multiplied in two planes of 8 bits. The compiler's own counts of products of
 two such operands (P097 to P129) give 4.27 times INT8, so one such operand takes half of that."""
@@ -65,21 +69,16 @@ def conv_cycles(chip: Chip, matmul: Matmul, units: int) -> float:
     its products there is no fill. With one, what a layer's products cost beside its bytes comes out
     at 3.7 TMAC/s, and is too long the more weights a layer has (P016, P080, P082, P084, 3 to 7 %);
     4 to 6 TMAC/s fit the rows, and the array's full rate is 5.5.
-
-    Empirical: on AX630C a bf16 product of more than ``bf16_rows`` rows takes longer for each of
-    them (P091 and P153, 256 rows, against P087 and P095, 128 rows of the same builds), as if its
-    partial sums left the array and came back. The tile sizes of a vendor trace of such a product
-    would replace the factor.
     """
+    if matmul.width:
+        return window_cycles(chip, matmul, units)
     columns = matmul.columns
     if matmul.batch == 1:
         share = -(-columns // units)
         columns = min(columns, -(-share // ARRAY_COLUMNS) * ARRAY_COLUMNS) * units
     padded = max(matmul.batch * matmul.rows * matmul.inner * columns, matmul.macs)
     cycles = padded / units / macs_per_cycle(chip, matmul)
-    most, overflow = chip.npu.conv.bf16_rows, chip.calibrated.bf16_overflow
-    if most and overflow and matmul.left in FLOATS and matmul.right_is_weight:
-        cycles *= overflow if matmul.rows > most else 1.0
+    cycles *= _overflow(chip, matmul)
     rate = chip.calibrated.s4_elements_per_cycle
     if matmul.right == "s4" and rate:
         elements = matmul.inner * matmul.columns / units
@@ -93,6 +92,47 @@ def conv_cycles(chip: Chip, matmul: Matmul, units: int) -> float:
     if size == 2 and not matmul.right_is_weight:
         cycles = max(cycles, elements * size / chip.npu.conv.pack16_bytes_per_cycle)
     return cycles
+
+
+def window_cycles(chip: Chip, matmul: Matmul, units: int) -> float:
+    """Cycles of a convolution of an image, each of ``units`` CONV units its share: columns, or
+    bands of the height, whatever takes least.
+
+    An image streams through in whole groups of PIXELS along its width, twice as many where the
+    array is twice as large: without them Inception v3, whose maps are 35, 17 and 8 wide, comes out
+    a fifth fast on AX650N NPU1 (C003). Taps and channels are padded to the inner products that 16
+    columns leave to the array. The next block's weights are loaded behind the rows of the one
+    before. A channel that is convolved by itself (depthwise) uses one of the 16 columns.
+    """
+    full = chip.int8_macs_per_cycle
+    width = _whole(matmul.width, max(1, round(PIXELS * full / SMALLEST_ARRAY)))
+    inner = _whole(matmul.inner, max(1, round(full / ARRAY_COLUMNS)))
+    if matmul.depthwise:
+        inner = matmul.inner * ARRAY_COLUMNS
+    height, weights = matmul.rows // matmul.width, matmul.inner * matmul.columns
+    found = []
+    for bands in (n for n in range(1, units + 1) if units % n == 0):
+        shares = units // bands
+        columns = _whole(-(-matmul.columns // shares), ARRAY_COLUMNS)
+        products = -(-height // bands) * width * inner * columns
+        stream = products / macs_per_cycle(chip, matmul) * _overflow(chip, matmul)
+        groups = max(1.0, shares / chip.npu.conv_per_group)
+        found.append(max(stream, weights / groups / chip.npu.conv.fill_bytes_per_cycle))
+    return min(found)
+
+
+def _overflow(chip: Chip, matmul: Matmul) -> float:
+    """How much longer a product of many bf16 rows takes.
+
+    Empirical: on AX630C a bf16 product of more than ``bf16_rows`` rows takes longer for each of
+    them (P091 and P153, 256 rows, against P087 and P095, 128 rows of the same builds), as if its
+    partial sums left the array and came back. The tile sizes of a vendor trace of such a product
+    would replace the factor.
+    """
+    most, overflow = chip.npu.conv.bf16_rows, chip.calibrated.bf16_overflow
+    if not (most and overflow and matmul.left in FLOATS and matmul.right_is_weight):
+        return 1.0
+    return overflow if matmul.rows > most else 1.0
 
 
 def teng_matmul_cycles(chip: Chip, matmul: Matmul, units: int) -> float:
@@ -115,6 +155,8 @@ def vector_cycles(chip: Chip, operation: Operation, units: int) -> float:
     On integers a transcendental function is a table look-up. Neutron v4 has a slower path for
     16-bit integers: AX630C's U16 towers (P004, P144) take six times as long for a score as its U8
     towers (P002, P006), at 257 and at 1025 tokens alike; AX650N's take less than three times.
+    Pooling is on the same path there: SqueezeNet and GoogLeNet (C023, C019), which pool much, come
+    out a third and a fifth fast else.
 
     Softmax between two products on CONV is a stage of a pipeline, CONV to TENG to CONV, that scores
     pass tile by tile of keys: to fill and drain it takes the time of one tile more. Inferred:
@@ -127,7 +169,7 @@ def vector_cycles(chip: Chip, operation: Operation, units: int) -> float:
     if operation.matmul is not None and operation.attention and operation.unit == "conv":
         ops *= 1 + chip.npu.attention_key_tile / operation.matmul.keys
     rate = calibrated.teng_bytes_per_cycle
-    if operation.bits == 16:
+    if operation.bits == 16 or operation.windows:
         rate = calibrated.teng_16bit_bytes_per_cycle or rate
     return ops * operation.bits / 8 / units / rate
 

@@ -40,7 +40,8 @@ class Steps(NamedTuple):
     vector work (``vector``), and loads its weights ``in_turn`` with its products; of one tile and
     group the bytes of ``weight`` and, by kind of :data:`MOVES`, bytes and cost of ``moves``
     [steps, 4, 2]; ``buffer``, the group's on-chip memory that is left to weights; and the steps
-    that it reads from, ``maker[maker_begin[i] : maker_begin[i + 1]]``.
+    that it reads from, ``maker[maker_begin[i] : maker_begin[i + 1]]``, each with whether it goes to
+    this one band by band (``banded``).
     """
 
     tiles: Column
@@ -53,6 +54,7 @@ class Steps(NamedTuple):
     buffer: Column
     maker_begin: Column
     maker: Column
+    banded: Column
 
 
 Columns = tuple[Column, ...]
@@ -69,6 +71,11 @@ def emit(engines: Engines, steps: Steps, preloaded: float, following: float) -> 
     """The columns of a segment's tasks, of whose weights ``preloaded`` bytes of each group are on
     chip already; ``following`` bytes of the next segment's are loaded at the end."""
     groups, count = len(engines.read), len(steps.tiles)
+    tasks_begin = [0]  # of each step, where its tiles stand in tile_first and tile_stop
+    for tiles in steps.tiles:
+        tasks_begin.append(tasks_begin[-1] + tiles * groups)
+    # the tasks that computed each tile
+    tile_first, tile_stop = [0] * tasks_begin[-1], [0] * tasks_begin[-1]
     transfer = PARTS * count  # which duration it has
     # empty lists whose type numba can tell
     engine, kind, step_of, duration = [0][:0], [0][:0], [0][:0], [0][:0]
@@ -102,6 +109,16 @@ def emit(engines: Engines, steps: Steps, preloaded: float, following: float) -> 
         """Wait for the results of a step in all groups."""
         for made in range(step * groups, (step + 1) * groups):
             for needed in range(made_first[made], made_stop[made]):
+                deps.append(needed)
+
+    def banded_by(step: Any, tile: Any, of: Any) -> None:
+        """Wait for as many bands of a step as a ``tile`` among ``of`` needs, with a band of halo
+        behind it."""
+        tiles = steps.tiles[step]
+        last = min(tiles - 1, int((tile + 1) * tiles / of))
+        for group in range(groups):
+            made = tasks_begin[step] + group * tiles + last
+            for needed in range(tile_first[made], tile_stop[made]):
                 deps.append(needed)
 
     def load_weights(group: Any, step: Any, wanted: Any, tile: Any) -> None:
@@ -168,15 +185,22 @@ def emit(engines: Engines, steps: Steps, preloaded: float, following: float) -> 
                     for number in range(engines.convs if on_conv else engines.tengs):
                         for needed in range(wait_first, wait_stop):
                             deps.append(needed)
-                        if tile == 0 and (part == MATRIX or not product):
-                            for maker in makers:
-                                computed_by(maker)
+                        if part == MATRIX or not product:
+                            for entry in range(
+                                steps.maker_begin[step], steps.maker_begin[step + 1]
+                            ):
+                                if steps.banded[entry]:
+                                    banded_by(steps.maker[entry], tile, steps.tiles[step])
+                                elif tile == 0:
+                                    computed_by(steps.maker[entry])
                         how_long = PARTS * step + part + issue
                         add(unit + number, COMPUTE, step, how_long, 0.0, 0.0)
                     wait_first, wait_stop, issue = begin, len(engine), 0
                     if part == MATRIX and steps.in_turn[step]:
                         turn_first[group], turn_stop[group] = wait_first, wait_stop
                 last_first, last_stop = wait_first, wait_stop
+                done = tasks_begin[step] + group * steps.tiles[step] + tile
+                tile_first[done], tile_stop[done] = last_first, last_stop
                 if weight:
                     place = group * most + streamed[group]
                     stream[place] = weight

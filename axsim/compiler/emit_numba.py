@@ -25,6 +25,7 @@ _emit = njit(nogil=True, cache=True)(
 def emit(engines: Engines, steps: Steps, preloaded: float, following: float) -> Columns:
     """See :func:`axsim.compiler.emit.emit`; columns are arrays."""
     units = Engines._make([*engines[:2], *map(np.array, engines[2:])])
-    facts = Steps._make([*map(np.array, steps[:-1]), np.array(steps.maker, np.intp)])
+    makers = np.array(steps.maker, np.intp), np.array(steps.banded, np.bool_)
+    facts = Steps._make([*map(np.array, steps[:-2]), *makers])
     columns: Columns = _emit(units, facts, preloaded, following)
     return columns

@@ -31,7 +31,8 @@ FLOATS = frozenset({"bf16", "f16", "f32"})
 @dataclass(frozen=True)
 class Matmul:
     """``batch`` products [rows, inner] x [inner, columns]; ``left`` and ``right`` are dtypes.
-    Heads that share keys are joined along the rows, ``rows_per_head`` each."""
+    Heads that share keys are joined along the rows, ``rows_per_head`` each. Rows of a convolution
+    are the pixels of an image of this ``width``; it is 0 for any other product."""
 
     batch: int
     rows: int
@@ -41,6 +42,8 @@ class Matmul:
     right: str
     right_is_weight: bool
     rows_per_head: int = 0
+    width: int = 0
+    depthwise: bool = False
 
     @property
     def macs(self) -> int:
@@ -73,7 +76,7 @@ class Operation:
     ``reads`` and ``writes`` are tensors that live in on-chip memory or DRAM (views resolved);
     ``shares`` says how much of each it reads (a view of Q, K and V together shows a third);
     ``vector_reads`` are those that only vector work reads; ``weights`` come from DRAM as
-    parameters; ``bits`` is the width of the vector work.
+    parameters; ``bits`` is the width of the vector work, some of which pools ``windows``.
     """
 
     index: int
@@ -85,6 +88,7 @@ class Operation:
     vector_ops: int = 0
     transcendentals: int = 0
     bits: int = 0
+    windows: bool = False
     reads: list[str] = field(default_factory=list)
     shares: dict[str, float] = field(default_factory=dict)
     vector_reads: set[str] = field(default_factory=set)
@@ -245,8 +249,17 @@ class _Lowering:
             matmul = Matmul(1, rows, inner, columns, left.dtype, right.dtype, True)
         elif node.op == "Conv":
             rows, columns = out.elements // out.shape[1], out.shape[1]
+            inner = right.elements // columns
             matmul = Matmul(
-                1, rows, right.elements // columns, columns, left.dtype, right.dtype, True
+                1,
+                rows,
+                inner,
+                columns,
+                left.dtype,
+                right.dtype,
+                True,
+                width=out.shape[-1] if _slides(node, right) else 0,
+                depthwise=node.attrs.get("group", 1) == columns > 1,
             )
         elif node.op == "Gemm":
             rows, columns = out.shape
@@ -278,6 +291,7 @@ class _Lowering:
             operation.operator = operator.report_class
         operation.vector_ops += work.passes + work.moves
         operation.transcendentals += work.transcendentals
+        operation.windows |= "kernel_shape" in node.attrs
         names = [*(name for name in node.inputs if name), node.outputs[0]]
         widths = [
             16 if n in self._wide else _compute_bits(graph.tensors[n].dtype)
@@ -302,6 +316,12 @@ class _Lowering:
         self._waiting = []
         self._operations.append(operation)
         return operation
+
+
+def _slides(node: Node, kernel: Tensor) -> bool:
+    """Whether a convolution is one of an image, not the product that cuts it into patches."""
+    taps = list(kernel.shape[2:])
+    return max(taps) == 1 or taps != list(node.attrs.get("strides") or [1] * len(taps))
 
 
 def _read_by_norms(graph: Graph) -> frozenset[str]:

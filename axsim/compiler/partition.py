@@ -3,14 +3,18 @@
 As the vendor's runtime has them: the vision part; one decoder-layer file with group 0 (decode) and
 group k + 1 (prefill chunk k, attending to k chunks of history); post (final norm and head); the
 embedding table stays on the CPU. All layers of a decoder are alike, so each group is compiled once.
+A network from an ONNX file is one subgraph, whole.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cached_property, lru_cache
 from math import ceil
+from pathlib import Path
+from typing import TYPE_CHECKING, NamedTuple
 
 from axsim.compiler.compile import compile_lowered
 from axsim.compiler.lower import Lowered, lower
@@ -28,10 +32,15 @@ from axsim.numerics.formats import (
     VisionDtype,
     VisionScheme,
     assign,
+    assign_network,
     weight_bytes,
 )
 from axsim.spec.chip import Chip, Mode
 from axsim.spec.workload import Workload
+
+if TYPE_CHECKING:
+    from axsim.network.network import Network
+    from axsim.spec.architecture import ModelSection
 
 MEBI = 1024 * 1024
 
@@ -65,17 +74,33 @@ class Deployment:
         build = self.workload.build
         overrides = tuple(build.precision_overrides.items())
         size, projector = self.workload.image_size, self.model.projector
-        try:
+        with _told_patterns():
             lowered = _lower_vision(
                 vision, projector, size, build.vision_dtype, overrides, self._float_on_conv
             )
-        except UnmatchedPattern as error:
-            raise InputError(
-                Problem(
-                    "", "build.precision_overrides", str(error), "names that axsim precision shows"
-                )
-            ) from None
         return self._compile(lowered, "vision")
+
+    @cached_property
+    def network(self) -> Network | None:
+        """The network of an ONNX file, fused as the vendor's compiler does.
+
+        Raises:
+            InputError: the file can't be read, or holds operators that are not supported.
+        """
+        file = _File.of(self.workload.model)
+        return None if file is None else _read_network(file)
+
+    @cached_property
+    def graph(self) -> Subgraph | None:
+        """The whole network of an ONNX file on one image; None for other workloads."""
+        file = _File.of(self.workload.model)
+        if file is None:
+            return None
+        build = self.workload.build
+        overrides = tuple(build.precision_overrides.items())
+        with _told_patterns():
+            lowered = _lower_network(file, build.vision_dtype, overrides, self._float_on_conv)
+        return self._compile(lowered, "network")
 
     @cached_property
     def prefill(self) -> tuple[Subgraph, ...]:
@@ -121,6 +146,11 @@ class Deployment:
     def memory(self) -> Memory:
         """What the deployed model occupies in DRAM."""
         decoder, vision = self.model.decoder, self.vision
+        capacity = self.chip.dram.capacity_bytes
+        if self.graph is not None:
+            program = self.graph.program
+            weights, stored = {"graph": program.weight_bytes}, {"graph": self.graph.stored_bytes}
+            return Memory(weights, stored, 0, program.activation_bytes, 0, capacity)
         weights = {"vision": vision.program.weight_bytes if vision else 0}
         stored = {"vision": vision.stored_bytes if vision else 0}
         activations = [vision.program.activation_bytes if vision else 0]
@@ -138,7 +168,6 @@ class Deployment:
                 subgraph.program.activation_bytes
                 for subgraph in (*self.prefill, self.decode, self.post)
             ]
-        capacity = self.chip.dram.capacity_bytes
         return Memory(weights, stored, kv, max(activations), embedding, capacity)
 
 
@@ -203,6 +232,61 @@ def _lower_vision(
         vision_graph(vision, image_size, projector), VisionScheme(dtype, dict(overrides))
     )
     return lower(graph, float_matmul_on_conv)
+
+
+class _File(NamedTuple):
+    """What is read from an ONNX file, and when the file was changed (ns)."""
+
+    path: Path
+    shapes: tuple[tuple[str, tuple[int, ...]], ...]
+    outputs: tuple[str, ...]
+    changed: int
+
+    @classmethod
+    def of(cls, model: ModelSection) -> _File | None:
+        """The file of a workload; InputError when there is none of that name."""
+        if model.onnx is None:
+            return None
+        path = Path(model.onnx)
+        if not path.is_file():
+            what = "is a folder" if path.is_dir() else "no such file"
+            raise InputError(Problem(model.onnx, "", what, "an ONNX file"))
+        changed = path.stat().st_mtime_ns
+        return cls(path, tuple(model.shapes.items()), model.outputs, changed)
+
+
+@lru_cache(maxsize=64)
+def _read_network(file: _File) -> Network:
+    from axsim.network.fusion import fused
+    from axsim.network.read import read
+
+    try:
+        return fused(read(file.path, dict(file.shapes), file.outputs))
+    except ModuleNotFoundError as error:
+        if error.name != "onnx":
+            raise
+        raise InputError("reading an ONNX file needs onnx: pip install 'axsim[onnx]'") from None
+
+
+@lru_cache(maxsize=64)
+def _lower_network(
+    file: _File,
+    dtype: VisionDtype,
+    overrides: tuple[tuple[str, VisionDtype], ...],
+    float_matmul_on_conv: bool,
+) -> Lowered:
+    graph = assign_network(_read_network(file).graph, dtype, dict(overrides))
+    return lower(graph, float_matmul_on_conv)
+
+
+@contextmanager
+def _told_patterns() -> Iterator[None]:
+    """A precision override that matches nothing, as an error of the user's key."""
+    try:
+        yield
+    except UnmatchedPattern as error:
+        allowed = "names that axsim precision shows"
+        raise InputError(Problem("", "build.precision_overrides", str(error), allowed)) from None
 
 
 @lru_cache(maxsize=512)

@@ -10,6 +10,7 @@ from __future__ import annotations
 import itertools
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from types import MappingProxyType
 
 from axsim.compiler.lower import Lowered, Operation
 
@@ -31,8 +32,10 @@ class Placement:
 def place(
     lowered: Lowered,
     capacity_bytes: float,
+    bands: Mapping[str, float] = MappingProxyType({}),
 ) -> Placement:
-    """Place what the operations write and read; the graph's outputs stay to the end."""
+    """Place what the operations write and read; the graph's outputs stay to the end. What does not
+    fit goes in bands where ``bands`` has their bytes, see :mod:`axsim.compiler.bands`."""
     operations = lowered.operations
     last_use = {
         name: index
@@ -53,8 +56,11 @@ def place(
         for name in (*operation.reads, *operation.writes):
             if name in spilled:
                 continue
-            size = 0 if name in streamed else lowered.bytes(name)
-            kept = min(size, max(0.0, capacity_bytes - sum(on_chip.values())))
+            size: float = 0 if name in streamed else lowered.bytes(name)
+            room = max(0.0, capacity_bytes - sum(on_chip.values()))
+            if size > room:
+                size = min(size, bands.get(name, size))
+            kept = min(size, room)
             spilled[name] = 1 - kept / size if size else 0.0
             on_chip[name], in_dram[name] = kept, size - kept
         resident.append(sum(on_chip.values()))

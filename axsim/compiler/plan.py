@@ -13,6 +13,7 @@ from functools import lru_cache
 from math import inf
 from typing import NamedTuple
 
+from axsim.compiler.bands import bands
 from axsim.compiler.lower import Lowered, Operation
 from axsim.compiler.placement import Placement, place, widest_band
 from axsim.compiler.program import Step
@@ -44,7 +45,8 @@ class Piece:
     tensors take (``resident``).
 
     ``preloaded`` bytes at the head of its weights are on chip before it starts; it loads
-    ``following`` bytes of the next piece's.
+    ``following`` bytes of the next piece's. Tensors in ``banded`` go from step to step in bands of
+    rows.
     """
 
     name: str
@@ -55,6 +57,7 @@ class Piece:
     resident: tuple[float, ...]
     preloaded: float
     following: float
+    banded: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True, eq=False)
@@ -74,7 +77,12 @@ def plan(lowered: Lowered, part: Part, ocm_bytes: float) -> Plan:
     graph, cuts, weights = lowered.graph, _cuts(lowered), _weights(lowered, part)
     reserve = ocm_bytes * WEIGHT_SHARE
     capacity = ocm_bytes * (1 - WEIGHT_SHARE)
-    placement = _placement(lowered, capacity)
+    if part == "network":
+        banded = bands(lowered, weights, reserve)
+        placement = place(lowered, capacity, banded)
+    else:
+        banded = {}
+        placement = _placement(lowered, capacity)
     buffers = [max(ocm_bytes - resident, reserve) for resident in placement.resident]
     traffic = _traffic(lowered, placement, part)
     heads = [_head(lowered.operations[cut.span], weights[cut.span], reserve) for cut in cuts]
@@ -95,6 +103,7 @@ def plan(lowered: Lowered, part: Part, ocm_bytes: float) -> Plan:
                 placement.resident[span],
                 preloaded,
                 following,
+                frozenset(banded),
             )
         pieces.append(known[key])
     io_bytes = sum(graph.tensors[name].bytes for name in (*graph.inputs, *graph.outputs))
@@ -159,6 +168,7 @@ def _traits(operations: Sequence[Operation]) -> Iterator[tuple[object, ...]]:
             operation.vector_ops,
             operation.transcendentals,
             operation.bits,
+            operation.windows,
             tuple(made[name] for name in operation.reads if name in made),
         )
         made.update(dict.fromkeys(operation.writes, index))

@@ -18,6 +18,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 from typing import NamedTuple
 
+from axsim.compiler.bands import BANDS
 from axsim.compiler.emit import TILE_BYTES, Engines, Steps, emit
 from axsim.compiler.lower import Operation
 from axsim.compiler.plan import Piece, Traffic
@@ -109,15 +110,20 @@ def _steps(piece: Piece, shape: Shape) -> Steps:
     """What the emission of tasks has to know of each operation."""
     writer: dict[str, int] = {}
     makers: list[int] = []
+    banded: list[bool] = []
     begins, tiles, moves, weights = [0], [], [], []
     for step, (operation, traffic) in enumerate(zip(piece.operations, piece.traffic, strict=True)):
         count = _tile_count(traffic, shape.groups, piece.buffers[step] / shape.groups)
         if operation.matmul is not None and operation.vector_work:
             count = max(count, FUSED_TILES)
+        if piece.banded.intersection((*operation.reads, *operation.writes)):
+            count = max(count, BANDS)
         tiles.append(count)
         weights.append(traffic.weights / shape.groups / count)
         moves.append(_moves(operation, traffic, shape, count))
-        makers += [writer[name] for name in operation.reads if name in writer]
+        read = [name for name in operation.reads if name in writer]
+        makers += [writer[name] for name in read]
+        banded += [name in piece.banded for name in read]
         begins.append(len(makers))
         writer |= dict.fromkeys(operation.writes, step)
     units = [None if each.matmul is None else each.unit for each in piece.operations]
@@ -132,6 +138,7 @@ def _steps(piece: Piece, shape: Shape) -> Steps:
         [size / shape.groups for size in piece.buffers],
         begins,
         makers,
+        banded,
     )
 
 

@@ -18,6 +18,7 @@ GROUPS: dict[str, str] = {
     "post_ms": "post",
     "compiler_cycles": "compiler",
     "graph_ms": "graph",
+    "frames_per_s": "graph",
 }
 """Metrics of one group have their errors from the same mechanisms: an interval belongs to a group
 of a chip. Whole-prompt times stand beside single layers, since they have the host's share too."""

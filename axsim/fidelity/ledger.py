@@ -92,6 +92,11 @@ def shipped_models() -> Path:
     return data_folder("measurements") / "models.yaml"
 
 
+def shipped_graphs() -> Path:
+    """The folder of the networks that come with axsim."""
+    return data_folder("measurements") / "onnx"
+
+
 def load_ledger(path: Path) -> tuple[Measurement, ...]:
     """Read a ledger.
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import lru_cache
+from pathlib import Path
 from typing import Any
 
 from axsim.compiler.compile import compile_lowered
@@ -12,12 +13,12 @@ from axsim.compiler.lower import Lowered, lower
 from axsim.compiler.partition import Deployment, Subgraph
 from axsim.compiler.program import Program
 from axsim.errors import InputError, Problem
-from axsim.fidelity.ledger import Matmul, Measurement
+from axsim.fidelity.ledger import Matmul, Measurement, shipped_graphs
 from axsim.graph.builder import GraphBuilder
 from axsim.machine.npu import Npu
 from axsim.models.config import ModelConfig
 from axsim.spec.chip import Chip, load_chip
-from axsim.spec.descriptor import shipped
+from axsim.spec.descriptor import load_mapping, shipped
 from axsim.spec.diagnosis import nearest
 from axsim.spec.workload import ALLOWED_TOOLCHAINS, NEWEST_TOOLCHAIN, Toolchain, Workload
 from axsim.system.alone import alone
@@ -29,6 +30,9 @@ DEFAULT_KV_CACHE = 1023
 """Compiled KV cache length where a row does not say, likewise."""
 OTHER_NAMES = {"fp16": "bf16", "f16": "bf16", "int8": "s8", "int4": "s4"}
 """Names of dtypes in other documents; 16-bit float weights are stored alike."""
+
+INVOCATIONS = ("vision_encode_ms", "prefill_layer_ms", "decode_layer_ms", "post_ms", "graph_ms")
+"""Metrics that are one invocation of one subgraph."""
 
 
 @dataclass(frozen=True)
@@ -46,9 +50,13 @@ class Compared:
 
 
 def compare(
-    rows: tuple[Measurement, ...], models: Mapping[str, ModelConfig], chips: Mapping[str, Chip]
+    rows: tuple[Measurement, ...],
+    models: Mapping[str, ModelConfig],
+    chips: Mapping[str, Chip],
+    graphs: Path | None = None,
 ) -> list[Compared]:
-    """Predict every row; equal configurations are simulated once."""
+    """Predict every row; equal configurations are simulated once. ``graphs`` is the folder of the
+    ONNX files that rows of ``graph_ms`` name, by default the shipped one."""
     known: dict[object, float] = {}
     result = []
     for row in rows:
@@ -59,7 +67,7 @@ def compare(
         )
         try:
             if conditions not in known:
-                known[conditions] = predict(row, models, chips)
+                known[conditions] = predict(row, models, chips, graphs)
             result.append(Compared(row, known[conditions]))
         except InputError as error:
             result.append(Compared(row, None, "; ".join(str(p) for p in error.problems)))
@@ -72,7 +80,10 @@ def shipped_chips() -> dict[str, Chip]:
 
 
 def predict(
-    row: Measurement, models: Mapping[str, ModelConfig], chips: Mapping[str, Chip]
+    row: Measurement,
+    models: Mapping[str, ModelConfig],
+    chips: Mapping[str, Chip],
+    graphs: Path | None = None,
 ) -> float:
     """The predicted value, in the metric's unit.
 
@@ -86,8 +97,8 @@ def predict(
         raise InputError(Problem("", "chip", f"unknown chip {row.chip!r}", ", ".join(chips), hint))
     if row.metric == "compiler_cycles":
         return _compiler_cycles(row, chip)
-    deployment = deployment_of(row, models, chip)
-    if row.metric not in ("vision_encode_ms", "prefill_layer_ms", "decode_layer_ms", "post_ms"):
+    deployment = deployment_of(row, models, chip, graphs)
+    if row.metric not in INVOCATIONS:
         # A second token would time decode too, which TTFT does not have.
         request = alone(deployment, tokens=1 if row.metric == "ttft_ms" else 2)
         of = METRICS[row.metric].of
@@ -99,12 +110,19 @@ def predict(
     return Npu().run(measured_subgraph(row, deployment).program).duration_ms + link_ms
 
 
-def deployment_of(row: Measurement, models: Mapping[str, ModelConfig], chip: Chip) -> Deployment:
+def deployment_of(
+    row: Measurement,
+    models: Mapping[str, ModelConfig],
+    chip: Chip,
+    graphs: Path | None = None,
+) -> Deployment:
     """What the row measures, compiled for ``chip``; of any metric but ``compiler_cycles``.
 
     Raises:
         InputError: as :func:`predict`.
     """
+    if row.metric == "graph_ms":
+        return Deployment(_network(row, graphs or shipped_graphs()), chip)
     return Deployment(_workload(row, _model(row, models)), chip)
 
 
@@ -113,6 +131,9 @@ def measured_subgraph(row: Measurement, deployment: Deployment) -> Subgraph:
     if row.metric == "vision_encode_ms":
         assert deployment.vision is not None
         return deployment.vision
+    if row.metric == "graph_ms":
+        assert deployment.graph is not None
+        return deployment.graph
     if row.metric == "prefill_layer_ms":
         return deployment.layer(_need(row, "prefill_chunk"), row.cached_tokens or 0)
     return deployment.decode if row.metric == "decode_layer_ms" else deployment.post
@@ -153,6 +174,38 @@ def _workload(row: Measurement, model: ModelConfig) -> Workload:
     build["kv_cache_len"] = max(row.kv_cache_len or DEFAULT_KV_CACHE, prompt)
     request |= {"prompt_tokens": prompt, "new_tokens": 1}
     return Workload.of(row.model, model, build=build, request=request)
+
+
+def _network(row: Measurement, graphs: Path) -> Workload:
+    """A row's network, which a file of the folder ``graphs`` holds."""
+    files = {path.stem: path for path in sorted(graphs.glob("*.onnx"))}
+    if row.model not in files:
+        what = f"no file {row.model}.onnx in {graphs}"
+        raise InputError(Problem("", "model", what, ", ".join(files), nearest(row.model, files)))
+    build: dict[str, Any] = {"vision_dtype": _dtype(row.vision_dtype) or "u8", "link": row.link}
+    if row.npu_mode is not None:
+        build["npu_mode"] = row.npu_mode.upper()
+    file = files[row.model].resolve()
+    model: dict[str, Any] = {"onnx": str(file)}
+    if row.image_size is not None:
+        model["shapes"] = _open_sizes(file, row.image_size)
+    return load_mapping(Workload, {"name": row.model, "model": model, "build": build}, row.model)
+
+
+def _open_sizes(file: Path, side: int) -> dict[str, tuple[int, ...]]:
+    """Shapes of the inputs that are pictures of a size that the file leaves open."""
+    from axsim.network import protobuf
+
+    graph = protobuf.load(file).graph
+    initialised = {tensor.name for tensor in graph.initializer}
+    found: dict[str, tuple[int, ...]] = {}
+    for value in graph.input:
+        sizes = [dimension.dim_value for dimension in value.type.tensor_type.shape.dim]
+        if value.name not in initialised and len(sizes) == 4 and not all(sizes):
+            last = sizes[3] in (1, 3, 4)  # the channels
+            assumed = (1, side, side, 3) if last else (1, 3, side, side)
+            found[value.name] = tuple(n or m for n, m in zip(sizes, assumed, strict=True))
+    return found
 
 
 def _toolchain(name: str | None) -> Toolchain:

@@ -75,6 +75,8 @@ def regime_of_metric(deployment: Deployment, kind: str) -> Regime:
         assert vision is not None
         tokens = (workload.image_size // vision.patch_size) ** 2
         return Regime(kind, build.vision_dtype, tokens=tokens)
+    if kind == "graph":
+        return Regime(kind, build.vision_dtype)
     if kind == "post":
         return Regime(kind, build.post_weight_dtype)
     flag = build.float_matmul_on_conv and deployment.chip.npu.conv.float_matmul

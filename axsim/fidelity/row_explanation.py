@@ -12,6 +12,7 @@ from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from difflib import get_close_matches
+from pathlib import Path
 from typing import Any
 
 from axsim.errors import InputError, Problem
@@ -125,25 +126,26 @@ def explain_row(
     rows: Sequence[Measurement],
     models: Mapping[str, ModelConfig],
     chips: Mapping[str, Chip],
+    graphs: Path | None = None,
 ) -> RowExplanation:
-    """Explain the row of ``rows`` with the id ``name``.
+    """Explain the row of ``rows`` with the id ``name``; ``graphs`` as :func:`compare` takes it.
 
     Raises:
         InputError: there is no such row, or it cannot be predicted.
     """
     row = _find(name, rows)
-    (compared,) = compare((row,), models, chips)
+    (compared,) = compare((row,), models, chips, graphs)
     if compared.predicted is None:
         raise InputError(Problem(f"line {row.line}", row.id, compared.reason))
     chip = chips[row.chip.lower()]
-    stages = _stages(row, models, chip)
+    stages = _stages(row, models, chip, graphs)
     scale = chip.nominal().calibrated.clock_mhz * 1e3 if row.metric == "compiler_cycles" else 1.0
     total = 1e3 / compared.predicted if row.metric == RATE else compared.predicted
     operators, engines = (
         _parts([getattr(stage, part) for stage in stages], scale, total)
         for part in ("by_operator", "by_engine")
     )
-    elasticities = tuple(_elasticities(row, models, chip))
+    elasticities = tuple(_elasticities(row, models, chip, graphs))
     return RowExplanation(
         compared,
         judge([compared], models, chips)[row.id],
@@ -152,7 +154,7 @@ def explain_row(
         engines,
         _busy(stages),
         elasticities,
-        _disagreeing(compared, elasticities[:DECIDING], rows, models, chip),
+        _disagreeing(compared, elasticities[:DECIDING], rows, models, chip, graphs),
     )
 
 
@@ -166,14 +168,14 @@ def _find(name: str, rows: Sequence[Measurement]) -> Measurement:
 
 
 def _stages(
-    row: Measurement, models: Mapping[str, ModelConfig], chip: Chip
+    row: Measurement, models: Mapping[str, ModelConfig], chip: Chip, graphs: Path | None
 ) -> tuple[StageBreakdown, ...]:
     """The breakdowns of what the row measures."""
     npu = Npu()
     if row.metric == "compiler_cycles":
         timeline = npu.run(matmul_program(row, chip))
         return (invocation_breakdown(Part("prefill"), timeline, chip.nominal()),)
-    deployment = deployment_of(row, models, chip)
+    deployment = deployment_of(row, models, chip, graphs)
     if row.metric in _STAGES:
         timeline = npu.run(measured_subgraph(row, deployment).program)
         return (invocation_breakdown(Part(_STAGES[row.metric]), timeline, chip),)
@@ -187,6 +189,7 @@ _STAGES: dict[str, Stage] = {
     "prefill_layer_ms": "prefill",
     "decode_layer_ms": "decode",
     "post_ms": "post",
+    "graph_ms": "graph",
 }
 """Metrics that are one invocation of one subgraph."""
 
@@ -242,10 +245,13 @@ def changed(chip: Chip, key: str, value: float) -> Chip:
 
 
 def _log_times(
-    rows: Sequence[Measurement], models: Mapping[str, ModelConfig], chip: Chip
+    rows: Sequence[Measurement],
+    models: Mapping[str, ModelConfig],
+    chip: Chip,
+    graphs: Path | None,
 ) -> list[float | None]:
     """The logarithm of each row's predicted time, up to a constant."""
-    compared = compare(tuple(rows), models, {chip.name.lower(): chip})
+    compared = compare(tuple(rows), models, {chip.name.lower(): chip}, graphs)
     return [
         None if each.predicted is None else _sign(each.row) * math.log(each.predicted)
         for each in compared
@@ -257,13 +263,14 @@ def _sign(row: Measurement) -> float:
 
 
 def _elasticities(
-    row: Measurement, models: Mapping[str, ModelConfig], chip: Chip
+    row: Measurement, models: Mapping[str, ModelConfig], chip: Chip, graphs: Path | None
 ) -> list[Elasticity]:
     """Of one row, largest first."""
-    (here,) = _log_times([row], models, chip)
+    (here,) = _log_times([row], models, chip, graphs)
     elasticities = []
     for key, value in numbers(chip):
-        (moved,) = _log_times([row], models, changed(chip, key, value * (1 + STEP)))
+        nudged = changed(chip, key, value * (1 + STEP))
+        (moved,) = _log_times([row], models, nudged, graphs)
         if moved is not None and here is not None:
             slope = (moved - here) / math.log1p(STEP)
             if abs(slope) >= WORTH:
@@ -278,14 +285,15 @@ def _disagreeing(
     rows: Sequence[Measurement],
     models: Mapping[str, ModelConfig],
     chip: Chip,
+    graphs: Path | None,
 ) -> tuple[Disagreement, ...]:
     """Rows of the chip with the opposite error and the same dependence, the most telling first."""
     assert compared.predicted is not None
     own = _sign(compared.row) * math.log(compared.predicted / compared.row.value)
     others = [row for row in rows if row.chip.lower() == chip.name.lower()]
-    here = _log_times(others, models, chip)
+    here = _log_times(others, models, chip, graphs)
     moved = [
-        _log_times(others, models, changed(chip, each.key, each.value * (1 + STEP)))
+        _log_times(others, models, changed(chip, each.key, each.value * (1 + STEP)), graphs)
         for each in deciding
     ]
     whole = sum(abs(each.elasticity) for each in deciding) or 1.0

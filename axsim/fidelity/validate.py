@@ -151,12 +151,15 @@ def validate(
     ledger: str | Path | Iterable[Measurement] | None = None,
     models: str | Path | None = None,
     chip: str | Path | Chip | None = None,
+    graphs: str | Path | None = None,
 ) -> Validation:
     """Predict every row of a ledger: what ``axsim validate`` shows, as objects.
 
     ``ledger`` is a CSV file or its rows, the shipped one by default. ``models`` is a file of
     architectures beside the shipped ones; its definitions win. ``chip`` (a shipped name, a file or
     a :class:`Chip`) keeps only the rows of the chip of that name and predicts them with it.
+    ``graphs`` is the folder of the ONNX files that rows of ``graph_ms`` name, by default the
+    shipped one.
 
     >>> axsim.fidelity.validate.validate(chip="ax630c").overall.mape
 
@@ -164,8 +167,15 @@ def validate(
         InputError: a file is wrong, or there are no rows of the chip.
     """
     rows, known, chips = chosen(ledger, architectures(models), chip)
-    compared = compare(rows, known, chips)
+    compared = compare(rows, known, chips, folder_of(graphs))
     return Validation(tuple(compared), judge(compared, known, chips))
+
+
+def folder_of(graphs: str | Path | None) -> Path | None:
+    """The folder of networks; InputError when there is none of that name."""
+    if graphs is not None and not Path(graphs).is_dir():
+        raise InputError(f"--graphs {graphs}: no such folder")
+    return None if graphs is None else Path(graphs)
 
 
 def chosen(

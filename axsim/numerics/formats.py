@@ -27,7 +27,7 @@ from axsim.graph.ops import OPERATORS
 VisionDtype = Literal["u8", "u16", "bf16"]
 WeightDtype = Literal["s8", "s4", "bf16"]
 HiddenDtype = Literal["bf16", "f16", "f32"]
-Part = Literal["vision", "decoder", "decoder-plain", "decoder-gptq", "head"]
+Part = Literal["vision", "decoder", "decoder-plain", "decoder-gptq", "head", "network"]
 """What a graph is part of, which says how its weights are stored; decoder layers have three
 formats, see :data:`WeightFormat`."""
 WeightFormat = Literal["padded", "plain", "gptq"]
@@ -175,6 +175,8 @@ def stored_bytes(tensor: Tensor, part: Part = "decoder", place: Place = "dram") 
     parameters.) Layers of one model come in files of 48 MB (plain w8a16, about a byte a weight) and
     58 MB (GPTQ-Int8, up to 1.16). S4 0.57 to 0.60, bf16 and f16 as 32-bit words in DRAM: inferred
     from decode times.
+    A network of convolutions takes a byte a weight: nine tenths of VGG16's bytes are in products
+    of one row, which its times (C015, C016) leave no more for.
     A factor below one row scale (4 bytes per output row) plus the codes is impossible for rows
     shorter than 25 weights; the larger is used.
     """
@@ -204,6 +206,8 @@ _S8_BYTES: dict[tuple[Part, Place], float] = {
     ("head", "disk"): 1.0844,
     ("vision", "dram"): 1.104,
     ("vision", "disk"): 1.104,
+    ("network", "dram"): 1.0,
+    ("network", "disk"): 1.0,
 }
 DECODER_PARTS: dict[WeightFormat, Part] = {
     "padded": "decoder",

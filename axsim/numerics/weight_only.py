@@ -55,7 +55,8 @@ class WeightOnly:
         value: Any = weights(tensor.name)
         if isinstance(value, Matrix | PackedMatrix) or tensor.dtype not in STORED:
             return value
-        if value.ndim not in (2, 4):  # no matrix and no convolution: a vector, a token, positions
+        # No matrix and no convolution, whose weights are S8 in a network: a vector, positions.
+        if value.ndim not in (2, 4) or (value.ndim == 4 and tensor.dtype == "bf16"):
             return _rounding(tensor.dtype)(np.array(value))
         return quantise_matrix(value.reshape(value.shape[0], -1), tensor.dtype)
 

@@ -30,6 +30,7 @@ from axsim.numerics.weight_only import WeightOnly
 from axsim.runs.checkpoints import open_checkpoint
 from axsim.runs.devices import Device
 from axsim.runs.host import HostLoop
+from axsim.runs.network_numbers import network_numbers
 from axsim.runs.progress import Meter, OnProgress
 from axsim.runs.range_images import CalibrationPictures
 from axsim.runs.reference import Picture, Recent, read, see
@@ -75,6 +76,10 @@ class Kernels:
         on_token: OnToken | None = None,
         images: str | Path | None = None,
     ) -> None:
+        networks = [each.workload.name for each in deployments if each.workload.model.onnx]
+        if networks and (checkpoint is not None or images is not None or chat is not None):
+            what = f"{networks[0]} is a network from an ONNX file: its weights are there, its input"
+            raise InputError(f"{what} is seeded; --checkpoint and --images are for other workloads")
         self._chat = chat
         self._on_token = on_token
         self._deployments = tuple(deployments)
@@ -97,6 +102,9 @@ class Kernels:
 
     def _run(self, deployment: Deployment) -> tuple[Numerics, RequestTimeline]:
         """Simulate the request with its kernels."""
+        if deployment.graph is not None:
+            self._meter.label = f"{deployment.workload.label}: network"
+            return network_numbers(deployment, self._meter.tick), alone(deployment)
         from simpy import Environment
 
         from axsim.system.serve import serve

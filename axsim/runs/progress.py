@@ -69,6 +69,10 @@ def _work(deployment: Deployment, calibration_pictures: int) -> dict[Key, float]
         if calibrated(deployment):
             parts[pixels_key(deployment, "calibration")] = calibration_pictures * macs
         deployed += workload.images * macs * _WORK[workload.build.vision_dtype]
+    if deployment.graph is not None:
+        macs = _sum_macs(deployment.graph)
+        kind = workload.build.vision_dtype
+        deployed += macs * (_WORK[kind] + (1 if kind == "bf16" else 2))
     cfg = deployment.model.decoder
     if cfg is not None:
         prefill = sum(map(_sum_macs, deployment.prefill)) * cfg.num_hidden_layers

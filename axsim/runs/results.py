@@ -33,7 +33,8 @@ class Numerics:
     images and for the logits of the first token; the generated tokens; the token that float32 would
     have chosen first. ``synthetic`` says that the weights are seeded random numbers: then the
     similarities show the arithmetic, not the accuracy of a trained model. ``calibrated_on`` tells
-    what the ranges of U8 and U16 activations were taken from.
+    what the ranges of U8 and U16 activations were taken from. ``graph_cosine`` is the similarity of
+    a network from an ONNX file, of its output that fares worst.
     """
 
     synthetic: bool
@@ -43,12 +44,14 @@ class Numerics:
     reference_token: int | None
     stopped_at_eos: bool
     calibrated_on: str | None = None
+    graph_cosine: float | None = None
 
     @property
     def cosine(self) -> float | None:
         """The similarity that a build is judged by: of the vision part's output, which image size
         and activation dtype decide, or of the logits where there is no vision part."""
-        return self.logits_cosine if self.vision_cosine is None else self.vision_cosine
+        found = (self.graph_cosine, self.vision_cosine, self.logits_cosine)
+        return next((each for each in found if each is not None), None)
 
     def to_dict(self) -> dict[str, Any]:
         """For JSON."""
@@ -56,6 +59,7 @@ class Numerics:
             "synthetic": self.synthetic,
             "vision_cosine": self.vision_cosine,
             "logits_cosine": self.logits_cosine,
+            "graph_cosine": self.graph_cosine,
             "tokens": list(self.tokens),
             "reference_token": self.reference_token,
             "stopped_at_eos": self.stopped_at_eos,
@@ -206,6 +210,7 @@ class VariantResult:
             "cosine": numerics.cosine if numerics else None,
             "vision_cosine": numerics.vision_cosine if numerics else None,
             "logits_cosine": numerics.logits_cosine if numerics else None,
+            "graph_cosine": numerics.graph_cosine if numerics else None,
             "generated_tokens": len(numerics.tokens) if numerics else None,
         }
         return row
@@ -219,7 +224,7 @@ class VariantResult:
             "npu_mode": self.npu_mode,
             "images": workload.images,
             "image_size": workload.image_size if vision else None,
-            "vision_dtype": build.vision_dtype if vision else None,
+            "vision_dtype": build.vision_dtype if vision or workload.model.onnx else None,
             "weight_dtype": build.weight_dtype if decoder else None,
             "kv_cache_len": build.kv_cache_len if decoder else None,
             "prefill_chunk": build.prefill_chunk if decoder else None,

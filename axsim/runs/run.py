@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from axsim.compiler.partition import Deployment
+from axsim.errors import InputError
 from axsim.fidelity.intervals import expected
 from axsim.fidelity.prediction import Interval, Prediction
 from axsim.fidelity.published import Published, shipped_ledger_of
@@ -88,6 +89,10 @@ def time_run(
     chosen = _variants(workload, variants, keys, seed)
     if chat is not None:
         wanted = list(chosen.items())[: None if variants else 1]
+        network = next((each for _, each in chosen.values() if each.model.onnx), None)
+        if network is not None:
+            what = f"{network.name} is a network from an ONNX file, which answers no question"
+            raise InputError(f"{what}: --prompt is for language models")
         chosen = {name: (settings, chat.adapt(each)) for name, (settings, each) in wanted}
     published = shipped_ledger_of(chip)
     npu = Npu()

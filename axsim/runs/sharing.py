@@ -41,7 +41,7 @@ def request_key(deployment: Deployment, what: str) -> Key:
 def images_key(deployment: Deployment, what: str) -> Key:
     """Of something that the deployed vision part makes of the request."""
     build = deployment.workload.build
-    own = build.vision_dtype, *build.precision_overrides.items()
+    own = build.vision_dtype, *build.precision_overrides.items(), deployment.workload.model.onnx
     return *request_key(deployment, what), own
 
 

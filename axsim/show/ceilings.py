@@ -97,8 +97,9 @@ def ceilings(variant: VariantResult, stages: Collection[Stage]) -> list[Ceiling]
     conv = 2 * groups * chip.npu.conv_per_group * chip.int8_macs_per_cycle * clock
     teng = groups * chip.npu.teng_per_group * clock
     found: dict[str, float] = {}
-    vision = build.vision_dtype if "vision" in stages else None
-    floats = vision == "bf16" or any(stage != "vision" for stage in stages)
+    quantised = ("vision", "graph")
+    vision = build.vision_dtype if any(stage in quantised for stage in stages) else None
+    floats = vision == "bf16" or any(stage not in quantised for stage in stages)
     if vision == "u8":
         found["CONV u8×s8"] = conv
     if vision == "u16" or (vision and build.precision_overrides):

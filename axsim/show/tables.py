@@ -46,6 +46,9 @@ def variants_table(result: RunResult) -> Table:
     headings.append(("NPU", "memory", "MiB"))
     if numeric and vision:
         headings.append(("cosine²", "vision", "output"))
+    network = any(each.graph_ms for each in result)
+    if numeric and network:
+        headings.append(("cosine²", "worst", "output"))
     if numeric and decoder:
         headings.append(("1st", "logits"))
     for lines in headings:
@@ -66,6 +69,8 @@ def variants_table(result: RunResult) -> Table:
             row[-1] += "\ndoes not\nfit"
         if numeric and vision:
             row.append(_cosine(each.numerics.vision_cosine) if each.numerics else "…")
+        if numeric and network:
+            row.append(_cosine(each.numerics.graph_cosine) if each.numerics else "…")
         if numeric and decoder:
             row.append(_cosine(each.numerics.logits_cosine) if each.numerics else "…")
         table.add_row(*row)
@@ -97,7 +102,8 @@ def _calibration(result: RunResult) -> list[str]:
     lines = []
     for text in dict.fromkeys(str(each.calibrated_on) for each in found):
         lines.append(f"ranges of U8 and U16 activations calibrated on {text}")
-        if "seeded" in text and not all(each.synthetic for each in found):
+        pictures = not any(each.graph_ms for each in result)
+        if pictures and "seeded" in text and not all(each.synthetic for each in found):
             lines[-1] += "; --images DIR takes real ones"
     return lines
 

@@ -186,7 +186,14 @@ class _Request:
         return {"ph": "X", **self._row(row), "name": name, **times}
 
 
-LAST_DRAWN: dict[Stage, int] = {"preprocess": 0, "vision": 0, "prefill": 0, "decode": 1, "post": 1}
+LAST_DRAWN: dict[Stage, int] = {
+    "preprocess": 0,
+    "vision": 0,
+    "prefill": 0,
+    "decode": 1,
+    "post": 1,
+    "graph": 0,
+}
 """The last image or token whose tasks are drawn."""
 
 

@@ -262,7 +262,8 @@ class ProjectorSection(Section):
 
 
 class ModelSection(Section):
-    """The architecture: a vision tower, a decoder, or both with a projector between them."""
+    """The architecture: a vision tower, a decoder, or both with a projector between them; or any
+    network, from an ONNX file."""
 
     vision: VisionSection | None = Field(None, description="the vision tower")
     projector: ProjectorSection | None = Field(None, description="joins tower and decoder")
@@ -270,10 +271,32 @@ class ModelSection(Section):
     vocab_size: PositiveInt | None = Field(
         None, description="vocabulary of this model, where it differs from the decoder's"
     )
+    onnx: str | None = Field(
+        None, min_length=1, description="an ONNX file in place of tower and decoder"
+    )
+    shapes: dict[str, tuple[PositiveInt, ...]] = Field(
+        default_factory=dict,
+        description="of the ONNX file's inputs, where they are dynamic or to be others",
+    )
+    outputs: tuple[str, ...] = Field(
+        (), description="tensors at which the ONNX file's network ends, in place of its own outputs"
+    )
 
     @model_validator(mode="after")
     def _consistent(self) -> ModelSection:
         faults: list[Fault] = []
+        if self.onnx is not None:
+            faults += [
+                Fault(name, "has no place beside an ONNX file", also=["onnx"])
+                for name in ("vision", "projector", "decoder", "vocab_size")
+                if getattr(self, name) is not None
+            ]
+            return checked(self, faults)
+        faults += [
+            Fault(name, "belongs to an ONNX file, and there is none")
+            for name in ("shapes", "outputs")
+            if getattr(self, name)
+        ]
         if self.vision is None and self.decoder is None:
             faults.append(Fault((), "holds neither part", "vision, decoder or both"))
         if self.vision and self.decoder and self.projector is None:

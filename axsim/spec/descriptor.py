@@ -24,6 +24,9 @@ Overrides: TypeAlias = Mapping[str, object]
 
 NO_OVERRIDES: Overrides = {}
 
+NETWORK_SUFFIX = ".onnx"
+"""Of files that are a workload by themselves."""
+
 
 class Section(BaseModel):
     """Base of every descriptor class: frozen, no unknown keys, no silent conversion of types.
@@ -37,6 +40,11 @@ class Section(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True, strict=True, allow_inf_nan=False)
 
     REPLACES: ClassVar[dict[str, tuple[str, ...]]] = {}
+
+    @classmethod
+    def written(cls, source: Path) -> Located:
+        """The document that a file holds."""
+        return read(source)
 
     @classmethod
     def prepare(cls, tree: Located, overrides: Overrides) -> None:
@@ -60,7 +68,7 @@ def load(cls: type[S], source: Path, overrides: Overrides = NO_OVERRIDES, *, und
     Raises:
         InputError: listing everything that is wrong.
     """
-    return _build(cls, read(source), overrides, under)
+    return _build(cls, cls.written(source), overrides, under)
 
 
 def document(
@@ -71,7 +79,7 @@ def document(
     Raises:
         InputError: the file is no YAML mapping, or an override leads nowhere.
     """
-    tree = read(source)
+    tree = cls.written(source)
     faults = _apply(cls, tree, overrides, under)
     if faults:
         raise InputError(faults)
@@ -162,7 +170,7 @@ def find(kind: Kind, name_or_path: str | Path) -> Path:
     path = Path(name_or_path)
     known = shipped(kind)
     is_yaml = path.suffix.lower() in (".yaml", ".yml")
-    is_path = is_yaml or len(path.parts) > 1
+    is_path = is_yaml or path.suffix.lower() == NETWORK_SUFFIX or len(path.parts) > 1
     wanted = re.sub(r"[-.]", "_", (path.stem if is_yaml else path.name).lower())
     if is_path and path.is_file():
         return path
@@ -178,7 +186,8 @@ def find(kind: Kind, name_or_path: str | Path) -> Path:
         what = f"{str(path)!r} is a folder" if path.is_dir() else f"no such file: {str(path)!r}"
     else:
         what = f"no {kind} is named {str(path)!r}"
-    allowed = ", ".join([*known, "the path of a YAML file"])
+    files = "a YAML file" if kind == "chip" else "a YAML or ONNX file"
+    allowed = ", ".join([*known, f"the path of {files}"])
     raise InputError(Problem("", "", what, allowed, diagnosis.nearest(wanted, known)))
 
 

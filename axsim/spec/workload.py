@@ -19,6 +19,7 @@ from axsim.models.config import ModelConfig
 from axsim.numerics.formats import VisionDtype, WeightDtype, WeightFormat
 from axsim.spec.architecture import ModelSection
 from axsim.spec.descriptor import (
+    NETWORK_SUFFIX,
     NO_OVERRIDES,
     Overrides,
     Section,
@@ -27,7 +28,7 @@ from axsim.spec.descriptor import (
     load_mapping,
     override,
 )
-from axsim.spec.located import Located
+from axsim.spec.located import Located, locate
 
 Toolchain = Literal[
     "pulsar2-2.5", "pulsar2-3.2", "pulsar2-3.3", "pulsar2-3.4", "pulsar2-4.x", "pulsar2-5.1"
@@ -133,6 +134,12 @@ class Variant(Section):
     set: dict[str, Any] = Field(description="dotted keys and their values for this row")
 
 
+OF_NETWORKS = {
+    "build": ("npu_mode", "vision_dtype", "precision_overrides", "float_matmul_on_conv", "link"),
+    "request": ("seed",),
+}
+"""Keys that a network from an ONNX file has, by section."""
+
 DEFAULT_TEXT_TOKENS = 54
 """Tokens around the image of the vendor's default request: 118 prompt tokens at 224 px with 64
 image tokens, 310 at 448 px with 256."""
@@ -196,7 +203,10 @@ class Workload(Section):
 
     @property
     def label(self) -> str:
-        """A short name of this configuration: ``448-u8``, or ``p128`` for a decoder alone."""
+        """A short name of this configuration: ``448-u8``, ``p128`` for a decoder alone, ``u8`` for
+        a network."""
+        if self.model.onnx is not None:
+            return self.build.vision_dtype
         parts = [f"{self.image_size}-{self.build.vision_dtype}"] if self.model.vision else []
         return "-".join(parts) or f"p{self.prompt_tokens}"
 
@@ -236,9 +246,22 @@ class Workload(Section):
         return load_mapping(cls, {"name": name, "model": architecture, **sections}, name)
 
     @classmethod
+    def written(cls, source: Path) -> Located:
+        """The document of a file; an ONNX file is a workload with the default build."""
+        if source.suffix.lower() != NETWORK_SUFFIX:
+            return super().written(source)
+        return locate({"name": source.stem, "model": {"onnx": source.name}}, f"{source}:0")
+
+    @classmethod
     def prepare(cls, tree: Located, overrides: Overrides) -> None:
-        """Let an override select among the variants; see :func:`_select`."""
+        """Let an override select among the variants, see :func:`_select`; an ONNX file lies where
+        the workload's file says, as seen from there."""
         super().prepare(tree, overrides)
+        model = tree.child("model")
+        network = model.child("onnx") if model is not None else None
+        if network is not None and isinstance(network.value, str):
+            folder = Path(network.origin.rpartition(":")[0]).parent
+            network.value = str(folder / network.value)
         variants = tree.child("variants")
         if variants is not None and isinstance(variants.value, list):
             variants.value = _select(variants.value, overrides)
@@ -251,6 +274,9 @@ class Workload(Section):
     def _request_faults(self) -> Iterator[Fault]:
         vision, decoder = self.model.vision, self.model.decoder
         request, build = self.request, self.build
+        if self.model.onnx is not None:
+            yield from self._network_faults()
+            return
         if vision is None:
             for name in ("images", "image_size"):
                 if getattr(request, name):
@@ -309,6 +335,13 @@ class Workload(Section):
             what = f"found {build.prefill_chunk}, more than the KV cache holds"
             yield Fault("build.prefill_chunk", what, f"up to {build.kv_cache_len}, kv_cache_len")
 
+    def _network_faults(self) -> Iterator[Fault]:
+        """Keys that mean nothing to a network from an ONNX file."""
+        for name, allowed in OF_NETWORKS.items():
+            for key in sorted(getattr(self, name).model_fields_set.difference(allowed)):
+                what = "has no effect on a network from an ONNX file"
+                yield Fault(f"{name}.{key}", what, ", ".join(allowed))
+
     def _image_fault(self) -> Fault | None:
         """What keeps images of the requested size from being cut into patches, blocks, windows."""
         vision, projector = self.model.vision, self.model.projector
@@ -355,7 +388,8 @@ def _blame_variant(index: int, variant: Variant, problem: Problem) -> Fault:
 def load_workload(
     name_or_path: str | Path, overrides: Overrides = NO_OVERRIDES, variant: str | None = None
 ) -> Workload:
-    """Find and load a workload. With ``variant``, only that one: its keys, then ``overrides``.
+    """Find and load a workload, or make one of an ONNX file with the default build. With
+    ``variant``, only that one: its keys, then ``overrides``.
 
     Raises:
         InputError: listing everything that is wrong.

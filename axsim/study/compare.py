@@ -21,7 +21,7 @@ Kind = Literal["chip", "workload", "result"]
 Groups = Mapping[str, Mapping[str, Any]]
 """Variant, then name, to value."""
 
-NUMERICS = ("vision_cosine", "logits_cosine")
+NUMERICS = ("vision_cosine", "logits_cosine", "graph_cosine")
 
 
 @dataclass(frozen=True)

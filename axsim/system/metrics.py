@@ -135,6 +135,27 @@ _ROWS = (
         marker="P",
     ),
     Metric(
+        "graph_ms",
+        "ms",
+        "less",
+        "graph",
+        "one image through a network from an ONNX file",
+        lambda request: request.graph_ms or None,
+        sources=("graph_ms",),
+        in_ledger=True,
+        marker="h",
+    ),
+    Metric(
+        "frames_per_s",
+        "frames/s",
+        "more",
+        "frame rate",
+        "images one after the other through a network from an ONNX file",
+        lambda request: 1e3 / request.graph_ms if request.graph_ms else None,
+        sources=("graph_ms",),
+        heading=("frames", "per s"),
+    ),
+    Metric(
         "compiler_cycles",
         "cycles",
         "less",
@@ -154,5 +175,5 @@ PREDICTED = tuple(row for row in _ROWS if row.of is not None)
 LEDGER = tuple(row.name for row in _ROWS if row.in_ledger)
 """Those that measurements have rows of."""
 
-WAITS = ("image_to_first_token_ms", "ttft_ms", "vision_encode_ms")
+WAITS = ("image_to_first_token_ms", "ttft_ms", "vision_encode_ms", "graph_ms")
 """What a request is judged by: the first of these that it has."""

@@ -15,8 +15,9 @@ from typing import Literal
 from axsim.compiler.partition import Deployment, Subgraph
 from axsim.spec.workload import OLD_RUNTIMES
 
-Stage = Literal["preprocess", "vision", "prefill", "decode", "post"]
-"""``post`` is the head after prefill or after a decode step's layers, and the choice of a token."""
+Stage = Literal["preprocess", "vision", "prefill", "decode", "post", "graph"]
+"""``post`` is the head after prefill or after a decode step's layers, and the choice of a token;
+``graph`` the whole network of an ONNX file."""
 
 
 @dataclass(frozen=True)
@@ -95,6 +96,12 @@ def walk(deployment: Deployment, tokens: int, ends: Collection[int] = ()) -> Wal
     """Everything that a request of ``deployment`` asks of the chip and its host, up to ``tokens``
     tokens; one of ``ends`` is the last."""
     host = HostCosts.of(deployment)
+    if deployment.graph is not None:
+        invocation: tuple[Call | HostWork, ...] = (Call(deployment.graph),)
+        if host.link_us:
+            invocation = (HostWork(host.link_us), *invocation)
+        yield Pass("graph", 0, invocation)
+        return
     vision, images = deployment.vision, deployment.workload.images
     if vision is not None and images:
         prepare = HostWork(images * host.preprocess_us, deployment.chip.cpu.cores)

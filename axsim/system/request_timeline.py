@@ -174,6 +174,11 @@ class RequestTimeline:
         return next((self._pass_us(n) for n in self._numbers("vision")), 0.0) / 1e3
 
     @cached_property
+    def graph_ms(self) -> float:
+        """One image through the network of an ONNX file; 0 for other workloads."""
+        return next((self._pass_us(n) for n in self._numbers("graph")), 0.0) / 1e3
+
+    @cached_property
     def ttft_ms(self) -> float:
         """Time to first token as the vendor counts it: prefill chunks and the first post; 0 without
         a decoder."""

@@ -85,3 +85,11 @@ def test_it_takes_over_once_so_much_was_emitted_without(monkeypatch: pytest.Monk
         deployment = Deployment(load_workload("internvl2_1b", variant="224-u8"), chip)
         assert deployment.decode
     assert len(calls) == 1
+
+
+def test_networks_that_go_in_bands(compared: list[Columns]) -> None:
+    from tests.compiler.test_bands import convolutions
+
+    for name in ("ax630c", "ax650n"):
+        program_of(convolutions(96), load_chip(name), part="network")
+    assert len(compared) == 2

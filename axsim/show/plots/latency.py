@@ -27,6 +27,8 @@ PARTS: dict[Stage, str] = {
     "post": "post",
 }
 """Stages of the way to the first token, with their names in the legend."""
+NETWORK_PARTS: dict[Stage, str] = {"graph": "network"}
+"""The stage of a network from an ONNX file."""
 TOKEN_PARTS: dict[Stage, str] = {"decode": "decode layers", "post": "post"}
 """Stages of one decode step."""
 
@@ -56,13 +58,15 @@ def latency_bars(results: Results) -> Figure:
     heights = _heights(variants)
     width = sum(WIDTHS) if any(token) else WIDTHS[0]
     figure = new_figure(width + 1.6, 1.6 + 0.4 * (heights[-1] + 1))
-    panels = [(first, PARTS, [_whole(each) for each in variants])]
+    networks = any(each.workload.model.onnx for each in variants)
+    names = PARTS | NETWORK_PARTS if networks else PARTS
+    panels = [(first, names, [_whole(each) for each in variants])]
     if any(token):
         panels.append((token, TOKEN_PARTS, [each.token_ms for each in variants]))
     widths = WIDTHS[: len(panels)]
     columns = figure.subplots(1, len(panels), squeeze=False, sharey=True, width_ratios=widths)[0]
-    for axes, inches, (rows, names, whole) in zip(columns, widths, panels, strict=True):
-        _bars(axes, heights, rows, names, inches)
+    for axes, inches, (rows, parts, whole) in zip(columns, widths, panels, strict=True):
+        _bars(axes, heights, rows, parts, inches)
         _totals(axes, heights, rows, whole)
     columns[0].set_xlabel(_goal(variants))
     if any(token):
@@ -94,12 +98,12 @@ def latency_bars(results: Results) -> Figure:
 
 
 def first_token_parts(variant: VariantResult) -> dict[Stage, float]:
-    """Milliseconds of each of :data:`PARTS` that the workload has; they sum to image to first token
-    (to the vision result, without decoder)."""
+    """Milliseconds of each of :data:`PARTS` (of a network :data:`NETWORK_PARTS`) that the workload
+    has; they sum to image to first token, or to the vision result or the network's."""
     found: dict[Stage, float] = {}
     for each in variant.breakdown:
         stage = each.part.stage
-        if stage in PARTS:
+        if stage in PARTS or stage in NETWORK_PARTS:
             found[stage] = found.get(stage, 0.0) + each.count * each.ms
     return found
 

@@ -43,6 +43,7 @@ STAGES = {
     "prefill": Fill("#8fb3d9", "", "black"),
     "post": Fill("#f6d7bd", "////", "black"),
     "decode": Fill("white", "", "black"),
+    "graph": Fill(INK, "", "white"),
 }
 """Fill of each stage of a request."""
 

@@ -124,6 +124,8 @@ def _about(variant: VariantResult, part: Part, timeline: Timeline) -> str:
         images = workload.images
         often = f", for each of {images} images" if images > 1 else ""
         return f"The vision part on one image{often}: {ms}."
+    if part.stage == "graph":
+        return f"The network on one image: {ms}."
     if part.stage == "decode":
         cache = workload.build.kv_cache_len
         return f"One of {layers} equal decoder layers on one token, KV cache of {cache}: {ms}."

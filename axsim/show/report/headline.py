@@ -70,6 +70,8 @@ def _headline(variant: VariantResult) -> list[Child]:
         text: list[Child] = [_strong(first, "ms"), " from the image to the first token"]
     elif variant.ttft_ms is not None:
         text = [_strong(variant.ttft_ms, "ms"), " from the prompt to the first token"]
+    elif variant.graph_ms is not None:
+        text = [_strong(variant.graph_ms, "ms"), " for an image"]
     else:
         assert variant.vision_encode_ms is not None
         text = [_strong(variant.vision_encode_ms, "ms"), " to encode an image"]

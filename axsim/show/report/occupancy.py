@@ -28,6 +28,7 @@ NAMES = {
     "vision": ("vision weights", "tower and projector"),
     "layers": ("decoder weights", "all layers"),
     "post": ("head weights", "final norm and head"),
+    "graph": ("weights", "of the network"),
 }
 
 

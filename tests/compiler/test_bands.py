@@ -1,0 +1,96 @@
+"""Depth-first bands: feature maps larger than on-chip memory, and engines side by side."""
+
+from __future__ import annotations
+
+import pytest
+
+from axsim.compiler.bands import bands
+from axsim.compiler.compile import compile_graph
+from axsim.compiler.cost import conv_cycles
+from axsim.compiler.lower import Matmul, lower
+from axsim.graph.builder import GraphBuilder
+from axsim.graph.ir import Graph
+from axsim.machine.npu import Npu
+from axsim.numerics.formats import assign_network
+from axsim.spec.chip import load_chip
+
+CHIP = load_chip("ax630c")
+MODE = CHIP.mode("NPU2")
+
+
+def convolutions(size: int, channels: int = 32, layers: int = 4) -> Graph:
+    b = GraphBuilder("convolutions")
+    x = b.input("x", (1, 3, size, size))
+    for layer in range(layers):
+        inputs = 3 if layer == 0 else channels
+        weight = b.weight(f"w{layer}", (channels, inputs, 3, 3))
+        last = layer == layers - 1
+        x = b.node(
+            "Conv", [x, weight], name=f"conv{layer}", pads=(1, 1, 1, 1),
+            strides=(8, 8) if last else (1, 1),
+        )  # fmt: skip
+    return assign_network(b.build([x]), "u8")
+
+
+def swapped(graph: Graph, part: str) -> float:
+    program = compile_graph(graph, CHIP, MODE, part=part)
+    return sum(
+        task.dram_bytes
+        for segment in program.segments
+        for task in segment.tasks
+        if task.kind == "ld:ddr_swap"
+    )
+
+
+def test_maps_larger_than_on_chip_memory_stay_out_of_dram_where_bands_fit() -> None:
+    graph = convolutions(288)
+    largest = max(tensor.bytes for tensor in graph.tensors.values())
+    assert largest > CHIP.npu.ocm_bytes
+    assert swapped(graph, "vision") > 0
+    assert swapped(graph, "network") == 0
+
+
+def test_a_band_is_smaller_than_its_tensor_and_grows_with_the_halos_around_it() -> None:
+    lowered = lower(convolutions(64))
+    found = bands(lowered, [0.0] * len(lowered.operations), 1.0)
+    made = [name for operation in lowered.operations for name in operation.writes][:-1]
+    assert set(found) == set(made)
+    assert all(0 < found[name] < lowered.bytes(name) / 4 for name in made)
+
+
+def test_weights_that_cannot_stay_keep_a_tensor_whole() -> None:
+    lowered = lower(convolutions(64))
+    assert not bands(lowered, [1.0] * len(lowered.operations), 0.5)
+
+
+def test_a_network_runs_no_slower_in_bands() -> None:
+    graph = convolutions(288)
+    times = {
+        part: Npu().run(compile_graph(graph, CHIP, MODE, part=part)).duration_ms
+        for part in ("vision", "network")
+    }
+    assert times["network"] < times["vision"]
+
+
+def convolution(rows: int, width: int, inner: int, columns: int, depthwise=False) -> Matmul:
+    return Matmul(1, rows, inner, columns, "u8", "s8", True, width=width, depthwise=depthwise)
+
+
+def test_a_depthwise_convolution_uses_one_column_of_sixteen() -> None:
+    chip = load_chip("ax650n")
+    dense = conv_cycles(chip, convolution(56 * 56, 56, 64 * 9, 64), 2)
+    alone = conv_cycles(chip, convolution(56 * 56, 56, 9, 64, depthwise=True), 2)
+    assert alone == pytest.approx(dense * 16 / 64)
+
+
+@pytest.mark.parametrize(("width", "padded"), [(56, 56), (57, 64), (7, 8), (17, 24)])
+def test_pixels_come_in_groups_of_eight_on_ax650n(width, padded) -> None:
+    chip = load_chip("ax650n")
+    found = conv_cycles(chip, convolution(width * 128, width, 1024, 64), 2)
+    assert found == 128 * padded * 1024 * 64 / 2 / 1024
+
+
+def test_a_few_columns_are_shared_as_bands_of_the_height() -> None:
+    chip = load_chip("ax650n")
+    one, three = (conv_cycles(chip, convolution(96 * 96, 96, 576, 32), n) for n in (2, 6))
+    assert one / three == pytest.approx(3)
