@@ -113,7 +113,7 @@ def _roofs(axes: Any, roofs: list[Ceiling], bandwidth: float, low: float, right:
         fontsize=SMALL,
     )
     for index, roof in enumerate(roofs):
-        crowded = tuple(
+        above, below = (
             0 < other < len(roofs) and roofs[other - 1].gops < CLOSE * roofs[other].gops
             for other in (index, index + 1)
         )
@@ -131,7 +131,7 @@ def _roofs(axes: Any, roofs: list[Ceiling], bandwidth: float, low: float, right:
             (5, 0),
             xycoords=("axes fraction", "data"),
             textcoords="offset points",
-            va=SIDES.get(crowded, "center"),
+            va=SIDES.get((above, below), "center"),
             fontsize=SMALL,
         )
 
