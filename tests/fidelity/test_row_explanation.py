@@ -18,6 +18,7 @@ from axsim.system.metrics import LEDGER as METRICS
 MODELS = architectures()
 CHIPS = shipped_chips()
 LEDGER = load_ledger(shipped_ledger())
+NETWORKS = load_ledger(shipped_ledger().with_name("cnn.csv"))
 CHIP = CHIPS["ax630c"]
 
 
@@ -27,7 +28,7 @@ def explained(row: Measurement, *others: Measurement) -> RowExplanation:
 
 @pytest.mark.parametrize("metric", METRICS)
 def test_the_parts_are_the_predicted_time(metric: str) -> None:
-    row = next(row for row in LEDGER if row.metric == metric)
+    row = next(row for row in (*LEDGER, *NETWORKS) if row.metric == metric)
     found = explained(row)
     predicted = found.compared.predicted
     total = 1e3 / predicted if metric == "decode_tokens_per_s" else predicted
