@@ -238,6 +238,7 @@ class DeploymentOptions:
     def deployed(self, chip: str) -> Deployment:
         """The variant on ``chip``; the first one when none is named."""
         from axsim.compiler.partition import Deployment
+        from axsim.errors import InputError
         from axsim.spec.chip import load_chip
         from axsim.spec.descriptor import parse_overrides, split_overrides
         from axsim.spec.workload import load_workload
@@ -247,6 +248,9 @@ class DeploymentOptions:
             chosen = next(iter(load_workload(self.workload, keys).expand().values()))
         else:
             chosen = load_workload(self.workload, keys, self.variant)
+        if chosen.model.onnx is not None:
+            what = f"{chosen.name} is a network from an ONNX file"
+            raise InputError(f"{what}, which axsim run, explain, report, sweep and snapshot take")
         return Deployment(chosen, load_chip(chip, chip_keys))
 
     @property

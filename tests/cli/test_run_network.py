@@ -154,3 +154,21 @@ def test_timing_needs_no_onnxruntime() -> None:
     found = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
     assert found.returncode == 0, found.stderr
     assert float(found.stdout) > 0
+
+
+@pytest.mark.parametrize("command", [("precision",), ("export", "-o", "out")])
+def test_commands_for_other_workloads_say_so(command, tmp_path) -> None:
+    name, *rest = command
+    found = cli.axsim(name, FILE, *rest, code=2, folder=tmp_path)
+    assert "is a network from an ONNX file" in found.stderr
+
+
+@pytest.mark.parametrize("command", ["explain", "snapshot", "report"])
+def test_other_commands_take_networks(command, tmp_path) -> None:
+    options = {
+        "explain": (),
+        "snapshot": ("-o", "base.json"),
+        "report": ("--timing-only", "-o", "page.html"),
+    }[command]
+    cli.axsim(command, FILE, "--chip", "ax630c", *options, folder=tmp_path)
+    assert len(list(tmp_path.iterdir())) == (command != "explain")

@@ -13,12 +13,12 @@ from axsim.fidelity.predict import compare, shipped_chips
 from axsim.fidelity.row_explanation import STEP, RowExplanation, changed, explain_row, numbers
 from axsim.fidelity.validate import architectures
 from axsim.spec.chip import load_chip
-from axsim.spec.descriptor import data_folder
 from axsim.system.metrics import LEDGER as METRICS
 
 MODELS = architectures()
 CHIPS = shipped_chips()
 LEDGER = load_ledger(shipped_ledger())
+NETWORKS = load_ledger(shipped_ledger().with_name("cnn.csv"))
 CHIP = CHIPS["ax630c"]
 
 
@@ -28,8 +28,7 @@ def explained(row: Measurement, *others: Measurement) -> RowExplanation:
 
 @pytest.mark.parametrize("metric", METRICS)
 def test_the_parts_are_the_predicted_time(metric: str) -> None:
-    networks = load_ledger(data_folder("measurements") / "cnn.csv")
-    row = next(row for row in (*LEDGER, *networks) if row.metric == metric)
+    row = next(row for row in (*LEDGER, *NETWORKS) if row.metric == metric)
     found = explained(row)
     predicted = found.compared.predicted
     total = 1e3 / predicted if metric == "decode_tokens_per_s" else predicted
