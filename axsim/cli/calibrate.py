@@ -80,6 +80,7 @@ def calibrate(
     os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")  # matrices of a hundred rows: threads wait
     from axsim.fidelity.calibrate import calibrate as fit
     from axsim.fidelity.ledger import load_ledger, shipped_ledger
+    from axsim.fidelity.left_out import read as read_left_out
     from axsim.fidelity.predict import shipped_chips
     from axsim.fidelity.validate import architectures
     from axsim.files import check_writable, whole_text, write_json
@@ -90,6 +91,8 @@ def calibrate(
         check_writable(path)
     if left_out is not None and not cross_validate:
         raise typer.BadParameter("--left-out needs --cross-validate")
+    if left_out is not None:
+        read_left_out(left_out)  # a file of something else is not to be replaced
     if str(output) == str(json_path) == "-":
         raise typer.BadParameter("only one of --output and --json can be -")
     quiet = quiet or "-" in (str(output), str(json_path))

@@ -14,6 +14,7 @@ from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, TextIO
 
+from axsim.errors import InputError, Problem
 from axsim.fidelity.regime import Regime
 from axsim.spec.descriptor import data_folder
 
@@ -66,11 +67,19 @@ def shipped_left_out() -> tuple[LeftOut, ...]:
 
 
 def read(path: Path) -> tuple[LeftOut, ...]:
-    """The rows of a file; none when there is no such file."""
+    """The rows of a file; none when there is no such file.
+
+    Raises:
+        InputError: it is a file of something else.
+    """
     if not path.is_file():
         return ()
-    with path.open(encoding="utf-8", newline="") as file:
-        return tuple(_row(record) for record in csv.DictReader(file))
+    with path.open(encoding="utf-8", newline="", errors="replace") as file:
+        reader = csv.DictReader(file)
+        if tuple(reader.fieldnames or ()) != COLUMNS:
+            what = "is no file of rows left out"
+            raise InputError(Problem(str(path), "", what, f"the columns {', '.join(COLUMNS)}"))
+        return tuple(_row(record) for record in reader)
 
 
 def _row(record: Mapping[str, str]) -> LeftOut:

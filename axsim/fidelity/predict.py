@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import lru_cache
+from math import inf
 from pathlib import Path
 from typing import Any
 
@@ -155,7 +157,7 @@ def _model(row: Measurement, models: Mapping[str, ModelConfig]) -> ModelConfig:
 
 
 def _workload(row: Measurement, model: ModelConfig) -> Workload:
-    build: dict[str, Any] = {"toolchain": _toolchain(row.toolchain), "link": row.link}
+    build: dict[str, Any] = {"toolchain": toolchain_of(row.toolchain), "link": row.link}
     if row.npu_mode is not None:
         build["npu_mode"] = row.npu_mode.upper()
     request: dict[str, Any] = {}
@@ -208,11 +210,36 @@ def _open_sizes(file: Path, side: int) -> dict[str, tuple[int, ...]]:
     return found
 
 
-def _toolchain(name: str | None) -> Toolchain:
-    """The generation that a row names: of several the newest, of none the newest that there is."""
-    named = [part for part in (name or "").removeprefix("pulsar2-").split("/") if part]
-    known = [each for each in ALLOWED_TOOLCHAINS if each.removeprefix("pulsar2-") in named]
-    return known[-1] if known else NEWEST_TOOLCHAIN
+def toolchain_of(name: str | None) -> Toolchain:
+    """The generation that a row names: of several the newest, of none the newest that there is, of
+    a version that is not told apart the one before it.
+
+    Raises:
+        InputError: it names none.
+    """
+    if name is None or name.lower() == "pulsar2":
+        return NEWEST_TOOLCHAIN
+    parts = [_version(part) for part in name.lower().removeprefix("pulsar2-").split("/")]
+    versions = [version for version in parts if version is not None]
+    if len(versions) < len(parts):
+        hint = nearest(name.lower(), ALLOWED_TOOLCHAINS)
+        allowed = ", ".join(ALLOWED_TOOLCHAINS)
+        raise InputError(Problem("", "toolchain", f"found {name!r}", allowed, hint))
+    before = [each for each in ALLOWED_TOOLCHAINS if _first(each) <= max(versions)]
+    return before[-1] if before else ALLOWED_TOOLCHAINS[0]
+
+
+def _version(text: str) -> tuple[int, float] | None:
+    """``3.2`` as (3, 2), ``3.x`` as the last of them; None for what is no version."""
+    match = re.fullmatch(r"(\d+)\.(\d+|x)", text)
+    return match and (int(match[1]), inf if match[2] == "x" else int(match[2]))
+
+
+def _first(toolchain: Toolchain) -> tuple[int, float]:
+    """The first version of a generation."""
+    version = _version(toolchain.removeprefix("pulsar2-").replace("x", "0"))
+    assert version is not None
+    return version
 
 
 def _dtype(name: str | None) -> str | None:

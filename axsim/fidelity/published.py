@@ -15,10 +15,12 @@ from axsim.fidelity.ledger import (
     shipped_ledger,
     shipped_models,
 )
+from axsim.fidelity.predict import toolchain_of
 from axsim.fidelity.prediction import Measured
 from axsim.models.config import DecoderConfig, ModelConfig
 from axsim.spec.chip import Chip, load_chip
 from axsim.spec.descriptor import shipped
+from axsim.spec.workload import OLD_RUNTIMES, Toolchain
 
 VOCABULARY_TOLERANCE = 0.01
 """Models whose vocabularies differ by less than this fraction count as one decoder: InternVL adds
@@ -57,6 +59,8 @@ class Published:
         model = deployment.model
         if row.chip != deployment.chip.name or row.model not in self._models:
             return False
+        if row.link != build.link:
+            return False
         conditions: dict[str, object] = {"npu_mode": build.npu_mode or deployment.chip.default_mode}
         other = self._models[row.model]
         if row.metric == "vision_encode_ms":
@@ -67,8 +71,10 @@ class Published:
                 "vision_dtype": build.vision_dtype,
             }
             return _agrees(row, conditions)
-        if not _same_decoder(model.decoder, other.decoder):
+        if not _same_decoder(model.decoder, other.decoder) or build.weight_format != "padded":
             return False
+        if row.toolchain and is_old(toolchain_of(row.toolchain)) != is_old(build.toolchain):
+            return False  # they differ in what the runtime spends around every layer
         conditions |= {
             "weight_dtype": build.weight_dtype,
             "prefill_chunk": build.prefill_chunk,
@@ -78,6 +84,11 @@ class Published:
         if row.metric == "ttft_ms":
             conditions["prompt_chunks"] = workload.prefill_chunks
         return _agrees(row, conditions)
+
+
+def is_old(toolchain: Toolchain) -> bool:
+    """Whether builds of this generation spend longer around every layer."""
+    return toolchain in OLD_RUNTIMES
 
 
 def shipped_ledger_of(chip: Chip) -> Published | None:

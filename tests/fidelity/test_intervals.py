@@ -201,6 +201,13 @@ def test_an_interval_is_about_the_prediction(error: float, inside: bool) -> None
     assert Judged(Interval(-0.1, 0.1), "", error, False).holds is inside
 
 
+def test_a_file_of_something_else_is_not_taken_for_errors_of_rows_left_out(tmp_path) -> None:
+    path = tmp_path / "notes.csv"
+    path.write_text("see page 1\n")
+    with pytest.raises(axsim.InputError, match=r"notes\.csv: is no file of rows left out"):
+        read(path)
+
+
 def test_files_come_back_as_they_were(tmp_path) -> None:
     some = (ROW, replace(ROW, id="b", float_matmul_on_conv=True))
     path = tmp_path / "left.csv"

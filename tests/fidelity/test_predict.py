@@ -99,6 +99,7 @@ def test_matmuls() -> None:
         (row("ax650n", "InternVL2-1B", "vision_encode_ms", image_size=210), "multiple of 28"),
         (row("ax650n", "Qwen3-0.6B", "prefill_layer_ms"), "prefill_chunk: is empty"),
         (row("ax650n", "Qwen3-0.6B", "post_ms", weight_dtype="s2"), "weight_dtype"),
+        (row("ax650n", "Qwen3-0.6B", "post_ms", toolchain="pulsar9-5.1"), "mean 'pulsar2-5.1'"),
         (row("ax630c", "Qwen3-0.6B", "post_ms", npu_mode="NPU3"), "NPU3"),
         (row("ax650n", "Qwen3-0.6B", "post_ms", npu_mode="NPU9"), "NPU9"),
         (row("ax650n", "matmul s8 12x13", "compiler_cycles"), "matmul DTYPE"),
@@ -126,11 +127,12 @@ def test_what_a_row_leaves_out_is_the_default_build() -> None:
 def test_a_row_without_a_toolchain_is_of_the_newest_and_of_several_the_newest_counts() -> None:
     bare = row("ax650n", "Qwen2.5-0.5B", "ttft_ms")
     named = ("pulsar2-5.1", "5.1", "pulsar2-3.3/4.x", "pulsar2-3.2", "3.3", "pulsar2-3.x/4.x")
+    named += ("pulsar2-9.9", "PULSAR2-3.2", "pulsar2-3.5", "pulsar2-1.9")
     times = [compare((replace(bare, toolchain=t),), MODELS, CHIPS)[0].predicted for t in named]
     (newest,) = compare((bare,), MODELS, CHIPS)
     new, old = newest.predicted, times[3]
     assert new is not None
-    assert times == [new, new, new, old, old, new]
+    assert times == [new, new, new, old, old, new, new, old, new, old]
     assert old > 1.1 * new  # 24 layers, each with most of a millisecond around it
 
 

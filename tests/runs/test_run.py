@@ -44,6 +44,21 @@ def test_the_main_job_has_four_variants_with_every_metric(timed) -> None:
     assert timed["448-u8"].workload.prompt_tokens == 310
 
 
+@pytest.mark.parametrize(
+    ("key", "value", "found"),
+    [
+        ("toolchain", "pulsar2-3.3", True),  # the same generation of the runtime
+        ("toolchain", "pulsar2-5.1", False),
+        ("weight_format", "plain", False),
+        ("link", "pcie", False),
+    ],
+)
+def test_another_build_is_not_held_against_what_was_measured(key, value, found) -> None:
+    keys = {f"build.{key}": value}
+    run = axsim.run("internvl2_1b", "ax650n", variants=["224-u8"], overrides=keys, timing_only=True)
+    assert (run[0].ttft_ms.measured is not None) is found
+
+
 def test_what_follows_from_what(timed) -> None:
     for each in timed:
         parts = each.preprocess_ms + each.vision_encode_ms.value + each.ttft_ms.value
