@@ -12,6 +12,7 @@ import pytest
 
 import axsim
 from axsim.machine.timeline import Slice
+from axsim.show.extrapolated import mark
 from axsim.show.report.content import Report, gather
 from axsim.show.report.write import write
 from axsim.show.tables import number
@@ -95,7 +96,7 @@ def test_tables_hold_the_numbers_of_the_run(opened, name: str) -> None:
             cells = [cell.split("\n") for cell in row]
             prediction = variant.predictions[metric]
             cell = next(cell for cell in cells if cell[0] == number(prediction.value))
-            assert cell[1] == f"±{prediction.interval.high:.0%}"
+            assert cell[1] == f"±{prediction.interval.high:.0%}{mark(prediction)}"
             if prediction.measured is not None:
                 assert cell[2].startswith(f"measured {number(prediction.measured.value)}")
     assert f"{report.validation.overall.mape:.1%}" in view.one("#validation").text
@@ -335,7 +336,8 @@ def test_every_subgraph_of_the_variant_can_be_shown(opened) -> None:
     timeline = TimelineView(view)
     options = [each.text for each in view.all("[data-role=stage] option")]
     assert options == ["vision", "prefill 1", "prefill 2", "prefill 3", "decode", "post"]
-    for name, each in stage_timelines(report.result[0]).items():
+    for part, each in stage_timelines(report.result[0]).items():
+        name = part.name
         view.click(f"[data-role=stage] option[value='{name}']")
         assert timeline.range == (0, round(each.duration_us * 1e3))
         assert timeline.canvas.get_attribute("aria-label").startswith(f"Timeline of {name}: ")
