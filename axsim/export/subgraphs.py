@@ -7,6 +7,7 @@ bf16 and back in the decoder), weights are integer initialisers behind Dequantiz
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
@@ -82,7 +83,7 @@ class _Model:
         self._quantised = quantised
         self._matrices: dict[str, Array] = {}  # scales of S8 matrices, for their biases
         self._real: dict[str, str] = {}
-        self._biases: set[str] = set()
+        self._readers = Counter(name for node in graph.nodes for name in node.inputs)
         # Scores stay float32 until the probabilities are rounded.
         self._wide = {
             name
@@ -180,8 +181,7 @@ class _Model:
         """A bias in the unit of the node's sums, which another node that shares it has not."""
         scale = self._matrices[node.inputs[1]] * np.float32(self._qparams[node.inputs[0]].scale)
         codes = bias_codes(self._weights(tensor.name), scale).astype(np.int32)
-        name = f"{node.name}/{tensor.name}" if tensor.name in self._biases else tensor.name
-        self._biases.add(tensor.name)
+        name = f"{node.name}/{tensor.name}" if self._readers[tensor.name] > 1 else tensor.name
         return self._dequantised(name, codes, scale, axis=0)
 
     def _matrix(self, tensor: Tensor, array: Array) -> str:
