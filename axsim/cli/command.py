@@ -6,7 +6,7 @@ import inspect
 from collections.abc import Callable
 from dataclasses import MISSING, Field, dataclass, fields, is_dataclass
 from functools import wraps
-from typing import Any, get_type_hints
+from typing import Any, get_args, get_type_hints
 
 
 @dataclass(frozen=True)
@@ -35,7 +35,8 @@ class Command:
 
 def flattened(function: Callable[..., None]) -> Callable[..., None]:
     """``function`` as typer reads it: the fields of dataclass parameters are in their place."""
-    hints: dict[str, Any] = get_type_hints(function, include_extras=True)
+    given = get_type_hints(function, include_extras=True)
+    hints: dict[str, Any] = {name: _annotated(hint) for name, hint in given.items()}
     shared = [name for name, hint in hints.items() if is_dataclass(hint)]
     parameters: list[inspect.Parameter] = []
     for parameter in inspect.signature(function).parameters.values():
@@ -54,6 +55,13 @@ def flattened(function: Callable[..., None]) -> Callable[..., None]:
     call.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]
     call.__annotations__ = {each.name: each.annotation for each in parameters}
     return call
+
+
+def _annotated(hint: Any) -> Any:
+    """``hint`` without the Optional that Python 3.10 puts around it where the default is None: what
+    typer reads would be hidden inside."""
+    inside = get_args(hint)
+    return inside[0] if inside and hasattr(inside[0], "__metadata__") else hint
 
 
 def _options(cls: type[Any]) -> list[inspect.Parameter]:
