@@ -109,6 +109,8 @@ def test_post_in_float(tmp_path, family):
 def test_vision_in_integers(tmp_path, dtype, overrides, optimised):
     if optimised and overrides and ORT < (1, 24):
         pytest.skip("this onnxruntime fuses neighbouring 8- and 16-bit operators wrongly")
+    if dtype == "u16" and ORT < (1, 24):
+        pytest.skip("this onnxruntime is a step off in a half percent of 16-bit codes")
     graph, weights, pixels = small_vision()
     calibration = Calibration()
     Executor(graph, weights, calibration).run_all({"input": pixels})
