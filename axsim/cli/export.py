@@ -128,9 +128,10 @@ def _jobs(
         graph, get, qparams = analysis.vision_build(quantized)
         yield f"vision_{deployment.workload.image_size}{suffix}", graph, get, qparams
     groups = [deployment.decode] if Part.decode in parts else []
-    groups += deployment.prefill if Part.prefill in parts else []
+    if Part.prefill in parts:
+        groups += [group for turn in deployment.turns for group in turn.prefill]
     decoder = deployment.model.decoder
-    for group in groups:
+    for group in {group.graph.name: group for group in groups}.values():
         assert decoder is not None
         for index in layers:
             name = f"{group.graph.name}_layer{index}{suffix}"

@@ -83,7 +83,7 @@ def regime_of_metric(deployment: Deployment, kind: str) -> Regime:
     chunk = build.prefill_chunk
     if kind == "decode":
         return Regime(kind, build.weight_dtype, flag, 0, build.kv_cache_len + 1)
-    return Regime(kind, build.weight_dtype, flag, chunk, chunk * workload.prefill_chunks)
+    return Regime(kind, build.weight_dtype, flag, chunk, max(workload.histories) + chunk)
 
 
 def unanchored(regime: Regime, rows: Iterable[Regime]) -> str:

@@ -5,7 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
+import numpy as np
+
 from axsim.compiler.partition import Deployment
+from axsim.errors import InputError, Problem
 from axsim.inputs.images import open_picture
 from axsim.inputs.prompts import Prompts, Question
 from axsim.inputs.template import Message
@@ -46,12 +49,28 @@ class Chat:
         self._known: dict[tuple[int, int], Question] = {}
 
     def adapt(self, workload: Workload) -> Workload:
-        """The workload with as many images and prompt tokens as the question has.
+        """The workload with as many images and prompt tokens as the question has, without those
+        that ``request.cached_tokens`` says are in the KV cache.
 
-        Raises InputError, besides, when the prompt does not fit what is compiled.
+        Raises InputError, besides, when the prompt does not fit what is compiled or the workload
+        asks for something else.
         """
+        if workload.request.turns:
+            what = "is a conversation of its own"
+            raise InputError(Problem("", "request.turns", what, "one question: --prompt TEXT"))
         question = self._question(workload)
-        keys: dict[str, object] = {"request.prompt_tokens": len(question.tokens)}
+        cached = workload.cached_tokens
+        before_images = int(np.argmax(question.image_rows)) if question.pictures else cached
+        most = min(before_images, len(question.tokens) - 1)
+        if cached > most:
+            allowed = f"up to {most}, the tokens before the first picture or the last word"
+            raise InputError(Problem("", "request.cached_tokens", f"found {cached}", allowed))
+        asked = workload.request.images
+        if asked is not None and self._opened and asked != len(self._opened):
+            what, several = f"found {asked}", "s" if len(self._opened) > 1 else ""
+            allowed = f"{len(self._opened)}, the picture{several} of --image, or nothing"
+            raise InputError(Problem("", "request.images", what, allowed))
+        keys: dict[str, object] = {"request.prompt_tokens": len(question.tokens) - cached}
         if workload.model.vision is not None:
             keys["request.images"] = len(question.pictures)
         return override(workload, keys)

@@ -31,10 +31,12 @@ def seeded_image(size: int, seed: int, name: str) -> Array:
     return out.astype(np.uint8)[None]
 
 
-def seeded_tokens(count: int, vocabulary: int, seed: int, avoid: Sequence[int] = ()) -> list[int]:
-    """``count`` token ids of the prompt, none of those in ``avoid``."""
+def seeded_tokens(
+    count: int, vocabulary: int, seed: int, avoid: Sequence[int] = (), name: str = "prompt"
+) -> list[int]:
+    """``count`` token ids of the prompt called ``name``, none of those in ``avoid``."""
     allowed = np.setdiff1d(np.arange(vocabulary), np.asarray(avoid, np.int64))
-    bits = _stream(seed, "prompt").random_raw(count)
+    bits = _stream(seed, name).random_raw(count)
     return [int(allowed[i]) for i in (bits >> np.uint64(11)) % np.uint64(len(allowed))]
 
 

@@ -29,6 +29,7 @@ from axsim.spec.descriptor import (
     override,
 )
 from axsim.spec.located import Located, locate
+from axsim.spec.turns import Asked, Turn, asked, length_faults
 
 Toolchain = Literal[
     "pulsar2-2.5", "pulsar2-3.2", "pulsar2-3.3", "pulsar2-3.4", "pulsar2-4.x", "pulsar2-5.1"
@@ -64,7 +65,15 @@ class BuildSection(Section):
     prefill_max_chunks: PositiveInt | None = Field(
         None, description="prefill calls compiled for one prompt; when not given, what the KV holds"
     )
+    prefill_history: tuple[NonNegativeInt, ...] | None = Field(
+        None,
+        description="lengths of history that prefill is compiled for, ascending: a chunk takes the "
+        "next one that holds what is before it; every multiple of prefill_chunk when not given",
+    )
     kv_cache_len: PositiveInt = Field(1023, description="tokens that the compiled KV cache holds")
+    kv_slots: PositiveInt = Field(
+        1, description="KV caches kept in memory: one for each conversation that is to go on"
+    )
     float_matmul_on_conv: bool = Field(
         False, description="attention's matmuls on CONV in place of TENG (vendor build flag)"
     )
@@ -84,7 +93,43 @@ class BuildSection(Section):
         if self.precision_overrides and self.vision_dtype == "bf16":
             what = "has no effect: a bf16 vision part is not quantised"
             faults.append(Fault("precision_overrides", what, also=["vision_dtype"]))
+        ladder = self.prefill_history
+        if ladder is not None:
+            if not ladder or list(ladder) != sorted(set(ladder)):
+                what = f"found {list(ladder)}"
+                allowed = "lengths in ascending order, such as [0, 512, 1024]"
+                faults.append(Fault("prefill_history", what, allowed))
+            if self.prefill_max_chunks is not None:
+                what = "says in other words what is compiled"
+                faults.append(Fault("prefill_max_chunks", what, also=["prefill_history"]))
         return checked(self, faults)
+
+    @property
+    def compiled_histories(self) -> tuple[int, ...]:
+        """Lengths of history that prefill is compiled for; empty when it has all that it needs.
+        Vendor logs call a group without history 1."""
+        if self.prefill_history is not None:
+            return tuple(0 if length == 1 else length for length in self.prefill_history)
+        size = self.prefill_chunk
+        return tuple(range(0, (self.prefill_max_chunks or 0) * size, size))
+
+    def history(self, tokens: int) -> int:
+        """The compiled history that a prefill chunk after ``tokens`` tokens takes, as the vendor's
+        runtime chooses its group: the shortest that holds them (axllm, SetKVCache).
+
+        Raises ValueError when none is long enough.
+        """
+        for length in self.compiled_histories:
+            if length >= tokens:
+                return length
+        if self.compiled_histories:
+            raise ValueError(f"no compiled history holds {tokens} tokens")
+        return -(-tokens // self.prefill_chunk) * self.prefill_chunk
+
+    def histories(self, cached_tokens: int, new_tokens: int) -> tuple[int, ...]:
+        """The compiled history of each prefill call on ``new_tokens`` after ``cached_tokens``."""
+        starts = range(cached_tokens, cached_tokens + new_tokens, self.prefill_chunk)
+        return tuple(map(self.history, starts))
 
 
 class RequestSection(Section):
@@ -99,6 +144,15 @@ class RequestSection(Section):
     )
     prompt_tokens: PositiveInt | None = Field(
         None, description="whole prompt, in place of text_tokens"
+    )
+    cached_tokens: int = Field(
+        0,
+        ge=0,
+        description="tokens before the prompt whose keys and values are in the KV cache: a system "
+        "prompt computed before, or earlier turns",
+    )
+    turns: tuple[Turn, ...] = Field(
+        (), description="a conversation on one KV cache, in place of one prompt"
     )
     new_tokens: PositiveInt = Field(16, description="tokens to generate, the first one included")
     seed: int = Field(0, ge=0, description="seed of pixels, synthetic weights and sampling")
@@ -123,6 +177,11 @@ class RequestSection(Section):
             Fault(name, "has no effect: decoding is greedy", also=["temperature"])
             for name in ("top_k", "top_p")
             if getattr(self, name) is not None and not self.temperature
+        ]
+        faults += [
+            Fault(name, "has no effect: each turn has its own", also=["turns"])
+            for name in ("images", "text_tokens", "prompt_tokens")
+            if getattr(self, name) is not None and self.turns
         ]
         return checked(self, faults)
 
@@ -149,8 +208,12 @@ class Workload(Section):
     """A model, its build and a request; see the module's text."""
 
     REPLACES: ClassVar[dict[str, tuple[str, ...]]] = {
-        "request.prompt_tokens": ("request.text_tokens",),
-        "request.text_tokens": ("request.prompt_tokens",),
+        "request.prompt_tokens": ("request.text_tokens", "request.turns"),
+        "request.text_tokens": ("request.prompt_tokens", "request.turns"),
+        "request.images": ("request.turns",),
+        "request.turns": ("request.images", "request.prompt_tokens", "request.text_tokens"),
+        "build.prefill_history": ("build.prefill_max_chunks",),
+        "build.prefill_max_chunks": ("build.prefill_history",),
     }
 
     name: str = Field(min_length=1, description="the model's name, as measurements call it")
@@ -162,10 +225,18 @@ class Workload(Section):
 
     @property
     def images(self) -> int:
-        """Images (tiles) in the request."""
+        """Images (tiles) in the request; of the first turn, as all that follows, where there are
+        several."""
+        if self.request.turns:
+            return self.request.turns[0].images
         if self.request.images is None:
             return int(self.model.vision is not None)
         return self.request.images
+
+    @property
+    def all_images(self) -> int:
+        """Images of all turns."""
+        return sum(turn.images for turn in self.asked)
 
     @property
     def image_size(self) -> int:
@@ -188,18 +259,58 @@ class Workload(Section):
         """Tokens that prefill has to take; 0 without a decoder."""
         if self.model.decoder is None:
             return 0
-        text = self.request.text_tokens or DEFAULT_TEXT_TOKENS
+        turns = self.request.turns
+        text = turns[0].text_tokens if turns else self.request.text_tokens or DEFAULT_TEXT_TOKENS
         return self.request.prompt_tokens or text + self.images * self.image_tokens
 
     @property
     def new_tokens(self) -> int:
         """Tokens to generate at most, the one after prefill included; 0 without a decoder."""
-        return self.request.new_tokens if self.model.decoder else 0
+        if self.model.decoder is None:
+            return 0
+        own = self.request.turns[0].new_tokens if self.request.turns else None
+        return own or self.request.new_tokens
+
+    @property
+    def cached_tokens(self) -> int:
+        """Tokens before the prompt whose keys and values are there."""
+        return self.request.cached_tokens
 
     @property
     def prefill_chunks(self) -> int:
         """Prefill calls, the last one padded; 0 without a decoder."""
         return -(-self.prompt_tokens // self.build.prefill_chunk)
+
+    @property
+    def histories(self) -> tuple[int, ...]:
+        """The compiled history of each prefill call."""
+        return self.build.histories(self.cached_tokens, self.prompt_tokens)
+
+    @property
+    def asked(self) -> tuple[Asked, ...]:
+        """What each turn asks; a lone request is one turn."""
+        request = self.request
+        if not request.turns:
+            alone = Asked(self.cached_tokens, self.images, self.prompt_tokens, self.new_tokens)
+            return (alone,)
+        size = self.image_tokens
+        return tuple(asked(request.turns, self.cached_tokens, size, request.new_tokens))
+
+    def turn(self, index: int, cached_tokens: int | None = None) -> Workload:
+        """One turn as a request of its own, after so many tokens in the KV cache: by default those
+        of the turns before, each with an answer of full length."""
+        if not self.request.turns:
+            return self
+        cached, images, prompt, new = self.asked[index]
+        keys = {
+            "turns": (),
+            "cached_tokens": cached if cached_tokens is None else cached_tokens,
+            "images": images if self.model.vision else None,
+            "prompt_tokens": prompt,
+            "new_tokens": new,
+        }
+        request = self.request.model_copy(update=keys)
+        return self.model_copy(update={"request": request, "variants": ()})
 
     @property
     def label(self) -> str:
@@ -289,6 +400,9 @@ class Workload(Section):
             if decoder is None and self.images == 0:
                 yield Fault("request.images", "asks for nothing: there is no decoder either")
         if decoder is None:
+            for name in ("turns", "cached_tokens"):
+                if getattr(request, name):
+                    yield Fault(f"request.{name}", "needs a decoder, and there is none")
             return
         beyond = [token for token in request.eos_token_id or () if token >= decoder.vocab_size]
         if beyond:
@@ -308,21 +422,7 @@ class Workload(Section):
                 least = self.images * self.image_tokens
                 what = f"found {request.prompt_tokens}"
                 yield Fault("request.prompt_tokens", what, f"at least {least}, the image tokens")
-        longest = build.kv_cache_len + 1 - self.new_tokens
-        compiled = build.prefill_max_chunks
-        given = [key for key in ("prompt_tokens", "text_tokens") if getattr(request, key)]
-        prompt_key = ".".join(["request", *given[:1]])
-        if self.prompt_tokens > longest:
-            what = f"a prompt of {self.prompt_tokens} tokens and {self.new_tokens} new ones"
-            what += " is longer than the compiled context"
-            allowed = f"prompt_tokens + new_tokens up to {build.kv_cache_len + 1}, kv_cache_len + 1"
-            also = ["build.kv_cache_len"] if "kv_cache_len" in build.model_fields_set else []
-            yield Fault(prompt_key, what, allowed, also=also)
-        if compiled and self.prefill_chunks > compiled:
-            what = f"a prompt of {self.prompt_tokens} tokens is longer than the compiled prefill"
-            allowed = f"up to {compiled * build.prefill_chunk} tokens: {compiled} chunks"
-            allowed += f" of {build.prefill_chunk}"
-            yield Fault(prompt_key, what, allowed, also=["build.prefill_max_chunks"])
+        yield from length_faults(self.asked, build, request)
         scaling = decoder.rope_scaling
         trained = scaling.original_max_position_embeddings if scaling else 0
         if scaling and scaling.kind == "longrope" and build.kv_cache_len >= trained:
