@@ -1,7 +1,7 @@
 "use strict";
 
 const at = id => document.getElementById(id);
-const conversation = [];  // messages as the server takes them
+let conversation = [];    // messages as the server takes them
 let pictures = [];        // data URIs of the next question
 let asking = null;        // what ends the answer under way
 let model = null;
@@ -72,9 +72,10 @@ function image(parent, source) {
 function state(text) { at("state").textContent = text; }
 
 async function ask(text) {
+  const turns = conversation;
   const content = [...pictures.map(url => ({ type: "image_url", image_url: { url } })),
                    { type: "text", text }];
-  conversation.push({ role: "user", content: pictures.length ? content : text });
+  turns.push({ role: "user", content: pictures.length ? content : text });
   const question = article("user", "You");
   pictures.forEach(each => image(question, each));
   line(question, text);
@@ -95,8 +96,8 @@ async function ask(text) {
     if (error.name !== "AbortError") line(answer, error.message, "error");
   }
   // A question that got no answer is asked no second time with the next one.
-  if (said.textContent) conversation.push({ role: "assistant", content: said.textContent });
-  else conversation.pop();
+  if (said.textContent) turns.push({ role: "assistant", content: said.textContent });
+  else turns.pop();
   asking = null;
   at("send").disabled = false;
   at("stop").hidden = true;
@@ -200,7 +201,7 @@ at("stop").addEventListener("click", () => asking && asking.abort());
 
 at("new").addEventListener("click", () => {
   if (asking) asking.abort();
-  conversation.length = 0;
+  conversation = [];
   at("messages").replaceChildren();
   setPictures([]);
   halt(0);
