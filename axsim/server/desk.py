@@ -169,7 +169,7 @@ class Desk:
             answer.give_up()
             raise
         finally:
-            await asyncio.wait([computed])
+            await asyncio.gather(computed, return_exceptions=True)
         answer.check()
         if held_up:
             self.late_s += held_up

@@ -130,6 +130,8 @@ def read_request(body: bytes) -> ChatRequest:
     """The request of a body; Refusal for what is no JSON or wrong."""
     try:
         document = json.loads(body)
+        if b"\\ud" in body.lower():  # halves of characters, which JSON can write and text can't be
+            json.dumps(document, ensure_ascii=False).encode()
     except (ValueError, RecursionError) as error:
         raise Refusal(400, f"the body is no JSON: {error}") from None
     if not isinstance(document, dict):

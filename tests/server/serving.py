@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import socket
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -81,10 +82,12 @@ class Served:
 
 @contextmanager
 def serving(
-    service: Service, queue: int = 16, fast: bool = True, max_body: int = 2**20
+    service: Service, queue: int = 16, fast: bool = True, max_body: int = 2**20, buffer: int = 0
 ) -> Iterator[Served]:
-    """A server that ends with the block."""
+    """A server that ends with the block; ``buffer`` bytes are what its system sends ahead."""
     listening = bind("127.0.0.1", 0)
+    if buffer:
+        listening.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, buffer)
     desk = Desk(service.engine, queue, fast)
     app = Api(service, desk, max_body).app()
     config = uvicorn.Config(app, log_config=None, access_log=False, timeout_graceful_shutdown=3)

@@ -248,7 +248,7 @@ def test_malformed_bodies(served: Served, content: bytes) -> None:
 def test_lone_surrogates_are_told_and_not_a_defect(served: Served) -> None:
     status, document = served.ask("\ud800")
     assert status == 400
-    assert "unicode" in document["error"]["message"]
+    assert "surrogates not allowed" in document["error"]["message"]
 
 
 def chunked(served: Served, size: int) -> bytes:
@@ -355,12 +355,17 @@ def test_synthetic_weights_are_named_everywhere() -> None:
 
 
 @contextmanager
-def held(served: Served, tokens: int = 60) -> Iterator[socket.socket]:
-    """A stream under way, whose head has come."""
+def held(served: Served, tokens: int = 60, buffer: int = 0) -> Iterator[socket.socket]:
+    """A stream under way, whose head has come; ``buffer`` bytes wait for a client that does not
+    read."""
     host = urlsplit(served.address)
     document = json.dumps({"messages": HELLO, "stream": True, "max_tokens": tokens}).encode()
     head = f"POST /v1/chat/completions HTTP/1.1\r\nHost: x\r\nContent-Length: {len(document)}"
-    with socket.create_connection((host.hostname, host.port), timeout=10) as connection:
+    with socket.socket() as connection:
+        if buffer:
+            connection.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, buffer)
+        connection.settimeout(10)
+        connection.connect((host.hostname, host.port))
         connection.sendall(f"{head}\r\n\r\n".encode() + document)
         assert connection.recv(100).startswith(b"HTTP/1.1 200")
         yield connection
@@ -417,10 +422,19 @@ def test_a_client_that_goes_away_ends_its_request(stream: bool) -> None:
         assert served.ask(max_tokens=1)[0] == 200
 
 
-def test_a_client_that_does_not_read_holds_up_nobody(served: Served) -> None:
-    with held(served, 300):
+def test_a_client_that_does_not_read_holds_up_nobody() -> None:
+    service = synthetic(timing_only=True, kv_cache_len=1500)
+    with serving(service, buffer=4096) as served, held(served, 1200, buffer=4096) as stream:
         waits_until(lambda: served.desk.open == 0)
         assert served.ask(max_tokens=2)[0] == 200
+        one = b'axsim_requests_total{status="200"} 1.0'  # the stream is not at its end
+        assert one in served.raw("GET", "/metrics")[2]
+        whole = b""
+        while b"[DONE]" not in whole:
+            part = stream.recv(65536)
+            assert part
+            whole += part
+        assert whole.count(b"data: {") == 1 + 1200 + 1
 
 
 def test_a_server_that_ends_gives_up_what_is_under_way() -> None:

@@ -18,7 +18,8 @@ from tests.server.serving import Served, serving, synthetic
 
 
 def arrivals(served: Served, tokens: int) -> list[tuple[float, float]]:
-    """When each token's event came and when the chip has it, seconds after the first event."""
+    """When each token's event came and when the chip has it, seconds after the question."""
+    began = time.monotonic()
     connection = HTTPConnection(urlsplit(served.address).netloc, timeout=30)
     body = {"messages": [{"role": "user", "content": "hello"}], "stream": True}
     connection.request("POST", "/v1/chat/completions", json.dumps({**body, "max_tokens": tokens}))
@@ -30,7 +31,6 @@ def arrivals(served: Served, tokens: int) -> list[tuple[float, float]]:
             if "simulated" in chunk:
                 found.append((time.monotonic(), chunk["simulated"]["ms"] / 1e3))
     connection.close()
-    began = found[0][0]
     return [(came - began, due) for came, due in found[1:]]
 
 
@@ -44,9 +44,9 @@ def test_tokens_come_when_the_chip_has_them(slow_chip: Service) -> None:
     with serving(slow_chip, fast=False) as served:
         found = arrivals(served, 40)
     assert len(found) == 40
-    assert all(came > due - 0.01 for came, due in found)
+    assert all(came > due for came, due in found)
     late = sorted(came - due for came, due in found)
-    assert late[len(late) // 2] < 0.05  # this machine has other guests
+    assert late[len(late) // 2] < 0.2  # this machine may have other guests
 
 
 def test_a_whole_answer_comes_when_its_last_token_does(slow_chip: Service) -> None:
