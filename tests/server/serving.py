@@ -39,11 +39,16 @@ def trained(folder: Path, system: str | None = None, build: Any = None, **source
     return load(deployment, "tiny", Source(folder, **source), system=system)
 
 
-def synthetic(timing_only: bool = False, system: str | None = None, **build: Any) -> Service:
-    """Seeded weights without a tokenizer."""
+def synthetic(
+    timing_only: bool = False, token_ms: float | None = None, **build: Any
+) -> Service:
+    """Seeded weights without a tokenizer; ``token_ms`` is what a token takes besides the NPU's
+    work."""
     workload = tiny.workload(build={"kv_cache_len": 200, **build})
-    deployment = Deployment(workload, load_chip("ax630c"))
-    return load(deployment, "tiny", Source(timing_only=timing_only), system=system)
+    layers = tiny.DECODER.num_hidden_layers
+    host = {} if token_ms is None else {"host.decode_layer_ms": token_ms / layers}
+    deployment = Deployment(workload, load_chip("ax630c", host))
+    return load(deployment, "tiny", Source(timing_only=timing_only))
 
 
 @dataclass

@@ -372,7 +372,7 @@ def held(served: Served, tokens: int = 60, buffer: int = 0) -> Iterator[socket.s
 
 
 def test_one_waits_and_one_more_is_turned_away() -> None:
-    with serving(synthetic(timing_only=True), queue=1, fast=False) as served:
+    with serving(synthetic(timing_only=True, token_ms=10), queue=1, fast=False) as served:
         with held(served, 150), ThreadPoolExecutor(1) as other:
             waits_until(lambda: served.desk.open == 1)
             second = other.submit(served.ask, max_tokens=1)
@@ -388,7 +388,7 @@ def test_one_waits_and_one_more_is_turned_away() -> None:
 
 
 def test_none_may_wait() -> None:
-    with serving(synthetic(timing_only=True), queue=0, fast=False) as served, held(served, 150):
+    with serving(synthetic(timing_only=True, token_ms=10), queue=0, fast=False) as served, held(served, 150):
         waits_until(lambda: served.desk.open == 1)
         status, document = served.ask()
         assert status == 503
@@ -406,7 +406,7 @@ def test_concurrent_clients_are_answered_one_after_the_other(served: Served) -> 
 
 @pytest.mark.parametrize("stream", [True, False])
 def test_a_client_that_goes_away_ends_its_request(stream: bool) -> None:
-    with serving(synthetic(timing_only=True), fast=False) as served:
+    with serving(synthetic(timing_only=True, token_ms=10), fast=False) as served:
         host = urlsplit(served.address)
         document = json.dumps({"messages": HELLO, "stream": stream, "max_tokens": 180}).encode()
         head = f"POST /v1/chat/completions HTTP/1.1\r\nHost: x\r\nContent-Length: {len(document)}"
@@ -438,7 +438,7 @@ def test_a_client_that_does_not_read_holds_up_nobody() -> None:
 
 
 def test_a_server_that_ends_gives_up_what_is_under_way() -> None:
-    with serving(synthetic(timing_only=True), fast=False) as served, held(served, 180) as stream:
+    with serving(synthetic(timing_only=True, token_ms=10), fast=False) as served, held(served, 180) as stream:
         served.loop.call_soon_threadsafe(served.desk.close)
         rest = b""
         while part := stream.recv(4096):
