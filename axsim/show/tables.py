@@ -9,7 +9,7 @@ from rich.table import Table
 from rich.text import Text
 
 from axsim.compiler.partition import MEBI
-from axsim.fidelity.prediction import Prediction
+from axsim.fidelity.prediction import Prediction, number
 from axsim.runs.results import RunResult, VariantResult
 from axsim.show.extrapolated import footnotes, mark
 from axsim.system.breakdown import StageBreakdown
@@ -212,14 +212,6 @@ def misfits(result: RunResult) -> list[str]:
         for each in result
         if not each.memory.fits
     ]
-
-
-def number(value: float) -> str:
-    """Four significant digits, no exponent."""
-    if value >= 1000:
-        return f"{value:.0f}"
-    digits = 1 if value >= 100 else 2 if value >= 10 else 3
-    return f"{value:.{digits}f}"
 
 
 def _by_total(parts: Iterable[object]) -> list[str]:
