@@ -21,7 +21,7 @@ from axsim.compiler.lower import Lowered, lower
 from axsim.compiler.program import Program
 from axsim.errors import InputError, Problem
 from axsim.graph.ir import DTYPE_BITS, Graph
-from axsim.models.config import DecoderConfig, ModelConfig, ProjectorConfig, VisionConfig
+from axsim.models.config import DecoderConfig, ModelConfig, Pixels, ProjectorConfig, VisionConfig
 from axsim.models.decoder import decoder_layer_graph, post_graph
 from axsim.models.vision import vision_graph
 from axsim.numerics.formats import (
@@ -256,7 +256,7 @@ def _stored_bytes(lowered: Lowered, part: Part) -> int:
 def _lower_vision(
     vision: VisionConfig,
     projector: ProjectorConfig | None,
-    image_size: int,
+    image_size: Pixels,
     dtype: VisionDtype,
     overrides: tuple[tuple[str, VisionDtype], ...],
     float_matmul_on_conv: bool,

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from axsim.compiler.partition import Deployment, Memory
 from axsim.fidelity.prediction import Prediction
+from axsim.models.config import size_text
 from axsim.spec.chip import Chip
 from axsim.spec.workload import Workload
 from axsim.system.alone import prolonged
@@ -247,7 +248,7 @@ class VariantResult:
             "chip": self.chip.name,
             "npu_mode": self.npu_mode,
             "images": workload.images,
-            "image_size": workload.image_size if vision else None,
+            "image_size": size_text(workload.image_size) if vision else None,
             "vision_dtype": build.vision_dtype if vision or workload.model.onnx else None,
             "weight_dtype": build.weight_dtype if decoder else None,
             "kv_cache_len": build.kv_cache_len if decoder else None,

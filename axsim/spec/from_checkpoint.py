@@ -201,7 +201,7 @@ def _request(
 ) -> list[str]:
     lines = ["request:"]
     if sizes:
-        lines += ["  images: 1", f"  image_size: {sizes[-1]}"]
+        lines.append(f"  image_size: {sizes[-1]}")
     if model.decoder is not None:
         if sizes:
             comment = "chat template and a short question around the image"
