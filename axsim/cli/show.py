@@ -152,6 +152,8 @@ def _document(
 def _variants(workload: Workload) -> Table:
     from rich.table import Table
 
+    from axsim.models.config import size_text
+
     table = Table(box=None, pad_edge=False)
     for heading in ("name", "image px", "vision", "weights", "prompt tokens", "prefill", "new"):
         table.add_column(heading, justify="left" if heading == "name" else "right")
@@ -159,7 +161,7 @@ def _variants(workload: Workload) -> Table:
         vision, text = each.model.vision is not None, each.model.decoder is not None
         table.add_row(
             name,
-            f"{each.images} × {each.image_size}" if vision else "",
+            f"{each.images} × {size_text(each.image_size)}" if vision else "",
             each.build.vision_dtype if vision else "",
             each.build.weight_dtype if text else "",
             str(each.prompt_tokens) if text else "",

@@ -84,6 +84,9 @@ class Published:
             "float_matmul_on_conv": build.float_matmul_on_conv,
         }
         if row.metric == "ttft_ms":
+            chunk = build.prefill_chunk
+            if workload.histories != tuple(range(0, workload.prefill_chunks * chunk, chunk)):
+                return False  # rows are of a prompt alone, on a build with all lengths of history
             conditions["prompt_chunks"] = workload.prefill_chunks
         return _agrees(row, conditions)
 

@@ -22,6 +22,7 @@ from axsim.show.tables import (
     operators_table,
     tokens_lines,
     traffic_table,
+    turns_table,
     variants_table,
 )
 
@@ -75,6 +76,10 @@ class Screen:
         first = result[0]
         for note in notes(result):
             out.print(note, style="dim")
+        for variant in result:
+            if variant.later:
+                out.print(f"\nTurns of {variant.name}")
+                out.print(turns_table(variant))
         lines = tokens_lines(result)
         if lines:
             out.print("\ntokens generated")
