@@ -78,6 +78,7 @@ def calibrate(
     same rows give the same values, whatever the chip had before.
     """
     os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")  # matrices of a hundred rows: threads wait
+    from axsim.errors import InputError, Problem
     from axsim.fidelity.calibrate import calibrate as fit
     from axsim.fidelity.ledger import load_ledger, shipped_ledger
     from axsim.fidelity.left_out import read as read_left_out
@@ -97,11 +98,15 @@ def calibrate(
         raise typer.BadParameter("only one of --output and --json can be -")
     quiet = quiet or "-" in (str(output), str(json_path))
     source = find("chip", chip)
+    given = load_chip(source)
+    if given.like is not None:
+        what = f"{given.name} has its calibrated values from {given.like}"
+        raise InputError(Problem("", "", what, f"axsim calibrate {given.like}"))
     rows = load_ledger(ledger or shipped_ledger())
     known = architectures(models)
     with processes() as executor, _progress(quiet) as on_progress:
         found = fit(
-            load_chip(source),
+            given,
             rows,
             known,
             keep=keep,

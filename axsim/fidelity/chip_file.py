@@ -7,8 +7,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from axsim.errors import InputError, Problem
-from axsim.spec.chip import Chip
-from axsim.spec.descriptor import document
+from axsim.spec.located import read
 
 MARK = "calibrated:"
 
@@ -22,7 +21,7 @@ def with_calibrated(source: Path, values: Mapping[str, float], notes: Mapping[st
     Raises:
         InputError: ``source`` is no chip file, or a value is not written there as a plain number.
     """
-    block = document(Chip, source).child("calibrated")
+    block = read(source).child("calibrated")
     lines = source.read_text(encoding="utf-8").splitlines(keepends=True)
     for name, value in values.items():
         found = None if block is None else block.child(name)

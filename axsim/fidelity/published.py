@@ -57,9 +57,9 @@ class Published:
     def _same(self, deployment: Deployment, row: Measurement) -> bool:
         workload, build = deployment.workload, deployment.workload.build
         model = deployment.model
-        if row.chip != deployment.chip.name or row.model not in self._models:
+        if row.chip != deployment.chip.silicon or row.model not in self._models:
             return False
-        if row.link != build.link:
+        if row.link != deployment.link:
             return False
         conditions: dict[str, object] = {"npu_mode": build.npu_mode or deployment.chip.default_mode}
         other = self._models[row.model]

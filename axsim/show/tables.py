@@ -64,7 +64,7 @@ def variants_table(result: RunResult) -> Table:
             row.append(_with_interval(found))
             below.append(_measured(found))
         memory = each.memory
-        row.append(f"{(memory.total - memory.embedding) / MEBI:.0f}")
+        row.append(f"{memory.npu / MEBI:.0f}")
         if not memory.fits:
             row[-1] += "\ndoes not\nfit"
         if numeric and vision:

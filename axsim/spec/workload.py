@@ -18,6 +18,7 @@ from axsim.errors import Fault, InputError, Problem, checked
 from axsim.models.config import ModelConfig
 from axsim.numerics.formats import VisionDtype, WeightDtype, WeightFormat
 from axsim.spec.architecture import ModelSection
+from axsim.spec.chip import Link
 from axsim.spec.descriptor import (
     NETWORK_SUFFIX,
     NO_OVERRIDES,
@@ -74,8 +75,10 @@ class BuildSection(Section):
         "around every layer",
     )
 
-    link: Literal["pcie"] | None = Field(
-        None, description="how the host reaches the chip: on a card over PCIe, or as its own host"
+    link: Link | None = Field(
+        None,
+        description="how the host reaches the chip, as on a card; what the chip's host.link says "
+        "when not given",
     )
 
     @model_validator(mode="after")

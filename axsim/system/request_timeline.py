@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from itertools import accumulate, chain
 from typing import NamedTuple
@@ -146,6 +146,12 @@ class RequestTimeline:
             self.waits_us[:steps],
             self.arrived_us,
         )
+
+    def delayed(self, us: float) -> RequestTimeline:
+        """The same request with ``us`` more (or less) around every invocation."""
+        pairs = zip(self.lengths_us, self.details, strict=True)
+        lengths = [length if detail is None else length + us for length, detail in pairs]
+        return replace(self, lengths_us=lengths)
 
     @cached_property
     def spans(self) -> Mapping[Part, Span]:
