@@ -147,7 +147,9 @@ def sweep(
     if resume and output in (None, STDOUT):
         raise typer.BadParameter("--resume needs the --output whose journal it continues")
     varied, overrides = parse_vary(vary), parse_overrides(settings)
-    goal = read_goal(objective, constraint, table_columns([*varied, *overrides]), timing_only)
+    blocks = _blocks(chip_names(chip), [*varied, *overrides])
+    columns = table_columns([*varied, *overrides], blocks)
+    goal = read_goal(objective, constraint, columns, timing_only)
     check_search(optimizer, trials, seed, goal)
     where = space(
         workload,
@@ -202,6 +204,14 @@ def sweep(
         if checkpoint is not None:
             options += ["--checkpoint", str(checkpoint)]
         show(rows, goal, workload, keys, list(varied), options, err=output == STDOUT)
+
+
+def _blocks(chips: list[str], keys: list[str]) -> set[str]:
+    """The optional blocks that some chip has, or is given by a key."""
+    from axsim.spec.chip import load_chip
+
+    given = any(key.startswith("chip.power.") for key in keys)
+    return {"power"} if given or any(load_chip(name).power for name in chips) else set()
 
 
 @contextmanager

@@ -186,11 +186,14 @@ class VariantResult:
     def to_row(self) -> dict[str, Any]:
         """One flat row for tables: conditions, predictions with ``_low``, ``_high``, ``_measured``,
         ``_error`` and ``_extrapolated`` (why, or None) beside them, memory, numerics (``cosine`` is
-        what a build is judged by, see :attr:`Numerics.cosine`). None where there is nothing."""
+        what a build is judged by, see :attr:`Numerics.cosine`). None where there is nothing; no
+        energy at all on a chip that does not say what it draws."""
         row: dict[str, Any] = {"variant": self.name, **self._conditions()}
         row |= {"preprocess_ms": self.preprocess_ms, "post_ms": self.planned.post_ms or None}
-        for name in (metric.name for metric in PREDICTED):
-            found = self.predictions.get(name)
+        for metric in PREDICTED:
+            name, found = metric.name, self.predictions.get(metric.name)
+            if metric.needs and getattr(self.chip, metric.needs) is None:
+                continue
             values = found.to_dict() if found else {}
             measured = values.get("measured") or {}
             row[name] = values.get("value")

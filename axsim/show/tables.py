@@ -37,7 +37,7 @@ def variants_table(result: RunResult) -> Table:
     table = Table(box=None, pad_edge=False, padding=(0, 1, 0, 0), collapse_padding=True)
     table.add_column("\n\nvariant", no_wrap=True)
     present = {name for each in result for name in each.predictions}
-    metrics = [m for m in PREDICTED if m.name in present and m.column_heading]
+    metrics = [m for m in PREDICTED if m.name in present and m.column_heading and not m.needs]
     headings: list[tuple[str, ...]] = []
     for metric in metrics:
         if metric.name == "ttft_ms":

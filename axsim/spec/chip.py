@@ -22,6 +22,7 @@ from axsim.errors import Fault, InputError, Problem, checked
 from axsim.spec.descriptor import NO_OVERRIDES, Overrides, Section, find, load
 from axsim.spec.like import completed
 from axsim.spec.located import Located
+from axsim.spec.power import PowerSection
 
 NpuMode = Literal["NPU1", "NPU2", "NPU3"]
 
@@ -284,6 +285,9 @@ class Chip(Section):
     )
     fixed: dict[str, str] = Field(
         {}, description="calibrated values that are not fitted, and what says so"
+    )
+    power: PowerSection | None = Field(
+        None, description="what it draws from its supply; without it no energy is predicted"
     )
     rated: dict[str, Rating] = Field({}, description="advertised figures, for comparison only")
 

@@ -13,6 +13,7 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 from axsim.cli.terminal.console import console
+from axsim.show.energy_table import energy_table, source_line
 from axsim.show.tables import (
     breakdown_table,
     heading,
@@ -75,6 +76,10 @@ class Screen:
         first = result[0]
         for note in notes(result):
             out.print(note, style="dim")
+        energy = source_line(result)
+        if energy is not None:
+            out.print(f"\n{energy}")
+            out.print(energy_table(result))
         lines = tokens_lines(result)
         if lines:
             out.print("\ntokens generated")
