@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from axsim.compiler.partition import Deployment
 from axsim.errors import InputError
-from axsim.fidelity.intervals import expected
+from axsim.fidelity.intervals import expectations
 from axsim.fidelity.prediction import Interval, Prediction
 from axsim.fidelity.published import Published, shipped_ledger_of
 from axsim.machine.npu import Npu
@@ -186,6 +186,7 @@ def _predict(
 ) -> dict[str, Prediction]:
     """Every metric that the workload has."""
     found: dict[str, Prediction] = {}
+    expected = expectations(deployment, planned)
     for metric in PREDICTED:
         value = metric.of(planned) if metric.of else None
         if value is None:
@@ -197,6 +198,6 @@ def _predict(
         if intervals is not None:
             interval = intervals(deployment.chip, metric.name)
         elif not metric.needs:
-            interval, reason = expected(deployment, metric.name, planned)
+            interval, reason = expected(metric.name)
         found[metric.name] = Prediction(float(value), metric.unit, interval, measured, reason)
     return found
