@@ -60,6 +60,17 @@ class Deployment:
         """The NPU mode in use."""
         return self.chip.mode(self.workload.build.npu_mode or self.chip.default_mode)
 
+    @cached_property
+    def load_ms(self) -> float | None:
+        """How long the model takes from storage into memory, over the link too where there is one,
+        one after the other; None where the storage's speed is not known."""
+        memory, host = self.memory, self.chip.host
+        if host.storage_mb_per_s is None:
+            return None
+        files = sum(memory.stored.values())
+        ms = (files + memory.embedding) / host.storage_mb_per_s / 1e3
+        return ms + (files / host.pcie_gbps / 1e6 if self.link and host.pcie_gbps else 0.0)
+
     @property
     def link(self) -> Link | None:
         """What lies between the host and the chip: the build's word, else the chip's."""
@@ -157,7 +168,9 @@ class Deployment:
         if self.graph is not None:
             program = self.graph.program
             weights, stored = {"graph": program.weight_bytes}, {"graph": self.graph.stored_bytes}
-            return Memory(weights, stored, 0, program.activation_bytes, 0, capacity, apart)
+            return Memory(
+                weights, stored, 0, program.activation_bytes, 0, capacity, embedding_apart=apart
+            )
         weights = {"vision": vision.program.weight_bytes if vision else 0}
         stored = {"vision": vision.stored_bytes if vision else 0}
         activations = [vision.program.activation_bytes if vision else 0]
@@ -175,7 +188,9 @@ class Deployment:
                 subgraph.program.activation_bytes
                 for subgraph in (*self.prefill, self.decode, self.post)
             ]
-        return Memory(weights, stored, kv, max(activations), embedding, capacity, apart)
+        return Memory(
+            weights, stored, kv, max(activations), embedding, capacity, embedding_apart=apart
+        )
 
 
 @dataclass(frozen=True)

@@ -186,14 +186,19 @@ def memory_line(variant: VariantResult) -> str:
     text += f", activations {memory.activations / MEBI:.1f}"
     if memory.embedding:
         text += f", embedding table (CPU) {memory.embedding / MEBI:.0f}"
-    return f"{text}; {memory.verdict}"
+    text += f"; {memory.verdict}"
+    ms, speed = variant.deployment.load_ms, variant.chip.host.storage_mb_per_s
+    if ms is None or speed is None:
+        return text
+    over = f" and {variant.deployment.link.upper()}" if variant.deployment.link else ""
+    return f"{text}; loads in {number(ms / 1e3)} s, at {speed:g} MB/s of storage{over}"
 
 
-def misfits(result: RunResult) -> list[str]:
-    """One line for each variant that the chip's memory does not hold."""
+def misfits(result: RunResult, place: str = "") -> list[str]:
+    """One line for each variant that the memory of the chip, or of a board, does not hold."""
+    where = f"on {place or result.chip}; the times are those of a chip with the memory"
     return [
-        f"{each.name}: the model {each.memory.verdict} on {result.chip}; the times are those of a "
-        "chip with the memory"
+        f"{each.name}: the model {each.memory.verdict} {where}"
         for each in result
         if not each.memory.fits
     ]

@@ -30,7 +30,7 @@ Link = Literal["pcie"]
 
 MemoryShare = Annotated[float, Field(gt=0, le=1)]
 
-LINK = ("link", "pcie_ms", "pcie_ms_span", "pcie_gbps")
+AROUND = ("link", "pcie_ms", "pcie_ms_span", "pcie_gbps", "storage_mb_per_s")
 CAPACITY = ("capacity_bytes", "npu_bytes")
 """Keys of the host and of the DRAM that say how a chip is built in."""
 
@@ -202,6 +202,9 @@ class CalibratedSection(Section):
 class HostSection(Section):
     """Host costs that follow from sizes."""
 
+    storage_mb_per_s: PositiveFloat | None = Field(
+        None, description="sequential reading of the storage that models lie on, 10^6 bytes"
+    )
     preprocess_cycles_per_pixel: NonNegativeFloat = Field(
         description="resize and colour swap of one output pixel, CPU cycles, shared by all cores"
     )
@@ -267,7 +270,6 @@ class Chip(Section):
         "dram.data_rate_mtps": ("dram.peak_gbps",),
         "dram.width_bits": ("dram.peak_gbps",),
         "host.pcie_ms": ("host.pcie_ms_span",),
-        "dram.capacity_bytes": ("dram.npu_bytes",),
     }
 
     name: str = Field(min_length=1, description="name of the chip, as measurements call it")
@@ -368,7 +370,7 @@ class Chip(Section):
         return (
             (self.npu, self.cpu, self.calibrated) == (other.npu, other.cpu, other.calibrated)
             and _but(self.dram, *CAPACITY) == _but(other.dram, *CAPACITY)
-            and _but(self.host, *LINK) == _but(other.host, *LINK)
+            and _but(self.host, *AROUND) == _but(other.host, *AROUND)
         )
 
     @classmethod

@@ -14,7 +14,7 @@ _CONDITIONS = (
 _METRIC_PARTS = ("", "_low", "_high", "_measured", "_error", "_extrapolated")
 _REST = (
     "weights_bytes", "kv_cache_bytes", "activations_bytes", "embedding_bytes", "capacity_bytes",
-    "fits", "synthetic", "cosine", "vision_cosine", "logits_cosine", "graph_cosine",
+    "fits", "load_ms", "synthetic", "cosine", "vision_cosine", "logits_cosine", "graph_cosine",
     "generated_tokens", "error",
 )  # fmt: skip
 
