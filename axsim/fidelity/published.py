@@ -60,9 +60,9 @@ class Published:
     def _same(deployment: Deployment, row: Measurement, other: ModelConfig) -> bool:
         workload, build = deployment.workload, deployment.workload.build
         model = deployment.model
-        if row.chip != deployment.chip.name:
+        if row.chip != deployment.chip.silicon:
             return False
-        if row.link != build.link:
+        if row.link != deployment.link:
             return False
         conditions: dict[str, object] = {"npu_mode": build.npu_mode or deployment.chip.default_mode}
         if row.metric == "vision_encode_ms":

@@ -196,6 +196,7 @@ class VariantResult:
                 "total_bytes": memory.total,
                 "capacity_bytes": memory.capacity,
                 "fits": memory.fits,
+                "load_ms": self.deployment.load_ms,
             },
             "breakdown": [stage.to_dict() for stage in self.breakdown],
             "numerics": None if self.numerics is None else self.numerics.to_dict(),
@@ -218,11 +219,14 @@ class VariantResult:
     def to_row(self) -> dict[str, Any]:
         """One flat row for tables: conditions, predictions with ``_low``, ``_high``, ``_measured``,
         ``_error`` and ``_extrapolated`` (why, or None) beside them, memory, numerics (``cosine`` is
-        what a build is judged by, see :attr:`Numerics.cosine`). None where there is nothing."""
+        what a build is judged by, see :attr:`Numerics.cosine`). None where there is nothing; no
+        energy at all on a chip that does not say what it draws."""
         row: dict[str, Any] = {"variant": self.name, **self._conditions()}
         row |= {"preprocess_ms": self.preprocess_ms, "post_ms": self.planned.post_ms or None}
-        for name in (metric.name for metric in PREDICTED):
-            found = self.predictions.get(name)
+        for metric in PREDICTED:
+            name, found = metric.name, self.predictions.get(metric.name)
+            if metric.needs and getattr(self.chip, metric.needs) is None:
+                continue
             values = found.to_dict() if found else {}
             measured = values.get("measured") or {}
             row[name] = values.get("value")
@@ -238,6 +242,7 @@ class VariantResult:
             "embedding_bytes": memory.embedding,
             "capacity_bytes": memory.capacity,
             "fits": memory.fits,
+            "load_ms": self.deployment.load_ms,
             "synthetic": numerics.synthetic if numerics else None,
             "cosine": numerics.cosine if numerics else None,
             "vision_cosine": numerics.vision_cosine if numerics else None,
@@ -304,7 +309,7 @@ class RunResult:
         for each in self:
             cells = {METRICS[name].title: _short(found) for name, found in each.predictions.items()}
             memory = each.memory
-            needed = f"{(memory.total - memory.embedding) / MEBI:.0f}"
+            needed = f"{memory.npu / MEBI:.0f}"
             cells["NPU memory, MiB"] = needed if memory.fits else f"{needed} (does not fit)"
             if each.numerics is not None and each.numerics.cosine is not None:
                 synthetic = " on synthetic weights" if each.numerics.synthetic else ""

@@ -46,7 +46,7 @@ def variants_table(result: RunResult) -> Table:
     table = Table(box=None, pad_edge=False, padding=(0, 1, 0, 0), collapse_padding=True)
     table.add_column("\n\nvariant", no_wrap=True)
     present = {name for each in result for name in each.predictions}
-    metrics = [m for m in PREDICTED if m.name in present and m.column_heading]
+    metrics = [m for m in PREDICTED if m.name in present and m.column_heading and not m.needs]
     headings: list[tuple[str, ...]] = []
     for metric in metrics:
         if metric.name == "ttft_ms":
@@ -73,7 +73,7 @@ def variants_table(result: RunResult) -> Table:
             row.append(_with_interval(found))
             below.append(_measured(found))
         memory = each.memory
-        row.append(f"{(memory.total - memory.embedding) / MEBI:.0f}")
+        row.append(f"{memory.npu / MEBI:.0f}")
         if not memory.fits:
             row[-1] += "\ndoes not\nfit"
         if numeric and vision:
@@ -236,14 +236,19 @@ def memory_line(variant: VariantResult) -> str:
     text += f", activations {memory.activations / MEBI:.1f}"
     if memory.embedding:
         text += f", embedding table (CPU) {memory.embedding / MEBI:.0f}"
-    return f"{text}; {memory.verdict}"
+    text += f"; {memory.verdict}"
+    ms, speed = variant.deployment.load_ms, variant.chip.host.storage_mb_per_s
+    if ms is None or speed is None:
+        return text
+    over = f" and {variant.deployment.link.upper()}" if variant.deployment.link else ""
+    return f"{text}; loads in {number(ms / 1e3)} s, at {speed:g} MB/s of storage{over}"
 
 
-def misfits(result: RunResult) -> list[str]:
-    """One line for each variant that the chip's memory does not hold."""
+def misfits(result: RunResult, place: str = "") -> list[str]:
+    """One line for each variant that the memory of the chip, or of a board, does not hold."""
+    where = f"on {place or result.chip}; the times are those of a chip with the memory"
     return [
-        f"{each.name}: the model {each.memory.verdict} on {result.chip}; the times are those of a "
-        "chip with the memory"
+        f"{each.name}: the model {each.memory.verdict} {where}"
         for each in result
         if not each.memory.fits
     ]

@@ -20,6 +20,7 @@ from axsim.models.config import ModelConfig, Pixels, sides, size_text
 from axsim.models.smart_resize import MAX_PIXELS, MIN_PIXELS, smart_resize
 from axsim.numerics.formats import VisionDtype, WeightDtype, WeightFormat
 from axsim.spec.architecture import ModelSection
+from axsim.spec.chip import Link
 from axsim.spec.descriptor import (
     NETWORK_SUFFIX,
     NO_OVERRIDES,
@@ -86,8 +87,10 @@ class BuildSection(Section):
         "around every layer",
     )
 
-    link: Literal["pcie"] | None = Field(
-        None, description="how the host reaches the chip: on a card over PCIe, or as its own host"
+    link: Link | None = Field(
+        None,
+        description="how the host reaches the chip, as on a card; what the chip's host.link says "
+        "when not given",
     )
 
     @model_validator(mode="after")

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from axsim.errors import InputError, Problem
+from axsim.spec.board import Board
 from axsim.spec.chip import Chip, load_chip
 from axsim.spec.workload import Workload, load_workload
 from axsim.study.fingerprint import code_fingerprint, fingerprint
@@ -80,7 +81,7 @@ class Space:
 
 def space(
     workload: Workload | str | Path,
-    chips: Sequence[Chip | str | Path],
+    chips: Sequence[Chip | Board | str | Path],
     vary: Mapping[str, Sequence[Any]],
     *,
     settings: Mapping[str, object],
@@ -88,7 +89,7 @@ def space(
     timing_only: bool = False,
     checkpoint: str | Path | None = None,
 ) -> Space:
-    """What a sweep or a search is over.
+    """What a sweep or a search is over; a board stands for its chip as it has it.
 
     Raises:
         InputError: a descriptor is wrong, a key does not exist, or nothing is left to compute.
@@ -118,7 +119,7 @@ def space(
 
 def grid(
     workload: Workload | str | Path,
-    chips: Sequence[Chip | str | Path],
+    chips: Sequence[Chip | Board | str | Path],
     vary: Mapping[str, Sequence[Any]],
     **options: Any,
 ) -> list[Point]:
@@ -130,7 +131,9 @@ def _places(values: Sequence[Any]) -> range:
     return range(len(values))
 
 
-def _named(chip: Chip | str | Path) -> tuple[str, Chip]:
+def _named(chip: Chip | Board | str | Path) -> tuple[str, Chip]:
+    if isinstance(chip, Board):
+        return chip.name, chip.chip_on_it()
     return (chip.name, chip) if isinstance(chip, Chip) else (str(chip), load_chip(chip))
 
 

@@ -64,7 +64,7 @@ def _prediction(found: Prediction | None) -> Child:
 
 def _memory(variant: VariantResult) -> Child:
     memory = variant.memory
-    size = element("b", mebibytes(memory.total - memory.embedding))
+    size = element("b", mebibytes(memory.npu))
     if memory.fits:
         return size
     return [size, element("small", element("span", "does not fit", class_="bad"))]
