@@ -21,7 +21,7 @@ from axsim.compiler.lower import Lowered, lower
 from axsim.compiler.program import Program
 from axsim.errors import InputError, Problem
 from axsim.graph.ir import DTYPE_BITS, Graph
-from axsim.models.config import DecoderConfig, ModelConfig, ProjectorConfig, VisionConfig
+from axsim.models.config import DecoderConfig, ModelConfig, Pixels, ProjectorConfig, VisionConfig
 from axsim.models.decoder import decoder_layer_graph, post_graph
 from axsim.models.vision import vision_graph
 from axsim.numerics.formats import (
@@ -35,7 +35,7 @@ from axsim.numerics.formats import (
     assign_network,
     weight_bytes,
 )
-from axsim.spec.chip import Chip, Mode
+from axsim.spec.chip import Chip, Link, Mode
 from axsim.spec.workload import Workload
 
 if TYPE_CHECKING:
@@ -59,6 +59,22 @@ class Deployment:
     def mode(self) -> Mode:
         """The NPU mode in use."""
         return self.chip.mode(self.workload.build.npu_mode or self.chip.default_mode)
+
+    @cached_property
+    def load_ms(self) -> float | None:
+        """How long the model takes from storage into memory, over the link too where there is one,
+        one after the other; None where the storage's speed is not known."""
+        memory, host = self.memory, self.chip.host
+        if host.storage_mb_per_s is None:
+            return None
+        files = sum(memory.stored.values())
+        ms = (files + memory.embedding) / host.storage_mb_per_s / 1e3
+        return ms + (files / host.pcie_gbps / 1e6 if self.link and host.pcie_gbps else 0.0)
+
+    @property
+    def link(self) -> Link | None:
+        """What lies between the host and the chip: the build's word, else the chip's."""
+        return self.workload.build.link or self.chip.host.link
 
     @cached_property
     def model(self) -> ModelConfig:
@@ -174,13 +190,17 @@ class Deployment:
 
     @cached_property
     def memory(self) -> Memory:
-        """What the deployed model occupies in DRAM."""
-        decoder, vision = self.model.decoder, self.vision
-        capacity = self.chip.dram.capacity_bytes
+        """What the deployed model occupies in DRAM: in all of it, or in the part of the NPU where
+        the host has one of its own."""
+        decoder, vision, dram = self.model.decoder, self.vision, self.chip.dram
+        capacity = dram.npu_bytes or dram.capacity_bytes
+        apart = dram.npu_bytes is not None or self.link is not None
         if self.graph is not None:
             program = self.graph.program
             weights, stored = {"graph": program.weight_bytes}, {"graph": self.graph.stored_bytes}
-            return Memory(weights, stored, 0, program.activation_bytes, 0, capacity)
+            return Memory(
+                weights, stored, 0, program.activation_bytes, 0, capacity, embedding_apart=apart
+            )
         weights = {"vision": vision.program.weight_bytes if vision else 0}
         stored = {"vision": vision.stored_bytes if vision else 0}
         activations = [vision.program.activation_bytes if vision else 0]
@@ -199,8 +219,8 @@ class Deployment:
                 for turn in self.turns
                 for subgraph in (*turn.prefill, self.decode, self.post)
             ]
-        slots = self.workload.build.kv_slots
-        return Memory(weights, stored, kv, max(activations), embedding, capacity, slots)
+        slots, most = self.workload.build.kv_slots, max(activations)
+        return Memory(weights, stored, kv, most, embedding, capacity, slots, apart)
 
 
 @dataclass(frozen=True)
@@ -212,12 +232,23 @@ class Subgraph:
     program: Program
     stored_bytes: int
 
+    @property
+    def input_bytes(self) -> int:
+        """All that is put in."""
+        return sum(self.graph.tensors[name].bytes for name in self.graph.inputs)
+
+    @property
+    def output_bytes(self) -> int:
+        """All that comes out."""
+        return sum(self.graph.tensors[name].bytes for name in self.graph.outputs)
+
 
 @dataclass(frozen=True)
 class Memory:
     """Memory use in bytes: ``weights`` by part as they lie in DRAM and ``stored`` as they lie in
     flash, the KV cache over the compiled length in all ``kv_slots``, the largest activations of any
-    subgraph, the CPU's embedding table, and the chip's DRAM."""
+    subgraph, the CPU's embedding table, and the ``capacity`` that is to hold them. The embedding
+    table is ``apart`` where the CPU has other memory than that."""
 
     weights: Mapping[str, int]
     stored: Mapping[str, int]
@@ -232,14 +263,21 @@ class Memory:
         """The KV cache of one conversation."""
         return self.kv_cache // self.kv_slots
 
+    embedding_apart: bool = False
+
+    @property
+    def npu(self) -> int:
+        """What the NPU reads and writes."""
+        return sum(self.weights.values()) + self.kv_cache + self.activations
+
     @property
     def total(self) -> int:
-        """All of it."""
-        return sum(self.weights.values()) + self.kv_cache + self.activations + self.embedding
+        """All that ``capacity`` is to hold."""
+        return self.npu + (0 if self.embedding_apart else self.embedding)
 
     @property
     def fits(self) -> bool:
-        """Whether the chip's memory holds it."""
+        """Whether ``capacity`` holds it."""
         return self.total <= self.capacity
 
     @property
@@ -261,7 +299,7 @@ def _stored_bytes(lowered: Lowered, part: Part) -> int:
 def _lower_vision(
     vision: VisionConfig,
     projector: ProjectorConfig | None,
-    image_size: int,
+    image_size: Pixels,
     dtype: VisionDtype,
     overrides: tuple[tuple[str, VisionDtype], ...],
     float_matmul_on_conv: bool,

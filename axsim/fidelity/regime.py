@@ -73,7 +73,8 @@ def regime_of_metric(deployment: Deployment, kind: str) -> Regime:
     vision = deployment.model.vision
     if kind == "vision":
         assert vision is not None
-        tokens = (workload.image_size // vision.patch_size) ** 2
+        rows, columns = vision.grid(workload.image_size)
+        tokens = rows * columns
         return Regime(kind, build.vision_dtype, tokens=tokens)
     if kind == "graph":
         return Regime(kind, build.vision_dtype)

@@ -12,6 +12,7 @@ from axsim.errors import InputError, Problem
 from axsim.inputs.images import open_picture
 from axsim.inputs.prompts import Prompts, Question
 from axsim.inputs.template import Message
+from axsim.models.config import Pixels, size_text
 from axsim.spec.descriptor import override
 from axsim.spec.workload import Workload
 
@@ -46,7 +47,7 @@ class Chat:
         self._asked = Message("user", tuple(said.split(PLACEHOLDER, len(files))))
         self.has_picture = bool(files)
         self.dynamic_tiling = dynamic_tiling
-        self._known: dict[tuple[int, int], Question] = {}
+        self._known: dict[tuple[Pixels, int], Question] = {}
 
     def adapt(self, workload: Workload) -> Workload:
         """The workload with as many images and prompt tokens as the question has, without those
@@ -55,9 +56,11 @@ class Chat:
         Raises InputError, besides, when the prompt does not fit what is compiled or the workload
         asks for something else.
         """
-        if workload.request.turns:
-            what = "is a conversation of its own"
-            raise InputError(Problem("", "request.turns", what, "one question: --prompt TEXT"))
+        workload = self._resized(workload)
+        for name in ("turns", "video"):
+            if getattr(workload.request, name):
+                what = "asks something of its own"
+                raise InputError(Problem("", f"request.{name}", what, "one question: --prompt"))
         question = self._question(workload)
         cached = workload.cached_tokens
         before_images = int(np.argmax(question.image_rows)) if question.pictures else cached
@@ -74,6 +77,19 @@ class Chat:
         if workload.model.vision is not None:
             keys["request.images"] = len(question.pictures)
         return override(workload, keys)
+
+    def _resized(self, workload: Workload) -> Workload:
+        """For the pictures' own size, where that decides what the vision part takes."""
+        if not self._opened or not (workload.request.min_pixels or workload.request.max_pixels):
+            return workload
+        keys = [{"request.image_size": picture.size[::-1]} for picture in self._opened]
+        found = [override(workload, each) for each in keys]
+        sizes = [size_text(each.image_size) for each in found]
+        if len(set(sizes)) > 1:
+            what = f"the pictures are resized to {', '.join(map(str, dict.fromkeys(sizes)))}"
+            allowed = "pictures of one size, or request.image_size without min_pixels, max_pixels"
+            raise InputError(Problem("", "--image", what, allowed))
+        return found[0]
 
     def question(self, deployment: Deployment) -> Question:
         """What a deployment of an adapted workload is asked."""

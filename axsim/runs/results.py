@@ -10,10 +10,12 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
+from html import escape
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from axsim.compiler.partition import Deployment, Memory
-from axsim.fidelity.prediction import Prediction
+from axsim.compiler.partition import MEBI, Deployment, Memory
+from axsim.fidelity.prediction import Prediction, number
+from axsim.models.config import size_text
 from axsim.spec.chip import Chip
 from axsim.spec.workload import Workload
 from axsim.system.alone import prolonged
@@ -74,7 +76,7 @@ class Token(NamedTuple):
     arrival_ms: float
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class VariantResult:
     """One variant. ``settings`` are the keys that tell it from the workload's file.
 
@@ -103,6 +105,12 @@ class VariantResult:
 
     def __dir__(self) -> list[str]:
         return [*super().__dir__(), *(metric.name for metric in PREDICTED)]
+
+    def __repr__(self) -> str:
+        figures = (f"{name}: {found}" for name, found in self.predictions.items())
+        return (
+            "\n  ".join([f"<{self.workload.name} {self.name} on {self.chip.name}", *figures]) + ">"
+        )
 
     @property
     def workload(self) -> Workload:
@@ -188,6 +196,7 @@ class VariantResult:
                 "total_bytes": memory.total,
                 "capacity_bytes": memory.capacity,
                 "fits": memory.fits,
+                "load_ms": self.deployment.load_ms,
             },
             "breakdown": [stage.to_dict() for stage in self.breakdown],
             "numerics": None if self.numerics is None else self.numerics.to_dict(),
@@ -210,11 +219,14 @@ class VariantResult:
     def to_row(self) -> dict[str, Any]:
         """One flat row for tables: conditions, predictions with ``_low``, ``_high``, ``_measured``,
         ``_error`` and ``_extrapolated`` (why, or None) beside them, memory, numerics (``cosine`` is
-        what a build is judged by, see :attr:`Numerics.cosine`). None where there is nothing."""
+        what a build is judged by, see :attr:`Numerics.cosine`). None where there is nothing; no
+        energy at all on a chip that does not say what it draws."""
         row: dict[str, Any] = {"variant": self.name, **self._conditions()}
         row |= {"preprocess_ms": self.preprocess_ms, "post_ms": self.planned.post_ms or None}
-        for name in (metric.name for metric in PREDICTED):
-            found = self.predictions.get(name)
+        for metric in PREDICTED:
+            name, found = metric.name, self.predictions.get(metric.name)
+            if metric.needs and getattr(self.chip, metric.needs) is None:
+                continue
             values = found.to_dict() if found else {}
             measured = values.get("measured") or {}
             row[name] = values.get("value")
@@ -230,6 +242,7 @@ class VariantResult:
             "embedding_bytes": memory.embedding,
             "capacity_bytes": memory.capacity,
             "fits": memory.fits,
+            "load_ms": self.deployment.load_ms,
             "synthetic": numerics.synthetic if numerics else None,
             "cosine": numerics.cosine if numerics else None,
             "vision_cosine": numerics.vision_cosine if numerics else None,
@@ -247,7 +260,7 @@ class VariantResult:
             "chip": self.chip.name,
             "npu_mode": self.npu_mode,
             "images": workload.images,
-            "image_size": workload.image_size if vision else None,
+            "image_size": size_text(workload.image_size) if vision else None,
             "vision_dtype": build.vision_dtype if vision or workload.model.onnx else None,
             "weight_dtype": build.weight_dtype if decoder else None,
             "kv_cache_len": build.kv_cache_len if decoder else None,
@@ -260,7 +273,7 @@ class VariantResult:
         }
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class RunResult:
     """All variants of one run, in the order of the workload. ``complete`` is False when it was
     interrupted before every variant's kernels had run."""
@@ -277,6 +290,33 @@ class RunResult:
     def __len__(self) -> int:
         return len(self.variants)
 
+    def __repr__(self) -> str:
+        return f"{self._title}\n{self.summary().to_string()}"
+
+    def _repr_html_(self) -> str:
+        """What a notebook shows."""
+        return f"<p>{escape(self._title)}</p>{self.summary().to_html()}"
+
+    @property
+    def _title(self) -> str:
+        return f"{self.workload} on {self.chip}"
+
+    def summary(self) -> pd.DataFrame:
+        """For people: predictions with their intervals and memory, a column a variant."""
+        import pandas as pd
+
+        columns = {}
+        for each in self:
+            cells = {METRICS[name].title: _short(found) for name, found in each.predictions.items()}
+            memory = each.memory
+            needed = f"{memory.npu / MEBI:.0f}"
+            cells["NPU memory, MiB"] = needed if memory.fits else f"{needed} (does not fit)"
+            if each.numerics is not None and each.numerics.cosine is not None:
+                synthetic = " on synthetic weights" if each.numerics.synthetic else ""
+                cells[f"cosine to float32{synthetic}"] = f"{each.numerics.cosine:.4f}"
+            columns[each.name] = cells
+        return pd.DataFrame(columns).fillna("")
+
     def __getitem__(self, name: str | int) -> VariantResult:
         """A variant by name or position; KeyError or IndexError when there is none."""
         if isinstance(name, int):
@@ -284,7 +324,7 @@ class RunResult:
         for variant in self.variants:
             if variant.name == name:
                 return variant
-        raise KeyError(name)
+        raise KeyError(f"no variant {name!r}; there are {', '.join(each.name for each in self)}")
 
     def with_numerics(
         self, name: str, turns: Sequence[tuple[Numerics, RequestTimeline | None]]
@@ -323,3 +363,9 @@ class RunResult:
         import pandas as pd
 
         return pd.DataFrame(self.to_rows()).set_index("variant")
+
+
+def _short(found: Prediction) -> str:
+    """A cell: value and interval, ``*`` where it is extrapolated."""
+    width = "" if found.interval is None else f" ±{found.interval.high:.0%}"
+    return number(found.value) + width + "*" * bool(found.extrapolated)

@@ -198,10 +198,10 @@ def _predict(
         measured = None
         if published and metric.in_ledger:
             measured = published.find(deployment, metric.name)
-        interval, reason = (
-            expected(metric.name)
-            if intervals is None
-            else (intervals(deployment.chip, metric.name), "")
-        )
+        interval, reason = None, ""
+        if intervals is not None:
+            interval = intervals(deployment.chip, metric.name)
+        elif not metric.needs:
+            interval, reason = expected(metric.name)
         found[metric.name] = Prediction(float(value), metric.unit, interval, measured, reason)
     return found

@@ -7,6 +7,7 @@ several keys (image tokens, prompt tokens, prefill chunks) are properties of :cl
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Mapping
 from dataclasses import asdict
 from pathlib import Path
@@ -15,9 +16,11 @@ from typing import Any, ClassVar, Literal, get_args
 from pydantic import Field, NonNegativeInt, PositiveInt, field_validator, model_validator
 
 from axsim.errors import Fault, InputError, Problem, checked
-from axsim.models.config import ModelConfig
+from axsim.models.config import ModelConfig, Pixels, sides, size_text
+from axsim.models.smart_resize import MAX_PIXELS, MIN_PIXELS, smart_resize
 from axsim.numerics.formats import VisionDtype, WeightDtype, WeightFormat
 from axsim.spec.architecture import ModelSection
+from axsim.spec.chip import Link
 from axsim.spec.descriptor import (
     NETWORK_SUFFIX,
     NO_OVERRIDES,
@@ -28,8 +31,9 @@ from axsim.spec.descriptor import (
     load_mapping,
     override,
 )
-from axsim.spec.located import Located, locate
+from axsim.spec.located import Located, locate, show
 from axsim.spec.turns import Asked, Turn, asked, length_faults
+from axsim.spec.video import Video
 
 Toolchain = Literal[
     "pulsar2-2.5", "pulsar2-3.2", "pulsar2-3.3", "pulsar2-3.4", "pulsar2-4.x", "pulsar2-5.1"
@@ -83,8 +87,10 @@ class BuildSection(Section):
         "around every layer",
     )
 
-    link: Literal["pcie"] | None = Field(
-        None, description="how the host reaches the chip: on a card over PCIe, or as its own host"
+    link: Link | None = Field(
+        None,
+        description="how the host reaches the chip, as on a card; what the chip's host.link says "
+        "when not given",
     )
 
     @model_validator(mode="after")
@@ -136,9 +142,18 @@ class RequestSection(Section):
     """What is asked of the deployed model."""
 
     images: int | None = Field(None, ge=0, description="images (tiles); 1 with a tower, else 0")
-    image_size: PositiveInt | None = Field(
-        None, description="pixels along one side; the tower's own when not given"
+    image_size: PositiveInt | tuple[PositiveInt, PositiveInt] | None = Field(
+        None,
+        description="pixels along one side, or height and width, as 448x672; the tower's own when "
+        "not given",
     )
+    min_pixels: PositiveInt | None = Field(
+        None, description="image_size is a picture's, resized to this many pixels at least"
+    )
+    max_pixels: PositiveInt | None = Field(
+        None, description="image_size is a picture's, resized to this many pixels at most"
+    )
+    video: Video | None = Field(None, description="frames of a video, in place of images")
     text_tokens: PositiveInt | None = Field(
         None, description="prompt tokens around the images; 54 when not given"
     )
@@ -166,6 +181,18 @@ class RequestSection(Section):
     top_k: PositiveInt | None = Field(None, description="sample among the k likeliest tokens")
     top_p: float | None = Field(None, gt=0, le=1, description="sample among this much probability")
 
+    @field_validator("image_size", mode="before")
+    @classmethod
+    def _height_by_width(cls, value: object) -> object:
+        size = value
+        if isinstance(value, str) and re.fullmatch(r"[1-9]\d{0,5}x[1-9]\d{0,5}", value):
+            size = tuple(map(int, value.split("x")))
+        each = size if isinstance(size, tuple) and len(size) == 2 else (size,)
+        if size is not None and not all(type(side) is int and side > 0 for side in each):
+            allowed = "pixels along one side, or height and width, such as 448x672 or [448, 672]"
+            raise Fault((), f"found {show(value)}", allowed)
+        return size
+
     @field_validator("eos_token_id", mode="before")
     @classmethod
     def _one_or_more(cls, value: object) -> object:
@@ -180,9 +207,15 @@ class RequestSection(Section):
         ]
         faults += [
             Fault(name, "has no effect: each turn has its own", also=["turns"])
-            for name in ("images", "text_tokens", "prompt_tokens")
+            for name in ("images", "text_tokens", "prompt_tokens", "video")
             if getattr(self, name) is not None and self.turns
         ]
+        if self.video and self.images is not None:
+            faults.append(Fault("images", "has no effect: video has frames", also=["video"]))
+        low, high = self.min_pixels or 0, self.max_pixels
+        if high is not None and low > high:
+            what, also = f"found {low}", ["max_pixels"]
+            faults.append(Fault("min_pixels", what, f"up to max_pixels, {high}", also=also))
         return checked(self, faults)
 
 
@@ -229,6 +262,9 @@ class Workload(Section):
         several."""
         if self.request.turns:
             return self.request.turns[0].images
+        if self.request.video is not None:
+            vision = self.model.vision
+            return self.request.video.patches(vision.temporal_patch_size if vision else 1)
         if self.request.images is None:
             return int(self.model.vision is not None)
         return self.request.images
@@ -239,10 +275,19 @@ class Workload(Section):
         return sum(turn.images for turn in self.asked)
 
     @property
-    def image_size(self) -> int:
-        """Pixels along one side of each image; 0 without a vision tower."""
-        vision = self.model.vision
-        return 0 if vision is None else self.request.image_size or vision.image_size
+    def image_size(self) -> Pixels:
+        """Pixels along one side of each image, or height and width: as the vision part takes them;
+        0 without a tower."""
+        vision, request = self.model.vision, self.request
+        if vision is None:
+            return 0
+        size = request.image_size or vision.image_size
+        if request.min_pixels or request.max_pixels:
+            least, most = request.min_pixels or MIN_PIXELS, request.max_pixels or MAX_PIXELS
+            block = self.model.projector.block if self.model.projector else 1
+            factor = vision.patch_size * block
+            size = smart_resize(*sides(size), factor, min(least, most), max(least, most))
+        return size[0] if isinstance(size, tuple) and size[0] == size[1] else size
 
     @property
     def image_tokens(self) -> int:
@@ -318,7 +363,8 @@ class Workload(Section):
         a network."""
         if self.model.onnx is not None:
             return self.build.vision_dtype
-        parts = [f"{self.image_size}-{self.build.vision_dtype}"] if self.model.vision else []
+        size = size_text(self.image_size)
+        parts = [f"{size}-{self.build.vision_dtype}"] if self.model.vision else []
         return "-".join(parts) or f"p{self.prompt_tokens}"
 
     @property
@@ -389,7 +435,7 @@ class Workload(Section):
             yield from self._network_faults()
             return
         if vision is None:
-            for name in ("images", "image_size"):
+            for name in ("images", "image_size", "min_pixels", "max_pixels", "video"):
                 if getattr(request, name):
                     yield Fault(f"request.{name}", "asks for vision, but model.vision is missing")
         else:
@@ -446,22 +492,32 @@ class Workload(Section):
         """What keeps images of the requested size from being cut into patches, blocks, windows."""
         vision, projector = self.model.vision, self.model.projector
         assert vision is not None
-        patch, size = vision.patch_size, self.image_size
-        block = round(1 / projector.downsample_ratio) if projector else 1
-        window = max(vision.window_size // patch, 1)
+        request = self.request
+        for name in ("min_pixels", "max_pixels"):
+            if getattr(request, name) and vision.rotary != "qwen2_vl":
+                what = "has no effect: this tower's pictures are not resized by their pixels"
+                return Fault(f"request.{name}", what)
+        key = "request.image_size" if request.image_size else "model.vision.image_size"
+        try:
+            size = self.image_size
+        except ValueError as error:
+            found = size_text(request.image_size or vision.image_size)
+            return Fault(key, f"found {found}: {error}", "up to 200 times")
+        patch, own = vision.patch_size, vision.image_size
+        block = projector.block if projector else 1
         # A tower trained on a size that is no multiple drops what fills no patch, as convolutions
-        # do; of another tower's it would be a slip.
-        whole = not size % patch or bool(vision.image_size % patch)
-        side = size // patch
-        if whole and side and not side % block and not side % window:
+        # do, and so does one whose own grid remains; else it would be a slip.
+        if all(
+            side >= patch
+            and (not side % patch or own % patch or side // patch == own // patch)
+            and not side // patch % block
+            for side in sides(size)
+        ):
             return None
-        joined = max(block, window)
         why = f"patch_size {patch}"
-        why += f" × {joined} patches joined by the projector" if block > 1 else ""
-        why += f", in windows of {vision.window_size} pixels" if window > block else ""
-        key = "request.image_size" if self.request.image_size else "model.vision.image_size"
-        allowed = f"a multiple of {patch * joined} ({why})"
-        return Fault(key, f"found {size}", allowed, also=["model.vision.patch_size"])
+        why += f" × {block} patches joined by the projector" if block > 1 else ""
+        allowed = f"a multiple of {patch * block} ({why})"
+        return Fault(key, f"found {size_text(size)}", allowed, also=["model.vision.patch_size"])
 
     def _variant_faults(self) -> Iterator[Fault]:
         seen: set[str] = set()

@@ -40,6 +40,20 @@ def test_a_model_larger_than_the_memory_does_not_fit() -> None:
     assert not Deployment(load_workload("internvl2_1b", variant="224-u8"), small).memory.fits
 
 
+def test_a_board_keeps_the_embedding_table_apart_from_the_memory_of_the_npu() -> None:
+    whole = Deployment(load_workload("internvl2_1b", variant="224-u8"), AX650N).memory
+    for keys in ({"dram.npu_bytes": 900 * MIB}, {"host.link": "pcie"}):
+        chip = load_chip("ax650n", keys)
+        memory = Deployment(load_workload("internvl2_1b", variant="224-u8"), chip).memory
+        assert memory.npu == whole.npu == whole.total - whole.embedding
+        assert memory.total == memory.npu
+        assert memory.fits
+        assert memory.capacity == chip.dram.npu_bytes or chip.dram.capacity_bytes
+    small = load_chip("ax650n", {"dram.npu_bytes": 700 * MIB})
+    memory = Deployment(load_workload("internvl2_1b", variant="224-u8"), small).memory
+    assert memory.verdict == f"does not fit: needs {-(-memory.npu // MIB)} MiB, has 700"
+
+
 def test_the_groups_of_a_decoder_layer() -> None:
     deployment = Deployment(workload(), AX650N)  # 20 tokens in chunks of 8, a cache of 40
     assert [each.graph.name for each in deployment.prefill] == [

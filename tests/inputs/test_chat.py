@@ -258,7 +258,7 @@ def test_a_question_whose_first_tokens_are_in_the_cache(folder, picture):
     with pytest.raises(InputError, match=f"cached_tokens: found {before + 1}; allowed: up to"):
         asked_workload(folder, picture, before + 1)
     talk = Workload.of("t", MODEL, request={"turns": ({"text_tokens": 3},)})
-    with pytest.raises(InputError, match="turns: is a conversation of its own"):
+    with pytest.raises(InputError, match="turns: asks something of its own"):
         Chat(folder, "what?", picture).adapt(talk)
 
 

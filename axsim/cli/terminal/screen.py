@@ -13,6 +13,7 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 from axsim.cli.terminal.console import console
+from axsim.show.energy_table import energy_table, source_line
 from axsim.show.tables import (
     breakdown_table,
     heading,
@@ -80,6 +81,10 @@ class Screen:
             if variant.later:
                 out.print(f"\nTurns of {variant.name}")
                 out.print(turns_table(variant))
+        energy = source_line(result)
+        if energy is not None:
+            out.print(f"\n{energy}")
+            out.print(energy_table(result))
         lines = tokens_lines(result)
         if lines:
             out.print("\ntokens generated")
