@@ -25,8 +25,9 @@ def model_config(config: Json, source: str = "config.json") -> ModelConfig:
 
     Raises InputError, naming ``source`` and the key, for anything that the graphs cannot express.
     """
-    check_values(config, source)
     kind = str(config.get("model_type"))
+    if kind in JOINS or kind in BY_MODEL_TYPE or tower_of(config) is not None:
+        check_values(config, source)
     try:
         if kind in JOINS:
             return _joined(JOINS[kind], config, source)
