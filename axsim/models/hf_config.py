@@ -262,7 +262,8 @@ _STATE = "layers with a recurrent state are not supported"
 _TABLE = "decoders with a learnt table of positions are not supported"
 _REASONS = {
     **dict.fromkeys(
-        ("moe", "mixtral", "deepseek_v2", "deepseek_v3", "gpt_oss", "llama4", "dbrx", "dots1"), _MIXTURE
+        ("moe", "mixtral", "deepseek_v2", "deepseek_v3", "gpt_oss", "llama4", "dbrx", "dots1"),
+        _MIXTURE,
     ),
     **dict.fromkeys(("fast_vlm", "fastvlm", "llava_qwen2"), _ONNX),
     **dict.fromkeys(

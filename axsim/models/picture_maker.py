@@ -25,13 +25,14 @@ def parameters(given: Mapping[str, Any]) -> int:
     width: int = vq["embed_dim"]
     picked: int = vq["projection_dim"]
     latent: int = vq["latent_channels"]
-    found = _encoder(vq) + _decoder(vq)
-    found += codes * width  # codebook
+    found = _encoder(vq) + _decoder(vq) + codes * width  # the codebook last
     found += _conv(2 * latent if vq["double_latent"] else latent, width, 1)
     found += _conv(width, latent, 1)
     found += codes * width + _linear(width, picked)  # embedding and aligner
-    found += (vq["num_hidden_layers"] - 1) * _linear(picked, picked)
-    return found + _linear(vq["image_token_embed_dim"], picked) + _linear(picked, codes)
+    layers: int = vq["num_hidden_layers"]
+    found += (layers - 1) * _linear(picked, picked)
+    drawn: int = vq["image_token_embed_dim"]
+    return found + _linear(drawn, picked) + _linear(picked, codes)
 
 
 def _encoder(vq: Mapping[str, Any]) -> int:
