@@ -69,7 +69,8 @@ def serve(
         bool, typer.Option("--fast", help="Answer as fast as this machine computes.")
     ] = False,
     max_body: Annotated[
-        int, typer.Option("--max-body", min=1, metavar="MIB", help="Largest request, with pictures.")
+        int,
+        typer.Option("--max-body", min=1, metavar="MIB", help="Largest request, with pictures."),
     ] = 16,
 ) -> None:
     """Serve a model over HTTP as the vendor's runtime does: OpenAI's chat completions.
@@ -149,7 +150,9 @@ def _loaded(
         kept = service.precompute()
     if kept is not None:
         tokens, timeline = kept
-        typer.echo(f"system prompt: {tokens} tokens in the KV cache, {timeline.ms:.1f} ms", err=True)
+        typer.echo(
+            f"system prompt: {tokens} tokens in the KV cache, {timeline.ms:.1f} ms", err=True
+        )
     return service
 
 

@@ -20,7 +20,6 @@ from axsim.models.checkpoint import read_json
 TURN_END = "<|im_end|>"
 
 
-
 class Message(NamedTuple):
     """What one side says, ``system``, ``user`` or ``assistant``: the texts between its pictures, so
     one text when it has none."""
@@ -36,8 +35,8 @@ class Message(NamedTuple):
 
 @dataclass(frozen=True)
 class _ChatMl:
-    """Turns between ``<|im_start|>`` and ``<|im_end|>``, each of which ``after`` follows; ``system``
-    is said first where nothing else is."""
+    """Turns between ``<|im_start|>`` and ``<|im_end|>``, with ``after`` behind each; ``system`` is
+    said first where nothing else is."""
 
     system: str = ""
     after: str = "\n"

@@ -50,6 +50,7 @@ class Device:
         self._vision, self._decoder = vision, decoder
         self._tick = tick
         self._executors: dict[tuple[int, int], Executor] = {}
+        self._subgraphs: dict[int, Subgraph] = {}  # kept, so that no other takes an id of theirs
 
     def vision(self, subgraph: Subgraph, image: Array) -> Array:
         """One image [1, S, S, 3] u8 to image tokens [1 + deepstack layers, tokens, hidden]."""
@@ -70,6 +71,7 @@ class Device:
             config = self._deployment.model.decoder
             assert config is not None
             graph = of_layer(subgraph.graph, config, layer)
+            self._subgraphs[id(subgraph)] = subgraph
             self._executors[key] = Executor(graph, get, self._decoder)
         kind = "prefill" if inputs["input"].shape[1] > 1 else "decode"
         return self._execute(subgraph, self._executors[key], inputs, kind)
@@ -81,6 +83,7 @@ class Device:
         key = (id(subgraph), -1)
         if key not in self._executors:
             get = post_weights(self._stored, config)  # type: ignore[arg-type]
+            self._subgraphs[id(subgraph)] = subgraph
             self._executors[key] = Executor(subgraph.graph, get, self._decoder)
         out = self._execute(subgraph, self._executors[key], {"input": hidden}, "decode")
         return out["output"].reshape(-1)

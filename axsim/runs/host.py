@@ -42,8 +42,8 @@ class HostLoop:
     prompt, rows of images included; ``choose(logits)`` a token.
     ``position`` counts the tokens whose K and V are in the caches, ``tokens`` are the chosen ones
     and ``first_logits`` [vocab] what the first of them was chosen from. :meth:`follow` goes on to
-    another turn, :meth:`precompute` fills the caches before the first, :meth:`resume` goes back to a
-    part of them.
+    another turn, :meth:`precompute` fills the caches before the first, :meth:`resume` goes back to
+    a part of them.
     """
 
     first_logits: Array

@@ -12,11 +12,11 @@ from simpy import Environment
 from axsim.compiler.partition import Deployment
 from axsim.inputs.prompts import Question
 from axsim.inputs.sampling import Sampler
-from axsim.inputs.tokenizer import Decodes, Stream
+from axsim.inputs.tokenizer import Decodes
 from axsim.machine.npu import Npu
 from axsim.server.computing import Computing, KeysAndValues
 from axsim.server.history import Row, Rows
-from axsim.server.stops import Stops
+from axsim.server.saying import Saying
 from axsim.spec.descriptor import override
 from axsim.spec.workload import RequestSection
 from axsim.system.alone import alone
@@ -138,7 +138,7 @@ class Engine:
         deployment, limit = self._asked(order, cached, len(pictures))
         planned = alone(deployment, self._npu)
         ends = {*self._ends, *question.ends}
-        said = _Saying(self._tokens, order.stops, ends, limit, self._notice)
+        said = Saying(self._tokens, order.stops, ends, limit, self._notice)
         sampler = Sampler(order.sampling)
         if self._computing is None:
             compute = self._seeded(order.sampling.seed, ends)
@@ -222,32 +222,3 @@ class Engine:
             return token
 
         return compute
-
-
-class _Saying:
-    """Tokens become text. ``ends`` is what the simulated request ends with: a token that completes
-    a stop sequence is put there."""
-
-    def __init__(
-        self, tokens: Decodes, stops: Sequence[str], ends: set[int], limit: int, notice: str
-    ) -> None:
-        self._stream, self._stops = Stream(tokens), Stops(stops)
-        self._ends, self._limit, self._notice = ends, limit, notice
-        self.tokens: list[int] = []
-        self.ended = False
-
-    def push(self, token: int) -> str:
-        """The text that a token lets be said."""
-        self.tokens.append(token)
-        if token in self._ends:
-            self.ended = True
-            text = self._stops.rest()
-        else:
-            text = self._stops.push(self._stream.push(token))
-            if self._stops.found:
-                self._ends.add(token)
-                self.ended = True
-            elif len(self.tokens) == self._limit:
-                text += self._stops.rest()
-        notice, self._notice = self._notice, ""
-        return notice + text

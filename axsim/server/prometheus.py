@@ -1,5 +1,5 @@
-"""What ``/metrics`` tells, in Prometheus' text format. Times are the simulated chip's unless they say
-otherwise."""
+"""What ``/metrics`` tells, in Prometheus' text format. Times are the simulated chip's, unless they
+say otherwise."""
 
 from __future__ import annotations
 

@@ -25,6 +25,7 @@ from axsim.server.engine import Cancelled
 from axsim.server.prometheus import CONTENT_TYPE, Meters
 from axsim.server.refusal import Refusal
 from axsim.server.service import Service
+from axsim.server.wire import read_request
 
 LOG = logging.getLogger("axsim.server")
 GONE = 499
@@ -46,13 +47,12 @@ class Api:
 
     def app(self) -> Starlette:
         """It, for an ASGI server."""
-        get = {"methods": ["GET"]}
         routes = [
-            Route("/v1/models", self._models, **get),
-            Route("/v1/models/{name:path}", self._model, **get),
+            Route("/v1/models", self._models, methods=["GET"]),
+            Route("/v1/models/{name:path}", self._model, methods=["GET"]),
             Route("/v1/chat/completions", self._completions, methods=["POST"]),
-            Route("/metrics", self._metrics, **get),
-            *(Route(f"/{path}", _file(*named), **get) for path, named in PAGE.items()),
+            Route("/metrics", self._metrics, methods=["GET"]),
+            *(Route(f"/{path}", _file(*named), methods=["GET"]) for path, named in PAGE.items()),
         ]
         handlers: Any = {Refusal: _refuse, HTTPException: _no_such_thing, Exception: _defect}
         return Starlette(routes=routes, exception_handlers=handlers, lifespan=self._life)
@@ -80,8 +80,6 @@ class Api:
         return Response(self._meters.text(), headers={"Content-Type": CONTENT_TYPE})
 
     async def _completions(self, request: Request) -> Response:
-        from axsim.server.wire import read_request
-
         try:
             asked = read_request(await read_body(request, self._max_body))
             order = await asyncio.to_thread(self._service.order, asked)

@@ -1,8 +1,8 @@
-"""Requests as they come over the wire: the part of OpenAI's chat completions that the chip's runtime
-has, checked key by key.
+"""Requests as they come over the wire: the part of OpenAI's chat completions that the vendor's
+runtime has, checked key by key.
 
-Keys that would change the answer and that the runtime does not have are refused; all others that are
-not known are ignored.
+Keys that would change the answer and that it does not have are refused; others that are not known
+are ignored.
 """
 
 from __future__ import annotations

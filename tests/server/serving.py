@@ -39,9 +39,7 @@ def trained(folder: Path, system: str | None = None, build: Any = None, **source
     return load(deployment, "tiny", Source(folder, **source), system=system)
 
 
-def synthetic(
-    timing_only: bool = False, token_ms: float | None = None, **build: Any
-) -> Service:
+def synthetic(timing_only: bool = False, token_ms: float | None = None, **build: Any) -> Service:
     """Seeded weights without a tokenizer; ``token_ms`` is what a token takes besides the NPU's
     work."""
     workload = tiny.workload(build={"kv_cache_len": 200, **build})

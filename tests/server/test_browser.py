@@ -12,7 +12,9 @@ import pytest
 
 pytest.importorskip("uvicorn")
 pytest.importorskip("tokenizers")
-Image = pytest.importorskip("PIL.Image")
+pytest.importorskip("PIL")
+
+from PIL import Image
 
 from tests.server.serving import Served, serving, synthetic, trained
 from tests.show.report.browser import browsing

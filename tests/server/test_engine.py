@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -10,7 +11,9 @@ import numpy as np
 import pytest
 
 pytest.importorskip("tokenizers")
-Image = pytest.importorskip("PIL.Image")
+pytest.importorskip("PIL")
+
+from PIL import Image
 
 from axsim.inputs.template import Message
 from axsim.server.engine import Cancelled, Order, Outcome, Piece
@@ -70,7 +73,7 @@ def test_pieces_come_when_the_simulated_request_has_them(service: Service) -> No
     assert outcome.new_tokens == len(pieces) == 6
     assert outcome.finish == "length"
     assert tuple(piece.ms for piece in pieces) == outcome.timeline.arrivals_ms
-    for piece, after in zip(pieces, pieces[1:], strict=False):
+    for piece, after in pairwise(pieces):
         assert piece.next_ms == pytest.approx(after.ms)
     workload = service.workload
     deployed = service.engine._deployment
@@ -231,7 +234,7 @@ def test_sampling_follows_its_seed(service: Service) -> None:
 
 def test_synthetic_weights_say_so_and_their_words_are_found_in_the_cache() -> None:
     service = synthetic()
-    text, first, pieces = ask(service, [said("hello")])
+    text, first, _ = ask(service, [said("hello")])
     assert text.startswith("[synthetic weights: seeded words without meaning] ")
     words = text.partition("] ")[2]
     assert len(words.split()) == first.new_tokens == 6

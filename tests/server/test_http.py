@@ -20,8 +20,11 @@ import pytest
 
 pytest.importorskip("uvicorn")
 pytest.importorskip("tokenizers")
-openai = pytest.importorskip("openai")
-Image = pytest.importorskip("PIL.Image")
+pytest.importorskip("openai")
+pytest.importorskip("PIL")
+
+import openai
+from PIL import Image
 
 from axsim.server import body
 from axsim.server.service import Service
@@ -161,7 +164,9 @@ def test_errors_as_the_client_knows_them(client: Any) -> None:
     with pytest.raises(openai.NotFoundError, match="allowed: talking") as found:
         ask(model="gpt-4o")
     assert found.value.code == "model_not_found"
-    with pytest.raises(openai.BadRequestError, match=r"the messages have \d+ tokens; allowed: 511") as found:
+    with pytest.raises(
+        openai.BadRequestError, match=r"the messages have \d+ tokens; allowed: 511"
+    ) as found:
         ask(messages=[{"role": "user", "content": "x" * 1000}])
     assert found.value.code == "context_length_exceeded"
     assert found.value.param == "messages"
@@ -320,14 +325,10 @@ def test_metrics_are_prometheus(served: Served) -> None:
     assert grown["axsim_requests_total", "400"] == 1
     assert grown["axsim_tokens_total", "new"] == 3
     assert grown["axsim_tokens_total", "prompt"] == usage["prompt_tokens"]
-    assert (
-        grown["axsim_tokens_total", "cached"] == usage["prompt_tokens_details"]["cached_tokens"]
-    )
+    assert grown["axsim_tokens_total", "cached"] == usage["prompt_tokens_details"]["cached_tokens"]
     assert grown["axsim_ttft_seconds_count",] == 1
     assert grown["axsim_ttft_seconds_sum",] == pytest.approx(usage["simulated"]["ttft_ms"] / 1e3)
-    assert grown["axsim_busy_seconds_total",] == pytest.approx(
-        usage["simulated"]["total_ms"] / 1e3
-    )
+    assert grown["axsim_busy_seconds_total",] == pytest.approx(usage["simulated"]["total_ms"] / 1e3)
     assert after["axsim_requests_open",] == 0
     assert after["axsim_kv_cache_tokens",] == usage["prompt_tokens"] + 2
 
@@ -388,7 +389,10 @@ def test_one_waits_and_one_more_is_turned_away() -> None:
 
 
 def test_none_may_wait() -> None:
-    with serving(synthetic(timing_only=True, token_ms=10), queue=0, fast=False) as served, held(served, 150):
+    with (
+        serving(synthetic(timing_only=True, token_ms=10), queue=0, fast=False) as served,
+        held(served, 150),
+    ):
         waits_until(lambda: served.desk.open == 1)
         status, document = served.ask()
         assert status == 503
@@ -438,7 +442,10 @@ def test_a_client_that_does_not_read_holds_up_nobody() -> None:
 
 
 def test_a_server_that_ends_gives_up_what_is_under_way() -> None:
-    with serving(synthetic(timing_only=True, token_ms=10), fast=False) as served, held(served, 180) as stream:
+    with (
+        serving(synthetic(timing_only=True, token_ms=10), fast=False) as served,
+        held(served, 180) as stream,
+    ):
         served.loop.call_soon_threadsafe(served.desk.close)
         rest = b""
         while part := stream.recv(4096):

@@ -57,7 +57,11 @@ WRONG: list[tuple[dict[str, Any], str, str]] = [
     ({"messages": []}, "messages", "at least 1 item"),
     ({"messages": [{"role": "robot", "content": "x"}]}, "messages[0].role", 'found "robot"'),
     ({"messages": [{"content": "x"}]}, "messages[0].role", "field required"),
-    ({"messages": [{"role": "user", "content": 5}]}, "messages[0].content", "a list of parts, found 5"),
+    (
+        {"messages": [{"role": "user", "content": 5}]},
+        "messages[0].content",
+        "a list of parts, found 5",
+    ),
     ({"messages": [{"role": "user", "content": [5]}]}, "messages[0].content[0]", "found 5"),
     (
         {"messages": [{"role": "user", "content": [{"type": "audio"}]}]},

@@ -1,8 +1,10 @@
-"""Where an answer ends because of what it says."""
+"""Tokens become text, which may end because of what it says."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
+
+from axsim.inputs.tokenizer import Decodes, Stream
 
 
 class Stops:
@@ -40,3 +42,32 @@ class Stops:
         longest = min(len(sequence) - 1, len(self._held))
         found = (n for n in range(longest, 0, -1) if self._held.endswith(sequence[:n]))
         return next(found, 0)
+
+
+class Saying:
+    """Tokens become text. ``ends`` is what the simulated request ends with: a token that completes
+    a stop sequence is put there."""
+
+    def __init__(
+        self, tokens: Decodes, stops: Sequence[str], ends: set[int], limit: int, notice: str
+    ) -> None:
+        self._stream, self._stops = Stream(tokens), Stops(stops)
+        self._ends, self._limit, self._notice = ends, limit, notice
+        self.tokens: list[int] = []
+        self.ended = False
+
+    def push(self, token: int) -> str:
+        """The text that a token lets be said."""
+        self.tokens.append(token)
+        if token in self._ends:
+            self.ended = True
+            text = self._stops.rest()
+        else:
+            text = self._stops.push(self._stream.push(token))
+            if self._stops.found:
+                self._ends.add(token)
+                self.ended = True
+            elif len(self.tokens) == self._limit:
+                text += self._stops.rest()
+        notice, self._notice = self._notice, ""
+        return notice + text

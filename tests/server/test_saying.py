@@ -5,7 +5,7 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as st
 
-from axsim.server.stops import Stops
+from axsim.server.saying import Stops
 
 TEXTS = st.text("ab", max_size=12)
 
