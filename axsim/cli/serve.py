@@ -145,14 +145,11 @@ def _loaded(
     with screen.status("loading") as status:
         service = load(deployment, label, source, name, system, status.update)
         status.update("warming up")
-        warm_up(service)
-        status.update("system prompt")
-        kept = service.precompute()
+        kept = warm_up(service)
     if kept is not None:
-        tokens, timeline = kept
-        typer.echo(
-            f"system prompt: {tokens} tokens in the KV cache, {timeline.ms:.1f} ms", err=True
-        )
+        tokens = service.engine.head_tokens
+        text = f"system prompt: {tokens} tokens in the KV cache, {kept.ms:.1f} ms on the chip"
+        typer.echo(text, err=True)
     return service
 
 

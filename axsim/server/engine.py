@@ -18,7 +18,7 @@ from axsim.server.computing import Computing, KeysAndValues
 from axsim.server.history import Row, Rows
 from axsim.server.saying import Saying
 from axsim.spec.descriptor import override
-from axsim.spec.workload import RequestSection
+from axsim.spec.workload import BuildSection, RequestSection
 from axsim.system.alone import alone
 from axsim.system.request import Call, Pass
 from axsim.system.request_timeline import RequestTimeline
@@ -62,9 +62,22 @@ class Outcome:
     timeline: RequestTimeline
 
 
+def longest_prompt(build: BuildSection) -> int:
+    """Tokens of the longest prompt that the KV cache and the compiled histories take."""
+    compiled = build.compiled_histories
+    longest = compiled[-1] + build.prefill_chunk if compiled else build.kv_cache_len
+    return min(longest, build.kv_cache_len)
+
+
 class Engine:
     """One deployed model. ``ends`` are its tokens that end an answer, ``notice`` what every answer
-    begins with. Without ``computing`` no kernels run and seeded tokens come at the same times."""
+    begins with. Without ``computing`` no kernels run and seeded tokens come at the same times.
+
+    A prompt goes on with the rows that it has in common with the last one and its answer, if those
+    are more than the ``head`` tokens that all prompts begin with: a prefill call with a history
+    takes longer than one without, which two conversations that begin alike would pay for nothing.
+    The head itself is kept where it was computed before, see :meth:`precompute`.
+    """
 
     def __init__(
         self,
@@ -73,10 +86,11 @@ class Engine:
         ends: Sequence[int],
         computing: Computing | None = None,
         notice: str = "",
+        head: int = 0,
     ) -> None:
         self._deployment, self._tokens, self._ends = deployment, tokens, frozenset(ends)
         self._computing = computing
-        self._notice = notice
+        self._notice, self._head = notice, head
         self._npu = Npu()
         self._kept: list[Row] = []
         self._system: list[Row] = []
@@ -88,6 +102,11 @@ class Engine:
         return len(self._kept)
 
     @property
+    def head_tokens(self) -> int:
+        """Tokens that all prompts begin with."""
+        return self._head
+
+    @property
     def context(self) -> int:
         """Tokens of prompt and answer together at most: the last one is not cached."""
         return self._deployment.workload.build.kv_cache_len + 1
@@ -95,14 +114,12 @@ class Engine:
     @property
     def longest_prompt(self) -> int:
         """Tokens of the longest prompt that an answer can follow."""
-        build = self._deployment.workload.build
-        compiled = build.compiled_histories
-        longest = compiled[-1] + build.prefill_chunk if compiled else build.kv_cache_len
-        return min(longest, build.kv_cache_len)
+        return longest_prompt(self._deployment.workload.build)
 
-    def precompute(self, question: Question, tokens: int) -> RequestTimeline:
-        """Fill the KV cache with the first ``tokens`` rows of a question, for all that begin alike,
-        and keep them. Returns what that takes."""
+    def precompute(self, question: Question) -> RequestTimeline:
+        """Fill the KV cache with the head of a question, and keep it for all others. Returns what
+        that takes."""
+        tokens = self._head
         head = Question(question.tokens[:tokens], question.image_rows[:tokens], (), ())
         outcome = self._run(Order(head, RequestSection(), 1), lambda piece: None, lambda: None)
         self._system = self._kept[:tokens]
@@ -170,6 +187,8 @@ class Engine:
         if self._forgets(rows.question):
             return 0
         last, system = self._common(rows, self._kept), self._common(rows, self._system)
+        if last <= self._head:
+            last = 0
         if system <= last:
             return last
         if self._computing is not None and self._system_cache is not None:

@@ -10,7 +10,7 @@ from typing import Any
 from axsim.compiler.partition import Deployment
 from axsim.errors import InputError
 from axsim.inputs.images import folder_pictures, open_picture, prepared
-from axsim.inputs.prompts import Prompts
+from axsim.inputs.prompts import Prompts, Question
 from axsim.inputs.sampling import end_of_sequence
 from axsim.inputs.seeded import seeded_image
 from axsim.inputs.standin import SeededPrompts
@@ -19,10 +19,11 @@ from axsim.kernels.array import Array
 from axsim.models.checkpoint import Checkpoint
 from axsim.runs.checkpoints import weights_of
 from axsim.server.computing import Computing
-from axsim.server.engine import Engine, Order
+from axsim.server.engine import Engine, Order, longest_prompt
 from axsim.server.messages import NOTICES
 from axsim.server.service import Service, Writes
-from axsim.spec.workload import RequestSection
+from axsim.spec.workload import RequestSection, Workload
+from axsim.system.request_timeline import RequestTimeline
 
 OnStep = Callable[[str], None]
 """Told what is being done now."""
@@ -70,6 +71,9 @@ def load(
         prompts = SeededPrompts(decoder.vocab_size)
     else:
         prompts = Prompts(source.checkpoint)
+    head, most = head_of(prompts, workload, system), longest_prompt(workload.build) - 1
+    if head > most:
+        raise InputError(f"the system prompt has {head} tokens; allowed: {most}")
     on_step("weights")
     weights = weights_of(deployment, source.checkpoint)
     held = weights.eos_token_ids if isinstance(weights, Checkpoint) else None
@@ -78,26 +82,40 @@ def load(
     if not source.timing_only:
         on_step("weights, and ranges of activations")
         computing = Computing(deployment, weights, _pictures(deployment, source.images))
-    answers = source.answers
-    engine = Engine(deployment, prompts.tokens, ends, computing, NOTICES.get(answers, ""))
+    notice = NOTICES.get(source.answers, "")
+    engine = Engine(deployment, prompts.tokens, ends, computing, notice, head)
     about: dict[str, Any] = {
         "chip": deployment.chip.name,
         "variant": variant,
         "npu_mode": deployment.mode.name,
-        "answers": answers,
-        "notice": NOTICES.get(answers),
+        "answers": source.answers,
+        "notice": notice or None,
         "sees": deployment.vision is not None,
     }
     return Service(name or workload.name, workload, engine, prompts, about, system)
 
 
-def warm_up(service: Service) -> None:
-    """Answer something once, so that no client waits for weights to be packed. It leaves nothing
-    behind but its time."""
-    hello = Message("user", ("hello",))
-    question = service.prompts.question(service.workload, [hello])
+def head_of(prompts: Writes, workload: Workload, system: str | None) -> int:
+    """The tokens that all conversations begin with."""
+    one, other = (_said(prompts, workload, system, word).tokens for word in ("a", "1"))
+    pairs = enumerate(zip(one, other, strict=False))
+    return next((n for n, (a, b) in pairs if a != b), min(len(one), len(other)))
+
+
+def warm_up(service: Service) -> RequestTimeline | None:
+    """Answer something once, so that no client waits for weights to be packed; and compute the
+    system prompt, if there is one. Returns what that takes on the chip."""
+    question = _said(service.prompts, service.workload, service.system, "hello")
     order = Order(question, RequestSection(), 2)
     service.engine.answer(order, lambda piece: None, lambda: True)
+    needed = service.system is not None and service.engine.head_tokens > 0
+    return service.engine.precompute(question) if needed else None
+
+
+def _said(prompts: Writes, workload: Workload, system: str | None, text: str) -> Question:
+    """A conversation that begins with a text."""
+    before = [] if system is None else [Message("system", (system,))]
+    return prompts.question(workload, [*before, Message("user", (text,))])
 
 
 def _pictures(deployment: Deployment, folder: Path | None) -> Sequence[Array]:

@@ -179,7 +179,8 @@ def _told(error: Exception) -> Refusal:
 
 
 def _event(document: dict[str, Any]) -> str:
-    return f"data: {json.dumps(document, ensure_ascii=False)}\n\n"
+    text = json.dumps(document, ensure_ascii=False, separators=(",", ":"))
+    return f"data: {text}\n\n"
 
 
 def _file(name: str, kind: str) -> Any:

@@ -17,7 +17,6 @@ from axsim.server.messages import conversation, pictures
 from axsim.server.refusal import Refusal
 from axsim.server.wire import ChatRequest
 from axsim.spec.workload import RequestSection, Workload
-from axsim.system.request_timeline import RequestTimeline
 
 
 class Writes(Protocol):
@@ -72,24 +71,6 @@ class Service:
             what = f"the messages have {len(question.tokens)} tokens; allowed: {longest}"
             raise Refusal(400, what, param="messages", code="context_length_exceeded")
         return Order(question, self._sampling(asked), asked.limit, tuple(asked.stop))
-
-    def precompute(self) -> tuple[int, RequestTimeline] | None:
-        """Put the system prompt into the KV cache; its tokens, and what that takes. None without
-        one. InputError when it does not fit."""
-        if self.system is None:
-            return None
-        said = Message("system", (self.system,))
-        questions = [
-            self.prompts.question(self.workload, [said, Message("user", (word,))])
-            for word in ("a", "1")
-        ]
-        one, other = (each.tokens for each in questions)
-        pairs = enumerate(zip(one, other, strict=False))
-        tokens = next((n for n, (a, b) in pairs if a != b), min(len(one), len(other)))
-        if tokens > self.engine.longest_prompt - 1:
-            what = f"--system has {tokens} tokens"
-            raise InputError(f"{what}; allowed: {self.engine.longest_prompt - 1}")
-        return tokens, self.engine.precompute(questions[0], tokens)
 
     def _sampling(self, asked: ChatRequest) -> RequestSection:
         """The workload's way to choose tokens, where the request says nothing else. Without a seed

@@ -17,6 +17,7 @@ from PIL import Image
 
 from axsim.inputs.template import Message
 from axsim.server.engine import Cancelled, Order, Outcome, Piece
+from axsim.server.load import warm_up
 from axsim.server.service import Service
 from axsim.spec.workload import RequestSection
 from axsim.system.alone import alone
@@ -130,10 +131,10 @@ def test_two_pictures_of_which_one_is_new(service: Service) -> None:
 
 def test_the_system_prompt_is_computed_once_and_found_after_anything(folder: Path) -> None:
     service = trained(folder, system="Be brief, and never mention the weather or the war.")
-    kept = service.precompute()
-    assert kept is not None
-    tokens, timeline = kept
+    timeline = warm_up(service)
+    assert timeline is not None
     assert timeline.ms > 0
+    tokens = service.engine.head_tokens
     begins = said(service.system or "", "system")
     text, outcome, _ = ask(service, [begins, said("hello")])
     assert outcome.cached_tokens == tokens
@@ -169,6 +170,16 @@ def test_a_cancelled_request_leaves_a_cache_that_can_be_used(service: Service, w
         assert after.cached_tokens == after.prompt_tokens - 1
     fresh(service)
     assert ask(service, turns)[0] == text
+
+
+def test_two_conversations_that_begin_alike_do_not_pay_for_it(service: Service) -> None:
+    """A prefill call with a history takes longer than one without."""
+    fresh(service)
+    _, first, _ = ask(service, [said("hello")])
+    _, second, _ = ask(service, [said("other")])
+    assert service.engine.head_tokens > 0
+    assert second.cached_tokens == 0
+    assert second.timeline.ttft_ms == first.timeline.ttft_ms
 
 
 def test_an_answer_ends_at_a_stop_sequence(service: Service) -> None:
