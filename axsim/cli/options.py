@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from axsim.compiler.partition import Deployment
     from axsim.inputs.chat import Chat
     from axsim.runs.results import RunResult
+    from axsim.runs.sources import Sources
 
 # Optional, not "| None": typer evaluates these annotations on Python 3.10 as well.
 
@@ -28,6 +29,12 @@ class ObserverName(str, Enum):
     percentile = "percentile"
     mse = "mse"
     kl = "kl"
+
+
+class CalibrateOn(str, Enum):
+    """What ranges of activations may be taken from in place of pictures."""
+
+    seeded = "seeded"
 
 
 OBSERVERS = {"minmax": "MinMax", "percentile": "Percentile", "mse": "MSE", "kl": "KL"}
@@ -96,8 +103,26 @@ CalibrationFolder: TypeAlias = Annotated[
     typer.Option(
         "--images",
         metavar="DIR",
-        help="Calibrate the ranges of U8 and U16 activations on the pictures of this folder, in "
-        "place of a seeded one.",
+        help="Pictures in place of seeded ones: a few are held out and compared with float32, the "
+        "ranges of U8 and U16 activations come from the others.",
+    ),
+]
+
+CalibrateOnSeeded: TypeAlias = Annotated[
+    Optional[CalibrateOn],  # noqa: UP045
+    typer.Option(
+        "--calibrate-on",
+        help="Insist on a seeded picture for the ranges of a checkpoint, in place of --images.",
+    ),
+]
+
+TextFile: TypeAlias = Annotated[
+    Optional[Path],  # noqa: UP045
+    typer.Option(
+        "--text",
+        metavar="FILE",
+        help="Judge the checkpoint on this text (UTF-8), in place of the page that comes with "
+        "axsim: perplexity, divergence and agreement with float32.",
     ),
 ]
 
@@ -156,6 +181,41 @@ def chip_names(texts: list[str]) -> list[str]:
     return [name.strip() for text in texts for name in text.split(",")]
 
 
+def check_kernel_options(
+    timing_only: bool,
+    images: Path | None,
+    calibrate_on: CalibrateOn | None,
+    observer: ObserverName,
+    text: Path | None,
+) -> None:
+    """InputError for an option of the kernels beside ``--timing-only``."""
+    from axsim.errors import InputError
+
+    given = {
+        "--images": images is not None,
+        "--calibrate-on": calibrate_on is not None,
+        "--observer": observer is not ObserverName.minmax,
+        "--text": text is not None,
+    }
+    named = [option for option, there in given.items() if there]
+    if named and timing_only:
+        raise InputError(f"{named[0]} is for the kernels, which --timing-only leaves out")
+
+
+def sources_of(
+    checkpoint: Path | None,
+    images: Path | None,
+    text: Path | None,
+    observer: ObserverName,
+    calibrate_on: CalibrateOn | None,
+) -> Sources:
+    """What the numbers are made from; InputError when the options contradict each other."""
+    from axsim.runs.sources import Sources
+
+    insisted = None if calibrate_on is None else calibrate_on.value
+    return Sources.of(checkpoint, images, text, OBSERVERS[observer.value], insisted)
+
+
 @dataclass(frozen=True)
 class NetworkOptions:
     """What of an ONNX file is deployed, and for which shapes."""
@@ -191,15 +251,22 @@ class RunOptions:
     seed: Seed = None
     checkpoint: CheckpointFolder = None
     images: CalibrationFolder = None
+    calibrate_on: CalibrateOnSeeded = None
+    observer: Observer = ObserverName.minmax
+    text: TextFile = None
     timing_only: TimingOnly = False
     quiet: Quiet = False
 
     def check(self) -> None:
         """Raises InputError for options that contradict each other."""
-        from axsim.errors import InputError
+        check_kernel_options(
+            self.timing_only, self.images, self.calibrate_on, self.observer, self.text
+        )
 
-        if self.images is not None and self.timing_only:
-            raise InputError("--images calibrates the kernels, which --timing-only leaves out")
+    @property
+    def sources(self) -> Sources:
+        """What the kernels' numbers are made from; InputError when that contradicts itself."""
+        return sources_of(self.checkpoint, self.images, self.text, self.observer, self.calibrate_on)
 
     @property
     def overrides(self) -> dict[str, object]:
@@ -232,6 +299,8 @@ class DeploymentOptions:
     variant: VariantName = None
     settings: Settings = field(default_factory=list)
     checkpoint: CheckpointFolder = None
+    images: CalibrationFolder = None
+    calibrate_on: CalibrateOnSeeded = None
     observer: Observer = ObserverName.minmax
     smooth_quant: SmoothQuant = False
 
@@ -253,7 +322,6 @@ class DeploymentOptions:
             raise InputError(f"{what}, which axsim run, explain, report, sweep and snapshot take")
         return Deployment(chosen, load_chip(chip, chip_keys))
 
-    @property
-    def observer_class(self) -> str:
-        """The class of ``--observer``, in :mod:`axsim.numerics.observers`."""
-        return OBSERVERS[self.observer.value]
+    def sources(self, text: Path | None = None) -> Sources:
+        """What the numbers are made from; InputError when that contradicts itself."""
+        return sources_of(self.checkpoint, self.images, text, self.observer, self.calibrate_on)

@@ -11,13 +11,20 @@ import typer
 
 from axsim.cli.command import Command
 from axsim.cli.options import (
+    CalibrateOnSeeded,
+    CalibrationFolder,
     CheckpointFolder,
     ChipNames,
+    Observer,
+    ObserverName,
     Settings,
+    TextFile,
     TimingOnly,
     Variants,
     WorkloadName,
+    check_kernel_options,
     chip_names,
+    sources_of,
 )
 from axsim.cli.terminal.console import INTERRUPTED
 from axsim.cli.terminal.goal import Optimizer
@@ -63,7 +70,8 @@ def sweep(
             metavar="[min:|max:]COLUMN",
             show_default=False,
             help="Show the best rows in this column of the table; of several objectives, the "
-            "Pareto front. Milliseconds and bytes are better small, tokens/s and cosine large.",
+            "Pareto front. Milliseconds, bytes and perplexity are better small, "
+            "tokens/s, cosine and top1_agreement large.",
         ),
     ] = [],  # noqa: B006
     constraint: Annotated[
@@ -100,6 +108,10 @@ def sweep(
         ),
     ] = None,
     checkpoint: CheckpointFolder = None,
+    images: CalibrationFolder = None,
+    calibrate_on: CalibrateOnSeeded = None,
+    observer: Observer = ObserverName.minmax,
+    text: TextFile = None,
     timing_only: TimingOnly = False,
     resume: Annotated[
         bool, typer.Option("--resume", help="Compute only what an earlier run did not finish.")
@@ -134,6 +146,7 @@ def sweep(
     from axsim.spec.descriptor import parse_overrides
     from axsim.study.columns import table_columns
     from axsim.study.grid import space
+    from axsim.study.point import check_point
     from axsim.study.sweep import compute, pool, table
     from axsim.study.values import parse_vary
 
@@ -146,8 +159,11 @@ def sweep(
         raise typer.BadParameter("--jobs is for this machine, --scheduler for another")
     if resume and output in (None, STDOUT):
         raise typer.BadParameter("--resume needs the --output whose journal it continues")
+    check_kernel_options(timing_only, images, calibrate_on, observer, text)
+    sources = sources_of(checkpoint, images, text, observer, calibrate_on)
     varied, overrides = parse_vary(vary), parse_overrides(settings)
-    goal = read_goal(objective, constraint, table_columns([*varied, *overrides]), timing_only)
+    goal = read_goal(objective, constraint, table_columns([*varied, *overrides]), timing_only,
+                     checkpoint is not None)  # fmt: skip
     check_search(optimizer, trials, seed, goal)
     where = space(
         workload,
@@ -156,8 +172,9 @@ def sweep(
         settings=overrides,
         variants=variant or None,
         timing_only=timing_only,
-        checkpoint=checkpoint,
+        sources=sources,
     )
+    check_point(next(iter(where)))
     points = list(where) if optimizer is None else None
     try:
         with ExitStack() as stack:
@@ -198,9 +215,7 @@ def sweep(
         draw(rows, varied, goal, chip_names(chip), plot)
     if goal is not None:
         keys = [*overrides, *varied]
-        options = ["--timing-only"] if timing_only else []
-        if checkpoint is not None:
-            options += ["--checkpoint", str(checkpoint)]
+        options = [*(["--timing-only"] if timing_only else []), *sources.options]
         show(rows, goal, workload, keys, list(varied), options, err=output == STDOUT)
 
 
@@ -297,6 +312,8 @@ SWEEP = Command(
     axsim sweep mine.yaml --chip ax650n --timing-only --objective ttft_ms --optimizer optuna \\
           --vary build.prefill_chunk=32..512:31 --vary chip.dram.peak_gbps=16..64:25
     axsim sweep internvl2_1b --chip ax630c --objective ttft_ms --constraint 'cosine>=0.99'
+    axsim sweep mine.yaml --chip ax650n --checkpoint DIR --vary build.weight_dtype=s8,s4 \\
+          --objective decode_tokens_per_s --objective perplexity --plot tradeoff.png
     """,
     place=9,
 )

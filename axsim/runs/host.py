@@ -90,6 +90,13 @@ class HostLoop:
             return self._post(call.subgraph)
         return None
 
+    @property
+    def hidden(self) -> Array:
+        """What the last layer gave for each token of the prompt [tokens, hidden], until decoding
+        begins."""
+        rows: Array = np.concatenate(self._hidden, axis=1)[0, : self._length]
+        return rows
+
     def _begin(self, prompt: Prompt) -> None:
         """The whole prompt, padded to whole chunks."""
         self._asked, rows = prompt, prompt.rows

@@ -24,6 +24,8 @@ from axsim.system.request_timeline import RequestTimeline
 if TYPE_CHECKING:
     import pandas as pd
 
+    from axsim.numerics.likelihood import TextScore
+
 
 @dataclass(frozen=True)
 class Numerics:
@@ -33,8 +35,11 @@ class Numerics:
     images and for the logits of the first token; the generated tokens; the token that float32 would
     have chosen first. ``synthetic`` says that the weights are seeded random numbers: then the
     similarities show the arithmetic, not the accuracy of a trained model. ``calibrated_on`` tells
-    what the ranges of U8 and U16 activations were taken from. ``graph_cosine`` is the similarity of
-    a network from an ONNX file, of its output that fares worst.
+    what the ranges of U8 and U16 activations were taken from, ``compared_on`` the pictures that
+    ``vision_cosine`` is over. ``graph_cosine`` is the similarity of a network from an ONNX file, of
+    its output that fares worst. ``logits_cosine`` looks at one position: the first token's after
+    the request's prompt. ``text`` judges a checkpoint's decoder on a whole text, ``judged_on``;
+    None for synthetic weights, and when the checkpoint was ``not_judged`` for the reason given.
     """
 
     synthetic: bool
@@ -45,6 +50,10 @@ class Numerics:
     stopped_at_eos: bool
     calibrated_on: str | None = None
     graph_cosine: float | None = None
+    compared_on: str | None = None
+    text: TextScore | None = None
+    judged_on: str | None = None
+    not_judged: str | None = None
 
     @property
     def cosine(self) -> float | None:
@@ -64,6 +73,9 @@ class Numerics:
             "reference_token": self.reference_token,
             "stopped_at_eos": self.stopped_at_eos,
             "calibrated_on": self.calibrated_on,
+            "compared_on": self.compared_on,
+            "text": None if self.text is None else {"name": self.judged_on, **self.text.to_dict()},
+            "not_judged": self.not_judged,
         }
 
 
@@ -186,7 +198,8 @@ class VariantResult:
     def to_row(self) -> dict[str, Any]:
         """One flat row for tables: conditions, predictions with ``_low``, ``_high``, ``_measured``,
         ``_error`` and ``_extrapolated`` (why, or None) beside them, memory, numerics (``cosine`` is
-        what a build is judged by, see :attr:`Numerics.cosine`). None where there is nothing."""
+        what a build is judged by, see :attr:`Numerics.cosine`; perplexity and its companions are
+        there for checkpoints alone). None where there is nothing."""
         row: dict[str, Any] = {"variant": self.name, **self._conditions()}
         row |= {"preprocess_ms": self.preprocess_ms, "post_ms": self.planned.post_ms or None}
         for name in (metric.name for metric in PREDICTED):
@@ -199,6 +212,7 @@ class VariantResult:
             row[f"{name}_error"] = values.get("error")
             row[f"{name}_extrapolated"] = values.get("extrapolated")
         memory, numerics = self.memory, self.numerics
+        text = numerics.text.to_dict() if numerics and numerics.text else {}
         row |= {
             "weights_bytes": sum(memory.weights.values()),
             "kv_cache_bytes": memory.kv_cache,
@@ -211,6 +225,11 @@ class VariantResult:
             "vision_cosine": numerics.vision_cosine if numerics else None,
             "logits_cosine": numerics.logits_cosine if numerics else None,
             "graph_cosine": numerics.graph_cosine if numerics else None,
+            "float32_perplexity": text.get("float32_perplexity"),
+            "perplexity": text.get("perplexity"),
+            "kl_divergence": text.get("kl_divergence"),
+            "top1_agreement": text.get("top1_agreement"),
+            "judged_tokens": text.get("tokens"),
             "generated_tokens": len(numerics.tokens) if numerics else None,
         }
         return row

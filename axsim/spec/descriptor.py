@@ -146,7 +146,7 @@ def split_overrides(
     return inside, outside
 
 
-def data_folder(name: Literal["chips", "workloads", "measurements"]) -> Path:
+def data_folder(name: Literal["chips", "workloads", "measurements", "texts"]) -> Path:
     """The shipped folder: inside the installed package, or beside it in a clone."""
     package = Path(__file__).resolve().parents[1]
     installed = package / "data" / name

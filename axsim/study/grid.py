@@ -5,12 +5,13 @@ from __future__ import annotations
 import itertools
 import json
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from math import prod
 from pathlib import Path
 from typing import Any
 
 from axsim.errors import InputError, Problem
+from axsim.runs.sources import SYNTHETIC, Sources
 from axsim.spec.chip import Chip, load_chip
 from axsim.spec.workload import Workload, load_workload
 from axsim.study.fingerprint import code_fingerprint, fingerprint
@@ -32,13 +33,13 @@ class Point:
     settings: str
     variants: tuple[str, ...] | None = None
     timing_only: bool = False
-    checkpoint: str | None = None
+    sources: Sources = SYNTHETIC
 
     @property
     def key(self) -> str:
         """Names the point's result: changes with anything that it depends on, the code included."""
         parts: list[object] = [self.workload, self.chip, self.chip_name, self.settings]
-        parts += [self.variants, self.timing_only, self.checkpoint, code_fingerprint()]
+        parts += [self.variants, self.timing_only, asdict(self.sources), code_fingerprint()]
         return fingerprint(parts)
 
 
@@ -55,7 +56,7 @@ class Space:
     settings: Mapping[str, object]
     variants: tuple[str, ...] | None = None
     timing_only: bool = False
-    checkpoint: str | None = None
+    sources: Sources = SYNTHETIC
 
     def __len__(self) -> int:
         return len(self.chips) * prod(map(len, self.vary.values()))
@@ -72,7 +73,7 @@ class Space:
         values = {key: self.vary[key][i] for key, i in zip(self.vary, indices, strict=True)}
         settings = json.dumps({**self.settings, **values}, ensure_ascii=False)
         return Point(
-            self.workload, text, name, settings, self.variants, self.timing_only, self.checkpoint
+            self.workload, text, name, settings, self.variants, self.timing_only, self.sources
         )
 
 
@@ -84,7 +85,7 @@ def space(
     settings: Mapping[str, object],
     variants: Sequence[str] | None = None,
     timing_only: bool = False,
-    checkpoint: str | Path | None = None,
+    sources: Sources = SYNTHETIC,
 ) -> Space:
     """What a sweep or a search is over.
 
@@ -110,7 +111,7 @@ def space(
         dict(settings),
         None if variants is None else tuple(variants),
         timing_only,
-        None if checkpoint is None else str(checkpoint),
+        sources,
     )
 
 

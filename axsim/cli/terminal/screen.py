@@ -24,6 +24,7 @@ from axsim.show.tables import (
     traffic_table,
     variants_table,
 )
+from axsim.show.text_table import MEANING, judged, text_table, text_title
 
 if TYPE_CHECKING:
     from axsim.runs.progress import Progress
@@ -75,6 +76,12 @@ class Screen:
         first = result[0]
         for note in notes(result):
             out.print(note, style="dim")
+        scores = judged(result)
+        if scores:
+            out.print(f"\n{text_title(result)}")
+            out.print(text_table(scores))
+            for line in MEANING:
+                out.print(line, style="dim")
         lines = tokens_lines(result)
         if lines:
             out.print("\ntokens generated")
