@@ -51,6 +51,8 @@ def read_text(file: str | Path) -> str:
     path = Path(file)
     try:
         size = path.stat().st_size
+        if not path.is_file():
+            raise InputError(f"the text {path} cannot be read: it is no file")
         if size > LARGEST:
             raise InputError(f"{path} has {size >> 20} MiB, a text at most {LARGEST >> 20}")
         text = path.read_text(encoding="utf-8-sig")

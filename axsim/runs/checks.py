@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from axsim.compiler.partition import Deployment
 from axsim.errors import InputError
+from axsim.runs.checkpoints import open_checkpoint
 from axsim.runs.run_pictures import RunPictures
 from axsim.runs.sources import Sources
 from axsim.runs.text_source import open_passage
@@ -18,8 +19,10 @@ if TYPE_CHECKING:
 def check_deployments(
     deployments: Sequence[Deployment], sources: Sources, chat: Chat | None = None
 ) -> None:
-    """InputError when the kernels of ``deployments`` can't have their pictures or their text."""
+    """InputError when the kernels of ``deployments`` can't have their weights, pictures or text."""
     check_networks(deployments, sources, chat)
+    if sources.checkpoint is not None:
+        open_checkpoint(sources.checkpoint, deployments)
     RunPictures(deployments, sources, chat)
     open_passage(deployments, sources, chat)
 

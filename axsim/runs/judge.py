@@ -66,12 +66,11 @@ class Judge:
                 likelihood.add(reference[: len(following)], found[: len(following)], following)
         return likelihood.score()
 
-    def macs(self, deployment: Deployment) -> float:
-        """Multiply-accumulates of reading the text once."""
+    def macs(self, deployment: Deployment) -> tuple[float, float]:
+        """Multiply-accumulates of reading the text once: of the layers, and of the head."""
         cfg = deployment.model.decoder
         assert cfg is not None
         windows = self.passage.windows(capacity(deployment))
-        head = cfg.hidden_size * cfg.vocab_size
         layers = sum(
             step.macs
             for tokens in windows
@@ -79,8 +78,9 @@ class Judge:
             for segment in part.program.segments
             for step in segment.steps
         )
-        rows = sum(-(-len(tokens) // ROWS) * ROWS for tokens in windows)
-        return float(layers * cfg.num_hidden_layers + (rows + len(windows)) * head)
+        blocks = sum(-(-(len(tokens) - 1) // ROWS) for tokens in windows)
+        head = blocks * ROWS * cfg.hidden_size * cfg.vocab_size
+        return float(layers * cfg.num_hidden_layers), float(head)
 
 
 def capacity(deployment: Deployment) -> int:

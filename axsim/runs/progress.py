@@ -91,9 +91,11 @@ def _work(deployment: Deployment, pictures: RunPictures, judge: Judge | None) ->
         steps = (workload.new_tokens - 1) * step + post
         deployed += prefill * _WORK["prefill"] + steps * _WORK["decode"]
         if judge is not None:
-            text = judge.macs(deployment)
-            parts[("text reference", deployment.model)] = 2 * text
-            parts[text_key(deployment, "text")] = text * _WORK["prefill"]
+            layers, head = judge.macs(deployment)
+            parts[("text reference", deployment.model)] = layers
+            parts[text_key(deployment, "text")] = layers * _WORK["prefill"] + head * (
+                _WORK["float32"] + _WORK["prefill"]
+            )
     parts[numbers_key(deployment, "all")] = deployed
     return parts
 

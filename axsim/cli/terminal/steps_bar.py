@@ -61,6 +61,6 @@ def read_text(
     from axsim.runs.stock import decoder_weights
 
     judge = Judge(passage, lambda macs, kind: steps.advance(macs))
-    steps.begin(f"reading {passage.name}", 3 * judge.macs(deployment))
+    steps.begin(f"reading {passage.name}", 2 * sum(judge.macs(deployment)))
     kept = Recent(weights)
     return judge.score(deployment, kept, decoder_weights(deployment, kept))
