@@ -72,12 +72,12 @@ def export(
     deployment, sources = options.deployed("ax650n"), options.sources()
     parts = _parts(deployment, subgraph)
     layers = _layers(deployment, layer)
+    weights = weights_of(deployment, options.checkpoint)
     pixels = None
     if Part.vision in parts and (quantized or options.smooth_quant):
         pixels = RunPictures([deployment], sources).of(deployment)
     elif sources.images or sources.calibrate_on:
         raise InputError("--images and --calibrate-on are for a vision part that is --quantized")
-    weights = weights_of(deployment, options.checkpoint)
     analysis = Analysis(deployment, weights, pixels, sources.observer, options.smooth_quant)
     try:
         output.mkdir(parents=True, exist_ok=True)

@@ -74,10 +74,10 @@ def precision(
     if target is not None and (deployment.vision is None or build.vision_dtype != "u8"):
         raise InputError("--target proposes what to lift from U8: the workload has no U8 vision")
     sources = options.sources(text)
+    weights = weights_of(deployment, options.checkpoint)
     pictures = RunPictures([deployment], sources)
     pixels = None if deployment.model.vision is None else pictures.of(deployment)
     passage, not_judged = open_passage([deployment], sources)
-    weights = weights_of(deployment, options.checkpoint)
     with Steps() as steps:
         analysis = Analysis(
             deployment,

@@ -107,7 +107,7 @@ class RunPictures:
         """Pictures that have to be run for the ranges alone; tiles of one count as one."""
         if self.asked:
             return 0
-        return len(self._split(deployment.workload.images)[0]) or 1
+        return len(self._split(deployment.workload.images)[0]) if self._files else 1
 
     def compared_count(self, deployment: Deployment) -> int:
         """Pictures that are compared."""
