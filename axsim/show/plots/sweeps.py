@@ -21,7 +21,12 @@ OTHERS = ("decode_tokens_per_s", "weights_bytes")
 """What is set against the time where nothing was computed."""
 
 
-def accuracy_picture(frame: pd.DataFrame, y: str | None = None, x: str | None = None) -> Figure:
+def accuracy_picture(
+    frame: pd.DataFrame,
+    y: str | None = None,
+    x: str | None = None,
+    label: str | Sequence[str] = "variant",
+) -> Figure:
     """How accurate builds are against how long they take: the trade-off of ``y`` (default: the
     first of :data:`ACCURACY` in which they differ) and ``x`` (the first of
     :data:`~axsim.system.metrics.WAITS` in which they differ), of the rows of a sweep or of
@@ -33,8 +38,7 @@ def accuracy_picture(frame: pd.DataFrame, y: str | None = None, x: str | None = 
     rows = frame[frame["error"].isna()] if "error" in frame.columns else frame
     y = y or _telling_apart(rows, ACCURACY) or _first(rows, ACCURACY)
     x = x or _telling_apart(rows, SPEEDS) or _first(rows, WAITS)
-    labels = [name for name in ("variant",) if name in rows.columns]
-    return tradeoff(rows, x, y, label=labels, title=_title(rows), level=LEVELS.get(y))
+    return tradeoff(rows, x, y, label=label, title=_title(rows), level=LEVELS.get(y))
 
 
 SPEEDS = (*WAITS, "decode_tokens_per_s")

@@ -91,11 +91,11 @@ def tradeoff(
         text = f"{axes.get_xlabel() if which == 'x' else axes.get_ylabel()}  ({better} is better)"
         (axes.set_xlabel if which == "x" else axes.set_ylabel)(text)
     axes.margins(0.12)
-    _level(axes, columns.get(level, ()) if level else (), rows)
+    drawn = _level(axes, columns.get(level, ()) if level else (), rows)
     grid(axes)
     figure.legend(
         loc="outside lower center",
-        ncols=_columns(["Pareto front", *groups]),
+        ncols=_columns(["Pareto front", *groups, *drawn]),
         fontsize=SMALL + 1,
         frameon=False,
     )
@@ -108,12 +108,14 @@ def tradeoff(
     return figure
 
 
-def _level(axes: Any, values: Sequence[float | None], rows: Sequence[int]) -> None:
-    """A dashed line at what float32 reaches."""
+def _level(axes: Any, values: Sequence[float | None], rows: Sequence[int]) -> list[str]:
+    """A dashed line at what float32 reaches, and its name."""
     found = {values[row] for row in rows} if values else set()
     value = next(iter(found), None)
     if len(found) == 1 and value is not None:
         axes.axhline(value, color="0.45", linewidth=1, linestyle="--", zorder=1, label="float32")
+        return ["float32"]
+    return []
 
 
 def _columns(names: Sequence[str]) -> int:
