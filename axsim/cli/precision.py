@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Annotated, Any, Optional
 import typer
 
 from axsim.cli.command import Command
-from axsim.cli.options import DeploymentOptions, TextFile
+from axsim.cli.options import DeploymentOptions
+from axsim.cli.source_options import TextFile
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -11,19 +11,21 @@ import typer
 
 from axsim.cli.command import Command
 from axsim.cli.options import (
-    CalibrateOnSeeded,
-    CalibrationFolder,
-    CheckpointFolder,
     ChipNames,
-    Observer,
-    ObserverName,
     Settings,
-    TextFile,
     TimingOnly,
     Variants,
     WorkloadName,
-    check_kernel_options,
     chip_names,
+)
+from axsim.cli.source_options import (
+    CalibrateOnSeeded,
+    CalibrationFolder,
+    CheckpointFolder,
+    Observer,
+    ObserverName,
+    TextFile,
+    check_kernel_options,
     sources_of,
 )
 from axsim.cli.terminal.console import INTERRUPTED
@@ -311,9 +313,9 @@ SWEEP = Command(
           --vary chip.dram.peak_gbps=4..34:16 --vary chip.npu.int8_tops=1..16:16
     axsim sweep mine.yaml --chip ax650n --timing-only --objective ttft_ms --optimizer optuna \\
           --vary build.prefill_chunk=32..512:31 --vary chip.dram.peak_gbps=16..64:25
-    axsim sweep internvl2_1b --chip ax630c --objective ttft_ms --constraint 'cosine>=0.99'
     axsim sweep mine.yaml --chip ax650n --checkpoint DIR --vary build.weight_dtype=s8,s4 \\
           --objective decode_tokens_per_s --objective perplexity --plot tradeoff.png
+    axsim sweep internvl2_1b --chip ax630c --objective ttft_ms --constraint 'cosine>=0.99'
     """,
     place=9,
 )

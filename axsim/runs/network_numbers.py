@@ -23,8 +23,8 @@ from axsim.numerics.integer_graph import Integer
 from axsim.numerics.ranges import Calibration
 from axsim.numerics.steps import Arithmetic
 from axsim.numerics.weight_only import WeightOnly
+from axsim.runs.computed import Numerics
 from axsim.runs.devices import macs_by_node
-from axsim.runs.results import Numerics
 
 if TYPE_CHECKING:
     from axsim.numerics.observers import Observer

@@ -21,13 +21,13 @@ from axsim.numerics.steps import Arithmetic
 from axsim.numerics.weight_only import WeightOnly
 from axsim.runs.asked import asked_prompt, ends
 from axsim.runs.checks import check_networks
+from axsim.runs.computed import Numerics
 from axsim.runs.devices import Device
 from axsim.runs.expected import Expected
 from axsim.runs.host import HostLoop
 from axsim.runs.judge import Judge
 from axsim.runs.network_numbers import network_numbers
 from axsim.runs.progress import Meter, OnProgress
-from axsim.runs.results import Numerics
 from axsim.runs.run_pictures import RunPictures
 from axsim.runs.sharing import (
     Key,
