@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from axsim.runs.results import RunResult, VariantResult
     from axsim.runs.run import run
     from axsim.show.report.write import report
+    from axsim.spec.board import Board, load_board
     from axsim.spec.chip import Chip, load_chip
     from axsim.spec.workload import Workload, load_workload
     from axsim.study.objective import best
@@ -30,6 +31,7 @@ if TYPE_CHECKING:
     from axsim.system.breakdown import StageBreakdown
 
 __all__ = [
+    "Board",
     "Chip",
     "Deployment",
     "InputError",
@@ -43,6 +45,7 @@ __all__ = [
     "VariantResult",
     "Workload",
     "best",
+    "load_board",
     "load_chip",
     "load_workload",
     "pareto",
@@ -53,6 +56,8 @@ __all__ = [
 ]
 
 _HOMES = {
+    "Board": "axsim.spec.board",
+    "load_board": "axsim.spec.board",
     "Chip": "axsim.spec.chip",
     "load_chip": "axsim.spec.chip",
     "Deployment": "axsim.compiler.partition",

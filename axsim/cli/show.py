@@ -1,4 +1,4 @@
-"""``axsim show``: one chip or workload, key by key."""
+"""``axsim show``: one chip, board or workload, key by key."""
 
 from __future__ import annotations
 
@@ -21,14 +21,18 @@ if TYPE_CHECKING:
     from axsim.spec.workload import Workload
 
 
+KINDS: tuple[Kind, ...] = ("chip", "board", "workload")
+
+
 def show(
     name: Annotated[
-        str, typer.Argument(metavar="NAME", help="A chip or a workload, by name or by file.")
+        str,
+        typer.Argument(metavar="NAME", help="A chip, a board or a workload, by name or by file."),
     ],
     settings: Settings = [],  # noqa: B006
     json_path: JsonPath = None,
 ) -> None:
-    """Explain a chip or a workload, key by key.
+    """Explain a chip, a board or a workload, key by key.
 
     Every key, what it means, where its value comes from, and what follows from them all.
     """
@@ -73,16 +77,19 @@ def _find(name: str) -> tuple[Kind, Path]:
     from axsim.spec.located import read
 
     found: list[tuple[Kind, Path]] = []
-    for kind in ("chip", "workload"):
+    for kind in KINDS:
         try:
             found.append((kind, find(kind, name)))
         except InputError:
             continue
     if len(found) == 1:
         return found[0]
-    if found:  # a file of the user's own: a workload has a model
-        return found[read(found[0][1]).child("model") is not None]
-    names = [*shipped("chip"), *shipped("workload")]
+    if found:  # a file of the user's own: a workload has a model, a board a chip
+        tree = read(found[0][1])
+        held = ("workload", "model"), ("board", "chip")
+        own = next((kind for kind, key in held if tree.child(key) is not None), "chip")
+        return next(each for each in found if each[0] == own)
+    names = [name for kind in KINDS for name in shipped(kind)]
     allowed = ", ".join([*names, "the path of a YAML file"])
     what = f"no chip, workload or file is named {name!r}"
     raise InputError(Problem("", "", what, allowed, nearest(name, names)))
@@ -93,6 +100,10 @@ def _descriptor_class(kind: Kind) -> type[Section]:
         from axsim.spec.chip import Chip
 
         return Chip
+    if kind == "board":
+        from axsim.spec.board import Board
+
+        return Board
     from axsim.spec.workload import Workload
 
     return Workload
@@ -152,6 +163,8 @@ def _document(
 def _variants(workload: Workload) -> Table:
     from rich.table import Table
 
+    from axsim.models.config import size_text
+
     table = Table(box=None, pad_edge=False)
     for heading in ("name", "image px", "vision", "weights", "prompt tokens", "prefill", "new"):
         table.add_column(heading, justify="left" if heading == "name" else "right")
@@ -159,7 +172,7 @@ def _variants(workload: Workload) -> Table:
         vision, text = each.model.vision is not None, each.model.decoder is not None
         table.add_row(
             name,
-            f"{each.images} × {each.image_size}" if vision else "",
+            f"{each.images} × {size_text(each.image_size)}" if vision else "",
             each.build.vision_dtype if vision else "",
             each.build.weight_dtype if text else "",
             str(each.prompt_tokens) if text else "",

@@ -22,26 +22,47 @@ Embed = Callable[[list[int]], Array]
 
 
 def asked_prompt(
-    deployment: Deployment, embed: Embed, images: Sequence[Array], chat: Chat | None = None
+    deployment: Deployment,
+    embed: Embed,
+    images: Sequence[Array],
+    chat: Chat | None = None,
+    turn: int = 0,
+    carried: Sequence[int] = (),
 ) -> Prompt:
-    """The prompt of the question, or a seeded one; the rows of ``images`` in their place.
+    """The prompt of a turn, of the question or a seeded one; the rows of ``images`` in their place.
+    ``carried`` tokens of the answer before come first.
 
     Raises InputError when the tokenizer has more tokens than the model.
     """
     workload = deployment.workload
     if chat is not None:
-        question = chat.question(deployment)
+        question, cached = chat.question(deployment), workload.cached_tokens
         check_vocabulary(deployment, question.tokens)
-        rows = embed(list(question.tokens))
-        return prompt_of(deployment.model, rows, question.image_rows, images, workload.image_size)
+        rows, shown = embed(list(question.tokens[cached:])), question.image_rows[cached:]
+        return prompt_of(deployment.model, rows, shown, images, workload.image_size)
     cfg = deployment.model.decoder
     assert cfg is not None
     count, seed = workload.prompt_tokens, workload.request.seed
+    name = f"prompt {turn + 1}" if turn else "prompt"
+    tokens = seeded_tokens(count - len(carried), cfg.vocab_size, seed, family_end(cfg), name)
     image_rows = np.zeros(count, np.bool_)
     if images:
         image_rows[image_span(workload)] = True
-    rows = embed(seeded_tokens(count, cfg.vocab_size, seed, family_end(cfg)))
+    rows = embed([*carried, *tokens])
     return prompt_of(deployment.model, rows, image_rows, images, workload.image_size)
+
+
+def cached_prompt(deployment: Deployment, embed: Embed, chat: Chat | None = None) -> Prompt | None:
+    """What the request finds in the KV cache, if anything."""
+    count, cfg = deployment.workload.cached_tokens, deployment.model.decoder
+    if not count or cfg is None:
+        return None
+    if chat is None:
+        seed = deployment.workload.request.seed
+        tokens = seeded_tokens(count, cfg.vocab_size, seed, family_end(cfg), "cached")
+    else:
+        tokens = list(chat.question(deployment).tokens[:count])
+    return text_prompt(deployment, embed, tokens)
 
 
 def text_prompt(deployment: Deployment, embed: Embed, tokens: Sequence[int]) -> Prompt:

@@ -15,7 +15,7 @@ from axsim.compiler.partition import Deployment
 from axsim.kernels.array import Array
 from axsim.models.prompt import Prompt
 from axsim.numerics.ranges import Calibration
-from axsim.runs.asked import asked_prompt
+from axsim.runs.asked import asked_prompt, cached_prompt
 from axsim.runs.devices import Device
 from axsim.runs.host import HostLoop
 from axsim.runs.progress import Meter
@@ -150,4 +150,8 @@ class Expected:
         def prompt() -> Prompt:
             return asked_prompt(deployment, device.embed, images, self._chat)
 
-        return HostLoop(deployment, device, prompt, lambda logits: int(logits.argmax()))
+        loop = HostLoop(deployment, device, prompt, lambda logits: int(logits.argmax()))
+        before = cached_prompt(deployment, device.embed, self._chat)
+        if before is not None:
+            loop.precompute(before)
+        return loop

@@ -86,15 +86,21 @@ class Judge:
 def capacity(deployment: Deployment) -> int:
     """Tokens that the build can read at a time."""
     build = deployment.workload.build
-    compiled = (build.prefill_max_chunks or build.kv_cache_len) * build.prefill_chunk
+    ladder, chunk = build.compiled_histories, build.prefill_chunk
+    compiled = (ladder[-1] // chunk + 1) * chunk if ladder else build.kv_cache_len
     return min(build.kv_cache_len, compiled)
 
 
 def reading(deployment: Deployment, tokens: int) -> Deployment:
     """The same build, asked to read so many tokens of text."""
-    keys: dict[str, object] = {"request.prompt_tokens": tokens, "request.new_tokens": 1}
-    if deployment.model.vision is not None:
-        keys["request.images"] = 0
+    keys: dict[str, object] = {
+        "request.turns": (),
+        "request.video": None,
+        "request.cached_tokens": 0,
+        "request.prompt_tokens": tokens,
+        "request.new_tokens": 1,
+        "request.images": 0 if deployment.model.vision is not None else None,
+    }
     return Deployment(override(deployment.workload, keys), deployment.chip)
 
 

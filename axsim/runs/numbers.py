@@ -7,6 +7,7 @@ calibration of the same image size, and whole results where nothing that numbers
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -19,7 +20,7 @@ from axsim.numerics.comparison import cosine
 from axsim.numerics.integer_graph import Integer
 from axsim.numerics.steps import Arithmetic
 from axsim.numerics.weight_only import WeightOnly
-from axsim.runs.asked import asked_prompt, ends
+from axsim.runs.asked import asked_prompt, cached_prompt, ends
 from axsim.runs.checks import check_networks
 from axsim.runs.computed import Numerics
 from axsim.runs.devices import Device
@@ -47,6 +48,9 @@ from axsim.system.request_timeline import RequestTimeline
 
 if TYPE_CHECKING:
     from axsim.inputs.chat import Chat
+
+Served = tuple[Numerics, RequestTimeline]
+"""What a turn has computed, and when."""
 
 OnToken = Callable[[Deployment, int, float], None]
 """Told each token that a deployment has generated and when, in ms after the request's arrival."""
@@ -82,21 +86,28 @@ class Kernels:
         )
         self._known: dict[Key, Any] = {}
 
-    def run(self, deployment: Deployment) -> tuple[Numerics, RequestTimeline]:
-        """The numeric results of one deployment, and when what happened."""
+    def run(self, deployment: Deployment) -> list[Served]:
+        """The numeric results of one deployment, and when what happened, for each turn."""
         key = numbers_key(deployment, "all")
-        if key in self._known:  # those of a deployment that differs in its times only
-            numerics: Numerics = self._known[key]
-            return numerics, alone(deployment, tokens=len(numerics.tokens))
-        self._known[key], timeline = self._run(deployment)
-        return self._known[key], timeline
+        if key not in self._known:
+            self._known[key] = served = self._run(deployment)
+            return served
+        found, turn, kept = [], deployment, 0
+        for index, (numerics, _) in enumerate(self._known[key]):  # of one that has other times
+            if index:
+                turn = deployment.turn(index, kept)
+            tokens = len(numerics.tokens)
+            kept = turn.workload.cached_tokens + turn.workload.prompt_tokens + tokens - 1
+            found.append((numerics, alone(turn, tokens=tokens)))
+        return found
 
-    def _run(self, deployment: Deployment) -> tuple[Numerics, RequestTimeline]:
+    def _run(self, deployment: Deployment) -> list[Served]:
         """Simulate the request with its kernels."""
         if deployment.graph is not None:
             self._meter.label = f"{deployment.workload.label}: network"
             observer = self._sources.make_observer()
-            return network_numbers(deployment, self._meter.tick, observer), alone(deployment)
+            found = network_numbers(deployment, self._meter.tick, observer)
+            return [(found, alone(deployment))]
         from simpy import Environment
 
         from axsim.system.serve import serve
@@ -104,22 +115,30 @@ class Kernels:
 
         workload = deployment.workload
         see = self._deployed_images(deployment)
+        shown = 0  # images in the turns before
         loop: HostLoop | None = None
+        logits: Array | None = None  # that the first token was chosen from
         last: Sequence[int] = ()
+
+        def see_next(index: int) -> Array:
+            return see(shown + index)
+
+        def prompt() -> Prompt:
+            images = map(see_next, range(turn.workload.images))
+            carried = loop.tokens[-1:] if loop and index else []
+            return asked_prompt(turn, device.embed, list(images), self._chat, index, carried)
+
         if deployment.model.decoder is not None:
             self._expected.logits(deployment)
             device = self._device(deployment)
             last = ends(deployment, self._stock.eos_token_ids, self._chat)
-            images = range(workload.images if sees(deployment) else 0)
-
-            def prompt() -> Prompt:
-                seen = [see(image) for image in images]
-                return asked_prompt(deployment, device.embed, seen, self._chat)
-
-            loop = HostLoop(deployment, device, prompt, Sampler(workload.request), see)
+            loop = HostLoop(deployment, device, prompt, Sampler(workload.request), see_next)
+            before = cached_prompt(deployment, device.embed, self._chat)
+            if before is not None:
+                loop.precompute(before)
 
         def compute(work: Pass, call: Call, layer: int) -> int | None:
-            self._meter.label = f"{workload.label}: {_doing(work, workload.new_tokens)}"
+            self._meter.label = f"{workload.label}: {_doing(work, turn.workload.new_tokens)}"
             if loop is not None:
                 return loop.compute(work, call, layer)
             see(work.index)
@@ -131,49 +150,58 @@ class Kernels:
 
         env = Environment()
         soc = Soc(env, deployment.chip, {"npu": deployment.mode.name})
-        request = serve(soc, deployment, ends=last, compute=compute, on_token=on_token)
-        timeline = env.run(env.process(request))
-        assert isinstance(timeline, RequestTimeline)
-        return self._compared(deployment, see, loop, last), timeline
+        served: list[Served] = []
+        turn = deployment
+        for index in range(len(workload.asked)):
+            if index and loop is not None:
+                shown += turn.workload.images
+                turn = deployment.turn(index, loop.position)
+                loop.follow(turn)
+            request = serve(soc, turn, ends=last, compute=compute, on_token=on_token)
+            timeline = env.run(env.process(request))
+            assert isinstance(timeline, RequestTimeline)
+            if loop is not None and not index:
+                logits = loop.first_logits
+            tokens = () if loop is None else tuple(loop.tokens)
+            stopped = bool(tokens) and tokens[-1] in last
+            synthetic = self._sources.checkpoint is None
+            served.append((Numerics(synthetic, None, None, tokens, None, stopped), timeline))
+        first, timeline = served[0]
+        return [(self._compared(deployment, first, see, logits), timeline), *served[1:]]
 
     def _compared(
         self,
         deployment: Deployment,
+        found: Numerics,
         see: Callable[[int], Array],
-        loop: HostLoop | None,
-        last: Sequence[int],
+        first_logits: Array | None,
     ) -> Numerics:
-        """What was computed beside the references."""
-        vision = compared_on = logits = token = text = None
+        """The numbers of a request or its first turn, beside the references."""
         if sees(deployment):
             self._meter.label = f"{deployment.workload.label}: pictures"
             count = self._pictures.compared_count(deployment)
             images = np.concatenate([see(image) for image in range(count)])
-            vision = cosine(self._expected.images(deployment), images)
-            compared_on = self._pictures.compared_on(deployment)
-        if loop is not None:
-            reference = self._expected.logits(deployment)
-            logits, token = cosine(reference, loop.first_logits), int(reference.argmax())
-            if self._judge is not None:
-                self._meter.label = f"{deployment.workload.label}: reading the text"
-                text = self._scored(deployment, self._judge)
-        tokens = () if loop is None else tuple(loop.tokens)
-        calibrated_on = None
+            found = replace(
+                found,
+                vision_cosine=cosine(self._expected.images(deployment), images),
+                compared_on=self._pictures.compared_on(deployment),
+            )
         if calibrated(deployment):
-            calibrated_on = self._pictures.calibrated_on(deployment)
-        return Numerics(
-            self._sources.checkpoint is None,
-            vision,
-            logits,
-            tokens,
-            token,
-            bool(tokens) and tokens[-1] in last,
-            calibrated_on,
-            compared_on=compared_on,
-            text=text,
-            judged_on=self._judge.passage.name if text and self._judge else None,
-            not_judged=self._not_judged if loop is not None else None,
+            found = replace(found, calibrated_on=self._pictures.calibrated_on(deployment))
+        if first_logits is None:
+            return found
+        reference = self._expected.logits(deployment)
+        found = replace(
+            found,
+            logits_cosine=cosine(reference, first_logits),
+            reference_token=int(reference.argmax()),
+            not_judged=self._not_judged,
         )
+        if self._judge is None:
+            return found
+        self._meter.label = f"{deployment.workload.label}: reading the text"
+        text = self._scored(deployment, self._judge)
+        return replace(found, text=text, judged_on=self._judge.passage.name)
 
     def _scored(self, deployment: Deployment, judge: Judge) -> Any:
         def score() -> Any:

@@ -84,16 +84,17 @@ def _work(deployment: Deployment, pictures: RunPictures, judge: Judge | None) ->
         deployed += macs * (_WORK[kind] + (1 if kind == "bf16" else 2))
     cfg = deployment.model.decoder
     if cfg is not None:
-        prefill = sum(map(_sum_macs, deployment.prefill)) * cfg.num_hidden_layers
-        post = _sum_macs(deployment.post)
-        parts[request_key(deployment, "logits")] = prefill + post
-        step = _sum_macs(deployment.decode) * cfg.num_hidden_layers + post
-        steps = (workload.new_tokens - 1) * step + post
-        deployed += prefill * _WORK["prefill"] + steps * _WORK["decode"]
+        layers, post = cfg.num_hidden_layers, _sum_macs(deployment.post)
+        before = sum(map(_sum_macs, deployment.chunks(0, workload.cached_tokens))) * layers
+        prefill = [sum(map(_sum_macs, turn.prefill)) * layers for turn in deployment.turns]
+        parts[request_key(deployment, "logits")] = before + prefill[0] + post
+        step = _sum_macs(deployment.decode) * layers + post
+        steps = sum((turn.new_tokens - 1) * step + post for turn in workload.asked)
+        deployed += (before + sum(prefill)) * _WORK["prefill"] + steps * _WORK["decode"]
         if judge is not None:
-            layers, head = judge.macs(deployment)
-            parts[("text reference", deployment.model)] = layers
-            parts[text_key(deployment, "text")] = layers * _WORK["prefill"] + head * (
+            read, head = judge.macs(deployment)
+            parts[("text reference", deployment.model)] = read
+            parts[text_key(deployment, "text")] = read * _WORK["prefill"] + head * (
                 _WORK["float32"] + _WORK["prefill"]
             )
     parts[numbers_key(deployment, "all")] = deployed

@@ -18,6 +18,7 @@ from axsim.errors import InputError
 from axsim.inputs.images import folder_pictures, open_picture, prepared
 from axsim.inputs.seeded import seeded_image
 from axsim.kernels.array import Array
+from axsim.models.config import Pixels as Size
 from axsim.runs.sharing import calibrated, sees
 from axsim.runs.sources import SYNTHETIC, Sources
 
@@ -43,7 +44,8 @@ class Pixels:
         """Those of a run without any file."""
         workload = deployment.workload
         size, seed = workload.image_size, workload.request.seed
-        compared = [seeded_image(size, seed, f"image {i}") for i in range(max(workload.images, 1))]
+        names = [f"image {index}" for index in range(max(workload.all_images, 1))]
+        compared = [seeded_image(size, seed, name) for name in names]
         return cls([seeded_image(size, seed, "calibration 0")], compared)
 
 
@@ -73,7 +75,7 @@ class RunPictures:
         folder = sources.images
         self._folder, self._chat = folder, chat
         self._files = [] if folder is None else folder_pictures(folder)
-        self._opened: dict[tuple[Path, int], list[Array]] = {}
+        self._opened: dict[tuple[Path, Size], list[Array]] = {}
         quantised = any(calibrated(each) for each in deployments)
         if self._files and not any(sees(each) for each in deployments):
             raise InputError(f"{folder}: no request has images for a vision part")
@@ -94,7 +96,7 @@ class RunPictures:
         seeded = Pixels.seeded(deployment)
         calibration, compared = seeded.calibration, seeded.compared
         if self._files:
-            kept, held = self._split(workload.images)
+            kept, held = self._split(workload.all_images)
             calibration = [tile for file in kept for tile in self._prepared(file, deployment)]
             compared = [self._prepared(file, deployment)[0] for file in held]
         if self.asked:
@@ -107,13 +109,13 @@ class RunPictures:
         """Pictures that have to be run for the ranges alone; tiles of one count as one."""
         if self.asked:
             return 0
-        return len(self._split(deployment.workload.images)[0]) if self._files else 1
+        return len(self._split(deployment.workload.all_images)[0]) if self._files else 1
 
     def compared_count(self, deployment: Deployment) -> int:
         """Pictures that are compared."""
         if not self._files or self._chat is not None:
-            return deployment.workload.images
-        return len(self._split(deployment.workload.images)[1])
+            return deployment.workload.all_images
+        return len(self._split(deployment.workload.all_images)[1])
 
     def calibrated_on(self, deployment: Deployment) -> str:
         """For people: what the ranges were taken from."""

@@ -33,7 +33,7 @@ from axsim.numerics.sensitivity import Sensitivity
 from axsim.numerics.smooth import ChannelMaxima, SmoothedWeights
 from axsim.numerics.steps import Arithmetic
 from axsim.numerics.weight_only import WeightOnly
-from axsim.runs.asked import asked_prompt
+from axsim.runs.asked import asked_prompt, cached_prompt
 from axsim.runs.devices import Device
 from axsim.runs.host import HostLoop
 from axsim.runs.reference import Recent, read
@@ -163,7 +163,11 @@ class Analysis:
 
         def loop(device: Device, images: Sequence[Array]) -> HostLoop:
             prompt = partial(asked_prompt, deployment, device.embed, images)
-            return HostLoop(deployment, device, prompt, lambda logits: int(logits.argmax()))
+            made = HostLoop(deployment, device, prompt, lambda logits: int(logits.argmax()))
+            before = cached_prompt(deployment, device.embed)
+            if before is not None:
+                made.precompute(before)
+            return made
 
         exact = Device(deployment, self._weights)
         rounded = Device(deployment, self._weights, stored, None, WeightOnly())
