@@ -102,7 +102,7 @@ def _text_of(folder: Path, description: dict[str, Any], model: ModelConfig) -> s
         f"name: {_text(name)}",
         f"description: {_text(_what(model))}",
         "",
-        _commented("model:", f"{_parameters(model):,} parameters"),
+        _commented("model:", _counted(model, description)),
     ]
     for key, part in (
         ("vision", model.vision),
@@ -121,6 +121,13 @@ def _text_of(folder: Path, description: dict[str, Any], model: ModelConfig) -> s
     ]
     lines += [f"  - {{name: {n}, set: {{{s}}}}}" for n, s in _variants(model, sizes, description)]
     return "\n".join(lines) + "\n"
+
+
+def _counted(model: ModelConfig, description: dict[str, Any]) -> str:
+    join = JOINS.get(str(description.get("model_type")))
+    parked = join.parked(description) if join else 0
+    text = f"{_parameters(model) + parked:,} parameters"
+    return f"{text}, {parked:,} of them in parts that are not deployed" if parked else text
 
 
 def _parameters(model: ModelConfig) -> int:

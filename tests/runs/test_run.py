@@ -203,8 +203,11 @@ def test_kernels_change_no_time_and_repeat_to_the_last_bit() -> None:
 def test_the_seed_changes_numbers_and_no_time() -> None:
     first, second = (axsim.run(workload(), "ax630c", seed=seed)[0] for seed in (0, 1))
     assert first.numerics.vision_cosine != second.numerics.vision_cosine
-    own = {"numerics": 0, "seed": 0, "settings": 0, "turns": 0}
-    assert {**first.to_dict(), **own} == {**second.to_dict(), **own}
+    numbers = {"numerics": 0, "seed": 0, "settings": 0}
+    dicts = [each.to_dict() for each in (first, second)]
+    for each in dicts:
+        each["turns"][0]["tokens"] = None
+    assert dicts[0] | numbers == dicts[1] | numbers
 
 
 def test_equal_numbers_are_computed_once() -> None:
