@@ -1,4 +1,4 @@
-"""``axsim show``: one chip or workload, key by key."""
+"""``axsim show``: one chip, workload or scenario, key by key."""
 
 from __future__ import annotations
 
@@ -11,7 +11,6 @@ from axsim.cli.options import Settings
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
-    from pathlib import Path
 
     from rich.table import Table
 
@@ -22,32 +21,40 @@ if TYPE_CHECKING:
 
 def show(
     name: Annotated[
-        str, typer.Argument(metavar="NAME", help="A chip or a workload, by name or by file.")
+        str,
+        typer.Argument(metavar="NAME", help="A chip, workload or scenario, by name or by file."),
     ],
     settings: Settings = [],  # noqa: B006
 ) -> None:
-    """Explain a chip or a workload, key by key.
+    """Explain a chip, a workload or a scenario, key by key.
 
     Every key, what it means, where its value comes from, and what follows from them all.
     """
     from axsim.cli.terminal.console import console
     from axsim.spec.describe import derived, explain
     from axsim.spec.descriptor import document, load, parse_overrides, split_overrides
+    from axsim.spec.kinds import kind_of
+    from axsim.spec.scenario import load_scenario
     from axsim.spec.workload import Workload
 
-    kind, path = _find(name)
+    kind, path = kind_of(name, ("chip", "workload", "scenario"))
     overrides: dict[str, object] = parse_overrides(settings)
     under, cls = "", _descriptor_class(kind)
     if kind == "chip":
         below, other = split_overrides(overrides, "chip")
         overrides, under = {**other, **below}, "chip." if below else ""
     instance = load(cls, path, overrides, under=under)
+    if kind == "scenario":
+        load_scenario(path, overrides)  # its workloads too
     screen = console()
     tree = document(cls, path, overrides, under=under)
     screen.print(f"{kind} {path.stem}: {path}\n")
     if tree.comment:
         screen.print(f"{tree.comment}\n")
-    screen.print(_table(explain(instance, tree, skip=("variants",))))
+    lines = explain(instance, tree, skip=("variants",))
+    if kind == "scenario":  # a tenant is one of many things: what it is not goes unsaid
+        lines = [line for line in lines if line.heading or line.value is not None]
+    screen.print(_table(lines))
     results = derived(instance)
     if results:
         screen.print("\nFollows from these:")
@@ -57,34 +64,15 @@ def show(
         screen.print(_variants(instance))
 
 
-def _find(name: str) -> tuple[Kind, Path]:
-    """Which kind of descriptor is meant, and its file."""
-    from axsim.errors import InputError, Problem
-    from axsim.spec.descriptor import find, shipped
-    from axsim.spec.diagnosis import nearest
-    from axsim.spec.located import read
-
-    found: list[tuple[Kind, Path]] = []
-    for kind in ("chip", "workload"):
-        try:
-            found.append((kind, find(kind, name)))
-        except InputError:
-            continue
-    if len(found) == 1:
-        return found[0]
-    if found:  # a file of the user's own: a workload has a model
-        return found[read(found[0][1]).child("model") is not None]
-    names = [*shipped("chip"), *shipped("workload")]
-    allowed = ", ".join([*names, "the path of a YAML file"])
-    what = f"no chip, workload or file is named {name!r}"
-    raise InputError(Problem("", "", what, allowed, nearest(name, names)))
-
-
 def _descriptor_class(kind: Kind) -> type[Section]:
     if kind == "chip":
         from axsim.spec.chip import Chip
 
         return Chip
+    if kind == "scenario":
+        from axsim.spec.scenario import Scenario
+
+        return Scenario
     from axsim.spec.workload import Workload
 
     return Workload
@@ -134,6 +122,7 @@ SHOW = Command(
     """
     axsim show ax630c
     axsim show internvl2_1b --set build.vision_dtype=u16
+    axsim show camera_answers
     """,
     place=8,
 )

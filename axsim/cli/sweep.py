@@ -25,7 +25,6 @@ from axsim.cli.terminal.goal import Optimizer
 if TYPE_CHECKING:
     from axsim.study.grid import Point
     from axsim.study.point import Row
-    from axsim.study.sweep import OnProgress
 
 STDOUT = Path("-")
 TRIALS = 100
@@ -130,9 +129,12 @@ def sweep(
 
     from axsim.cli.terminal.goal import check_search, draw, read_goal, show
     from axsim.cli.terminal.run_plot import check_picture
+    from axsim.cli.terminal.share import points_bar
     from axsim.files import check_writable
     from axsim.spec.descriptor import parse_overrides
-    from axsim.study.columns import table_columns
+    from axsim.spec.kinds import load_either
+    from axsim.spec.scenario import Scenario
+    from axsim.study.columns import columns_of, table_columns
     from axsim.study.grid import space
     from axsim.study.sweep import compute, pool, table
     from axsim.study.values import parse_vary
@@ -147,10 +149,13 @@ def sweep(
     if resume and output in (None, STDOUT):
         raise typer.BadParameter("--resume needs the --output whose journal it continues")
     varied, overrides = parse_vary(vary), parse_overrides(settings)
-    goal = read_goal(objective, constraint, table_columns([*varied, *overrides]), timing_only)
+    subject = load_either(workload)
+    keys = [*varied, *overrides]
+    columns = columns_of(subject, keys) if isinstance(subject, Scenario) else table_columns(keys)
+    goal = read_goal(objective, constraint, columns, timing_only)
     check_search(optimizer, trials, seed, goal)
     where = space(
-        workload,
+        subject,
         chip_names(chip),
         varied,
         settings=overrides,
@@ -163,7 +168,7 @@ def sweep(
         with ExitStack() as stack:
             journal = stack.enter_context(_journal(output, points, resume))
             executor = stack.enter_context(pool(jobs, scheduler, len(where)))
-            on_progress = stack.enter_context(_progress(quiet))
+            on_progress = stack.enter_context(points_bar(not quiet))
             if points is not None:
                 found = compute(points, executor, journal, on_progress)
             else:
@@ -197,10 +202,10 @@ def sweep(
     if plot is not None:
         draw(rows, varied, goal, chip_names(chip), plot)
     if goal is not None:
-        keys = [*overrides, *varied]
         options = ["--timing-only"] if timing_only else []
         if checkpoint is not None:
             options += ["--checkpoint", str(checkpoint)]
+        keys = [*overrides, *varied]
         show(rows, goal, workload, keys, list(varied), options, err=output == STDOUT)
 
 
@@ -253,37 +258,6 @@ def _write(rows: list[dict[str, Any]], output: Path) -> None:
 
     with whole_file(output) as file:
         pq.write_table(pa.table(columns(rows)), file)
-
-
-@contextmanager
-def _progress(quiet: bool) -> Iterator[OnProgress]:
-    """A bar with the time left, on a terminal."""
-    from rich.console import Console
-    from rich.progress import (
-        BarColumn,
-        MofNCompleteColumn,
-        Progress,
-        TextColumn,
-        TimeElapsedColumn,
-        TimeRemainingColumn,
-    )
-
-    err = Console(stderr=True)
-    if quiet or not err.is_terminal:
-        yield lambda done, total: None
-        return
-    columns = (
-        BarColumn(),
-        MofNCompleteColumn(),
-        TextColumn("points,"),
-        TimeElapsedColumn(),
-        TextColumn("so far,"),
-        TimeRemainingColumn(),
-        TextColumn("left"),
-    )
-    with Progress(*columns, console=err, transient=True) as bar:
-        task = bar.add_task("", total=None)
-        yield lambda done, total: bar.update(task, completed=done, total=total)
 
 
 SWEEP = Command(

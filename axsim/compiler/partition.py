@@ -110,6 +110,15 @@ class Deployment:
             self.layer(chunk, chunk * index) for index in range(self.workload.prefill_chunks)
         )
 
+    @property
+    def turns(self) -> tuple[Deployment, ...]:
+        """Each turn of the conversation as a request of its own."""
+        return (self,)
+
+    def with_workload(self, workload: Workload) -> Deployment:
+        """Another request of the same build."""
+        return Deployment(workload, self.chip)
+
     @cached_property
     def decode(self) -> Subgraph:
         """A decoder layer on one token over the whole compiled KV cache."""

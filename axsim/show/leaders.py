@@ -49,11 +49,13 @@ def summary(leaders: Sequence[Row], rows: Sequence[Row], goal: Goal) -> str:
 
 def run_command(row: Row, workload: str, keys: Sequence[str], options: Sequence[str] = ()) -> str:
     """The command that shows a row in full: ``keys`` are those that were set or varied."""
-    words = ["axsim", "run", workload, "--chip", str(row["chip"])]
     settings = {key: row[key] for key in keys}
-    variant = _variant(workload, settings, str(row["variant"]))
-    if variant is not None:
-        words += ["--variant", variant]
+    if "scenario" in row:
+        words = ["axsim", "simulate", workload, "--chip", str(row["chip"])]
+    else:
+        words = ["axsim", "run", workload, "--chip", str(row["chip"])]
+        variant = _variant(workload, settings, str(row["variant"]))
+        words += [] if variant is None else ["--variant", variant]
     for key, value in settings.items():
         words += ["--set", f"{key}={_scalar(value)}"]
     return shlex.join([*words, *options])

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
+from axsim.runs.shared_results import scenario_columns
+from axsim.spec.scenario import Scenario
 from axsim.system.metrics import PREDICTED
 
 _CONDITIONS = (
@@ -24,3 +26,8 @@ def table_columns(varied: Iterable[str] = ()) -> list[str]:
     (:meth:`axsim.runs.results.VariantResult.to_row`)."""
     metrics = [f"{metric.name}{part}" for metric in PREDICTED for part in _METRIC_PARTS]
     return ["chip", "variant", *varied, *_CONDITIONS, *metrics, *_REST]
+
+
+def columns_of(scenario: Scenario, varied: Iterable[str] = ()) -> list[str]:
+    """The same of a scenario's table."""
+    return ["chip", "variant", *varied, *scenario_columns(scenario), "error"]

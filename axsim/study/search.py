@@ -19,8 +19,10 @@ from typing import TYPE_CHECKING, Any
 from axsim.errors import InputError, Problem
 from axsim.spec.chip import Chip
 from axsim.spec.descriptor import NO_OVERRIDES, Overrides
+from axsim.spec.kinds import load_either
+from axsim.spec.scenario import Scenario
 from axsim.spec.workload import Workload
-from axsim.study.columns import table_columns
+from axsim.study.columns import columns_of, table_columns
 from axsim.study.grid import Point, Space, space
 from axsim.study.journal import Journal
 from axsim.study.objective import Goal
@@ -42,7 +44,7 @@ the order of losses: any feasible point is better, and of two others the one tha
 
 
 def search(
-    workload: Workload | str | Path,
+    workload: Workload | Scenario | str | Path,
     chip: Chip | str | Path | Sequence[Chip | str | Path],
     vary: Mapping[str, Sequence[Any]],
     objective: str | Sequence[str],
@@ -79,6 +81,8 @@ def search(
     import pandas as pd
 
     chips = [chip] if isinstance(chip, Chip | str | Path) else list(chip)
+    if not isinstance(workload, Workload | Scenario):
+        workload = load_either(workload)
     where = space(
         workload,
         chips,
@@ -89,7 +93,9 @@ def search(
         checkpoint=checkpoint,
     )
     goal = Goal.parse(objective, constraint)
-    goal.check(table_columns([*vary, *overrides]), timing_only)
+    keys = [*vary, *overrides]
+    columns = columns_of(workload, keys) if isinstance(workload, Scenario) else table_columns(keys)
+    goal.check(columns, timing_only)
     with ExitStack() as stack:
         kept = None if journal is None else stack.enter_context(Journal(Path(journal)))
         if executor is None:
