@@ -30,20 +30,9 @@ def scenario_heading(result: ScenarioResult) -> str:
 def requests_table(result: ScenarioResult) -> Table:
     """What became of each model's requests."""
     table = _table("tenant", "model", left=2)
-    for heading in (
-        "asked",
-        "done\nper s",
-        "drop-\nped",
-        "late¹",
-        "p50",
-        "p90",
-        "p95",
-        "p99",
-        "max",
-    ):
+    counts = ("asked", "done\nper s", "drop-\nped", "late¹")
+    for heading in (*counts, "latency, ms\np50", "p90", "p95", "p99", "max", "slow-\ndown²"):
         table.add_column(heading, justify="right", no_wrap=True)
-    table.add_column("slow-\ndown²", justify="right", no_wrap=True)
-    table.columns[6].header = "latency, ms\np50"
     for each in result.models:
         record = each.record
         assert record is not None

@@ -1,4 +1,4 @@
-"""Chip, workload and scenario descriptors: finding them, reading them, overriding keys, checking them.
+"""Descriptors of chips, workloads and scenarios: found, read, keys overridden, checked.
 
 A descriptor is a YAML file validated by a pydantic class. Every fault ends as one
 :class:`axsim.errors.InputError` that lists all of them, each with file and line (or the override

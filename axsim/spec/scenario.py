@@ -77,7 +77,7 @@ class Scenario(Section):
         """Files lie where the scenario's file says, as seen from there."""
         super().prepare(tree, overrides)
         tenants = tree.child("tenants")
-        for tenant in (tenants.value or {}).values() if _mapping(tenants) else ():
+        for tenant in _children(tenants):
             _place(tenant.child("workload"))
             _place((tenant.child("arrivals") or tenant).child("csv"))
 
@@ -88,7 +88,7 @@ class Scenario(Section):
     def _faults(self) -> Iterator[Fault]:
         for name, tenant in self.tenants.items():
             key = f"tenants.{name}"
-            partitions = self.partitions or {"npu": None}
+            partitions = tuple(self.partitions) or ("npu",)
             if tenant.kind in ("workload", "npu"):
                 if tenant.partition is None and len(partitions) > 1:
                     yield Fault(f"{key}.partition", "missing", ", ".join(partitions))
@@ -158,8 +158,8 @@ def load_scenario(name_or_path: str | Path, overrides: Overrides = NO_OVERRIDES)
     return scenario
 
 
-def _mapping(node: Located | None) -> bool:
-    return node is not None and isinstance(node.value, dict)
+def _children(node: Located | None) -> list[Located]:
+    return list(node.value.values()) if node is not None and isinstance(node.value, dict) else []
 
 
 def _place(node: Located | None) -> None:

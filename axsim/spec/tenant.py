@@ -235,7 +235,7 @@ class Tenant(Section):
             return
         kind = given[0]
         on_npu = ("partition", "priority")
-        useless = () if kind == "workload" else OF_MODELS
+        useless: tuple[str, ...] = () if kind == "workload" else OF_MODELS
         useless += () if kind in ("workload", "npu") else on_npu
         for name in useless:
             if name in self.model_fields_set:

@@ -8,7 +8,6 @@ from collections.abc import Callable, Iterator
 from simpy import Event
 
 from axsim.compiler.partition import Deployment
-from axsim.spec.tenant import Closed
 from axsim.system.arrivals import Arrival
 from axsim.system.deployed import Deployed
 from axsim.system.invocation import Steps

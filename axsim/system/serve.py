@@ -103,12 +103,19 @@ class _Known:
         cpu: list[float] = []
         dram: list[float] = []
         for step in work.steps:
-            timeline = soc.known(step.subgraph.program) if isinstance(step, Call) else None
-            lengths.append(step.us if timeline is None else timeline.duration_us)
-            details.append(timeline)
-            npu.append(lengths[-1] if timeline is not None else 0.0)
-            cpu.append(step.us * step.cores if timeline is None else 0.0)
-            dram.append(usage.size(timeline.program) if usage and timeline is not None else 0.0)
+            if isinstance(step, Call):
+                timeline = soc.known(step.subgraph.program)
+                lengths.append(timeline.duration_us)
+                details.append(timeline)
+                npu.append(timeline.duration_us)
+                cpu.append(0.0)
+                dram.append(usage.size(timeline.program) if usage is not None else 0.0)
+            else:
+                lengths.append(step.us)
+                details.append(None)
+                npu.append(0.0)
+                cpu.append(step.us * step.cores)
+                dram.append(0.0)
         self.cores = max((s.cores for s in work.steps if not isinstance(s, Call)), default=0)
         self.lengths, self.details = lengths * work.layers, details * work.layers
         self.ends = _sums(self.lengths)

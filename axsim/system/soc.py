@@ -117,7 +117,11 @@ class Soc:
             yield self.env.timeout(piece)
             return piece
         began, noticed = self.env.now, self.env.event()
-        turns.on_wait = noticed.succeed
+
+        def notice() -> None:
+            noticed.succeed()
+
+        turns.on_wait = notice
         try:
             yield self.env.timeout(us) | noticed
         finally:
