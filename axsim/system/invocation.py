@@ -68,7 +68,7 @@ class Invocation:
             asked, turn = self._env.now, turns.ask(self._partition)
             try:
                 yield turn
-                turns.begin()
+                turns.begin(self._partition)
                 self.waited_us += self._env.now - asked
                 known = yield from soc.join(self._go_on())
             finally:
@@ -83,8 +83,6 @@ class Invocation:
             if self._soc.replays:
                 known = self._soc.known(self._program)
                 if (yield from self._replay(known)):
-                    if turns is not None:
-                        turns.gives_way(self._partition)
                     return known
             else:
                 yield from self._finish(self._start(self._pieces[self._piece], self._env.now))

@@ -101,7 +101,7 @@ class Soc:
             turn = turns.ask(partition)
             try:
                 yield turn
-                turns.begin()
+                turns.begin(partition)
                 while left > 0:
                     left -= yield from self._keep(turns, left, turn_us)
                     if turns.gives_way(partition):

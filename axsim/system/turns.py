@@ -23,13 +23,16 @@ class Turns:
         self._lock = Resource(env)
         self._had = dict.fromkeys(partitions, 0.0)  # time of each, or what counts as such
         self._there: set[str] = set()  # who has the NPU, or waits
-        self._since = 0.0  # when the one who has it was last charged
+        self._left = dict.fromkeys(self._had, -1.0)  # when each was there last
+        self._holder: str | None = None  # who has it
+        self._since = 0.0  # when that one was last charged
         self.on_wait: Callable[[], None] | None = None
 
     def ask(self, partition: str) -> Request:
         """An event: it is this partition's turn."""
+        self._charge()
         others = [self._had[other] for other in self._there if other != partition]
-        if others and partition not in self._there:
+        if others and self._left[partition] < self._env.now:  # it was idle
             self._had[partition] = max(self._had[partition], min(others))
         self._there.add(partition)
         turn = self._lock.request()
@@ -38,15 +41,13 @@ class Turns:
             on_wait()
         return turn
 
-    def begin(self) -> None:
+    def begin(self, partition: str) -> None:
         """The turn has come."""
-        self._since = self._env.now
+        self._holder, self._since = partition, self._env.now
 
     def gives_way(self, partition: str) -> bool:
-        """Charge a partition for the time since its turn began, or since it was asked last; whether
-        it is another's turn now."""
-        self._had[partition] += self._env.now - self._since
-        self._since = self._env.now
+        """Whether it is another's turn now that a piece of work of this partition has ended."""
+        self._charge()
         if not self.wanted:
             return False
         others = [self._had[other] for other in self._there if other != partition]
@@ -54,11 +55,21 @@ class Turns:
 
     def end(self, turn: Request, partition: str) -> None:
         """Give the NPU to the next, or give up waiting for it."""
+        self._charge()
         self._there.discard(partition)
+        self._left[partition] = self._env.now
+        if self._holder == partition:
+            self._holder = None
         if turn.triggered:
             self._lock.release(turn)
         else:
             turn.cancel()
+
+    def _charge(self) -> None:
+        """Time goes to the one who has the NPU."""
+        if self._holder is not None:
+            self._had[self._holder] += self._env.now - self._since
+            self._since = self._env.now
 
     @property
     def free(self) -> bool:
