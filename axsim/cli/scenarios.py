@@ -3,24 +3,28 @@
 from __future__ import annotations
 
 from axsim.cli.command import Command
+from axsim.cli.options import JsonPath
 
 
-def scenarios() -> None:
+def scenarios(json_path: JsonPath = None) -> None:
     """List the shipped scenarios with who is in them."""
-    from rich.table import Table
-
-    from axsim.cli.terminal.console import console
+    from axsim.cli.terminal.listing import Column, show_listing
     from axsim.spec.descriptor import shipped
     from axsim.spec.scenario import load_scenario
 
-    table = Table(box=None, pad_edge=False)
-    for heading in ("name", "chip", "tenants", "description"):
-        table.add_column(heading, no_wrap=heading in ("name", "chip"))
+    rows = []
     for name in shipped("scenario"):
         scenario = load_scenario(name)
-        tenants = ", ".join(scenario.tenants)
-        table.add_row(name, scenario.chip or "", tenants, scenario.description)
-    console().print(table)
+        rows.append(
+            {
+                "name": name,
+                "chip": scenario.chip,
+                "tenants": list(scenario.tenants),
+                "description": scenario.description,
+            }
+        )
+    columns = [Column(name, name) for name in ("name", "chip", "tenants", "description")]
+    show_listing("scenarios", rows, columns, json_path)
 
 
 SCENARIOS = Command(
@@ -28,6 +32,7 @@ SCENARIOS = Command(
     scenarios,
     """
     axsim scenarios
+    axsim scenarios --json scenarios.json
     """,
     place=7,
 )

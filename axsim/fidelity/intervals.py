@@ -22,7 +22,7 @@ from __future__ import annotations
 
 import math
 from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import lru_cache
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -73,17 +73,21 @@ class Evidence:
             self._anchors.setdefault(row.chip, []).append(row.regime)
         self._squares = _by_fold(rows, "left_out")
         self._transferred = _by_fold(rows, "other_chip")
+        self._groups = {row.group for row in rows if row.group != "compiler"}
         self._widths: dict[tuple[str | None, str, str | None], float] = {}
+        self._expected: dict[tuple[str | None, Regime, str | None], Expected] = {}
         self._scales: dict[str, float] = {}
 
     def expect(self, chip: str | None, regime: Regime, without: str | None = None) -> Expected:
         """The interval of a prediction of ``regime`` on a measured chip, or on one that nobody
         measured when ``chip`` is None. Its width is that without the architecture ``without``."""
-        reason = unanchored(regime, self._anchors[chip])
-        kinds = {row.group for row in self._rows if row.group != "compiler"} | {regime.group}
-        chosen = kinds if reason else {regime.group}
-        width = max(self.half_width(chip, kind, without) for kind in sorted(chosen))
-        return Expected(Interval(-width, width), reason)
+        key = (chip, regime, without)
+        if key not in self._expected:
+            reason = unanchored(regime, self._anchors[chip])
+            chosen = {regime.group} | (self._groups if reason else set())
+            width = max(self.half_width(chip, kind, without) for kind in sorted(chosen))
+            self._expected[key] = Expected(Interval(-width, width), reason)
+        return self._expected[key]
 
     def half_width(self, chip: str | None, kind: str, without: str | None = None) -> float:
         """Of one chip and group, whatever the regime."""
@@ -177,8 +181,8 @@ def _shipped(name: str) -> Chip | None:
     return None if path is None else load_chip(path)
 
 
-def expected(deployment: Deployment, metric: str, request: RequestTimeline) -> Expected:
-    """The interval of one of a deployment's predictions.
+def expectations(deployment: Deployment, request: RequestTimeline) -> Callable[[str], Expected]:
+    """The intervals of a deployment's predictions, by metric.
 
     A picture and a prompt are wrong together, by the same clock and the same DRAM: the relative
     widths of both are weighted with their shares of the time.
@@ -186,12 +190,12 @@ def expected(deployment: Deployment, metric: str, request: RequestTimeline) -> E
     evidence, chip = shipped_evidence(), measured_name(deployment.chip)
 
     def of(metric: str) -> Expected:
-        return evidence.expect(chip, regime_of_metric(deployment, group(metric)))
+        if metric != "image_to_first_token_ms":
+            return evidence.expect(chip, regime_of_metric(deployment, group(metric)))
+        vision, prompt = of("vision_encode_ms"), of("ttft_ms")
+        share = 1 - request.ttft_ms / request.image_to_first_token_ms
+        width = share * vision.interval.high + (1 - share) * prompt.interval.high
+        reasons = filter(None, (vision.extrapolated, prompt.extrapolated))
+        return Expected(Interval(-width, width), "; ".join(reasons))
 
-    if metric != "image_to_first_token_ms":
-        return of(metric)
-    vision, prompt = of("vision_encode_ms"), of("ttft_ms")
-    share = 1 - request.ttft_ms / request.image_to_first_token_ms
-    width = share * vision.interval.high + (1 - share) * prompt.interval.high
-    reasons = filter(None, (vision.extrapolated, prompt.extrapolated))
-    return Expected(Interval(-width, width), "; ".join(reasons))
+    return of

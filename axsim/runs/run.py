@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from axsim.compiler.partition import Deployment
 from axsim.errors import InputError
-from axsim.fidelity.intervals import expected
+from axsim.fidelity.intervals import expectations
 from axsim.fidelity.prediction import Interval, Prediction
 from axsim.fidelity.published import Published, shipped_ledger_of
 from axsim.machine.npu import Npu
@@ -186,6 +186,7 @@ def _predict(
 ) -> dict[str, Prediction]:
     """Every metric that the workload has."""
     found: dict[str, Prediction] = {}
+    expected = expectations(deployment, planned)
     for metric in PREDICTED:
         value = metric.of(planned) if metric.of else None
         if value is None:
@@ -194,7 +195,7 @@ def _predict(
         if published and metric.in_ledger:
             measured = published.find(deployment, metric.name)
         interval, reason = (
-            expected(deployment, metric.name, planned)
+            expected(metric.name)
             if intervals is None
             else (intervals(deployment.chip, metric.name), "")
         )

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import replace
+from functools import cached_property
 from typing import TYPE_CHECKING, Literal
 
 from pydantic import Field, NonNegativeInt, PositiveInt, model_validator
@@ -320,6 +321,10 @@ class ModelSection(Section):
 
     def config(self) -> ModelConfig:
         """The architecture as :mod:`axsim.models` takes it."""
+        return self._config
+
+    @cached_property
+    def _config(self) -> ModelConfig:
         vision = projector = decoder = None
         if self.vision:
             vision = VisionConfig(**self.vision.model_dump())
