@@ -53,7 +53,7 @@ def show(
     if kind == "scenario":
         load_scenario(path, overrides)  # its workloads too
         # a tenant is one of many things: what it is not goes unsaid
-        lines = [line for line in lines if line.heading or line.value is not None]
+        lines = [line for line in lines if not line.depth or line.source != "default"]
     if json_path is not None:
         write_json(_document(kind, path, lines, results, instance), json_path)
         return

@@ -189,10 +189,10 @@ def _one(
     if result.models:
         out.print()
         out.print(tables.requests_table(result))
-    tokens = tables.tokens_table(result)
-    if tokens is not None:
+    times = tables.times_table(result)
+    if times is not None:
         out.print()
-        out.print(tokens)
+        out.print(times)
     out.print()
     out.print(tables.busy_table(result))
     if result.costs is not None:

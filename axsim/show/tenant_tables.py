@@ -30,27 +30,24 @@ def scenario_heading(result: ScenarioResult) -> str:
 def requests_table(result: ScenarioResult) -> Table:
     """What became of each model's requests."""
     table = _table("tenant", "model", left=2)
-    counts = ("asked", "done\nper s", "drop-\nped", "late¹")
-    for heading in (*counts, "latency, ms\np50", "p90", "p95", "p99", "max", "slow-\ndown²"):
+    for heading in ("asked", "answered", "per s", "dropped", "late¹", "slowdown²"):
         table.add_column(heading, justify="right", no_wrap=True)
     for each in result.models:
         record = each.record
         assert record is not None
         late = str(record.late) if each.deadline_ms is not None else ""
-        counts = (str(record.requests), number(each.per_s), str(record.dropped), late)
+        counts = (str(record.requests), str(record.finished), number(each.per_s))
         slowdown = f"× {each.slowdown:.2f}" if each.slowdown is not None else ""
-        measure = record.measures["latency_ms"]
-        table.add_row(each.name, each.what, *counts, *_percentiles(measure), slowdown)
+        table.add_row(each.name, each.what, *counts, str(record.dropped), late, slowdown)
     return table
 
 
-def tokens_table(result: ScenarioResult) -> Table | None:
-    """First token, TTFT and further tokens of language models; and the whole way of requests that
-    follow others."""
+def times_table(result: ScenarioResult) -> Table | None:
+    """How long requests, first tokens and further tokens take; None when nothing was answered."""
     rows = [
         (each, name, label)
         for each in result.models
-        for name, label in TOKENS.items()
+        for name, label in TIMES.items()
         if name in each.measures
     ]
     if not rows:
@@ -67,8 +64,9 @@ def tokens_table(result: ScenarioResult) -> Table | None:
     return table
 
 
-TOKENS = {
-    "first_token_ms": "arrival to first token",
+TIMES = {
+    "latency_ms": "latency",
+    "first_token_ms": "to first token",
     "ttft_ms": "TTFT³",
     "token_ms": "decode step",
     "chain_ms": "from the first request",
@@ -137,13 +135,12 @@ def scenario_notes(result: ScenarioResult) -> Iterator[str]:
     if any(each.slowdown is not None for each in result.models):
         yield "² mean latency, against being alone with the tenants that its requests come from"
     if any("ttft_ms" in each.measures for each in result.models):
+        yield "to first token: from the arrival on, what a person waits"
         yield "³ the vendor's convention: all prefill chunks and the first post, no vision"
     yield f"⁴ in {result.outcome.usage.window_us / 1e6:.3g} s"
 
 
 def _percentiles(measure: Quantiles) -> list[str]:
-    if not measure.count:
-        return [NEVER] * 5
     return [*(number(measure.percentile(p)) for p in (50, 90, 95, 99)), number(measure.greatest)]
 
 

@@ -24,7 +24,7 @@ from axsim.show.tenant_tables import (
     requests_table,
     scenario_heading,
     scenario_notes,
-    tokens_table,
+    times_table,
 )
 from axsim.spec.located import Located, locate
 
@@ -95,12 +95,12 @@ def _words(result: ScenarioResult) -> Iterator[str]:
 
 
 def _requests(result: ScenarioResult) -> Html:
-    tokens = tokens_table(result)
+    times = times_table(result)
     parts: list[Child] = []
     if result.models:
         parts.append(_table("What became of requests", requests_table(result)))
-    if tokens is not None:
-        parts.append(_table("First token, further tokens, and chains of requests", tokens))
+    if times is not None:
+        parts.append(_table("How long requests take", times))
     if result.costs is not None:
         parts += [
             element("h3", "What each tenant costs the others"),
