@@ -86,7 +86,8 @@ class Invocation:
                     return known
             else:
                 yield from self._finish(self._start(self._pieces[self._piece], self._env.now))
-            if turns is not None and turns.gives_way(self._partition):
+            at_a_segment = 1 < self._piece < len(self._pieces) - 1
+            if turns is not None and at_a_segment and turns.gives_way(self._partition):
                 break
         return None
 
@@ -125,7 +126,9 @@ class Invocation:
 
         def wait() -> None:
             nonlocal last
-            last = min(last, bisect_right(begins, env.now))
+            piece = max(2, first + bisect_right(begins, env.now))
+            if piece < len(self._pieces) - 1:
+                last = min(last, piece - first)
             notice()
 
         def notice() -> None:
