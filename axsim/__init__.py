@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from axsim.runs.shared_results import ScenarioResult, TenantResult
     from axsim.runs.shared_run import simulate
     from axsim.show.report.write import report
+    from axsim.spec.board import Board, load_board
     from axsim.spec.chip import Chip, load_chip
     from axsim.spec.scenario import Scenario, load_scenario
     from axsim.spec.workload import Workload, load_workload
@@ -32,6 +33,7 @@ if TYPE_CHECKING:
     from axsim.system.breakdown import StageBreakdown
 
 __all__ = [
+    "Board",
     "Chip",
     "Deployment",
     "InputError",
@@ -48,6 +50,7 @@ __all__ = [
     "VariantResult",
     "Workload",
     "best",
+    "load_board",
     "load_chip",
     "load_scenario",
     "load_workload",
@@ -60,6 +63,8 @@ __all__ = [
 ]
 
 _HOMES = {
+    "Board": "axsim.spec.board",
+    "load_board": "axsim.spec.board",
     "Chip": "axsim.spec.chip",
     "load_chip": "axsim.spec.chip",
     "Deployment": "axsim.compiler.partition",

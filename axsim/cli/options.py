@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass, field
 from enum import Enum
+from functools import cached_property
 from pathlib import Path
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Annotated, Optional, TypeAlias
@@ -17,6 +18,7 @@ if TYPE_CHECKING:
     from axsim.compiler.partition import Deployment
     from axsim.inputs.chat import Chat
     from axsim.runs.results import RunResult
+    from axsim.spec.board import Board
 
 # Optional, not "| None": typer evaluates these annotations on Python 3.10 as well.
 
@@ -45,6 +47,39 @@ WorkloadName: TypeAlias = Annotated[
 ChipName: TypeAlias = Annotated[
     str,
     typer.Option("--chip", metavar="CHIP", help="A chip by name (`axsim chips`) or by file."),
+]
+
+ChipOnBoard: TypeAlias = Annotated[
+    Optional[str],  # noqa: UP045
+    typer.Option(
+        "--chip",
+        metavar="CHIP",
+        help="A chip by name (`axsim chips`) or by file; this or --board.",
+    ),
+]
+
+BoardName: TypeAlias = Annotated[
+    Optional[str],  # noqa: UP045
+    typer.Option(
+        "--board",
+        metavar="BOARD",
+        help="A board by name (`axsim boards`) or by file: its chip, memory, storage and link.",
+    ),
+]
+
+BoardNames: TypeAlias = Annotated[
+    list[str],
+    typer.Option(
+        "--board",
+        metavar="BOARD,…",
+        show_default=False,
+        help="Boards by name (`axsim boards`) or by file, beside or in place of chips.",
+    ),
+]
+
+MustFit: TypeAlias = Annotated[
+    bool,
+    typer.Option("--must-fit", help="Exit status 1 when the memory does not hold a variant."),
 ]
 
 ChipNames: TypeAlias = Annotated[
@@ -185,7 +220,9 @@ class RunOptions:
     """What is simulated on which chip, with which weights, with or without kernels."""
 
     workload: WorkloadName
-    chip: ChipName
+    chip: ChipOnBoard = None
+    board: BoardName = None
+    must_fit: MustFit = False
     variant: Variants = field(default_factory=list)
     settings: Settings = field(default_factory=list)
     seed: Seed = None
@@ -201,12 +238,45 @@ class RunOptions:
         if self.images is not None and self.timing_only:
             raise InputError("--images calibrates the kernels, which --timing-only leaves out")
 
-    @property
+    @cached_property
+    def place(self) -> str:
+        """The chip's name or file: that of ``--chip``, or the board's.
+
+        Raises:
+            BadParameter: neither or both are given.
+        """
+        if self.chip is not None and self.board is not None:
+            raise typer.BadParameter("--chip and --board: give one, a board has its chip")
+        if self.chip is not None:
+            return self.chip
+        if self._board is None:
+            raise typer.BadParameter("Missing option '--chip' (or '--board')")
+        return self._board.chip
+
+    @cached_property
+    def _board(self) -> Board | None:
+        from axsim.spec.board import load_board
+
+        return None if self.board is None else load_board(self.board)
+
+    @cached_property
     def overrides(self) -> dict[str, object]:
-        """The keys of ``--set`` with their values."""
+        """The keys that the board sets, and those of ``--set`` with their values."""
         from axsim.spec.descriptor import parse_overrides
 
-        return parse_overrides(self.settings)
+        keys = self._board.overrides if self._board else {}
+        own = parse_overrides(self.settings)
+        return {**{f"chip.{key}": value for key, value in keys.items()}, **own}
+
+    def check_fit(self, result: RunResult) -> None:
+        """With ``--must-fit``, exit status 1 when the memory does not hold a variant."""
+        from axsim.show.tables import misfits
+
+        lines = misfits(result, self.board or "") if self.must_fit else []
+        for line in lines:
+            typer.echo(f"error: {line}", err=True)
+        if lines:
+            raise typer.Exit(1)
 
     def timed(
         self, chat: Chat | None = None, keys: Mapping[str, object] = MappingProxyType({})
@@ -216,7 +286,7 @@ class RunOptions:
 
         return time_run(
             self.workload,
-            self.chip,
+            self.place,
             variants=self.variant or None,
             overrides={**self.overrides, **keys},
             seed=self.seed,

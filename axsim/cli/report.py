@@ -49,19 +49,20 @@ def report(
     keys = with_seed(options.overrides, options.seed)
     command = command_line(
         options.workload,
-        options.chip,
+        options.place,
         options.variant,
         keys,
         options.timing_only,
         options.checkpoint,
         options.images,
     )
-    write(gather(result, options.workload, options.chip, keys, command), output)
+    write(gather(result, options.workload, options.place, keys, command), output)
     if screen.shows:
         typer.echo(f"{output}: {output.stat().st_size / 1e6:.2f} MB")
     if interrupted:
         typer.echo("interrupted: the variants without cosine were not finished", err=True)
         raise typer.Exit(INTERRUPTED)
+    options.check_fit(result)
 
 
 def _with_kernels(result: RunResult, options: RunOptions, screen: Screen) -> tuple[RunResult, bool]:

@@ -109,7 +109,7 @@ def run(
         draw(result, plot, plot_kind, plot_stage)
     answers: list[Answer] = []
     if not options.timing_only:
-        for line in misfits(result):
+        for line in misfits(result, options.board or ""):
             typer.echo(f"warning: {line}", err=True)
     if options.timing_only:
         screen.timing(result)
@@ -137,6 +137,7 @@ def run(
     if interrupted:
         typer.echo("interrupted: the variants without cosine were not finished", err=True)
         raise typer.Exit(INTERRUPTED)
+    options.check_fit(result)
 
 
 def _chat(

@@ -1,4 +1,4 @@
-"""``axsim show``: one chip, workload or scenario, key by key."""
+"""``axsim show``: one chip, board, workload or scenario, key by key."""
 
 from __future__ import annotations
 
@@ -21,15 +21,20 @@ if TYPE_CHECKING:
     from axsim.spec.workload import Workload
 
 
+KINDS: tuple[Kind, ...] = ("chip", "board", "workload", "scenario")
+
+
 def show(
     name: Annotated[
         str,
-        typer.Argument(metavar="NAME", help="A chip, workload or scenario, by name or by file."),
+        typer.Argument(
+            metavar="NAME", help="A chip, board, workload or scenario, by name or by file."
+        ),
     ],
     settings: Settings = [],  # noqa: B006
     json_path: JsonPath = None,
 ) -> None:
-    """Explain a chip, a workload or a scenario, key by key.
+    """Explain a chip, a board, a workload or a scenario, key by key.
 
     Every key, what it means, where its value comes from, and what follows from them all.
     """
@@ -41,7 +46,7 @@ def show(
     from axsim.spec.scenario import load_scenario
     from axsim.spec.workload import Workload
 
-    kind, path = kind_of(name, ("chip", "workload", "scenario"))
+    kind, path = kind_of(name, KINDS)
     overrides: dict[str, object] = parse_overrides(settings)
     under, cls = "", _descriptor_class(kind)
     if kind == "chip":
@@ -81,6 +86,10 @@ def _descriptor_class(kind: Kind) -> type[Section]:
         from axsim.spec.scenario import Scenario
 
         return Scenario
+    if kind == "board":
+        from axsim.spec.board import Board
+
+        return Board
     from axsim.spec.workload import Workload
 
     return Workload
@@ -140,6 +149,8 @@ def _document(
 def _variants(workload: Workload) -> Table:
     from rich.table import Table
 
+    from axsim.models.config import size_text
+
     table = Table(box=None, pad_edge=False)
     for heading in ("name", "image px", "vision", "weights", "prompt tokens", "prefill", "new"):
         table.add_column(heading, justify="left" if heading == "name" else "right")
@@ -147,7 +158,7 @@ def _variants(workload: Workload) -> Table:
         vision, text = each.model.vision is not None, each.model.decoder is not None
         table.add_row(
             name,
-            f"{each.images} × {each.image_size}" if vision else "",
+            f"{each.images} × {size_text(each.image_size)}" if vision else "",
             each.build.vision_dtype if vision else "",
             each.build.weight_dtype if text else "",
             str(each.prompt_tokens) if text else "",

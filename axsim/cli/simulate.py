@@ -9,11 +9,12 @@ from typing import TYPE_CHECKING, Annotated, Optional
 import typer
 
 from axsim.cli.command import Command
-from axsim.cli.options import JsonPath, Quiet, Settings
+from axsim.cli.options import BoardName, JsonPath, Quiet, Settings
 from axsim.cli.terminal.console import INTERRUPTED
 
 if TYPE_CHECKING:
     from axsim.runs.shared_results import ScenarioResult
+    from axsim.spec.board import Board
     from axsim.spec.descriptor import Overrides
 
 # Optional, not "| None": typer evaluates these annotations on Python 3.10 as well.
@@ -40,6 +41,7 @@ def simulate(
             "--chip", metavar="CHIP", help="A chip by name or by file; the scenario's own if not."
         ),
     ] = None,
+    board: BoardName = None,
     duration: Annotated[
         Optional[str],  # noqa: UP045
         typer.Option(
@@ -118,6 +120,7 @@ def simulate(
     """
     from axsim.cli.terminal.run_plot import check_picture
     from axsim.files import check_writable
+    from axsim.spec.board import load_board
     from axsim.spec.descriptor import parse_overrides
     from axsim.spec.duration import seconds, span
 
@@ -129,6 +132,9 @@ def simulate(
     if to_stdout > 1:
         raise typer.BadParameter("only one of --json, --csv, --trace and --report can be -")
     keys = parse_overrides(settings)
+    if chip is not None and board is not None:
+        raise typer.BadParameter("--chip and --board: give one, a board has its chip")
+    place = chip if board is None else load_board(board)
     if duration is not None:
         keys["duration_s"] = seconds(duration, "--duration")
     if seed is not None:
@@ -141,11 +147,11 @@ def simulate(
             given += ["--costs"] if costs else []
             if given:
                 raise typer.BadParameter(f"{given[0]} is of one simulation, --seeds of many")
-            _many(scenario, chip, seeds, keys, json_path, csv_path, jobs, scheduler, shows)
+            _many(scenario, place, seeds, keys, json_path, csv_path, jobs, scheduler, shows)
             return
         if jobs is not None or scheduler is not None:
             raise typer.BadParameter("--jobs and --scheduler are for --seeds")
-        result = _one(scenario, chip, keys, span(window, "--window"), costs, overload, shows)
+        result = _one(scenario, place, keys, span(window, "--window"), costs, overload, shows)
     except KeyboardInterrupt:
         raise typer.Exit(INTERRUPTED) from None
     if plot is not None:
@@ -159,7 +165,7 @@ def simulate(
 
 def _one(
     scenario: str,
-    chip: str | None,
+    chip: str | Board | None,
     keys: Overrides,
     window_s: tuple[float, float],
     costs: bool,
@@ -207,7 +213,7 @@ def _one(
 
 def _many(
     scenario: str,
-    chip: str | None,
+    chip: str | Board | None,
     seeds: int,
     keys: Overrides,
     json_path: Path | None,

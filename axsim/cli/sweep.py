@@ -11,6 +11,7 @@ import typer
 
 from axsim.cli.command import Command
 from axsim.cli.options import (
+    BoardNames,
     CheckpointFolder,
     ChipNames,
     Settings,
@@ -23,6 +24,8 @@ from axsim.cli.terminal.console import INTERRUPTED
 from axsim.cli.terminal.goal import Optimizer
 
 if TYPE_CHECKING:
+    from axsim.spec.board import Board
+    from axsim.spec.chip import Chip
     from axsim.study.grid import Point
     from axsim.study.point import Row
 
@@ -33,7 +36,8 @@ TRIALS = 100
 
 def sweep(
     workload: WorkloadName,
-    chip: ChipNames,
+    chip: ChipNames = [],  # noqa: B006
+    board: BoardNames = [],  # noqa: B006
     vary: Annotated[
         list[str],
         typer.Option(
@@ -149,14 +153,17 @@ def sweep(
     if resume and output in (None, STDOUT):
         raise typer.BadParameter("--resume needs the --output whose journal it continues")
     varied, overrides = parse_vary(vary), parse_overrides(settings)
-    subject = load_either(workload)
-    keys = [*varied, *overrides]
-    columns = columns_of(subject, keys) if isinstance(subject, Scenario) else table_columns(keys)
+    subject, keys = load_either(workload), [*varied, *overrides]
+    places = _places(chip, board)
+    if isinstance(subject, Scenario):
+        columns = columns_of(subject, keys)
+    else:
+        columns = table_columns(keys, _blocks(places, keys))
     goal = read_goal(objective, constraint, columns, timing_only)
     check_search(optimizer, trials, seed, goal)
     where = space(
         subject,
-        chip_names(chip),
+        places,
         varied,
         settings=overrides,
         variants=variant or None,
@@ -200,13 +207,39 @@ def sweep(
         typer.echo(f"error: no point could be computed: {rows[0]['error']}", err=True)
         raise typer.Exit(1)
     if plot is not None:
-        draw(rows, varied, goal, chip_names(chip), plot)
+        draw(rows, varied, goal, list(map(_chip, places)), plot)
     if goal is not None:
         options = ["--timing-only"] if timing_only else []
         if checkpoint is not None:
             options += ["--checkpoint", str(checkpoint)]
         keys = [*overrides, *varied]
-        show(rows, goal, workload, keys, list(varied), options, err=output == STDOUT)
+        boards = [each.name for each in places if not isinstance(each, str)]
+        show(rows, goal, workload, keys, list(varied), options, boards, err=output == STDOUT)
+
+
+def _places(chips: list[str], boards: list[str]) -> list[str | Board]:
+    """Chips by name or file, and boards.
+
+    Raises:
+        BadParameter: there is neither.
+    """
+    from axsim.spec.board import load_board
+
+    if not chips and not boards:
+        raise typer.BadParameter("Missing option '--chip' (or '--board')")
+    return [*chip_names(chips), *map(load_board, chip_names(boards))]
+
+
+def _chip(place: str | Board) -> Chip:
+    from axsim.spec.chip import load_chip
+
+    return load_chip(place) if isinstance(place, str) else place.chip_on_it()
+
+
+def _blocks(places: list[str | Board], keys: list[str]) -> set[str]:
+    """The optional blocks that some chip has, or is given by a key."""
+    given = any(key.startswith("chip.power.") for key in keys)
+    return {"power"} if given or any(_chip(place).power for place in places) else set()
 
 
 @contextmanager

@@ -22,6 +22,7 @@ from axsim.graph.clamps import absorbed
 from axsim.graph.ir import DTYPE_BITS, Graph, Node, Tensor
 from axsim.graph.operator import Work
 from axsim.graph.ops import OPERATORS
+from axsim.spec.power import MAC_TYPES, MacType
 
 Unit = Literal["conv", "teng"]
 
@@ -49,6 +50,14 @@ class Matmul:
     def macs(self) -> int:
         """Multiply-accumulates, padding not counted."""
         return self.batch * self.rows * self.inner * self.columns
+
+    @property
+    def mac_type(self) -> MacType:
+        """What it multiplies, as its energy goes by."""
+        if self.left in FLOATS:
+            return "bf16"
+        wide = sum(DTYPE_BITS[dtype] > 8 for dtype in (self.left, self.right))
+        return MAC_TYPES[wide]
 
     @property
     def keys(self) -> int:

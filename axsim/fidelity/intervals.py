@@ -32,6 +32,7 @@ from axsim.fidelity.prediction import Interval
 from axsim.fidelity.regime import Regime, regime_of_metric, unanchored
 from axsim.spec.chip import Chip, load_chip
 from axsim.spec.descriptor import shipped
+from axsim.system.metrics import METRICS
 
 if TYPE_CHECKING:
     from axsim.compiler.partition import Deployment
@@ -169,10 +170,10 @@ def shipped_evidence() -> Evidence:
 
 
 def measured_name(chip: Chip) -> str | None:
-    """The name of ``chip`` among those measured; None when the ledger has no rows of it, or when it
-    is not the shipped one to the last number."""
-    own = chip.name in shipped_evidence().chips and _shipped(chip.name) == chip
-    return chip.name if own else None
+    """The name of ``chip``'s silicon among those measured; None when the ledger has no rows of it,
+    or when a number that times depend on is not the shipped one's. The link is judged apart."""
+    shipped_one = _shipped(chip.silicon) if chip.silicon in shipped_evidence().chips else None
+    return chip.silicon if shipped_one is not None and chip.times_as(shipped_one) else None
 
 
 @lru_cache(maxsize=16)
@@ -185,7 +186,8 @@ def expectations(deployment: Deployment, request: RequestTimeline) -> Callable[[
     """The intervals of a deployment's predictions, by metric.
 
     A picture and a prompt are wrong together, by the same clock and the same DRAM: the relative
-    widths of both are weighted with their shares of the time.
+    widths of both are weighted with their shares of the time. Over a link that was measured on
+    other hosts, what their round trips would make of the prediction is added.
     """
     evidence, chip = shipped_evidence(), measured_name(deployment.chip)
 
@@ -198,4 +200,25 @@ def expectations(deployment: Deployment, request: RequestTimeline) -> Callable[[
         reasons = filter(None, (vision.extrapolated, prompt.extrapolated))
         return Expected(Interval(-width, width), "; ".join(reasons))
 
-    return of
+    def over_link(metric: str) -> Expected:
+        return _over_link(of(metric), deployment, metric, request)
+
+    return of if deployment.link is None else over_link
+
+
+def _over_link(
+    found: Expected, deployment: Deployment, metric: str, request: RequestTimeline
+) -> Expected:
+    host, of = deployment.chip.host, METRICS[metric].of
+    if host.pcie_ms_span is None or of is None:
+        return found
+    low, high = host.pcie_ms_span
+    value = of(request)
+    others = [of(request.delayed((each - host.pcie_ms) * 1e3)) for each in (low, high)]
+    assert value is not None
+    shifts = [each / value - 1 for each in others if each is not None]
+    why = f"the link's round trip is from other hosts, {low:g} to {high:g} ms an invocation"
+    interval = Interval(
+        max(-WIDEST, found.interval.low + min(shifts)), found.interval.high + max(shifts)
+    )
+    return Expected(interval, "; ".join(filter(None, (found.extrapolated, why))))

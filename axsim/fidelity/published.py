@@ -60,9 +60,9 @@ class Published:
     def _same(deployment: Deployment, row: Measurement, other: ModelConfig) -> bool:
         workload, build = deployment.workload, deployment.workload.build
         model = deployment.model
-        if row.chip != deployment.chip.name:
+        if row.chip != deployment.chip.silicon:
             return False
-        if row.link != build.link:
+        if row.link != deployment.link:
             return False
         conditions: dict[str, object] = {"npu_mode": build.npu_mode or deployment.chip.default_mode}
         if row.metric == "vision_encode_ms":
@@ -84,6 +84,9 @@ class Published:
             "float_matmul_on_conv": build.float_matmul_on_conv,
         }
         if row.metric == "ttft_ms":
+            chunk = build.prefill_chunk
+            if workload.histories != tuple(range(0, workload.prefill_chunks * chunk, chunk)):
+                return False  # rows are of a prompt alone, on a build with all lengths of history
             conditions["prompt_chunks"] = workload.prefill_chunks
         return _agrees(row, conditions)
 

@@ -7,6 +7,7 @@ from pathlib import Path
 
 from axsim.errors import InputError, Problem
 from axsim.runs.shared_results import ScenarioResult, TenantResult
+from axsim.spec.board import Board
 from axsim.spec.chip import Chip, load_chip
 from axsim.spec.descriptor import NO_OVERRIDES, Overrides, override, split_overrides
 from axsim.spec.scenario import Scenario, load_scenario
@@ -23,7 +24,7 @@ WINDOW_S = (0.0, 2.0)
 
 def simulate(
     scenario: Scenario | str | Path,
-    chip: Chip | str | Path | None = None,
+    chip: Chip | Board | str | Path | None = None,
     *,
     duration_s: float | None = None,
     seed: int | None = None,
@@ -37,8 +38,9 @@ def simulate(
     """Simulate tenants that share a chip: what ``axsim simulate`` shows, as objects.
 
     ``scenario`` and ``chip`` are shipped names, paths of YAML files, or loaded descriptors; without
-    ``chip`` the scenario's own. Requests come for ``duration_s`` seconds, and all of them are
-    answered. ``overrides`` replace dotted keys, those of the chip with the prefix ``chip.``.
+    ``chip`` the scenario's own; a board stands for its chip as it has it. Requests come for
+    ``duration_s`` seconds, and all of them are answered. ``overrides`` replace dotted keys, those
+    of the chip with the prefix ``chip.``.
     ``window_s`` is the part of the time of which every request is kept, for traces and timelines.
     With ``alone`` each tenant is simulated alone, too, for its slowdown; with ``costs`` once more
     without each of the others. ``overload`` admits requests that come faster than they can be
@@ -61,7 +63,9 @@ def simulate(
         chip = scenario.chip
     if chip is None:
         raise InputError(Problem("", "chip", "missing", "the scenario's key, or --chip"))
-    if isinstance(chip, Chip):
+    if isinstance(chip, Board):
+        chip = chip.chip_on_it(chip_keys)
+    elif isinstance(chip, Chip):
         chip = override(chip, chip_keys) if chip_keys else chip
     else:
         chip = load_chip(chip, chip_keys)

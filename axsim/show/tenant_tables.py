@@ -10,7 +10,7 @@ from rich.table import Table
 
 from axsim.compiler.partition import MEBI
 from axsim.runs.shared_results import ScenarioResult, TenantResult
-from axsim.show.tables import number
+from axsim.fidelity.prediction import number
 from axsim.system.quantiles import Quantiles
 
 if TYPE_CHECKING:
@@ -123,7 +123,7 @@ def memory_text(result: ScenarioResult) -> str:
     """What the tenants occupy."""
     sizes = {name: size for name, size in result.admitted.memory.items() if size}
     need = ceil(sum(sizes.values()) / MEBI)
-    have = result.chip.dram.capacity_bytes // MEBI
+    have = (result.chip.dram.npu_bytes or result.chip.dram.capacity_bytes) // MEBI
     parts = ", ".join(f"{name} {ceil(size / MEBI)}" for name, size in sizes.items())
     return f"memory: {need} of {have} MiB" + (f" ({parts})" if len(sizes) > 1 else "")
 

@@ -18,7 +18,7 @@ from axsim.errors import InputError, Problem, path_of
 from axsim.spec import diagnosis
 from axsim.spec.located import Located, display, locate, read, scalar, show
 
-Kind: TypeAlias = Literal["chip", "workload", "scenario"]
+Kind: TypeAlias = Literal["chip", "board", "workload", "scenario"]
 Overrides: TypeAlias = Mapping[str, object]
 """Dotted key to the value that replaces the descriptor's, in the order of application."""
 

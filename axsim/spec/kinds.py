@@ -32,10 +32,10 @@ def kind_of(name: str | Path, kinds: Sequence[Kind]) -> tuple[Kind, Path]:
         wanted: Kind = "workload"
         if path.suffix.lower() != NETWORK_SUFFIX:
             tree = read(path)
-            if tree.child("tenants") is not None:
-                wanted = "scenario"
-            elif tree.child("model") is None:
-                wanted = "chip"
+            telling: tuple[tuple[str, Kind], ...] = (
+                ("tenants", "scenario"), ("model", "workload"), ("chip", "board"),
+            )  # fmt: skip
+            wanted = next((kind for key, kind in telling if tree.child(key) is not None), "chip")
         return (wanted, path) if wanted in kinds else (kinds[0], path)
     names = [known for kind in kinds for known in shipped(kind)]
     files = "a YAML or ONNX file" if "chip" not in kinds else "a YAML file"

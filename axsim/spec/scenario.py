@@ -119,10 +119,10 @@ class Scenario(Section):
         tenant = self.tenants[name]
         assert tenant.workload is not None
         try:
+            own = {**tenant.set, **keys}
             if tenant.variant is not None:
-                return load_workload(tenant.workload, {**tenant.set, **keys}, tenant.variant)
-            loaded = load_workload(tenant.workload, {**tenant.set, **keys})
-            return next(iter(loaded.expand().values()))
+                return load_workload(tenant.workload, own, tenant.variant)
+            return load_workload(tenant.workload, {**own, "variants": ()})
         except InputError as error:
             raise InputError(self._blame(name, each) for each in error.problems) from None
 

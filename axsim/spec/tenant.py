@@ -181,7 +181,7 @@ class Tenant(Section):
     cpu: HostLoad | None = Field(None, description="work of the host")
     npu: NpuLoad | None = Field(None, description="work of the NPU: the vendor's AI-ISP")
 
-    variant: str | None = Field(None, description="the workload's variant; the first by default")
+    variant: str | None = Field(None, description="the workload's variant; its own keys if not")
     set: dict[str, Any] = Field({}, description="keys of the workload and their values")
     partition: str | None = Field(
         None, description="where it runs, a name of partitions; may be left out when there is one"

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from axsim.errors import InputError, Problem
+from axsim.spec.board import Board
 from axsim.spec.chip import Chip, load_chip
 from axsim.spec.kinds import load_either
 from axsim.spec.scenario import Scenario
@@ -26,8 +27,9 @@ class Point:
 
     ``workload`` and ``chip`` are descriptors as JSON, ``settings`` a JSON object of overrides,
     those of the chip with the prefix ``chip.``; equal texts share what a process has made of them.
-    ``chip_name`` is how the user calls the chip. ``variants`` chooses among the workload's. Where
-    ``tenants`` is given, ``workload`` is a scenario, and that is what its files hold.
+    ``chip_name`` is how the user calls the chip. ``variants`` chooses among the workload's.
+    ``varied`` are the keys of ``settings`` that replace what variants set. Where ``tenants`` is
+    given, ``workload`` is a scenario, and that is what its files hold.
     """
 
     workload: str
@@ -37,14 +39,16 @@ class Point:
     variants: tuple[str, ...] | None = None
     timing_only: bool = False
     checkpoint: str | None = None
+    varied: tuple[str, ...] = ()
     tenants: str = ""
 
     @property
     def key(self) -> str:
         """Names the point's result: changes with anything that it depends on, the code included."""
         parts: list[object] = [self.workload, self.chip, self.chip_name, self.settings]
-        parts += [self.variants, self.timing_only, self.checkpoint, code_fingerprint()]
+        parts += [self.variants, self.timing_only, self.checkpoint, self.varied]
         parts += [self.tenants] if self.tenants else []
+        parts.append(code_fingerprint())
         return fingerprint(parts)
 
 
@@ -79,21 +83,13 @@ class Space:
         name, text = self.chips[chip]
         values = {key: self.vary[key][i] for key, i in zip(self.vary, indices, strict=True)}
         settings = json.dumps({**self.settings, **values}, ensure_ascii=False)
-        return Point(
-            self.workload,
-            text,
-            name,
-            settings,
-            self.variants,
-            self.timing_only,
-            self.checkpoint,
-            self.tenants,
-        )
+        how = self.variants, self.timing_only, self.checkpoint, tuple(self.vary), self.tenants
+        return Point(self.workload, text, name, settings, *how)
 
 
 def space(
     workload: Workload | Scenario | str | Path,
-    chips: Sequence[Chip | str | Path],
+    chips: Sequence[Chip | Board | str | Path],
     vary: Mapping[str, Sequence[Any]],
     *,
     settings: Mapping[str, object],
@@ -101,7 +97,7 @@ def space(
     timing_only: bool = False,
     checkpoint: str | Path | None = None,
 ) -> Space:
-    """What a sweep or a search is over.
+    """What a sweep or a search is over; a board stands for its chip as it has it.
 
     Raises:
         InputError: a descriptor is wrong, a key does not exist, or nothing is left to compute.
@@ -151,7 +147,7 @@ def contents(scenario: Scenario) -> list[object]:
 
 def grid(
     workload: Workload | Scenario | str | Path,
-    chips: Sequence[Chip | str | Path],
+    chips: Sequence[Chip | Board | str | Path],
     vary: Mapping[str, Sequence[Any]],
     **options: Any,
 ) -> list[Point]:
@@ -163,7 +159,9 @@ def _places(values: Sequence[Any]) -> range:
     return range(len(values))
 
 
-def _named(chip: Chip | str | Path) -> tuple[str, Chip]:
+def _named(chip: Chip | Board | str | Path) -> tuple[str, Chip]:
+    if isinstance(chip, Board):
+        return chip.name, chip.chip_on_it()
     return (chip.name, chip) if isinstance(chip, Chip) else (str(chip), load_chip(chip))
 
 

@@ -121,6 +121,10 @@ class Goal:
             InputError: a column does not exist, or only the kernels fill it.
         """
         for name in self.columns:
+            metric = METRICS.get(name)
+            if name not in columns and metric is not None and metric.needs:
+                what = f"needs chip.{metric.needs}, which no chip here has"
+                raise InputError(Problem("", name, what))
             if name not in columns:
                 raise unknown_column(name, list(columns))
             if timing_only and name.endswith(NUMERIC):

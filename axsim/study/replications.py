@@ -12,6 +12,7 @@ from typing import Any
 
 from axsim.errors import InputError
 from axsim.fidelity.intervals import LEVEL, student
+from axsim.spec.board import Board
 from axsim.spec.chip import Chip
 from axsim.spec.descriptor import NO_OVERRIDES, Overrides
 from axsim.spec.scenario import Scenario, load_scenario
@@ -63,7 +64,7 @@ class Replications:
 
 def replicate(
     scenario: Scenario | str | Path,
-    chip: Chip | str | Path | None = None,
+    chip: Chip | Board | str | Path | None = None,
     seeds: int | Sequence[int] = 64,
     *,
     overrides: Overrides = NO_OVERRIDES,
@@ -102,7 +103,7 @@ def replicate(
             values = [row[key] for row in good if isinstance(row[key], int | float)]
             if dot and tenant == name and values:
                 estimates.append(estimate(tenant, what, values))
-    chip_name = chip.name if isinstance(chip, Chip) else str(chip)
+    chip_name = chip.name if isinstance(chip, Chip | Board) else str(chip)
     return Replications(scenario.name, chip_name, rows, tuple(estimates))
 
 

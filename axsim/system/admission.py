@@ -76,7 +76,7 @@ def admit(scenario: Scenario, chip: Chip, *, overload: bool = False) -> Admitted
     if problems:
         raise InputError(problems)
     memory = _memory(scenario, deployed)
-    need, have = sum(memory.values()), chip.dram.capacity_bytes
+    need, have = sum(memory.values()), chip.dram.npu_bytes or chip.dram.capacity_bytes
     if need > have:
         parts = " + ".join(f"{name} {ceil(size / MEBI)}" for name, size in memory.items() if size)
         what = f"do not fit into memory: {parts} = {ceil(need / MEBI)} MiB"
@@ -140,7 +140,7 @@ def _memory(scenario: Scenario, deployed: Mapping[str, Deployed]) -> dict[str, i
         memory, way = each.deployment.memory, each.tenant.arrivals
         found[name] += memory.total
         if way is not None and way.chat is not None:
-            found[name] += memory.kv_cache * (way.chat.clients - 1)
+            found[name] += memory.kv_slot * max(0, way.chat.clients - memory.kv_slots)
     return found
 
 

@@ -172,9 +172,7 @@ def test_partitions_that_a_chip_does_not_have() -> None:
         ("ax630c", {"x": "NPU1", "y": "NPU1"}, True),
     ],
 )
-def test_partitions_that_chips_have(
-    chip: str, partitions: dict[str, str], by_turns: bool
-) -> None:
+def test_partitions_that_chips_have(chip: str, partitions: dict[str, str], by_turns: bool) -> None:
     assert load_chip(chip).by_turns(partitions) is by_turns
 
 

@@ -87,10 +87,12 @@ def csv(folder: Path, name: str, text: str) -> Path:
 def test_the_mean_wait_is_that_of_an_m_d_1_queue(folder: Path) -> None:
     """Poisson arrivals, one server, equal services (Pollaczek and Khinchine): rho D / 2(1 - rho).
     The tenant serves one request at a time, so that its queue is the one of the formula."""
-    service_ms = undisturbed(scenario(folder, model=tiny({"fps": 1})), "model").ms
+    network = {"workload": str(network_file()), "arrivals": {"fps": 1}}
+    service_ms = undisturbed(scenario(folder, model=network), "model").ms
     rho, requests = 0.6, 3000
     rate = rho / service_ms * 1e3
-    found = scenario(folder, seed=3, s=requests / rate, model=tiny({"poisson_per_s": rate}))
+    model = {**network, "arrivals": {"poisson_per_s": rate}}
+    found = scenario(folder, seed=3, s=requests / rate, model=model)
     wait = run(found)["model"].measures["wait_ms"]
     assert wait.count == pytest.approx(requests, rel=0.05)
     # the standard error of a mean of dependent waits is about 5 % here
@@ -174,7 +176,7 @@ def test_a_burst_has_its_weight(folder: Path) -> None:
         "camera": {"camera": {"size": "4000x2000", "fps": 60, "pattern": "bursts"}},
     }
     slowed = [
-        run(scenario(folder, **tenants), load_chip("ax650n", {"dram.weights.camera": weight}))
+        run(scenario(folder, s=0.3, **tenants), load_chip("ax650n", {"dram.weights.camera": weight}))
         for weight in (0.1, 1.0, 10.0)
     ]
     means = [each["model"].measures["token_ms"].mean for each in slowed]
@@ -197,7 +199,7 @@ def test_what_finds_no_place_is_dropped(folder: Path) -> None:
     service = undisturbed(scenario(folder, model=tiny({"fps": 1})), "model").ms
     every = {"every_ms": service / 2.5}  # the third after one that is served finds it free
     dropping, queueing = (
-        run(scenario(folder, model=tiny({**every, "queue": queue})))["model"] for queue in (0, 2)
+        run(scenario(folder, s=0.4, model=tiny({**every, "queue": queue})))["model"] for queue in (0, 2)
     )
     assert dropping.record is not None
     assert queueing.record is not None
@@ -210,7 +212,7 @@ def test_what_finds_no_place_is_dropped(folder: Path) -> None:
 def test_several_at_a_time(folder: Path) -> None:
     """Two processes of a model that waits for the host between invocations do more than one."""
     single, double = (
-        run(scenario(folder, model=tiny({"every_ms": 0.01, "queue": 0}, parallel=n)))["model"]
+        run(scenario(folder, s=0.2, model=tiny({"every_ms": 0.3, "queue": 0}, parallel=n)))["model"]
         for n in (1, 2)
     )
     assert 1.05 < double.per_s / single.per_s <= 2
@@ -242,7 +244,7 @@ def test_times_and_lengths_from_a_file(folder: Path) -> None:
     assert [sum(part.stage == "prefill" for part in spans) for spans in prefill] == [3, 2, 4]
 
 
-@settings(max_examples=10, deadline=None)
+@settings(max_examples=6, deadline=None)
 @given(
     st.integers(0, 99), st.floats(1, 60), st.floats(1, 500), st.sampled_from(["steady", "bursts"])
 )
@@ -264,7 +266,7 @@ def test_memory_traffic_makes_no_model_faster(
         assert shared.latency_ms >= lonely.latency_ms * (1 - 1e-9)
 
 
-@settings(max_examples=8, deadline=None)
+@settings(max_examples=6, deadline=None)
 @given(st.integers(0, 99), st.floats(100, 800), st.floats(100, 800))
 def test_models_of_one_call_make_each_other_no_faster(
     tmp_path_factory: pytest.TempPathFactory, seed: int, rate: float, other: float
@@ -296,7 +298,9 @@ def test_nobody_waits_for_the_end_of_an_empty_second(folder: Path) -> None:
 
 
 def test_equal_seeds_are_equal_results(folder: Path) -> None:
-    found = scenario(folder, model=tiny({"poisson_per_s": 100}), other=tiny({"poisson_per_s": 9}))
+    found = scenario(
+        folder, s=0.3, model=tiny({"poisson_per_s": 100}), other=tiny({"poisson_per_s": 9})
+    )
     first, again = run(found), run(found)
     assert first.to_dict() == again.to_dict()
     assert run(found, seed=1).to_dict() != first.to_dict()

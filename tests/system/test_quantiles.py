@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from axsim.system.quantiles import ERROR, EXACT, Quantiles
@@ -17,6 +17,7 @@ def counted(values: list[float]) -> Quantiles:
     return found
 
 
+@settings(max_examples=40)
 @given(st.lists(st.floats(0, 1e9), min_size=1, max_size=60), st.floats(0, 100))
 def test_few_values_are_as_numpy_has_them(values: list[float], percent: float) -> None:
     found = counted(values)

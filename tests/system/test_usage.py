@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from axsim.system.usage import Meter, Usage
@@ -11,6 +11,7 @@ from axsim.system.usage import Meter, Usage
 SPAN = st.tuples(st.floats(0, 150), st.floats(0, 60), st.floats(0, 1e6))
 
 
+@settings(max_examples=40)
 @given(st.lists(SPAN, max_size=20))
 def test_all_of_it_is_somewhere(spans: list[tuple[float, float, float]]) -> None:
     meter = Meter(10.0, 10)

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import typer
 
 if TYPE_CHECKING:
+    from axsim.spec.chip import Chip
     from axsim.study.objective import Goal
 
 
@@ -55,7 +56,7 @@ def draw(
     rows: list[dict[str, Any]],
     vary: Mapping[str, Sequence[Any]],
     goal: Goal | None,
-    chips: list[str],
+    chips: Sequence[Chip],
     path: Path,
 ) -> None:
     """The picture of a sweep; a map over two of a chip's keys has the chips marked.
@@ -66,11 +67,10 @@ def draw(
     import pandas as pd
 
     from axsim.show import plots
-    from axsim.spec.chip import load_chip
 
     frame = pd.DataFrame(rows, columns=list(rows[0]))
     several = [key for key, values in vary.items() if len(values) > 1]
-    marks = plots.chip_marks(list(map(load_chip, chips)), *several) if len(several) == 2 else None
+    marks = plots.chip_marks(list(chips), *several) if len(several) == 2 else None
     objectives = goal.objectives if goal else ()
     plots.save(plots.sweep_picture(frame, vary, objectives, marks), path)
 
@@ -82,6 +82,7 @@ def show(
     keys: Sequence[str],
     varied: Sequence[str],
     options: Sequence[str],
+    boards: Sequence[str],
     err: bool,
 ) -> None:
     """The best row as a command that runs it, and the rows that lead.
@@ -99,7 +100,7 @@ def show(
         raise typer.Exit(1)
     out = console(stderr=err)
     out.print(f"{goal}:")
-    out.print(f"  {run_command(leaders[0], workload, keys, options)}", soft_wrap=True)
+    out.print(f"  {run_command(leaders[0], workload, keys, options, boards)}", soft_wrap=True)
     out.print()
     out.print(leaders_table(leaders, goal, varied))
     out.print(summary(leaders, rows, goal))

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from axsim.errors import InputError
 from axsim.runs.shared_results import ScenarioResult
 from axsim.show.plots.style import ACCENT, INK, SMALL, grid, new_figure, plain_numbers
-from axsim.show.tables import number
+from axsim.fidelity.prediction import number
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure

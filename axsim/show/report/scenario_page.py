@@ -16,7 +16,7 @@ from axsim.show.report.content import described
 from axsim.show.report.drawings import inline, shown
 from axsim.show.report.markup import Child, Column, Html, Row, element, join, note, section, table
 from axsim.show.report.page import bar, document, footer
-from axsim.show.tables import number
+from axsim.fidelity.prediction import number
 from axsim.show.tenant_tables import (
     busy_table,
     costs_table,
