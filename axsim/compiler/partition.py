@@ -139,12 +139,11 @@ class Deployment:
 
     def turn(self, index: int, cached_tokens: int | None = None) -> Deployment:
         """One of them, after so many tokens in the KV cache, see
-        :meth:`axsim.spec.workload.Workload.turn`."""
-        return self.asking(self.workload.turn(index, cached_tokens))
+        :meth:`axsim.spec.workload.Workload.turn`. It shares what is compiled."""
+        return self.with_workload(self.workload.turn(index, cached_tokens))
 
-    def asking(self, workload: Workload) -> Deployment:
-        """The same model and build, of which something else is asked. It shares what is
-        compiled."""
+    def with_workload(self, workload: Workload) -> Deployment:
+        """Another request of the same build, which shares what is compiled."""
         other = Deployment(workload, self.chip)
         other.__dict__["_compiled"] = self._compiled
         return other

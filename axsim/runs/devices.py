@@ -50,7 +50,7 @@ class Device:
         self._vision, self._decoder = vision, decoder
         self._tick = tick
         self._executors: dict[tuple[int, int], Executor] = {}
-        self._subgraphs: dict[int, Subgraph] = {}  # kept, so that no other takes an id of theirs
+        self._known: dict[int, Subgraph] = {}  # held, so that its identity stays its own
 
     def vision(self, subgraph: Subgraph, image: Array) -> Array:
         """One image [1, S, S, 3] u8 to image tokens [1 + deepstack layers, tokens, hidden]."""
@@ -65,13 +65,12 @@ class Device:
         self, subgraph: Subgraph, layer: int, inputs: Mapping[str, Array]
     ) -> dict[str, Array]:
         """See :class:`axsim.runs.host.Decoder`."""
-        key = (id(subgraph), layer)
+        key = (self._identity(subgraph), layer)
         if key not in self._executors:
             get = layer_weights(self._stored, layer)  # type: ignore[arg-type]
             config = self._deployment.model.decoder
             assert config is not None
             graph = of_layer(subgraph.graph, config, layer)
-            self._subgraphs[id(subgraph)] = subgraph
             self._executors[key] = Executor(graph, get, self._decoder)
         kind = "prefill" if inputs["input"].shape[1] > 1 else "decode"
         return self._execute(subgraph, self._executors[key], inputs, kind)
@@ -80,10 +79,9 @@ class Device:
         """See :class:`axsim.runs.host.Decoder`."""
         config = self._deployment.model.decoder
         assert config is not None
-        key = (id(subgraph), -1)
+        key = (self._identity(subgraph), -1)
         if key not in self._executors:
             get = post_weights(self._stored, config)  # type: ignore[arg-type]
-            self._subgraphs[id(subgraph)] = subgraph
             self._executors[key] = Executor(subgraph.graph, get, self._decoder)
         out = self._execute(subgraph, self._executors[key], {"input": hidden}, "decode")
         return out["output"].reshape(-1)
@@ -93,6 +91,9 @@ class Device:
         config = self._deployment.model.decoder
         assert config is not None
         return embedded(self._weights, config, tokens)
+
+    def _identity(self, subgraph: Subgraph) -> int:
+        return id(self._known.setdefault(id(subgraph), subgraph))
 
     def _execute(
         self, subgraph: Subgraph, executor: Executor, inputs: Mapping[str, Array], kind: str

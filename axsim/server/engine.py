@@ -224,7 +224,7 @@ class Engine:
         }
         if workload.model.vision is not None:
             keys["request.images"] = pictures
-        return self._deployment.asking(override(workload, keys)), limit
+        return self._deployment.with_workload(override(workload, keys)), limit
 
     def _seeded(self, seed: int, ends: set[int]) -> Callable[[Pass, Call, int], int | None]:
         """Tokens in place of computed ones; none of them ends the answer."""

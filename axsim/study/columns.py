@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterable
 
+from axsim.runs.shared_results import scenario_columns
+from axsim.spec.scenario import Scenario
 from axsim.system.metrics import PREDICTED
 
 _CONDITIONS = (
@@ -15,6 +17,7 @@ _METRIC_PARTS = ("", "_low", "_high", "_measured", "_error", "_extrapolated")
 _REST = (
     "weights_bytes", "kv_cache_bytes", "activations_bytes", "embedding_bytes", "capacity_bytes",
     "fits", "load_ms", "synthetic", "cosine", "vision_cosine", "logits_cosine", "graph_cosine",
+    "float32_perplexity", "perplexity", "kl_divergence", "top1_agreement", "judged_tokens",
     "generated_tokens", "error",
 )  # fmt: skip
 
@@ -29,3 +32,8 @@ def table_columns(varied: Iterable[str] = (), blocks: Collection[str] = ()) -> l
         if not metric.needs or metric.needs in blocks
     ]
     return ["chip", "variant", *varied, *_CONDITIONS, *metrics, *_REST]
+
+
+def columns_of(scenario: Scenario, varied: Iterable[str] = ()) -> list[str]:
+    """The same of a scenario's table."""
+    return ["chip", "variant", *varied, *scenario_columns(scenario), "error"]

@@ -81,7 +81,7 @@ def test_pieces_come_when_the_simulated_request_has_them(service: Service) -> No
     request = workload.request.model_copy(
         update={"prompt_tokens": outcome.prompt_tokens, "images": 0, "new_tokens": 6}
     )
-    lone = alone(deployed.asking(workload.model_copy(update={"request": request})), tokens=6)
+    lone = alone(deployed.with_workload(workload.model_copy(update={"request": request})), tokens=6)
     assert outcome.timeline.arrivals_ms == lone.arrivals_ms
 
 
