@@ -80,7 +80,11 @@ def test_a_port_in_use(tmp_path: Path) -> None:
         (("siglip2_b16", "--chip", "ax630c"), "has no decoder: nothing that answers a question"),
         (("qwen3_0_6b", "--chip", "ax63"), "did you mean 'ax630c'?"),
         (("qwen3_0_6b", "--chip", "ax630c", "--host", "256.1.1.1"), "cannot listen on 256.1.1.1"),
-        (("qwen3_0_6b", "--chip", "ax630c", "--images", "x"), "x: nothing to calibrate"),
+        (("qwen3_0_6b", "--chip", "ax630c", "--images", "x"), "no vision part in u8 or u16"),
+        (
+            ("internvl2_1b", "--chip", "ax630c", "--timing-only", "--images", "x"),
+            "--images is for the kernels, which --timing-only leaves out",
+        ),
         (("qwen3_0_6b", "--chip", "ax630c", "--checkpoint", "x"), "x"),
         (
             ("qwen3_0_6b", "--chip", "ax630c", "--timing-only", "--system", "a " * 9999),

@@ -17,11 +17,12 @@ from urllib.parse import urlsplit
 import uvicorn
 
 from axsim.compiler.partition import Deployment
-from axsim.server.desk import Desk
+from axsim.runs.sources import Sources
 from axsim.server.listen import address, bind
-from axsim.server.load import Source, load
+from axsim.server.load import load
 from axsim.server.routes import Api
 from axsim.server.service import Service
+from axsim.server.turnstile import Turnstile
 from axsim.spec.chip import load_chip
 from axsim.spec.workload import Workload
 from tests.runs import tiny
@@ -30,13 +31,14 @@ from tests.runs.talking import MODEL, write_model
 BUILD = {"prefill_chunk": 64, "kv_cache_len": 511}
 
 
-def trained(folder: Path, system: str | None = None, build: Any = None, **source: Any) -> Service:
+def trained(folder: Path, system: str | None = None, build: Any = None) -> Service:
     """A checkpoint of bytes that sees, written into ``folder`` unless it is there."""
     if not (folder / "config.json").exists():
         write_model(folder)
     workload = Workload.of("talking", MODEL, build={**BUILD, **(build or {})})
     deployment = Deployment(workload, load_chip("ax630c"))
-    return load(deployment, "tiny", Source(folder, **source), system=system)
+    sources = Sources.of(folder, calibrate_on="seeded")
+    return load(deployment, "tiny", sources, system=system)
 
 
 def synthetic(timing_only: bool = False, token_ms: float | None = None, **build: Any) -> Service:
@@ -46,7 +48,7 @@ def synthetic(timing_only: bool = False, token_ms: float | None = None, **build:
     layers = tiny.DECODER.num_hidden_layers
     host = {} if token_ms is None else {"host.decode_layer_ms": token_ms / layers}
     deployment = Deployment(workload, load_chip("ax630c", host))
-    return load(deployment, "tiny", Source(timing_only=timing_only))
+    return load(deployment, "tiny", timing_only=timing_only)
 
 
 @dataclass
@@ -54,7 +56,7 @@ class Served:
     """A server under test."""
 
     address: str
-    desk: Desk
+    turnstile: Turnstile
     loop: asyncio.AbstractEventLoop
 
     def raw(
@@ -91,17 +93,17 @@ def serving(
     listening = bind("127.0.0.1", 0)
     if buffer:
         listening.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, buffer)
-    desk = Desk(service.engine, queue, fast)
-    app = Api(service, desk, max_body).app()
+    turnstile = Turnstile(service.engine, queue, fast)
+    app = Api(service, turnstile, max_body).app()
     config = uvicorn.Config(app, log_config=None, access_log=False, timeout_graceful_shutdown=3)
     server = uvicorn.Server(config)
     loop = asyncio.new_event_loop()
     thread = threading.Thread(target=loop.run_until_complete, args=[server.serve([listening])])
     thread.start()
     try:
-        yield Served(address(listening), desk, loop)
+        yield Served(address(listening), turnstile, loop)
     finally:
-        loop.call_soon_threadsafe(desk.close)
+        loop.call_soon_threadsafe(turnstile.close)
         server.should_exit = True
         thread.join(20)
         assert not thread.is_alive()
