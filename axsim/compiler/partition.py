@@ -152,7 +152,7 @@ class Deployment:
     @property
     def _float_on_conv(self) -> bool:
         """Whether floating-point attention runs on CONV: asked for, and possible on the chip."""
-        return self.workload.build.float_matmul_on_conv and self.chip.npu.conv.float_matmul
+        return self.workload.float_matmul_on_conv and self.chip.npu.conv.float_matmul
 
     def _compile(self, lowered: Lowered, part: Part) -> Subgraph:
         program = compile_lowered(lowered, self.chip, self.mode, part)

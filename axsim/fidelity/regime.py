@@ -79,7 +79,7 @@ def regime_of_metric(deployment: Deployment, kind: str) -> Regime:
         return Regime(kind, build.vision_dtype)
     if kind == "post":
         return Regime(kind, build.post_weight_dtype)
-    flag = build.float_matmul_on_conv and deployment.chip.npu.conv.float_matmul
+    flag = workload.float_matmul_on_conv and deployment.chip.npu.conv.float_matmul
     chunk = build.prefill_chunk
     if kind == "decode":
         return Regime(kind, build.weight_dtype, flag, 0, build.kv_cache_len + 1)
