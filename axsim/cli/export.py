@@ -119,6 +119,7 @@ def _jobs(
     quantized: bool,
 ) -> Iterator[Job]:
     """File name, graph, weights and quantisation parameters of each model."""
+    from axsim.models.config import size_text
     from axsim.models.decoder import of_layer
     from axsim.models.weights import layer_weights, post_weights
     from axsim.numerics.stored import StoredWeights
@@ -126,11 +127,12 @@ def _jobs(
     suffix = "_quantized" if quantized else ""
     if Part.vision in parts:
         graph, get, qparams = analysis.vision_build(quantized)
-        yield f"vision_{deployment.workload.image_size}{suffix}", graph, get, qparams
+        yield f"vision_{size_text(deployment.workload.image_size)}{suffix}", graph, get, qparams
     groups = [deployment.decode] if Part.decode in parts else []
-    groups += deployment.prefill if Part.prefill in parts else []
+    if Part.prefill in parts:
+        groups += [group for turn in deployment.turns for group in turn.prefill]
     decoder = deployment.model.decoder
-    for group in groups:
+    for group in {group.graph.name: group for group in groups}.values():
         assert decoder is not None
         for index in layers:
             name = f"{group.graph.name}_layer{index}{suffix}"

@@ -15,7 +15,8 @@ def import_(
         Path,
         typer.Argument(
             metavar="DIR",
-            help="A checkpoint folder with its config.json, or a package of the vendor's runtime.",
+            help="A checkpoint folder with its config.json, or that; or a package of the vendor's "
+            "runtime.",
         ),
     ],
     output: Annotated[
@@ -32,10 +33,13 @@ def import_(
     layers, weights, KV cache and groups; the model's own config.json must lie in it too.
     """
     from axsim.files import check_writable, whole_text
-    from axsim.spec.from_checkpoint import workload_text
+    from axsim.spec.from_checkpoint import assumed, workload_text
 
     check_writable(output)
     text = workload_text(folder)
+    sizes = ", ".join(f"{key} {value}" for key, value in assumed(folder).items())
+    if sizes:
+        typer.echo(f"assumed, as transformers does where config.json is silent: {sizes}", err=True)
     with whole_text(output) as file:
         file.write(text)
 

@@ -211,6 +211,7 @@ def _open_sizes(file: Path, side: int) -> dict[str, tuple[int, ...]]:
     return found
 
 
+@lru_cache(maxsize=256)
 def toolchain_of(name: str | None) -> Toolchain:
     """The generation that a row names: of several the newest, of none the newest that there is, of
     a version that is not told apart the one before it.

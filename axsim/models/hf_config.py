@@ -12,6 +12,7 @@ from axsim.models.config import DecoderConfig, ModelConfig, VisionConfig
 from axsim.models.defaults import DECODER_DEFAULTS, VISION_DEFAULTS
 from axsim.models.families import BY_MODEL_TYPE, Family, Json
 from axsim.models.hf_rope import base, corrected, per_kind
+from axsim.models.hf_values import check_values
 from axsim.models.joins import JOINS, Join
 from axsim.models.parts import ACTIVATIONS
 from axsim.models.towers import TOWERS, tower_of
@@ -24,6 +25,7 @@ def model_config(config: Json, source: str = "config.json") -> ModelConfig:
 
     Raises InputError, naming ``source`` and the key, for anything that the graphs cannot express.
     """
+    check_values(config, source)
     kind = str(config.get("model_type"))
     try:
         if kind in JOINS:
@@ -33,7 +35,7 @@ def model_config(config: Json, source: str = "config.json") -> ModelConfig:
         return ModelConfig(_decoder(config, source))
     except KeyError as error:
         raise InputError(f"{source} has no key {error.args[0]}") from None
-    except (TypeError, ValueError, ZeroDivisionError) as error:
+    except (ArithmeticError, AttributeError, IndexError, TypeError, ValueError) as error:
         raise InputError(f"{source}: {error}") from None
 
 
@@ -60,6 +62,35 @@ def _joined(join: Join, config: Json, source: str) -> ModelConfig:
 
 
 _OUTER = frozenset({"model_type", "architectures", "vision_config", "tie_word_embeddings"})
+
+
+SIZES = (
+    "num_hidden_layers", "hidden_size", "intermediate_size", "num_attention_heads",
+    "num_key_value_heads", "vocab_size", "depth", "embed_dim", "num_heads", "image_size",
+    "patch_size",
+)  # fmt: skip
+"""Keys that say how large a model is."""
+
+
+def assumed_sizes(config: Json) -> dict[str, object]:
+    """Sizes that config.json leaves to transformers' defaults, by their keys there."""
+    kind = str(config.get("model_type"))
+    join, parts = JOINS.get(kind), []
+    if join is None:
+        parts.append(("", {**VISION_DEFAULTS, **DECODER_DEFAULTS}.get(kind, {}), config))
+    else:
+        text, vision = config.get(join.decoder) or {}, config.get("vision_config") or {}
+        if text:
+            usual = DECODER_DEFAULTS.get(text.get("model_type") or join.text, {})
+            parts.append((f"{join.decoder}.", usual, text))
+        usual = VISION_DEFAULTS.get(vision.get("model_type") or join.tower_type, {})
+        parts.append(("vision_config.", usual, vision))
+    return {
+        f"{prefix}{key}": usual[key]
+        for prefix, usual, given in parts
+        for key in SIZES
+        if key in usual and key not in given
+    }
 
 
 def _tower(vision: Json, usual: str, source: str, prefix: str) -> VisionConfig:

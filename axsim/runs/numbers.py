@@ -7,6 +7,7 @@ calibration of the same image size, and whole results where nothing that numbers
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -56,6 +57,9 @@ IN_STEP = 8
 """Pictures whose float32 runs advance together: each holds its activations, some 40 MB at 448
 pixels."""
 
+Served = tuple[Numerics, RequestTimeline]
+"""What a turn has computed, and when."""
+
 OnToken = Callable[[Deployment, int, float], None]
 """Told each token that a deployment has generated and when, in ms after the request's arrival."""
 
@@ -91,20 +95,26 @@ class Kernels:
         self._meter = Meter(deployments, self._calibrate_on.count, on_progress)
         self._known: dict[Key, Any] = {}
 
-    def run(self, deployment: Deployment) -> tuple[Numerics, RequestTimeline]:
-        """The numeric results of one deployment, and when what happened."""
+    def run(self, deployment: Deployment) -> list[Served]:
+        """The numeric results of one deployment, and when what happened, for each turn."""
         key = numbers_key(deployment, "all")
-        if key in self._known:  # those of a deployment that differs in its times only
-            numerics: Numerics = self._known[key]
-            return numerics, alone(deployment, tokens=len(numerics.tokens))
-        self._known[key], timeline = self._run(deployment)
-        return self._known[key], timeline
+        if key not in self._known:
+            self._known[key] = served = self._run(deployment)
+            return served
+        found, turn, kept = [], deployment, 0
+        for index, (numerics, _) in enumerate(self._known[key]):  # of one that has other times
+            if index:
+                turn = deployment.turn(index, kept)
+            tokens = len(numerics.tokens)
+            kept = turn.workload.cached_tokens + turn.workload.prompt_tokens + tokens - 1
+            found.append((numerics, alone(turn, tokens=tokens)))
+        return found
 
-    def _run(self, deployment: Deployment) -> tuple[Numerics, RequestTimeline]:
+    def _run(self, deployment: Deployment) -> list[Served]:
         """Simulate the request with its kernels."""
         if deployment.graph is not None:
             self._meter.label = f"{deployment.workload.label}: network"
-            return network_numbers(deployment, self._meter.tick), alone(deployment)
+            return [(network_numbers(deployment, self._meter.tick), alone(deployment))]
         from simpy import Environment
 
         from axsim.system.serve import serve
@@ -114,20 +124,27 @@ class Kernels:
         weights = self._weights(deployment)
         self._once(("references", deployment.model, workload.request.seed), self._references)
         see = self._deployed_images(deployment, weights)
-        images = range(workload.images if sees(deployment) else 0)
+        shown = 0  # images in the turns before
         loop: HostLoop | None = None
+        logits: Array | None = None  # that the first token was chosen from
         ends: Sequence[int] = ()
+
+        def see_next(index: int) -> Array:
+            return see(shown + index)
+
+        def prompt() -> Prompt:
+            images = map(see_next, range(turn.workload.images))
+            carried = loop.tokens[-1:] if loop and index else []
+            return self._prompt(turn, device, list(images), index, carried)
+
         if deployment.model.decoder is not None:
             device = self._device(deployment, weights)
             ends = self._ends(deployment) if workload.request.stop_at_eos else ()
-
-            def prompt() -> Prompt:
-                return self._prompt(deployment, device, [see(image) for image in images])
-
-            loop = HostLoop(deployment, device, prompt, Sampler(workload.request), see)
+            loop = HostLoop(deployment, device, prompt, Sampler(workload.request), see_next)
+            self._precompute(loop, deployment, device)
 
         def compute(work: Pass, call: Call, layer: int) -> int | None:
-            self._meter.label = f"{workload.label}: {_doing(work, workload.new_tokens)}"
+            self._meter.label = f"{workload.label}: {_doing(work, turn.workload.new_tokens)}"
             if loop is not None:
                 return loop.compute(work, call, layer)
             see(work.index)
@@ -139,36 +156,60 @@ class Kernels:
 
         env = Environment()
         soc = Soc(env, deployment.chip, {"npu": deployment.mode.name})
-        request = serve(soc, deployment, ends=ends, compute=compute, on_token=on_token)
-        timeline = env.run(env.process(request))
-        assert isinstance(timeline, RequestTimeline)
-        seen = [see(image) for image in images]
-        return self._compared(deployment, seen, loop, ends), timeline
+        served: list[Served] = []
+        turn = deployment
+        for index in range(len(workload.asked)):
+            if index and loop is not None:
+                shown += turn.workload.images
+                turn = deployment.turn(index, loop.position)
+                loop.follow(turn)
+            request = serve(soc, turn, ends=ends, compute=compute, on_token=on_token)
+            timeline = env.run(env.process(request))
+            assert isinstance(timeline, RequestTimeline)
+            if loop is not None and not index:
+                logits = loop.first_logits
+            tokens = () if loop is None else tuple(loop.tokens)
+            stopped = bool(tokens) and tokens[-1] in ends
+            served.append((Numerics(self._synthetic, None, None, tokens, None, stopped), timeline))
+        seen = list(map(see, range(workload.all_images if sees(deployment) else 0)))
+        first, timeline = served[0]
+        return [(self._compared(deployment, first, seen, logits), timeline), *served[1:]]
+
+    def _precompute(self, loop: HostLoop, deployment: Deployment, device: Device) -> None:
+        """What the request finds in the KV cache."""
+        count, cfg = deployment.workload.cached_tokens, deployment.model.decoder
+        if not count or cfg is None:
+            return
+        avoid, seed = family_end(cfg), deployment.workload.request.seed
+        if self._chat is None:
+            tokens = seeded_tokens(count, cfg.vocab_size, seed, avoid, "cached")
+        else:
+            tokens = list(self._chat.question(deployment).tokens[:count])
+        none = np.zeros(count, np.bool_)
+        size = deployment.workload.image_size
+        loop.precompute(prompt_of(deployment.model, device.embed(tokens), none, (), size))
 
     def _compared(
         self,
         deployment: Deployment,
+        found: Numerics,
         images: Sequence[Array],
-        loop: HostLoop | None,
-        ends: Sequence[int],
+        first_logits: Array | None,
     ) -> Numerics:
-        """What was computed beside the references."""
+        """The numbers of a request or its first turn, beside the references."""
         vision = logits = token = None
         if images:
             reference = self._known[request_key(deployment, "vision reference")]
             vision = cosine(np.concatenate(images), reference)
-        if loop is not None:
+        if first_logits is not None:
             reference = self._known[request_key(deployment, "logits reference")]
-            logits, token = cosine(loop.first_logits, reference), int(reference.argmax())
-        tokens = () if loop is None else tuple(loop.tokens)
-        return Numerics(
-            self._synthetic,
-            vision,
-            logits,
-            tokens,
-            token,
-            bool(tokens) and tokens[-1] in ends,
-            str(self._calibrate_on) if calibrated(deployment) else None,
+            logits, token = cosine(first_logits, reference), int(reference.argmax())
+        return replace(
+            found,
+            vision_cosine=vision,
+            logits_cosine=logits,
+            reference_token=token,
+            calibrated_on=str(self._calibrate_on) if calibrated(deployment) else None,
         )
 
     def _references(self) -> bool:
@@ -239,12 +280,15 @@ class Kernels:
         """A request's numbers in float32, given its images'."""
         device = Device(deployment, weights, tick=self._meter.tick)
         seen = self._known.get(request_key(deployment, "vision reference"), ())
-        images = np.split(seen, deployment.workload.images) if len(seen) else ()
+        split = np.split(seen, deployment.workload.all_images) if len(seen) else []
+        images = split[: deployment.workload.images]
 
         def prompt() -> Prompt:
             return self._prompt(deployment, device, images)
 
-        return HostLoop(deployment, device, prompt, lambda logits: int(logits.argmax()))
+        loop = HostLoop(deployment, device, prompt, lambda logits: int(logits.argmax()))
+        self._precompute(loop, deployment, device)
+        return loop
 
     def _deployed_images(self, deployment: Deployment, weights: Weights) -> Callable[[int], Array]:
         """Computes image after image in the deployed arithmetic [1, tokens, hidden]; what another
@@ -272,8 +316,16 @@ class Kernels:
         qparams = calibration.qparams(vision_part(deployment).graph)
         return Integer(qparams, self._packed(deployment))
 
-    def _prompt(self, deployment: Deployment, device: Device, images: Sequence[Array]) -> Prompt:
-        """The embedded prompt, the images' rows in their place."""
+    def _prompt(
+        self,
+        deployment: Deployment,
+        device: Device,
+        images: Sequence[Array],
+        turn: int = 0,
+        carried: Sequence[int] = (),
+    ) -> Prompt:
+        """The embedded prompt of a turn, the images' rows in their place; ``carried`` tokens of the
+        answer before come first."""
         workload, cfg = deployment.workload, deployment.model.decoder
         assert cfg is not None
         if self._chat is not None:
@@ -281,12 +333,14 @@ class Kernels:
             if max(question.tokens) >= cfg.vocab_size:
                 what = f"the tokenizer has the id {max(question.tokens)}"
                 raise InputError(f"{what}, the model {cfg.vocab_size} rows for embeddings")
-            rows = device.embed(list(question.tokens))
-            return prompt_of(
-                deployment.model, rows, question.image_rows, images, workload.image_size
-            )
+            cached = workload.cached_tokens
+            rows = device.embed(list(question.tokens[cached:]))
+            shown = question.image_rows[cached:]
+            return prompt_of(deployment.model, rows, shown, images, workload.image_size)
         count, seed = workload.prompt_tokens, workload.request.seed
-        tokens = seeded_tokens(count, cfg.vocab_size, seed, family_end(cfg))
+        name = f"prompt {turn + 1}" if turn else "prompt"
+        tokens = seeded_tokens(count - len(carried), cfg.vocab_size, seed, family_end(cfg), name)
+        tokens = [*carried, *tokens]
         image_rows = np.zeros(count, np.bool_)
         if images:
             image_rows[image_span(workload)] = True
@@ -299,7 +353,7 @@ class Kernels:
             return self._chat.question(deployment).pictures
         workload = deployment.workload
         size, seed = workload.image_size, workload.request.seed
-        return [seeded_image(size, seed, f"image {index}") for index in range(workload.images)]
+        return [seeded_image(size, seed, f"image {index}") for index in range(workload.all_images)]
 
     def _ends(self, deployment: Deployment) -> tuple[int, ...]:
         """The tokens that end the answer; those of a turn of a chat, too."""

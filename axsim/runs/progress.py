@@ -65,22 +65,23 @@ def _work(deployment: Deployment, calibration_pictures: int) -> dict[Key, float]
     deployed = 0.0
     if sees(deployment):
         macs = _sum_macs(vision_part(deployment))
-        parts[request_key(deployment, "vision reference")] = workload.images * macs
+        parts[request_key(deployment, "vision reference")] = workload.all_images * macs
         if calibrated(deployment):
             parts[pixels_key(deployment, "calibration")] = calibration_pictures * macs
-        deployed += workload.images * macs * _WORK[workload.build.vision_dtype]
+        deployed += workload.all_images * macs * _WORK[workload.build.vision_dtype]
     if deployment.graph is not None:
         macs = _sum_macs(deployment.graph)
         kind = workload.build.vision_dtype
         deployed += macs * (_WORK[kind] + (1 if kind == "bf16" else 2))
     cfg = deployment.model.decoder
     if cfg is not None:
-        prefill = sum(map(_sum_macs, deployment.prefill)) * cfg.num_hidden_layers
-        post = _sum_macs(deployment.post)
-        parts[request_key(deployment, "logits reference")] = prefill + post
-        step = _sum_macs(deployment.decode) * cfg.num_hidden_layers + post
-        steps = (workload.new_tokens - 1) * step + post
-        deployed += prefill * _WORK["prefill"] + steps * _WORK["decode"]
+        layers, post = cfg.num_hidden_layers, _sum_macs(deployment.post)
+        before = sum(map(_sum_macs, deployment.chunks(0, workload.cached_tokens))) * layers
+        prefill = [sum(map(_sum_macs, turn.prefill)) * layers for turn in deployment.turns]
+        parts[request_key(deployment, "logits reference")] = before + prefill[0] + post
+        step = _sum_macs(deployment.decode) * layers + post
+        steps = sum((turn.new_tokens - 1) * step + post for turn in workload.asked)
+        deployed += (before + sum(prefill)) * _WORK["prefill"] + steps * _WORK["decode"]
     parts[numbers_key(deployment, "all")] = deployed
     return parts
 

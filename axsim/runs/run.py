@@ -112,10 +112,15 @@ def time_variant(
     published: Published | None = None,
     intervals: Intervals | None = None,
 ) -> VariantResult:
-    """Time one variant: every subgraph of ``deployment`` on ``npu``, without kernels."""
+    """Time one variant: every subgraph of ``deployment`` on ``npu``, without kernels. Its later
+    turns are timed as requests of their own, each after answers of full length."""
     planned = alone(deployment, npu)
     predictions = _predict(deployment, planned, published, intervals)
-    return VariantResult(name, settings, deployment, planned, predictions)
+    later = tuple(
+        time_variant(f"{name}, turn {number}", settings, turn, npu, published, intervals)
+        for number, turn in enumerate(deployment.turns[1:], 2)
+    )
+    return VariantResult(name, settings, deployment, planned, predictions, later=later)
 
 
 def run_kernels(
@@ -146,8 +151,7 @@ def run_kernels(
     deployments = [variant.deployment for variant in timed]
     kernels = Kernels(deployments, checkpoint, on_progress, chat, on_token, images)
     for index, variant in enumerate(timed):
-        numerics, served = kernels.run(variant.deployment)
-        result = result.with_numerics(variant.name, numerics, served)
+        result = result.with_numerics(variant.name, kernels.run(variant.deployment))
         result = replace(result, complete=index + 1 == len(timed))
         yield result
 

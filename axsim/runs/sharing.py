@@ -11,8 +11,8 @@ Key = tuple[object, ...]
 
 
 def sees(deployment: Deployment) -> bool:
-    """Whether the request has images for a tower."""
-    return deployment.vision is not None and deployment.workload.images > 0
+    """Whether the request, or any of its turns, has images for a tower."""
+    return deployment.vision is not None and deployment.workload.all_images > 0
 
 
 def calibrated(deployment: Deployment) -> bool:
@@ -35,7 +35,7 @@ def pixels_key(deployment: Deployment, what: str) -> Key:
 def request_key(deployment: Deployment, what: str) -> Key:
     """Of something that float32 makes of the request."""
     workload = deployment.workload
-    return *pixels_key(deployment, what), workload.images, workload.prompt_tokens
+    return *pixels_key(deployment, what), *(turn[:3] for turn in workload.asked)
 
 
 def images_key(deployment: Deployment, what: str) -> Key:
@@ -50,5 +50,5 @@ def numbers_key(deployment: Deployment, what: str) -> Key:
     workload, build = deployment.workload, deployment.workload.build
     decoder = (build.weight_dtype, build.post_weight_dtype, build.prefill_chunk)
     request = workload.request.model_dump_json()
-    sizes = build.kv_cache_len, workload.new_tokens
+    sizes = build.kv_cache_len, workload.new_tokens, build.compiled_histories
     return *images_key(deployment, what), *decoder, *sizes, request

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from rich.table import Table
 
+from axsim.fidelity.prediction import number
 from axsim.runs.results import RunResult
-from axsim.show.tables import number
 from axsim.system.metrics import PREDICTED
 
 ENERGY = tuple(metric for metric in PREDICTED if metric.needs == "power")

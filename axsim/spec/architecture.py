@@ -253,6 +253,11 @@ class ProjectorSection(Section):
         0, description="learnt rows that attend to all patches, in place of all that; 0: none"
     )
 
+    @property
+    def block(self) -> int:
+        """Patches along each side that one image token joins."""
+        return round(1 / self.downsample_ratio)
+
     @model_validator(mode="after")
     def _consistent(self) -> ProjectorSection:
         block = 1 / self.downsample_ratio

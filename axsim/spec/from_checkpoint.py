@@ -7,6 +7,7 @@ from math import lcm, prod
 from pathlib import Path
 from typing import Any
 
+from axsim.errors import InputError, Problem
 from axsim.models.checkpoint import architecture, eos_token_ids, read_config
 from axsim.models.config import (
     DecoderConfig,
@@ -17,11 +18,15 @@ from axsim.models.config import (
 )
 from axsim.models.families import FAMILIES
 from axsim.models.gptq import Gptq
+from axsim.models.hf_config import assumed_sizes
 from axsim.models.joins import JOINS, language_part
 from axsim.models.parts import Parts
 from axsim.models.weights import tensor_shapes
+from axsim.spec.architecture import ModelSection
+from axsim.spec.descriptor import load_mapping
+from axsim.spec.located import scalar
 from axsim.spec.package import Package, find_package
-from axsim.spec.workload import FLAGGED, NEWEST_TOOLCHAIN
+from axsim.spec.workload import FLAGGED, NEWEST_TOOLCHAIN, Workload
 
 SMALL_IMAGE = 224
 """Pixels along a side of the smaller package that the vendor builds beside the model's own size."""
@@ -46,12 +51,62 @@ def workload_text(folder: str | Path) -> str:
         InputError: config.json is missing or broken, or describes an unknown architecture; a
             package contradicts itself.
     """
-    name = Path(folder).resolve().name
-    package = find_package(Path(folder))
-    folder = package.model if package else Path(folder)
+    folder = _folder(folder)
+    package = find_package(folder)
+    name = folder.resolve().name
+    folder = package.model if package else folder
+    source = str(folder / "config.json")
     description = read_config(folder)
-    Gptq.of(description, str(folder / "config.json"))
     model = architecture(folder)
+    Gptq.of(description, source)
+    _check_model(model, source)
+    try:
+        text = _text_of(folder, description, model, name, package)
+    except ValueError as error:  # sizes that no graph holds
+        raise InputError(f"{source}: {error}") from None
+    try:
+        load_mapping(Workload, scalar(text), "")
+    except InputError as error:
+        what = "what it describes cannot be deployed as the vendor's demonstrations are"
+        raise InputError(
+            Problem(source, each.key, f"{what}: {each.what}", each.allowed)
+            for each in error.problems
+        ) from None
+    return text
+
+
+def assumed(folder: str | Path) -> dict[str, object]:
+    """The sizes that config.json of a checkpoint leaves to the defaults of transformers."""
+    folder = _folder(folder)
+    package = find_package(folder)
+    return assumed_sizes(read_config(package.model if package else folder))
+
+
+def _folder(path: str | Path) -> Path:
+    """The checkpoint's folder, of which config.json may be given."""
+    path = Path(path)
+    return path.parent if path.name == "config.json" and path.is_file() else path
+
+
+def _check_model(model: ModelConfig, source: str) -> None:
+    """InputError when a workload's file could not hold the architecture."""
+    parts = {"vision": model.vision, "projector": model.projector, "decoder": model.decoder}
+    found = {key: asdict(part) for key, part in parts.items() if part is not None}
+    try:
+        load_mapping(ModelSection, found, "")
+    except InputError as error:
+        raise InputError(
+            Problem(source, each.key, each.what, each.allowed) for each in error.problems
+        ) from None
+
+
+def _text_of(
+    folder: Path,
+    description: dict[str, Any],
+    model: ModelConfig,
+    name: str,
+    package: Package | None,
+) -> str:
     kind = description.get("model_type")
     sizes = _image_sizes(model, description)
     ends = eos_token_ids(folder, description)
@@ -240,7 +295,7 @@ def _request(
 ) -> list[str]:
     lines = ["request:"]
     if sizes:
-        lines += ["  images: 1", f"  image_size: {sizes[-1]}"]
+        lines.append(f"  image_size: {sizes[-1]}")
     if model.decoder is not None:
         if sizes:
             comment = "chat template and a short question around the image"

@@ -25,6 +25,7 @@ class Point:
     ``workload`` and ``chip`` are descriptors as JSON, ``settings`` a JSON object of overrides,
     those of the chip with the prefix ``chip.``; equal texts share what a process has made of them.
     ``chip_name`` is how the user calls the chip. ``variants`` chooses among the workload's.
+    ``varied`` are the keys of ``settings`` that replace what variants set.
     """
 
     workload: str
@@ -34,12 +35,14 @@ class Point:
     variants: tuple[str, ...] | None = None
     timing_only: bool = False
     checkpoint: str | None = None
+    varied: tuple[str, ...] = ()
 
     @property
     def key(self) -> str:
         """Names the point's result: changes with anything that it depends on, the code included."""
         parts: list[object] = [self.workload, self.chip, self.chip_name, self.settings]
-        parts += [self.variants, self.timing_only, self.checkpoint, code_fingerprint()]
+        parts += [self.variants, self.timing_only, self.checkpoint, self.varied]
+        parts.append(code_fingerprint())
         return fingerprint(parts)
 
 
@@ -72,9 +75,8 @@ class Space:
         name, text = self.chips[chip]
         values = {key: self.vary[key][i] for key, i in zip(self.vary, indices, strict=True)}
         settings = json.dumps({**self.settings, **values}, ensure_ascii=False)
-        return Point(
-            self.workload, text, name, settings, self.variants, self.timing_only, self.checkpoint
-        )
+        how = self.variants, self.timing_only, self.checkpoint, tuple(self.vary)
+        return Point(self.workload, text, name, settings, *how)
 
 
 def space(

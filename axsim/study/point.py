@@ -41,7 +41,7 @@ def evaluate(point: Point) -> list[Row]:
     given: Row = {"chip": point.chip_name, **settings}
     try:
         bench = _bench(point.chip, json.dumps(chip_keys))
-        chosen = _variants(point.workload, json.dumps(keys), point.variants)
+        chosen = _variants(point.workload, json.dumps(keys), point.variants, point.varied)
     except Exception as error:
         return [_failed(given, error)]
     rows = []
@@ -145,13 +145,28 @@ def _machine(sections: str) -> _Machine:
 
 @lru_cache(maxsize=256)
 def _variants(
-    workload: str, overrides: str, names: tuple[str, ...] | None
+    workload: str, overrides: str, names: tuple[str, ...] | None, varied: tuple[str, ...]
 ) -> Mapping[str, Workload]:
     document, keys = json.loads(workload), json.loads(overrides)
     if names is None:
+        replacing = {key: keys[key] for key in varied if key in keys}
+        document["variants"] = _replaced(document.get("variants", ()), replacing)
         return load_mapping(Workload, document, "", keys).expand()
     own = {each["name"]: each["set"] for each in document["variants"]}
     return {
         name: load_mapping(Workload, document, "", {**own[name], **keys, "variants": ()})
         for name in names
     }
+
+
+def _replaced(variants: Sequence[Row], keys: Row) -> list[Row]:
+    """Variants with ``keys`` in place of what they set. Those that become the same are there once;
+    one that is none of ``variants`` is named by its values."""
+    names = {json.dumps(each["set"], sort_keys=True): each["name"] for each in variants}
+    found: dict[str, Row] = {}
+    for each in variants:
+        values = {key: keys.get(key, value) for key, value in each["set"].items()}
+        text = json.dumps(values, sort_keys=True)
+        joined = "-".join(str(value) for value in values.values() if value is not None)
+        found.setdefault(text, {"name": names.get(text, joined), "set": values})
+    return list(found.values())

@@ -60,10 +60,10 @@ def sweep(
     """Every chip with every combination of the varied keys, as a DataFrame.
 
     ``vary`` maps dotted keys, those of the chip with the prefix ``chip.``, to their values. A point
-    has one row for each variant of the workload that agrees with its keys, as ``axsim run`` has
-    (``variants`` chooses among them), with the columns of :meth:`VariantResult.to_row`, the varied
-    keys and ``error``: None, or why that point could not be computed. ``overrides`` hold at every
-    point. ``timing_only`` leaves the kernels out.
+    has one row for each variant of the workload (``variants`` chooses among them), in which varied
+    keys replace what it sets; those that become the same are there once. Its columns are those of
+    :meth:`VariantResult.to_row`, the varied keys and ``error``: None, or why that point could not
+    be computed. ``overrides`` hold at every point. ``timing_only`` leaves the kernels out.
 
     Points are computed on all local cores (``jobs`` processes), by any ``executor``, or by the
     dask ``scheduler`` at an address. Finished points are kept in the file ``journal`` if given;

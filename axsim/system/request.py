@@ -10,10 +10,12 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Generator, Iterator
 from dataclasses import dataclass
+from math import prod
 from typing import Literal
 
 from axsim.compiler.partition import Deployment, Subgraph
 from axsim.graph.ir import DTYPE_BITS
+from axsim.models.config import sides
 from axsim.spec.workload import OLD_RUNTIMES
 
 Stage = Literal["preprocess", "vision", "prefill", "decode", "post", "graph"]
@@ -87,7 +89,9 @@ class HostCosts:
         prefill_ms = chip.calibrated.host_prefill_ms if old else chip.host.prefill_layer_ms
         decode_ms = chip.calibrated.host_decode_ms if old else chip.host.decode_layer_ms
         mhz = chip.cpu.clock_mhz  # cycles per microsecond
-        pixels = deployment.workload.image_size**2
+        vision, workload = deployment.model.vision, deployment.workload
+        frames = vision.temporal_patch_size if vision and workload.request.video else 1
+        pixels = frames * prod(sides(workload.image_size))
         vocabulary = decoder.vocab_size if decoder else 0
         return cls(
             pixels * chip.host.preprocess_cycles_per_pixel / chip.cpu.cores / mhz,

@@ -68,6 +68,23 @@ def test_the_groups_of_a_decoder_layer() -> None:
     assert deployment.decode is deployment.decode  # compiled once
 
 
+def test_turns_share_what_is_compiled_and_slots_hold_their_caches() -> None:
+    turns = ({"text_tokens": 4, "images": 1}, {"text_tokens": 20})
+    build = {"kv_cache_len": 60, "kv_slots": 3, "prefill_history": (0, 16, 32)}
+    talk = Deployment(workload(build=build, text_tokens=None, turns=turns), AX650N)
+    first, second = talk.turns
+    assert [each.graph.name for each in second.prefill] == ["prefill_n8_h16"] + [
+        "prefill_n8_h32"
+    ] * 2  # after 12 tokens, 20 and 28
+    assert second.decode is talk.decode
+    assert second.vision is talk.vision
+    lone = Deployment(workload(build=build | {"kv_slots": 1}), AX650N).memory
+    assert talk.memory.kv_cache == 3 * lone.kv_cache
+    assert talk.memory.kv_slot == lone.kv_cache == 2 * 2 * 60 * 16 * 2
+    longest = second.prefill[-1].program.activation_bytes
+    assert talk.memory.activations >= longest > first.prefill[0].program.activation_bytes
+
+
 def test_parts_that_a_model_lacks() -> None:
     from axsim.models.config import ModelConfig
 

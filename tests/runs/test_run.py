@@ -303,6 +303,18 @@ def test_a_tower_whose_own_grid_cannot_be_joined_serves_pictures_whose_can() -> 
     assert axsim.run(asked, "ax630c")[0].numerics.vision_cosine > 0.9
 
 
+def test_a_picture_that_is_not_square_runs() -> None:
+    found = axsim.run(workload(image_size=(28, 84), new_tokens=2), "ax630c")[0]
+    assert found.workload.image_tokens == 3
+    assert found.to_dict()["image_size"] == "28x84"
+    assert found.numerics.vision_cosine > 0.98
+    assert found.numerics.logits_cosine > 0.99
+    video = axsim.run(
+        workload(video={"seconds": 1.5, "fps": 2.0}, text_tokens=9), "ax630c", timing_only=True
+    )[0]
+    assert (video.workload.images, len(video.timeline.of("vision"))) == (3, 3)
+
+
 def test_the_end_of_sequence_shortens_the_request() -> None:
     free = axsim.run(workload(new_tokens=8), "ax630c")[0]
     stop = free.numerics.tokens[2]

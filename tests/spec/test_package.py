@@ -14,7 +14,8 @@ from axsim.models.config import ModelConfig
 from axsim.models.weights import tensor_shapes
 from axsim.spec.from_checkpoint import workload_text
 from axsim.spec.package import find_package
-from axsim.spec.workload import BuildSection, Workload, load_workload
+from axsim.spec.workload import Workload, load_workload
+from tests.cli.command import axsim as command
 from tests.models.seeded import INTERNVL
 from tests.models.writing import decoder_json, internvl_chat_json
 
@@ -66,8 +67,6 @@ def test_names_tell_chunk_and_layers_and_config_the_rest(tmp_path) -> None:
     assert found is not None
     assert (found.prefix, found.chunk, found.layers) == ("q", 64, LAYERS)
     assert (found.kv_cache_len, found.histories) == (255, (1, 128, 192))
-    if "prefill_history" not in BuildSection.model_fields:
-        return
     workload = imported(folder)
     assert workload.name == "Q-64"
     assert workload.model.config() == ALONE
@@ -93,6 +92,13 @@ def test_what_nothing_tells_is_called_assumed(tmp_path) -> None:
     text = workload_text(package(tmp_path / "p", each=0))
     assert text.count("# assumed") == 3  # weights, KV cache, toolchain
     assert "from the package p (model_type" in text
+
+
+def test_on_the_command_line(tmp_path) -> None:
+    folder = package(tmp_path / "p", kv_cache_len=300)
+    text = command("import", folder).stdout
+    assert text == workload_text(folder)
+    assert "# names of the layers' files" in text
 
 
 def test_with_a_vision_part_the_chunk_is_the_packages(tmp_path) -> None:

@@ -23,6 +23,7 @@ from axsim.show.tables import (
     operators_table,
     tokens_lines,
     traffic_table,
+    turns_table,
     variants_table,
 )
 
@@ -80,6 +81,10 @@ class Screen:
         if energy is not None:
             out.print(f"\n{energy}")
             out.print(energy_table(result))
+        for variant in result:
+            if variant.later:
+                out.print(f"\nTurns of {variant.name}")
+                out.print(turns_table(variant))
         lines = tokens_lines(result)
         if lines:
             out.print("\ntokens generated")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from axsim.fidelity.intervals import LEVEL
-from axsim.fidelity.prediction import Prediction
+from axsim.fidelity.prediction import Prediction, number
 from axsim.runs.results import RunResult, VariantResult
 from axsim.show.extrapolated import footnotes
 from axsim.show.report.content import Report
@@ -11,7 +11,6 @@ from axsim.show.report.figures import SHOWN, capitalised, interval, measured, me
 from axsim.show.report.markup import Child, Column, Html, Row, element, join, note, table
 from axsim.show.report.markup import section as section_of
 from axsim.show.tables import notes as table_notes
-from axsim.show.tables import number
 
 SYNTHETIC = (
     "Synthetic weights: seeded random numbers stood in for a trained model's. The similarities "
@@ -51,8 +50,9 @@ def section(report: Report) -> Html:
             cells += _cosines(each, vision, decoder)
         rows.append(Row(cells, css="picked" if each is result[0] else None))
     return section_of(
-        "variants", "Variants", table("Variants", columns, rows), _notes(result), _tokens(result)
-    )
+        "variants", "Variants", table("Variants", columns, rows), _notes(result), _turns(result),
+        _tokens(result),
+    )  # fmt: skip
 
 
 def _prediction(found: Prediction | None) -> Child:
@@ -104,10 +104,34 @@ def _notes(result: RunResult) -> Html:
     return join(parts)
 
 
+def _turns(result: RunResult) -> Html | None:
+    """What each turn of a conversation finds in the KV cache, asks, and takes."""
+    talks = [each for each in result if each.later]
+    if not talks:
+        return None
+    vision = any(turn.workload.images for each in talks for turn in each.turns)
+    names = ["ttft_ms", *(["image_to_first_token_ms"] if vision else [])]
+    columns = [Column("variant"), Column("turn", number=True)]
+    columns += [Column(each, number=True) for each in ("cached tokens", "images", "prompt tokens")]
+    columns += [
+        Column([capitalised(SHOWN[name].label), element("small", SHOWN[name].unit)], number=True)
+        for name in names
+    ]
+    rows = []
+    for each in talks:
+        for number_, turn in enumerate(each.turns, 1):
+            asked = turn.workload
+            counts = asked.cached_tokens, asked.images, asked.prompt_tokens
+            cells: list[Child] = [each.name, str(number_), *map(str, counts)]
+            rows.append(Row([*cells, *(_prediction(turn.predictions.get(n)) for n in names)]))
+    return join(element("h3", "Turns"), table("Turns", columns, rows))
+
+
 def _tokens(result: RunResult) -> Html | None:
     rows = [
         Row([each.name, " ".join(map(str, each.numerics.tokens)), _ended(each)])
-        for each in result
+        for variant in result
+        for each in variant.turns
         if each.numerics is not None and each.numerics.tokens
     ]
     if not rows:
