@@ -311,7 +311,7 @@ class RunResult:
         for each in self:
             cells = {METRICS[name].title: _short(found) for name, found in each.predictions.items()}
             memory = each.memory
-            needed = f"{(memory.total - memory.embedding) / MEBI:.0f}"
+            needed = f"{memory.npu / MEBI:.0f}"
             cells["NPU memory, MiB"] = needed if memory.fits else f"{needed} (does not fit)"
             if each.numerics is not None and each.numerics.cosine is not None:
                 synthetic = " on synthetic weights" if each.numerics.synthetic else ""

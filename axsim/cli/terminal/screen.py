@@ -77,14 +77,14 @@ class Screen:
         first = result[0]
         for note in notes(result):
             out.print(note, style="dim")
-        energy = source_line(result)
-        if energy is not None:
-            out.print(f"\n{energy}")
-            out.print(energy_table(result))
         for variant in result:
             if variant.later:
                 out.print(f"\nTurns of {variant.name}")
                 out.print(turns_table(variant))
+        energy = source_line(result)
+        if energy is not None:
+            out.print(f"\n{energy}")
+            out.print(energy_table(result))
         lines = tokens_lines(result)
         if lines:
             out.print("\ntokens generated")
