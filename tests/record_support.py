@@ -36,17 +36,17 @@ UNSAID = "not said"
 
 HEAD = """# What is measured, what follows from it, what is refused
 
-Made by `python tests/record_support.py` from the ledger (`measurements/published.csv`), the errors of
-rows left out of the fit (`left_out.csv`) and the tables of families; a test keeps it as they are.
+Made by `python tests/record_support.py` from the ledger (`measurements/published.csv`), the errors
+of rows left out of the fit (`left_out.csv`) and the tables of families; a test keeps it as they are.
 
 A cell says how well a prediction of that kind is supported:
 
-* **9 rows, 2.1 %**: so many published measurements, and the mean error of their predictions by a fit
-  that had not seen their architecture;
+* **9 rows, 2.1 %**: so many published measurements, and the mean error of their predictions by a
+  fit that had not seen their architecture;
 * *by others*: no row of this family built by this toolchain, but rows of others with this dtype and
   build flag on this chip; the interval says how wrong unseen architectures were;
-* *extrapolated*: nothing of this dtype or flag was measured on this chip. Such predictions carry `*`,
-  the reason, and the width of the chip's widest group.
+* *extrapolated*: nothing of this dtype or flag was measured on this chip. Such predictions carry
+  `*`, the reason, and the width of the chip's widest group.
 
 A prompt of more than twice the tokens of any row, or a chunk longer than any row's, is extrapolated
 as well, whatever stands here. Toolchains differ in two things only: builds up to 3.3 spend longer
@@ -194,7 +194,7 @@ def _refused() -> Iterator[str]:
     yield "|---|---|"
     yield from _by_reason(ADVICE)
     yield (
-        "\nAlso refused: checkpoints quantised otherwise than by GPTQ in 4 or 8 bits, hidden states "
+        "\nAlso refused: checkpoints quantised otherwise than by GPTQ in 4 or 8 bits, hidden states\n"
         "other than bf16, and any `model_type` or operator that is not known.\n"
     )
 
