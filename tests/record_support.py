@@ -37,7 +37,7 @@ UNSAID = "not said"
 HEAD = """# What is measured, what follows from it, what is refused
 
 Made by `python tests/record_support.py` from the ledger (`measurements/published.csv`), the errors
-of rows left out of the fit (`left_out.csv`) and the tables of families; a test keeps it as they are.
+of rows left out of the fit (`left_out.csv`) and the tables of families; a test keeps it so.
 
 A cell says how well a prediction of that kind is supported:
 
@@ -194,8 +194,8 @@ def _refused() -> Iterator[str]:
     yield "|---|---|"
     yield from _by_reason(ADVICE)
     yield (
-        "\nAlso refused: checkpoints quantised otherwise than by GPTQ in 4 or 8 bits, hidden states\n"
-        "other than bf16, and any `model_type` or operator that is not known.\n"
+        "\nAlso refused: checkpoints quantised otherwise than by GPTQ in 4 or 8 bits, hidden\n"
+        "states other than bf16, and any `model_type` or operator that is not known.\n"
     )
 
 
