@@ -25,8 +25,9 @@ def model_config(config: Json, source: str = "config.json") -> ModelConfig:
 
     Raises InputError, naming ``source`` and the key, for anything that the graphs cannot express.
     """
-    check_values(config, source)
     kind = str(config.get("model_type"))
+    if kind in JOINS or kind in BY_MODEL_TYPE or tower_of(config) is not None:
+        check_values(config, source)
     try:
         if kind in JOINS:
             return _joined(JOINS[kind], config, source)
@@ -129,7 +130,10 @@ def _decoder(config: Json, source: str, prefix: str = "") -> DecoderConfig:
     kind = str(config.get("model_type"))
     family = BY_MODEL_TYPE.get(kind)
     if family is None:
-        raise InputError(f"{source}: {prefix}model_type is {kind!r}; {_unknown(kind)}")
+        why = _unknown(kind) if not _experts(config) else _MIXTURE
+        raise InputError(f"{source}: {prefix}model_type is {kind!r}; {why}")
+    if _experts(config):
+        raise InputError(f"{source}: {prefix}{_experts(config)} is given; {_MIXTURE}")
     _heads(config, source, prefix, family)
     config = {**DECODER_DEFAULTS.get(kind, {}), **config}
     _only(config, source, prefix, family.required)
@@ -234,6 +238,15 @@ def _heads(config: Json, source: str, prefix: str, family: Family) -> None:
         )
 
 
+def _experts(config: Json) -> str:
+    """The key that says how many experts there are, where there are several."""
+    for key, value in config.items():
+        counts = re.fullmatch(r"(moe_|n_|num_)*(routed_|local_)?(num_)?experts", key)
+        if counts and isinstance(value, int) and value > 1:
+            return key
+    return ""
+
+
 def _unknown(kind: str) -> str:
     """Why a model_type is refused."""
     if "moe" in kind:
@@ -249,7 +262,8 @@ _STATE = "layers with a recurrent state are not supported"
 _TABLE = "decoders with a learnt table of positions are not supported"
 REFUSED = {
     **dict.fromkeys(
-        ("moe", "mixtral", "deepseek_v2", "deepseek_v3", "gpt_oss", "llama4"), _MIXTURE
+        ("moe", "mixtral", "deepseek_v2", "deepseek_v3", "gpt_oss", "llama4", "dbrx", "dots1"),
+        _MIXTURE,
     ),
     **dict.fromkeys(("fast_vlm", "fastvlm", "llava_qwen2"), _ONNX),
     **dict.fromkeys(

@@ -116,7 +116,7 @@ def _text_of(
         f"name: {_text(name)}",
         f"description: {_text(_what(model))}",
         "",
-        _commented("model:", f"{_parameters(model):,} parameters"),
+        _commented("model:", _counted(model, description)),
     ]
     for key, part in (
         ("vision", model.vision),
@@ -136,6 +136,13 @@ def _text_of(
     rows = _variants(model, sizes, description, package)
     lines += [f"  - {{name: {n}, set: {{{s}}}}}" for n, s in rows]
     return "\n".join(lines) + "\n"
+
+
+def _counted(model: ModelConfig, description: dict[str, Any]) -> str:
+    join = JOINS.get(str(description.get("model_type")))
+    parked = join.parked(description) if join else 0
+    text = f"{_parameters(model) + parked:,} parameters"
+    return f"{text}, {parked:,} of them in parts that are not deployed" if parked else text
 
 
 def _parameters(model: ModelConfig) -> int:

@@ -32,7 +32,7 @@ from axsim.spec.descriptor import (
     override,
 )
 from axsim.spec.located import Located, locate, show
-from axsim.spec.turns import Asked, Turn, asked, length_faults
+from axsim.spec.turns import Asked, Compiled, Turn, asked, length_faults
 from axsim.spec.video import Video
 
 Toolchain = Literal[
@@ -481,7 +481,13 @@ class Workload(Section):
                 least = self.images * self.image_tokens
                 what = f"found {request.prompt_tokens}"
                 yield Fault("request.prompt_tokens", what, f"at least {least}, the image tokens")
-        yield from length_faults(self.asked, build, request)
+        held = build.prefill_chunk, build.compiled_histories, build.kv_cache_len
+        keys = build.model_fields_set - (
+            {"prefill_history"} if not build.prefill_history else set()
+        )
+        prompt = [key for key in ("prompt_tokens", "text_tokens") if getattr(request, key)]
+        lone = None if request.turns else ("request", *prompt[:1])
+        yield from length_faults(self.asked, Compiled(*held, keys), lone)
         scaling = decoder.rope_scaling
         trained = scaling.original_max_position_embeddings if scaling else 0
         if scaling and scaling.kind == "longrope" and build.kv_cache_len >= trained:
