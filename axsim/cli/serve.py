@@ -9,8 +9,6 @@ import typer
 
 from axsim.cli.command import Command
 from axsim.cli.options import (
-    CalibrationFolder,
-    CheckpointFolder,
     ChipName,
     DeploymentOptions,
     Seed,
@@ -19,6 +17,7 @@ from axsim.cli.options import (
     VariantName,
     WorkloadName,
 )
+from axsim.cli.source_options import CalibrationFolder, CheckpointFolder
 
 if TYPE_CHECKING:
     import socket
