@@ -17,7 +17,7 @@ import numpy as np
 from axsim.compiler.partition import Deployment
 from axsim.errors import InputError
 from axsim.inputs.sampling import Sampler, end_of_sequence, family_end
-from axsim.inputs.seeded import image_span, seeded_image, seeded_tokens
+from axsim.inputs.seeded import image_span, seeded_input, seeded_tokens
 from axsim.kernels.array import Array
 from axsim.models.checkpoint import Checkpoint
 from axsim.models.prompt import Prompt, prompt_of
@@ -352,8 +352,7 @@ class Kernels:
         if self._chat is not None:
             return self._chat.question(deployment).pictures
         workload = deployment.workload
-        size, seed = workload.image_size, workload.request.seed
-        return [seeded_image(size, seed, f"image {index}") for index in range(workload.all_images)]
+        return [seeded_input(workload, f"image {index}") for index in range(workload.all_images)]
 
     def _ends(self, deployment: Deployment) -> tuple[int, ...]:
         """The tokens that end the answer; those of a turn of a chat, too."""

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 from axsim.compiler.partition import Deployment
 from axsim.errors import InputError
 from axsim.inputs.images import folder_pictures, open_picture, prepared
-from axsim.inputs.seeded import seeded_image
+from axsim.inputs.seeded import seeded_input
 from axsim.kernels.array import Array
 from axsim.runs.sharing import calibrated
 
@@ -39,6 +39,8 @@ class CalibrationPictures:
         if self._files and not any(calibrated(each) for each in deployments):
             what = "nothing to calibrate: no request has images for a vision part in u8 or u16"
             raise InputError(f"{folder}: {what}")
+        if self._files and any(each.model.hears for each in deployments):
+            raise InputError(f"{folder}: pictures are nothing to an encoder of sound")
         self._tiling = chat is not None and chat.dynamic_tiling
         self.asked = folder is None and chat is not None and chat.has_picture
 
@@ -53,7 +55,7 @@ class CalibrationPictures:
         if self.asked:
             return []
         if not self._files:
-            return [seeded_image(workload.image_size, workload.request.seed, "calibration 0")]
+            return [seeded_input(workload, "calibration 0")]
         size = workload.image_size
         return [tile for f in self._files for tile in prepared(open_picture(f), size, self._tiling)]
 

@@ -17,7 +17,7 @@ import numpy as np
 from axsim.compiler.partition import Deployment
 from axsim.graph.ir import Graph
 from axsim.inputs.sampling import family_end
-from axsim.inputs.seeded import image_span, seeded_image, seeded_tokens
+from axsim.inputs.seeded import image_span, seeded_input, seeded_tokens
 from axsim.kernels.array import Array
 from axsim.kernels.qparams import QParams
 from axsim.machine.npu import Npu
@@ -30,6 +30,7 @@ from axsim.models.weights import (
     embedded,
     layer_tensor,
     layer_weights,
+    placed,
     post_weights,
     vision_weights,
 )
@@ -70,9 +71,9 @@ class Pixels:
     def seeded(cls, deployment: Deployment) -> Pixels:
         """The pictures of ``axsim run`` without a file."""
         workload = deployment.workload
-        size, seed = workload.image_size, workload.request.seed
-        request = [seeded_image(size, seed, f"image {i}") for i in range(max(workload.images, 1))]
-        return cls([seeded_image(size, seed, "calibration 0")], request)
+        count = max(workload.images, 1)
+        request = [seeded_input(workload, f"image {index}") for index in range(count)]
+        return cls([seeded_input(workload, "calibration 0")], request)
 
     @classmethod
     def split(cls, pictures: Sequence[Array], images: int) -> Pixels:
@@ -190,13 +191,14 @@ class Analysis:
             self._on_step(f"decoder: layer {layer + 1} of {cfg.num_hidden_layers}")
             outputs: dict[str, tuple[Array, Array]] = {}
             mask = windowed(fixed["mask"], cfg, layer, 0)
+            own = exact.of_layer(layer), rounded.of_layer(layer)
             compared = precision.compare(
                 of_layer(graph, cfg, layer),
                 layer_weights(self._weights, layer),
                 arithmetic,
-                {**fixed, "mask": mask, "input": reference},
+                {**fixed, "mask": mask, "input": reference, **own[0]},
                 stored=self._stored(layer_tensor(layer, ""), build.weight_dtype),
-                found={**fixed, "mask": mask, "input": found},
+                found={**fixed, "mask": mask, "input": found, **own[1]},
                 outputs=outputs,
                 mode=self._mode,
             )
@@ -228,7 +230,7 @@ class Analysis:
         workload = self._deployment.workload
         avoid = family_end(cfg)
         tokens = seeded_tokens(workload.prompt_tokens, cfg.vocab_size, workload.request.seed, avoid)
-        rows = embedded(self._weights, cfg, tokens)
+        rows = placed(self._weights, cfg, embedded(self._weights, cfg, tokens), 0)
         image_rows, seen = np.zeros(len(tokens), np.bool_), []
         if self._deployment.model.vision is not None and workload.images:
             arithmetic = self._arithmetic(PLAIN) if deployed else None
