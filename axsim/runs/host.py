@@ -97,6 +97,13 @@ class HostLoop:
             return self._post(call.subgraph)
         return None
 
+    @property
+    def hidden(self) -> Array:
+        """What the last layer gave for each token of the prompt [tokens, hidden], until decoding
+        begins."""
+        rows: Array = np.concatenate(self._hidden, axis=1)[0, : self._length - self._start]
+        return rows
+
     def precompute(self, prompt: Prompt) -> None:
         """Fill the caches with a prompt that the request finds there."""
         subgraphs = self._deployment.chunks(0, len(prompt.rows))

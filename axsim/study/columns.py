@@ -15,6 +15,7 @@ _METRIC_PARTS = ("", "_low", "_high", "_measured", "_error", "_extrapolated")
 _REST = (
     "weights_bytes", "kv_cache_bytes", "activations_bytes", "embedding_bytes", "capacity_bytes",
     "fits", "load_ms", "synthetic", "cosine", "vision_cosine", "logits_cosine", "graph_cosine",
+    "float32_perplexity", "perplexity", "kl_divergence", "top1_agreement", "judged_tokens",
     "generated_tokens", "error",
 )  # fmt: skip
 

@@ -5,12 +5,13 @@ from __future__ import annotations
 import itertools
 import json
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from math import prod
 from pathlib import Path
 from typing import Any
 
 from axsim.errors import InputError, Problem
+from axsim.runs.sources import SYNTHETIC, Sources
 from axsim.spec.board import Board
 from axsim.spec.chip import Chip, load_chip
 from axsim.spec.workload import Workload, load_workload
@@ -34,14 +35,14 @@ class Point:
     settings: str
     variants: tuple[str, ...] | None = None
     timing_only: bool = False
-    checkpoint: str | None = None
+    sources: Sources = SYNTHETIC
     varied: tuple[str, ...] = ()
 
     @property
     def key(self) -> str:
         """Names the point's result: changes with anything that it depends on, the code included."""
         parts: list[object] = [self.workload, self.chip, self.chip_name, self.settings]
-        parts += [self.variants, self.timing_only, self.checkpoint, self.varied]
+        parts += [self.variants, self.timing_only, asdict(self.sources), self.varied]
         parts.append(code_fingerprint())
         return fingerprint(parts)
 
@@ -59,7 +60,7 @@ class Space:
     settings: Mapping[str, object]
     variants: tuple[str, ...] | None = None
     timing_only: bool = False
-    checkpoint: str | None = None
+    sources: Sources = SYNTHETIC
 
     def __len__(self) -> int:
         return len(self.chips) * prod(map(len, self.vary.values()))
@@ -75,7 +76,7 @@ class Space:
         name, text = self.chips[chip]
         values = {key: self.vary[key][i] for key, i in zip(self.vary, indices, strict=True)}
         settings = json.dumps({**self.settings, **values}, ensure_ascii=False)
-        how = self.variants, self.timing_only, self.checkpoint, tuple(self.vary)
+        how = self.variants, self.timing_only, self.sources, tuple(self.vary)
         return Point(self.workload, text, name, settings, *how)
 
 
@@ -87,7 +88,7 @@ def space(
     settings: Mapping[str, object],
     variants: Sequence[str] | None = None,
     timing_only: bool = False,
-    checkpoint: str | Path | None = None,
+    sources: Sources = SYNTHETIC,
 ) -> Space:
     """What a sweep or a search is over; a board stands for its chip as it has it.
 
@@ -113,7 +114,7 @@ def space(
         dict(settings),
         None if variants is None else tuple(variants),
         timing_only,
-        None if checkpoint is None else str(checkpoint),
+        sources,
     )
 
 

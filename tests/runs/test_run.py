@@ -338,17 +338,18 @@ def test_a_checkpoint_of_another_architecture_is_refused(tmp_path) -> None:
 
     tensors = stored(SeededWeights(INTERNVL), INTERNVL, OPENGVLAB)
     write(tmp_path, internvl_chat_json(INTERNVL), tensors)
+    given = {"checkpoint": tmp_path, "calibrate_on": "seeded"}
     with pytest.raises(InputError, match="another architecture"):
-        axsim.run(workload(), "ax630c", checkpoint=tmp_path)
+        axsim.run(workload(), "ax630c", **given)
     model = Checkpoint(tmp_path).config
-    result = axsim.run(workload(model), "ax630c", checkpoint=tmp_path)[0]
+    result = axsim.run(workload(model), "ax630c", **given)[0]
     assert not result.numerics.synthetic
     assert result.numerics.logits_cosine > 0.5
     tokens = result.numerics.tokens
     assert not result.numerics.stopped_at_eos
     (tmp_path / "generation_config.json").write_text(json.dumps({"eos_token_id": tokens[1]}))
-    ended = axsim.run(workload(model), "ax630c", checkpoint=tmp_path)[0].numerics
+    ended = axsim.run(workload(model), "ax630c", **given)[0].numerics
     assert ended.tokens == tokens[: tokens.index(tokens[1]) + 1]
     assert ended.stopped_at_eos
     told = workload(model, eos_token_id=tokens[0])  # the workload's word counts more
-    assert axsim.run(told, "ax630c", checkpoint=tmp_path)[0].numerics.tokens == tokens[:1]
+    assert axsim.run(told, "ax630c", **given)[0].numerics.tokens == tokens[:1]

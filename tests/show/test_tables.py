@@ -10,7 +10,7 @@ from rich.console import Console
 
 import axsim
 from axsim.fidelity.prediction import Interval
-from axsim.runs.results import Numerics
+from axsim.runs.computed import Numerics
 from axsim.show.tables import (
     breakdown_table,
     heading,
