@@ -20,6 +20,9 @@ from axsim.models.gptq import Gptq
 from axsim.models.joins import JOINS, language_part
 from axsim.models.parts import Parts
 from axsim.models.weights import tensor_shapes
+from axsim.spec.descriptor import NO_OVERRIDES, Overrides, load_mapping
+from axsim.spec.located import parse
+from axsim.spec.workload import Workload
 
 SMALL_IMAGE = 224
 """Pixels along a side of the smaller package that the vendor builds beside the model's own size."""
@@ -74,6 +77,21 @@ def workload_text(folder: str | Path) -> str:
     ]
     lines += [f"  - {{name: {n}, set: {{{s}}}}}" for n, s in _variants(model, sizes, description)]
     return "\n".join(lines) + "\n"
+
+
+def workload_of(
+    folder: str | Path, overrides: Overrides = NO_OVERRIDES, variant: str | None = None
+) -> Workload:
+    """The workload of :func:`workload_text`; ``overrides`` and ``variant`` as for
+    :func:`axsim.spec.workload.load_workload`."""
+    name = str(folder)
+    document = parse(workload_text(folder), name).plain()
+    if variant is None:
+        return load_mapping(Workload, document, name, overrides)
+    base = load_mapping(Workload, document, name)
+    base.variant(variant)
+    chosen = next(v.set for v in base.variants if v.name == variant)
+    return load_mapping(Workload, document, name, {**chosen, **overrides, "variants": ()})
 
 
 def _parameters(model: ModelConfig) -> int:
