@@ -9,20 +9,27 @@ from importlib.machinery import ModuleSpec
 from importlib.metadata import version
 from types import ModuleType
 
-from axsim.axengine import nodes, providers, session
 from axsim.axengine.board import Board, use
+from axsim.axengine.nodes import NodeArg
+from axsim.axengine.providers import (
+    axclrt_provider_name,
+    axengine_provider_name,
+    get_all_providers,
+    get_available_providers,
+)
+from axsim.axengine.session import InferenceSession, SessionOptions
 from axsim.spec.chip import Chip
 
 NAME = "axengine"
 
 PUBLIC = {
-    "InferenceSession": session.InferenceSession,
-    "SessionOptions": session.SessionOptions,
-    "NodeArg": nodes.NodeArg,
-    "axengine_provider_name": providers.axengine_provider_name,
-    "axclrt_provider_name": providers.axclrt_provider_name,
-    "get_all_providers": providers.get_all_providers,
-    "get_available_providers": providers.get_available_providers,
+    "InferenceSession": InferenceSession,
+    "SessionOptions": SessionOptions,
+    "NodeArg": NodeArg,
+    "axengine_provider_name": axengine_provider_name,
+    "axclrt_provider_name": axclrt_provider_name,
+    "get_all_providers": get_all_providers,
+    "get_available_providers": get_available_providers,
 }
 """Everything that the vendor's package exports."""
 
@@ -54,4 +61,4 @@ class _Finder(MetaPathFinder, Loader):
 
     def exec_module(self, module: ModuleType) -> None:
         vars(module).update(PUBLIC, __all__=[*PUBLIC], __version__=version("axsim"))
-        print("[INFO] Available providers: ", providers.get_available_providers())
+        print("[INFO] Available providers: ", get_available_providers())
