@@ -30,7 +30,7 @@ def run_script(path: Path, arguments: list[str]) -> int:
         source = path.read_bytes()
     except OSError as error:
         raise InputError(f"cannot open {path}: {error.strerror}") from None
-    whole = os.path.abspath(path)
+    whole = os.path.join(os.getcwd(), path)
     main = ModuleType("__main__")
     vars(main).update(
         __file__=whole,
