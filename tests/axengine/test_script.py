@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import os
+import subprocess
 import sys
 import time
 
@@ -48,9 +50,6 @@ def test_arguments_main_and_path_are_those_of_python(files):
         "            main=__main__.VALUE, cached=__cached__, spec=__spec__, doc=__doc__)\n"
         "print(json.dumps(here))\n"
     )
-    import os
-    import subprocess
-
     asked = [os.path.relpath(script), "--json", "x", "-q", "--", "--help", "a b"]
     python = subprocess.run([sys.executable, *asked], capture_output=True, text=True, check=True)
     ours = process("exec", "--quiet", *asked)
@@ -132,7 +131,7 @@ except queue.Empty:
 
 def test_in_real_time_calls_take_as_long_as_on_the_chip(run):
     text = (
-        "import os\nlayer = axengine.InferenceSession('qwen2_p8_l0_together.axmodel')\n"
+        "layer = axengine.InferenceSession('qwen2_p8_l0_together.axmodel')\n"
         + """
 zeros = {a.name: np.zeros(a.shape, a.dtype) for a in layer.get_inputs()}
 layer.run(None, zeros)
@@ -141,12 +140,9 @@ for _ in range(40): layer.run(None, zeros)
 print("took", 1e3 * (time.perf_counter() - t))
 """
     )
-    slow = ("--chip", "slow.yaml", "--realtime")
-    run("", options=("--quiet",))
     told = run(POST + text, options=("--realtime",)).stdout
     row = next(line for line in told.splitlines() if line.startswith("qwen2_p8")).split()
     took = next(line for line in told.splitlines() if line.startswith("took")).split()[1]
-    assert slow
     assert float(took) >= 40 * float(row[5])
 
 

@@ -102,8 +102,8 @@ def _without(name):
         (0, None, _without("mask"), r"Required inputs \(\['mask'\]\) are missing from input feed"),
         (
             0, None, lambda feed: feed.update(mask=np.zeros((1, 1, 40), bfloat16)),
-            r"model inputs\(mask\) expect shape \[1, 1, 41\] and dtype bfloat16, however gets input "
-            r"with shape \[1, 1, 40\] and dtype bfloat16",
+            r"model inputs\(mask\) expect shape \[1, 1, 41\] and dtype bfloat16, however gets "
+            r"input with shape \[1, 1, 40\] and dtype bfloat16",
         ),
         (
             0, None, lambda feed: feed.update(mask=np.zeros((1, 1, 41), np.float32)),
