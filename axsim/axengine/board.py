@@ -19,13 +19,14 @@ from simpy import Environment
 from axsim.axengine.usage import GroupUsage, SessionUsage, Usage
 from axsim.axmodel.model import Model
 from axsim.compiler.partition import Deployment
-from axsim.errors import InputError
+from axsim.errors import InputError, Problem
 from axsim.spec.chip import Chip, load_chip
 from axsim.system.request import HostCosts
 from axsim.system.soc import Soc, Steps
 
 T = TypeVar("T")
 
+_MIB = 1 << 20
 _sleep, _perf_counter = time.sleep, time.perf_counter  # of this machine, whatever scripts see
 
 
@@ -37,6 +38,7 @@ class _State:
     env: Environment
     soc: Soc
     usage: Usage
+    loaded: int = 0  # bytes of weights in DRAM
 
 
 class Board:
@@ -72,9 +74,28 @@ class Board:
         return self._state.usage if self._state else Usage("", "")
 
     def load(self, open_model: Callable[[Callable[[str], Chip]], Model]) -> Model:
-        """A file for this board; ``open_model`` is given the chip by the name in the file."""
+        """A file for this board; ``open_model`` is given the chip by the name in the file.
+
+        Raises:
+            InputError: as :class:`Model`, or the chip's memory does not hold it beside the others.
+        """
         with self._lock:
-            return open_model(self._chip_for)
+            model = open_model(self._chip_for)
+            state = self._state
+            assert state is not None
+            needed = state.loaded + model.subgraph(0).program.weight_bytes
+            if needed > state.chip.dram.capacity_bytes:
+                have = f"{state.chip.name} has {state.chip.dram.capacity_bytes // _MIB} MiB"
+                what = f"does not fit: with it, files take {needed // _MIB} MiB; {have}"
+                raise InputError(Problem(model.name, "", what))
+            state.loaded = needed
+            return model
+
+    def unload(self, model: Model) -> None:
+        """Give a file's memory back."""
+        with self._lock:
+            if self._state is not None:
+                self._state.loaded -= model.subgraph(0).program.weight_bytes
 
     @property
     def known(self) -> dict[str, Deployment]:

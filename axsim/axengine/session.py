@@ -173,7 +173,13 @@ class _Engine:
         return [np.array(found[name]) for name in wanted]
 
     def _unload(self) -> None:
+        if self._model is not None:
+            self._board.unload(self._model)
         self._model = None
+
+    def __del__(self) -> None:
+        if getattr(self, "_model", None) is not None:
+            self._unload()
 
     def _loaded(self, shape_group: int) -> Model:
         """The model; ValueError when it is unloaded or has no such group."""

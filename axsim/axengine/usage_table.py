@@ -36,6 +36,12 @@ def usage_lines(usage: Usage, realtime: bool) -> list[str]:
     lines = [f"{_ms(usage.total_ms)} ms of {usage.chip} in {usage.calls} calls"]
     if waited:
         lines[0] += f", which waited {_ms(waited)} ms for each other"
+    layers = [s.groups[0] for s in usage.sessions if s.part == "layer" and 0 in s.groups]
+    heads = [group for s in usage.sessions if s.part == "post" for group in s.groups.values()]
+    if layers and len(heads) == 1:
+        step = sum(each.mean_ms for each in layers) + heads[0].mean_ms
+        what = f"a token through {len(layers)} layers and the head takes {_ms(step)} ms"
+        lines.append(f"{what}: {1e3 / step:.2f} tokens/s")
     lines.append(f"computed here in {_ms(usage.host_ms)} ms")
     if realtime and usage.late:
         lines.append(f"{usage.late} calls took this machine longer than the chip")

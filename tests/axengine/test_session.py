@@ -244,3 +244,21 @@ def test_threads_take_turns(files, axengine):
     assert board.usage.calls == 42
     assert board.now_ms - before == pytest.approx(20 * before)
     assert board.now_ms == pytest.approx(board.usage.total_ms)
+
+
+def test_what_is_loaded_must_fit_into_the_chips_memory(files):
+    from axsim.spec.chip import load_chip
+
+    path = files / "qwen2_post.axmodel"
+    chip = load_chip("ax630c", {"dram.capacity_bytes": 9000})
+    axsim.axengine.install(chip)
+    import axengine
+
+    first = axengine.InferenceSession(path)
+    second = axengine.InferenceSession(path)
+    with pytest.raises(RuntimeError, match="does not fit: with it, files take 0 MiB"):
+        axengine.InferenceSession(path)
+    del second
+    with axengine.InferenceSession(path) as third:
+        assert third.get_inputs() == first.get_inputs()
+    axengine.InferenceSession(path)
