@@ -17,9 +17,11 @@ if TYPE_CHECKING:
     from axsim.compiler.partition import Deployment, Memory
     from axsim.errors import InputError
     from axsim.fidelity.prediction import Interval, Measured, Prediction
-    from axsim.runs.results import Numerics, RunResult, VariantResult
+    from axsim.runs.computed import Numerics
+    from axsim.runs.results import RunResult, VariantResult
     from axsim.runs.run import run
     from axsim.show.report.write import report
+    from axsim.spec.board import Board, load_board
     from axsim.spec.chip import Chip, load_chip
     from axsim.spec.workload import Workload, load_workload
     from axsim.study.objective import best
@@ -29,6 +31,7 @@ if TYPE_CHECKING:
     from axsim.system.breakdown import StageBreakdown
 
 __all__ = [
+    "Board",
     "Chip",
     "Deployment",
     "InputError",
@@ -42,6 +45,7 @@ __all__ = [
     "VariantResult",
     "Workload",
     "best",
+    "load_board",
     "load_chip",
     "load_workload",
     "pareto",
@@ -52,6 +56,8 @@ __all__ = [
 ]
 
 _HOMES = {
+    "Board": "axsim.spec.board",
+    "load_board": "axsim.spec.board",
     "Chip": "axsim.spec.chip",
     "load_chip": "axsim.spec.chip",
     "Deployment": "axsim.compiler.partition",
@@ -60,7 +66,7 @@ _HOMES = {
     "StageBreakdown": "axsim.system.breakdown",
     "Interval": "axsim.fidelity.prediction",
     "Measured": "axsim.fidelity.prediction",
-    "Numerics": "axsim.runs.results",
+    "Numerics": "axsim.runs.computed",
     "Prediction": "axsim.fidelity.prediction",
     "RunResult": "axsim.runs.results",
     "VariantResult": "axsim.runs.results",
@@ -85,4 +91,4 @@ def __getattr__(name: str) -> Any:
 
 
 def __dir__() -> list[str]:
-    return sorted({*globals(), *__all__})
+    return sorted([*__all__, *(name for name in globals() if name.startswith("__"))])

@@ -13,7 +13,6 @@ shape group.
 
 from __future__ import annotations
 
-from axsim.axengine.board import Board
 from axsim.axengine.install import install
 from axsim.axengine.nodes import NodeArg
 from axsim.axengine.providers import (
@@ -23,12 +22,13 @@ from axsim.axengine.providers import (
     get_available_providers,
 )
 from axsim.axengine.session import InferenceSession, SessionOptions
+from axsim.axengine.stand_in import StandIn
 
 __all__ = [
-    "Board",
     "InferenceSession",
     "NodeArg",
     "SessionOptions",
+    "StandIn",
     "axclrt_provider_name",
     "axengine_provider_name",
     "get_all_providers",

@@ -13,14 +13,14 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
-from axsim.axengine.board import Board
+from axsim.axengine.stand_in import StandIn
 
 CLOCKS = ("time", "perf_counter", "monotonic")
 """Functions of :mod:`time` that show the chip's clock, those in nanoseconds among them."""
 
 
 @contextmanager
-def virtual_time(board: Board) -> Iterator[None]:
+def virtual_time(board: StandIn) -> Iterator[None]:
     """Let scripts see the clock of ``board`` until the block ends."""
     begun = board.now_ms
     real = {name: getattr(time, name) for name in _patched()}

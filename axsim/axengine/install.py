@@ -9,7 +9,6 @@ from importlib.machinery import ModuleSpec
 from importlib.metadata import version
 from types import ModuleType
 
-from axsim.axengine.board import Board, use
 from axsim.axengine.nodes import NodeArg
 from axsim.axengine.providers import (
     axclrt_provider_name,
@@ -18,6 +17,7 @@ from axsim.axengine.providers import (
     get_available_providers,
 )
 from axsim.axengine.session import InferenceSession, SessionOptions
+from axsim.axengine.stand_in import StandIn, use
 from axsim.spec.chip import Chip
 
 NAME = "axengine"
@@ -34,16 +34,18 @@ PUBLIC = {
 """Everything that the vendor's package exports."""
 
 
-def install(chip: Chip | str | None = None, *, card: bool = False, realtime: bool = False) -> Board:
+def install(
+    chip: Chip | str | None = None, *, card: bool = False, realtime: bool = False
+) -> StandIn:
     """Let every ``import axengine`` of this process mean the stand-in, on a new board.
 
     ``chip`` by name or file; without one, the chip that the first file was built for. ``card`` and
-    ``realtime`` as for :class:`Board`, which is returned.
+    ``realtime`` as for :class:`StandIn`, which is returned.
 
     Raises:
         InputError: there is no such chip.
     """
-    board = Board(chip, card, realtime)
+    board = StandIn(chip, card, realtime)
     use(board)
     sys.modules.pop(NAME, None)
     if not any(isinstance(finder, _Finder) for finder in sys.meta_path):

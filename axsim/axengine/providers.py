@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from axsim.axengine.board import current
+from axsim.axengine.stand_in import current
 
 axengine_provider_name = "AxEngineExecutionProvider"
 axclrt_provider_name = "AXCLRTExecutionProvider"

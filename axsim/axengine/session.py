@@ -15,9 +15,9 @@ from typing import Any
 
 import numpy as np
 
-from axsim.axengine.board import Board, current
 from axsim.axengine.nodes import NodeArg
 from axsim.axengine.providers import Provider, axclrt_provider_name, chosen
+from axsim.axengine.stand_in import StandIn, current
 from axsim.axmodel.archive import Archive
 from axsim.axmodel.model import Argument, Model
 from axsim.errors import InputError
@@ -112,7 +112,7 @@ class _Engine:
     """What is behind a session."""
 
     def __init__(
-        self, path_or_bytes: str | bytes | os.PathLike[str], board: Board, provider: str
+        self, path_or_bytes: str | bytes | os.PathLike[str], board: StandIn, provider: str
     ) -> None:
         self._board = board
         if isinstance(path_or_bytes, bytes | bytearray):

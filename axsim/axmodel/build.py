@@ -21,16 +21,18 @@ from axsim.axmodel.graph_text import described
 from axsim.axmodel.manifest import Manifest, Parameters, PartName
 from axsim.axmodel.network_build import NetworkBuild
 from axsim.axmodel.pictures import PictureInput, PictureType
-from axsim.axmodel.shape_groups import prefill_groups
+from axsim.axmodel.shape_groups import compiled_histories
 from axsim.axmodel.stored_values import Stored, quantised, store
 from axsim.compiler.partition import Deployment, Subgraph
 from axsim.errors import InputError
 from axsim.graph.ir import Graph
 from axsim.kernels.array import Array
 from axsim.kernels.qparams import QParams
+from axsim.models.config import size_text
 from axsim.models.weights import Weights, layer_weights, post_tensor, post_weights
 from axsim.numerics.stored import StoredWeights
-from axsim.study.precision import Analysis, Pixels
+from axsim.runs.run_pictures import Pixels
+from axsim.study.precision import Analysis
 
 
 @dataclass(frozen=True)
@@ -81,7 +83,7 @@ class Build:
             return (Part(f"{self._prefix}.axmodel", "network", deployment.graph.stored_bytes),)
         found = []
         if deployment.vision is not None:
-            name = f"{self._prefix}_vision_part_{workload.image_size}.axmodel"
+            name = f"{self._prefix}_vision_part_{size_text(workload.image_size)}.axmodel"
             found.append(Part(name, "vision", deployment.vision.stored_bytes))
         decoder = deployment.model.decoder
         if decoder is not None:
@@ -98,6 +100,7 @@ class Build:
         path, print_ = folder / part.file, self._fingerprint(part)
         if path.exists() and _printed(path) == print_:
             return False
+        workload = self.deployment.workload
         graph, values, qparams = self._content(part)
         with written(path) as writer:
             tensors = {name: store(make(), writer) for name, make in values.items()}
@@ -112,7 +115,7 @@ class Build:
                 size=part.size,
                 workload=self._document,
                 layer=part.layer,
-                prefill_groups=prefill_groups(self.deployment.workload) if _is_layer(part) else 0,
+                prefill_groups=len(compiled_histories(workload)) if _is_layer(part) else 0,
                 picture=self._picture(part),
                 qparams={
                     name: Parameters(scale=q.scale, zero_point=q.zero_point, dtype=q.dtype)  # type: ignore[arg-type]
@@ -189,7 +192,7 @@ class Build:
 
     @cached_property
     def _network(self) -> NetworkBuild:
-        return NetworkBuild(self.deployment, self._options.samples)
+        return NetworkBuild(self.deployment, self._options.samples, self._options.observer)
 
     @cached_property
     def _analysis(self) -> Analysis:

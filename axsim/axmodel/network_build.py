@@ -16,17 +16,24 @@ from axsim.kernels.array import Array
 from axsim.kernels.qparams import QParams
 from axsim.network.random_weights import seeded
 from axsim.numerics.executor import Executor
+from axsim.numerics.observers import OBSERVERS
 from axsim.numerics.ranges import Calibration
 from axsim.runs.network_numbers import seeded_inputs
 
 
 class NetworkBuild:
     """``samples`` are inputs by name, each a whole request; seeded ones if there are none.
+    ``observer`` finds the ranges.
 
     Raises InputError for samples that do not fit the network.
     """
 
-    def __init__(self, deployment: Deployment, samples: Sequence[Mapping[str, Array]] = ()) -> None:
+    def __init__(
+        self,
+        deployment: Deployment,
+        samples: Sequence[Mapping[str, Array]] = (),
+        observer: str = "MinMax",
+    ) -> None:
         network, subgraph = deployment.network, deployment.graph
         assert network is not None
         assert subgraph is not None
@@ -34,6 +41,7 @@ class NetworkBuild:
         self._seed = deployment.workload.request.seed
         self._dtype = deployment.workload.build.vision_dtype
         self._samples = samples
+        self._observer = OBSERVERS[observer]
         self.weight = (seeded(network, self._seed) if self.synthetic else network).weight
         self.graph: Graph = subgraph.graph
         for sample in samples:
@@ -44,7 +52,7 @@ class NetworkBuild:
         """Of every quantised activation; none in a bf16 build."""
         if self._dtype == "bf16":
             return {}
-        calibration = Calibration()
+        calibration = Calibration(self._observer)
         executor = Executor(self.graph, self.weight, calibration)
         samples = self._samples or [seeded_inputs(self.graph, self._seed, "calibration")]
         for sample in samples:

@@ -1,7 +1,7 @@
 """The shape groups of a file: graphs and programs, made when they are first used.
 
-Group 0 of a layer is decode, group k + 1 prefill chunk k with k whole chunks of history. Everything
-else has one group.
+Group 0 of a layer is decode, group k + 1 prefill with the k-th compiled length of history.
+Everything else has one group.
 """
 
 from __future__ import annotations
@@ -20,10 +20,12 @@ from axsim.spec.descriptor import load_mapping
 from axsim.spec.workload import Workload
 
 
-def prefill_groups(workload: Workload) -> int:
-    """Prefill calls that are compiled: as many as the KV cache holds, unless the build says."""
+def compiled_histories(workload: Workload) -> tuple[int, ...]:
+    """Lengths of history of the prefill groups: every chunk that the KV cache holds, unless the
+    build says."""
     build = workload.build
-    return build.prefill_max_chunks or -(-build.kv_cache_len // build.prefill_chunk)
+    whole = range(0, build.kv_cache_len, build.prefill_chunk)
+    return build.compiled_histories or tuple(whole)
 
 
 class Groups:
@@ -43,6 +45,10 @@ class Groups:
         if decoder is not None and manifest.layer >= decoder.num_hidden_layers:
             what = f"is layer {manifest.layer} of {decoder.num_hidden_layers}"
             raise archive.fault(f"{what}; build it again")
+        whole = len(compiled_histories(deployment.workload)) if manifest.part == "layer" else 0
+        if manifest.prefill_groups != whole:
+            what = f"has {manifest.prefill_groups} prefill groups, its workload {whole}"
+            raise archive.fault(f"{what}; build it again")
 
     def __len__(self) -> int:
         return 1 + self._manifest.prefill_groups
@@ -59,8 +65,8 @@ class Groups:
             return deployment.post
         if not group:
             return deployment.decode
-        chunk = deployment.workload.build.prefill_chunk
-        return deployment.layer(chunk, chunk * (group - 1))
+        history = compiled_histories(deployment.workload)[group - 1]
+        return deployment.layer(deployment.workload.build.prefill_chunk, history)
 
     def graph(self, group: int) -> Graph:
         """The graph of a group, with the rotary tables of the file's layer."""

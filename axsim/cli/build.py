@@ -10,18 +10,13 @@ from typing import TYPE_CHECKING, Annotated, Optional
 import typer
 
 from axsim.cli.command import Command
-from axsim.cli.options import (
-    CalibrationFolder,
-    ChipName,
-    DeploymentOptions,
-    NetworkOptions,
-    Quiet,
-)
+from axsim.cli.options import ChipName, DeploymentOptions, NetworkOptions, Quiet
 
 if TYPE_CHECKING:
     from axsim.axmodel.build import Options
     from axsim.compiler.partition import Deployment
-    from axsim.study.precision import Pixels
+    from axsim.runs.run_pictures import Pixels
+    from axsim.runs.sources import Sources
 
 
 class PictureForm(str, Enum):
@@ -60,7 +55,6 @@ def build(
     prefix: Annotated[
         str, typer.Option(metavar="NAME", help="How file names begin; the family by default.")
     ] = "",
-    images: CalibrationFolder = None,
     samples: Annotated[
         Optional[Path],  # noqa: UP045  (typer evaluates annotations on Python 3.10 as well)
         typer.Option(
@@ -92,12 +86,12 @@ def build(
     checkpoint = options.checkpoint
     if checkpoint is None and Path(options.workload).is_dir():
         checkpoint = Path(options.workload)
-    if is_network and (checkpoint is not None or images is not None):
+    if is_network and (checkpoint is not None or options.images is not None):
         raise InputError("an ONNX file brings its weights; --samples has its inputs")
     if samples is not None and not is_network:
         raise InputError("--samples is for a network from an ONNX file; --images for a tower")
     weights = None if is_network else weights_of(deployment, checkpoint)
-    made = _options(options, pictures, deployment, checkpoint, prefix, images, samples)
+    made = _options(options, pictures, deployment, checkpoint, prefix, samples)
     make(Build(deployment, weights, made), weights, checkpoint, folder, check, quiet)
 
 
@@ -107,31 +101,42 @@ def _options(
     deployment: Deployment,
     checkpoint: Path | None,
     prefix: str,
-    images: Path | None,
     samples: Path | None,
 ) -> Options:
     from axsim.axmodel.build import Options
     from axsim.axmodel.samples import identity_of, read_samples
 
-    model = deployment.workload.model
+    model, sources = deployment.workload.model, options.sources()
     own = Path(model.onnx) if model.onnx is not None else checkpoint
     return Options(
-        identity_of(own, images, samples),
+        identity_of(own, options.images, samples),
         prefix,
         pictures.picture.value,
         _channels("--mean", pictures.mean),
         _channels("--std", pictures.std, least=1e-6),
-        _calibration(images, deployment),
+        _calibration(sources, deployment, checkpoint),
         () if samples is None else read_samples(samples),
-        options.observer_class,
+        sources.observer,
         options.smooth_quant,
     )
 
 
-def _calibration(images: Path | None, deployment: Deployment) -> Pixels | None:
-    from axsim.cli.precision import pictures_of
+def _calibration(
+    sources: Sources, deployment: Deployment, checkpoint: Path | None
+) -> Pixels | None:
+    """The pictures of a vision part; says so when a trained one gets seeded ones."""
+    from dataclasses import replace
 
-    return None if images is None else pictures_of(images, deployment, compared=False)
+    from axsim.runs.run_pictures import RunPictures
+
+    if deployment.model.vision is None:
+        return None
+    if checkpoint is not None and sources.images is None and not sources.calibrate_on:
+        if deployment.workload.build.vision_dtype != "bf16":
+            what = "ranges of U8 and U16 activations come from a seeded picture"
+            typer.echo(f"warning: {what}; --images DIR takes them from yours", err=True)
+        sources = replace(sources, calibrate_on="seeded")
+    return RunPictures([deployment], sources).of(deployment)
 
 
 def _channels(option: str, text: str, least: float = 0.0) -> tuple[float, ...]:

@@ -9,7 +9,7 @@ from typing import Annotated, Optional
 import typer
 
 from axsim.cli.command import Command
-from axsim.cli.options import JsonPath, Quiet
+from axsim.cli.options import BoardName, JsonPath, Quiet
 from axsim.cli.terminal.console import INTERRUPTED
 
 
@@ -26,6 +26,7 @@ def exec_(
             help="The board's chip, by name or by file; by default the one of the script's files.",
         ),
     ] = None,
+    board: BoardName = None,
     card: Annotated[
         bool, typer.Option("--card", help="The chip is on a card behind PCIe.")
     ] = False,
@@ -49,23 +50,27 @@ def exec_(
     from axsim.axengine.install import install
     from axsim.axengine.script import run_script
     from axsim.files import check_writable
+    from axsim.spec.board import load_board
 
     if realtime and virtual_time:
         raise typer.BadParameter("--realtime and --virtual-time contradict each other")
+    if chip is not None and board is not None:
+        raise typer.BadParameter("--chip and --board: give one, a board has its chip")
     check_writable(json_path)
-    board = install(chip, card=card, realtime=realtime)
+    on = chip if board is None else load_board(board).chip_on_it()
+    stand_in = install(on, card=card, realtime=realtime)
     try:
-        with with_virtual_time(board) if virtual_time else nullcontext():
+        with with_virtual_time(stand_in) if virtual_time else nullcontext():
             status = run_script(script, list(arguments or ()))
     except KeyboardInterrupt:
         typer.echo("interrupted", err=True)
         status = INTERRUPTED
-    if board.usage.calls and not quiet and str(json_path) != "-":
-        _show(board.usage, realtime)
+    if stand_in.usage.calls and not quiet and str(json_path) != "-":
+        _show(stand_in.usage, realtime)
     if json_path is not None:
         from axsim.files import write_json
 
-        write_json(board.usage.to_dict(), json_path)
+        write_json(stand_in.usage.to_dict(), json_path)
     raise typer.Exit(status)
 
 

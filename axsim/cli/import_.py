@@ -12,7 +12,8 @@ from axsim.cli.command import Command
 
 def import_(
     folder: Annotated[
-        Path, typer.Argument(metavar="DIR", help="A checkpoint folder with its config.json.")
+        Path,
+        typer.Argument(metavar="DIR", help="A checkpoint folder with its config.json, or that."),
     ],
     output: Annotated[
         Path,
@@ -27,10 +28,13 @@ def import_(
     not needed.
     """
     from axsim.files import check_writable, whole_text
-    from axsim.spec.from_checkpoint import workload_text
+    from axsim.spec.from_checkpoint import assumed, workload_text
 
     check_writable(output)
     text = workload_text(folder)
+    sizes = ", ".join(f"{key} {value}" for key, value in assumed(folder).items())
+    if sizes:
+        typer.echo(f"assumed, as transformers does where config.json is silent: {sizes}", err=True)
     with whole_text(output) as file:
         file.write(text)
 

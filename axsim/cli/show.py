@@ -1,16 +1,17 @@
-"""``axsim show``: one chip or workload, key by key."""
+"""``axsim show``: one chip, board or workload, key by key."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Annotated
+import textwrap
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from axsim.cli.command import Command
-from axsim.cli.options import Settings
+from axsim.cli.options import JsonPath, Settings
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Iterator
     from pathlib import Path
 
     from rich.table import Table
@@ -20,17 +21,23 @@ if TYPE_CHECKING:
     from axsim.spec.workload import Workload
 
 
+KINDS: tuple[Kind, ...] = ("chip", "board", "workload")
+
+
 def show(
     name: Annotated[
-        str, typer.Argument(metavar="NAME", help="A chip or a workload, by name or by file.")
+        str,
+        typer.Argument(metavar="NAME", help="A chip, a board or a workload, by name or by file."),
     ],
     settings: Settings = [],  # noqa: B006
+    json_path: JsonPath = None,
 ) -> None:
-    """Explain a chip or a workload, key by key.
+    """Explain a chip, a board or a workload, key by key.
 
     Every key, what it means, where its value comes from, and what follows from them all.
     """
     from axsim.cli.terminal.console import console
+    from axsim.files import shortest, write_json
     from axsim.spec.describe import derived, explain
     from axsim.spec.descriptor import document, load, parse_overrides, split_overrides
     from axsim.spec.workload import Workload
@@ -42,16 +49,21 @@ def show(
         below, other = split_overrides(overrides, "chip")
         overrides, under = {**other, **below}, "chip." if below else ""
     instance = load(cls, path, overrides, under=under)
-    screen = console()
     tree = document(cls, path, overrides, under=under)
-    screen.print(f"{kind} {path.stem}: {path}\n")
+    lines, results = explain(instance, tree, skip=("variants",)), derived(instance)
+    if json_path is not None:
+        write_json(_document(kind, path, lines, results, instance), json_path)
+        return
+    screen = console()
+    screen.print(f"{kind} {path.stem}: {shortest(path)}\n", soft_wrap=True)
     if tree.comment:
-        screen.print(f"{tree.comment}\n")
-    screen.print(_table(explain(instance, tree, skip=("variants",))))
-    results = derived(instance)
+        screen.print(_paragraphs(tree.comment, screen.width) + "\n", soft_wrap=True)
+    for text, style in _explained(lines, screen.width):
+        screen.print(text, style=style, soft_wrap=True)
     if results:
         screen.print("\nFollows from these:")
-        screen.print(_table(results))
+        for text, style in _explained(results, screen.width):
+            screen.print(text, style=style, soft_wrap=True)
     if isinstance(instance, Workload) and instance.variants:
         screen.print("\nVariants:")
         screen.print(_variants(instance))
@@ -65,16 +77,19 @@ def _find(name: str) -> tuple[Kind, Path]:
     from axsim.spec.located import read
 
     found: list[tuple[Kind, Path]] = []
-    for kind in ("chip", "workload"):
+    for kind in KINDS:
         try:
             found.append((kind, find(kind, name)))
         except InputError:
             continue
     if len(found) == 1:
         return found[0]
-    if found:  # a file of the user's own: a workload has a model
-        return found[read(found[0][1]).child("model") is not None]
-    names = [*shipped("chip"), *shipped("workload")]
+    if found:  # a file of the user's own: a workload has a model, a board a chip
+        tree = read(found[0][1])
+        held = ("workload", "model"), ("board", "chip")
+        own = next((kind for kind, key in held if tree.child(key) is not None), "chip")
+        return next(each for each in found if each[0] == own)
+    names = [name for kind in KINDS for name in shipped(kind)]
     allowed = ", ".join([*names, "the path of a YAML file"])
     what = f"no chip, workload or file is named {name!r}"
     raise InputError(Problem("", "", what, allowed, nearest(name, names)))
@@ -85,31 +100,70 @@ def _descriptor_class(kind: Kind) -> type[Section]:
         from axsim.spec.chip import Chip
 
         return Chip
+    if kind == "board":
+        from axsim.spec.board import Board
+
+        return Board
     from axsim.spec.workload import Workload
 
     return Workload
 
 
-def _table(lines: Iterable[Line]) -> Table:
-    from rich.table import Table
-
+def _explained(lines: Iterable[Line], width: int) -> Iterator[tuple[str, str]]:
+    """Keys and values, and under each what it means and where it comes from, with their styles."""
     from axsim.spec.located import show as as_yaml
 
-    table = Table(box=None, pad_edge=False)
-    for heading in ("key", "value", "meaning", "source"):
-        table.add_column(heading)
     for line in lines:
         value = "" if line.heading else _plain(line.value, as_yaml(line.value))
-        table.add_row("  " * line.depth + line.key, value, line.meaning, line.source)
-    return table
+        words = "; ".join(filter(None, (line.meaning, line.source)))
+        indent = " " * 2 * line.depth
+        yield _wrapped(f"{line.key}: {value}", width, indent, f"{indent}    "), ""
+        if words:
+            yield _wrapped(words, width, f"{indent}    ", f"{indent}    "), "dim"
+
+
+def _wrapped(text: str, width: int, first: str, others: str) -> str:
+    lines = textwrap.wrap(
+        text,
+        max(width, len(others) + 20),
+        initial_indent=first,
+        subsequent_indent=others,
+        break_long_words=False,
+        break_on_hyphens=False,
+    )
+    return "\n".join(lines)
+
+
+def _paragraphs(text: str, width: int) -> str:
+    return "\n\n".join(_wrapped(part, width, "", "") for part in text.split("\n\n"))
 
 
 def _plain(value: object, text: str) -> str:
     return value if isinstance(value, str) else "" if value is None else text
 
 
+def _document(
+    kind: Kind, path: Path, lines: Iterable[Line], results: Iterable[Line], instance: Section
+) -> dict[str, Any]:
+    """What is shown, as JSON types. Keys are dotted, as `--set` takes them."""
+    keys: list[dict[str, Any]] = []
+    parents: list[str] = []
+    for line in lines:
+        parents[line.depth :] = [line.key]
+        if not line.heading:
+            key = ".".join(parents)
+            entry = {"key": key, "value": line.value, "meaning": line.meaning}
+            keys.append({**entry, "source": line.source})
+    found = {line.key: line.value for line in results}
+    names = list(getattr(instance, "variant_names", ()))
+    whole = {"kind": kind, "name": path.stem, "path": str(path), "keys": keys, "derived": found}
+    return {**whole, "variants": names} if names else whole
+
+
 def _variants(workload: Workload) -> Table:
     from rich.table import Table
+
+    from axsim.models.config import size_text
 
     table = Table(box=None, pad_edge=False)
     for heading in ("name", "image px", "vision", "weights", "prompt tokens", "prefill", "new"):
@@ -118,7 +172,7 @@ def _variants(workload: Workload) -> Table:
         vision, text = each.model.vision is not None, each.model.decoder is not None
         table.add_row(
             name,
-            f"{each.images} × {each.image_size}" if vision else "",
+            f"{each.images} × {size_text(each.image_size)}" if vision else "",
             each.build.vision_dtype if vision else "",
             each.build.weight_dtype if text else "",
             str(each.prompt_tokens) if text else "",

@@ -22,7 +22,7 @@ from __future__ import annotations
 
 import math
 from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import lru_cache
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -32,6 +32,7 @@ from axsim.fidelity.prediction import Interval
 from axsim.fidelity.regime import Regime, regime_of_metric, unanchored
 from axsim.spec.chip import Chip, load_chip
 from axsim.spec.descriptor import shipped
+from axsim.system.metrics import METRICS
 
 if TYPE_CHECKING:
     from axsim.compiler.partition import Deployment
@@ -73,17 +74,21 @@ class Evidence:
             self._anchors.setdefault(row.chip, []).append(row.regime)
         self._squares = _by_fold(rows, "left_out")
         self._transferred = _by_fold(rows, "other_chip")
+        self._groups = {row.group for row in rows if row.group != "compiler"}
         self._widths: dict[tuple[str | None, str, str | None], float] = {}
+        self._expected: dict[tuple[str | None, Regime, str | None], Expected] = {}
         self._scales: dict[str, float] = {}
 
     def expect(self, chip: str | None, regime: Regime, without: str | None = None) -> Expected:
         """The interval of a prediction of ``regime`` on a measured chip, or on one that nobody
         measured when ``chip`` is None. Its width is that without the architecture ``without``."""
-        reason = unanchored(regime, self._anchors[chip])
-        kinds = {row.group for row in self._rows if row.group != "compiler"} | {regime.group}
-        chosen = kinds if reason else {regime.group}
-        width = max(self.half_width(chip, kind, without) for kind in sorted(chosen))
-        return Expected(Interval(-width, width), reason)
+        key = (chip, regime, without)
+        if key not in self._expected:
+            reason = unanchored(regime, self._anchors[chip])
+            chosen = {regime.group} | (self._groups if reason else set())
+            width = max(self.half_width(chip, kind, without) for kind in sorted(chosen))
+            self._expected[key] = Expected(Interval(-width, width), reason)
+        return self._expected[key]
 
     def half_width(self, chip: str | None, kind: str, without: str | None = None) -> float:
         """Of one chip and group, whatever the regime."""
@@ -165,10 +170,10 @@ def shipped_evidence() -> Evidence:
 
 
 def measured_name(chip: Chip) -> str | None:
-    """The name of ``chip`` among those measured; None when the ledger has no rows of it, or when it
-    is not the shipped one to the last number."""
-    own = chip.name in shipped_evidence().chips and _shipped(chip.name) == chip
-    return chip.name if own else None
+    """The name of ``chip``'s silicon among those measured; None when the ledger has no rows of it,
+    or when a number that times depend on is not the shipped one's. The link is judged apart."""
+    shipped_one = _shipped(chip.silicon) if chip.silicon in shipped_evidence().chips else None
+    return chip.silicon if shipped_one is not None and chip.times_as(shipped_one) else None
 
 
 @lru_cache(maxsize=16)
@@ -177,21 +182,43 @@ def _shipped(name: str) -> Chip | None:
     return None if path is None else load_chip(path)
 
 
-def expected(deployment: Deployment, metric: str, request: RequestTimeline) -> Expected:
-    """The interval of one of a deployment's predictions.
+def expectations(deployment: Deployment, request: RequestTimeline) -> Callable[[str], Expected]:
+    """The intervals of a deployment's predictions, by metric.
 
     A picture and a prompt are wrong together, by the same clock and the same DRAM: the relative
-    widths of both are weighted with their shares of the time.
+    widths of both are weighted with their shares of the time. Over a link that was measured on
+    other hosts, what their round trips would make of the prediction is added.
     """
     evidence, chip = shipped_evidence(), measured_name(deployment.chip)
 
     def of(metric: str) -> Expected:
-        return evidence.expect(chip, regime_of_metric(deployment, group(metric)))
+        if metric != "image_to_first_token_ms":
+            return evidence.expect(chip, regime_of_metric(deployment, group(metric)))
+        vision, prompt = of("vision_encode_ms"), of("ttft_ms")
+        share = 1 - request.ttft_ms / request.image_to_first_token_ms
+        width = share * vision.interval.high + (1 - share) * prompt.interval.high
+        reasons = filter(None, (vision.extrapolated, prompt.extrapolated))
+        return Expected(Interval(-width, width), "; ".join(reasons))
 
-    if metric != "image_to_first_token_ms":
-        return of(metric)
-    vision, prompt = of("vision_encode_ms"), of("ttft_ms")
-    share = 1 - request.ttft_ms / request.image_to_first_token_ms
-    width = share * vision.interval.high + (1 - share) * prompt.interval.high
-    reasons = filter(None, (vision.extrapolated, prompt.extrapolated))
-    return Expected(Interval(-width, width), "; ".join(reasons))
+    def over_link(metric: str) -> Expected:
+        return _over_link(of(metric), deployment, metric, request)
+
+    return of if deployment.link is None else over_link
+
+
+def _over_link(
+    found: Expected, deployment: Deployment, metric: str, request: RequestTimeline
+) -> Expected:
+    host, of = deployment.chip.host, METRICS[metric].of
+    if host.pcie_ms_span is None or of is None:
+        return found
+    low, high = host.pcie_ms_span
+    value = of(request)
+    others = [of(request.delayed((each - host.pcie_ms) * 1e3)) for each in (low, high)]
+    assert value is not None
+    shifts = [each / value - 1 for each in others if each is not None]
+    why = f"the link's round trip is from other hosts, {low:g} to {high:g} ms an invocation"
+    interval = Interval(
+        max(-WIDEST, found.interval.low + min(shifts)), found.interval.high + max(shifts)
+    )
+    return Expected(interval, "; ".join(filter(None, (found.extrapolated, why))))

@@ -73,7 +73,8 @@ def regime_of_metric(deployment: Deployment, kind: str) -> Regime:
     vision = deployment.model.vision
     if kind == "vision":
         assert vision is not None
-        tokens = (workload.image_size // vision.patch_size) ** 2
+        rows, columns = vision.grid(workload.image_size)
+        tokens = rows * columns
         return Regime(kind, build.vision_dtype, tokens=tokens)
     if kind == "graph":
         return Regime(kind, build.vision_dtype)
@@ -83,7 +84,7 @@ def regime_of_metric(deployment: Deployment, kind: str) -> Regime:
     chunk = build.prefill_chunk
     if kind == "decode":
         return Regime(kind, build.weight_dtype, flag, 0, build.kv_cache_len + 1)
-    return Regime(kind, build.weight_dtype, flag, chunk, chunk * workload.prefill_chunks)
+    return Regime(kind, build.weight_dtype, flag, chunk, max(workload.histories) + chunk)
 
 
 def unanchored(regime: Regime, rows: Iterable[Regime]) -> str:

@@ -9,12 +9,13 @@ from pathlib import Path
 import numpy as np
 
 from axsim.compiler.partition import Deployment
-from axsim.errors import InputError
+from axsim.errors import InputError, Problem
 from axsim.inputs.images import open_picture, prepared
 from axsim.inputs.template import template_of
 from axsim.inputs.tokenizer import Tokens
 from axsim.kernels.array import Array
 from axsim.models.checkpoint import read_config
+from axsim.models.config import Pixels, size_text
 from axsim.models.joins import JOINS
 from axsim.spec.descriptor import override
 from axsim.spec.workload import Workload
@@ -63,22 +64,53 @@ class Chat:
         self._opened = [open_picture(file) for file in files]
         self.has_picture = bool(files)
         self.dynamic_tiling = dynamic_tiling
-        self._known: dict[tuple[int, int], Question] = {}
+        self._known: dict[tuple[Pixels, int], Question] = {}
 
     def adapt(self, workload: Workload) -> Workload:
-        """The workload with as many images and prompt tokens as the question has.
+        """The workload with as many images and prompt tokens as the question has, without those
+        that ``request.cached_tokens`` says are in the KV cache.
 
-        Raises InputError, besides, when the prompt does not fit what is compiled.
+        Raises InputError, besides, when the prompt does not fit what is compiled or the workload
+        asks for something else.
         """
         if self._opened and workload.model.vision is None:
             raise InputError(f"{workload.name} has no vision tower for a picture")
         if self._opened and not self._context:
             raise InputError(f"{self._folder} has no tokens that stand for a picture")
+        workload = self._resized(workload)
+        for name in ("turns", "video"):
+            if getattr(workload.request, name):
+                what = "asks something of its own"
+                raise InputError(Problem("", f"request.{name}", what, "one question: --prompt"))
         question = self._question(workload)
-        keys: dict[str, object] = {"request.prompt_tokens": len(question.tokens)}
+        cached = workload.cached_tokens
+        before_images = int(np.argmax(question.image_rows)) if question.pictures else cached
+        most = min(before_images, len(question.tokens) - 1)
+        if cached > most:
+            allowed = f"up to {most}, the tokens before the first picture or the last word"
+            raise InputError(Problem("", "request.cached_tokens", f"found {cached}", allowed))
+        asked = workload.request.images
+        if asked is not None and self._opened and asked != len(self._opened):
+            what, several = f"found {asked}", "s" if len(self._opened) > 1 else ""
+            allowed = f"{len(self._opened)}, the picture{several} of --image, or nothing"
+            raise InputError(Problem("", "request.images", what, allowed))
+        keys: dict[str, object] = {"request.prompt_tokens": len(question.tokens) - cached}
         if workload.model.vision is not None:
             keys["request.images"] = len(question.pictures)
         return override(workload, keys)
+
+    def _resized(self, workload: Workload) -> Workload:
+        """For the pictures' own size, where that decides what the vision part takes."""
+        if not self._opened or not (workload.request.min_pixels or workload.request.max_pixels):
+            return workload
+        keys = [{"request.image_size": picture.size[::-1]} for picture in self._opened]
+        found = [override(workload, each) for each in keys]
+        sizes = [size_text(each.image_size) for each in found]
+        if len(set(sizes)) > 1:
+            what = f"the pictures are resized to {', '.join(map(str, dict.fromkeys(sizes)))}"
+            allowed = "pictures of one size, or request.image_size without min_pixels, max_pixels"
+            raise InputError(Problem("", "--image", what, allowed))
+        return found[0]
 
     def question(self, deployment: Deployment) -> Question:
         """What a deployment of an adapted workload is asked."""

@@ -17,6 +17,7 @@ import numpy as np
 
 from axsim.errors import InputError
 from axsim.kernels.array import Array
+from axsim.models.config import Pixels, sides, size_text
 
 SUFFIXES = (".bmp", ".gif", ".jpeg", ".jpg", ".png", ".tif", ".tiff", ".webp")
 MAX_TILES = 12
@@ -53,16 +54,21 @@ def folder_pictures(folder: str | Path) -> list[Path]:
     return found
 
 
-def prepared(picture: Any, size: int, tiling: bool = False) -> list[Array]:
-    """The picture as :func:`tiles` or, without ``tiling``, as :func:`one_tile`."""
-    return tiles(picture, size) if tiling else [one_tile(picture, size)]
+def prepared(picture: Any, size: Pixels, tiling: bool = False) -> list[Array]:
+    """The picture as :func:`tiles` or, without ``tiling``, as :func:`one_tile`; InputError for
+    tiles that are not square."""
+    if not tiling:
+        return [one_tile(picture, size)]
+    if not isinstance(size, int):
+        raise InputError(f"--dynamic-tiling cuts square tiles; image_size is {size_text(size)}")
+    return tiles(picture, size)
 
 
-def one_tile(picture: Any, size: int) -> Array:
-    """The whole picture stretched to [1, size, size, 3] uint8, bilinear without antialiasing."""
+def one_tile(picture: Any, size: Pixels) -> Array:
+    """The whole picture stretched to [1, H, W, 3] uint8, bilinear without antialiasing."""
     pixels = np.asarray(picture, np.uint8).astype(np.int64)
     (top, bottom, down), (left, right, across) = (
-        _taps(length, size) for length in pixels.shape[:2]
+        _taps(length, side) for length, side in zip(pixels.shape[:2], sides(size), strict=True)
     )
     down, across = down[:, None, None], across[None, :, None]
     rows = pixels[top] * (_UNIT - down) + pixels[bottom] * down

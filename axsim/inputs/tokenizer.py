@@ -48,6 +48,14 @@ class Tokens:
         ids: list[int] = self._model.encode(text, add_special_tokens=begin).ids
         return ids
 
+    def beginning(self, text: str) -> list[int]:
+        """The tokens that the tokenizer puts before ``text``, as a model was trained to begin."""
+        plain, whole = self.encode(text), self.encode(text, begin=True)
+        for start in range(len(whole) - len(plain) + 1):
+            if whole[start : start + len(plain)] == plain:
+                return whole[:start]
+        return []
+
     def decode(self, ids: Sequence[int]) -> str:
         """Text of ``ids`` without special tokens."""
         text: str = self._model.decode(list(ids), skip_special_tokens=True)

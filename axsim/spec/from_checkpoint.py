@@ -7,6 +7,7 @@ from math import lcm, prod
 from pathlib import Path
 from typing import Any
 
+from axsim.errors import InputError, Problem
 from axsim.models.checkpoint import architecture, eos_token_ids, read_config
 from axsim.models.config import (
     DecoderConfig,
@@ -17,11 +18,13 @@ from axsim.models.config import (
 )
 from axsim.models.families import FAMILIES
 from axsim.models.gptq import Gptq
+from axsim.models.hf_config import assumed_sizes
 from axsim.models.joins import JOINS, language_part
 from axsim.models.parts import Parts
 from axsim.models.weights import tensor_shapes
+from axsim.spec.architecture import ModelSection
 from axsim.spec.descriptor import NO_OVERRIDES, Overrides, load_mapping
-from axsim.spec.located import parse
+from axsim.spec.located import parse, scalar
 from axsim.spec.workload import Workload
 
 SMALL_IMAGE = 224
@@ -45,10 +48,51 @@ def workload_text(folder: str | Path) -> str:
     Raises:
         InputError: config.json is missing or broken, or describes an unknown architecture.
     """
-    folder = Path(folder)
+    folder = _folder(folder)
+    source = str(folder / "config.json")
     description = read_config(folder)
-    Gptq.of(description, str(folder / "config.json"))
     model = architecture(folder)
+    Gptq.of(description, source)
+    _check_model(model, source)
+    try:
+        text = _text_of(folder, description, model)
+    except ValueError as error:  # sizes that no graph holds
+        raise InputError(f"{source}: {error}") from None
+    try:
+        load_mapping(Workload, scalar(text), "")
+    except InputError as error:
+        what = "what it describes cannot be deployed as the vendor's demonstrations are"
+        raise InputError(
+            Problem(source, each.key, f"{what}: {each.what}", each.allowed)
+            for each in error.problems
+        ) from None
+    return text
+
+
+def assumed(folder: str | Path) -> dict[str, object]:
+    """The sizes that config.json of a checkpoint leaves to the defaults of transformers."""
+    return assumed_sizes(read_config(_folder(folder)))
+
+
+def _folder(path: str | Path) -> Path:
+    """The checkpoint's folder, of which config.json may be given."""
+    path = Path(path)
+    return path.parent if path.name == "config.json" and path.is_file() else path
+
+
+def _check_model(model: ModelConfig, source: str) -> None:
+    """InputError when a workload's file could not hold the architecture."""
+    parts = {"vision": model.vision, "projector": model.projector, "decoder": model.decoder}
+    found = {key: asdict(part) for key, part in parts.items() if part is not None}
+    try:
+        load_mapping(ModelSection, found, "")
+    except InputError as error:
+        raise InputError(
+            Problem(source, each.key, each.what, each.allowed) for each in error.problems
+        ) from None
+
+
+def _text_of(folder: Path, description: dict[str, Any], model: ModelConfig) -> str:
     name = folder.resolve().name
     kind = description.get("model_type")
     sizes = _image_sizes(model, description)
@@ -58,7 +102,7 @@ def workload_text(folder: str | Path) -> str:
         f"name: {_text(name)}",
         f"description: {_text(_what(model))}",
         "",
-        _commented("model:", f"{_parameters(model):,} parameters"),
+        _commented("model:", _counted(model, description)),
     ]
     for key, part in (
         ("vision", model.vision),
@@ -92,6 +136,13 @@ def workload_of(
     base.variant(variant)
     chosen = next(v.set for v in base.variants if v.name == variant)
     return load_mapping(Workload, document, name, {**chosen, **overrides, "variants": ()})
+
+
+def _counted(model: ModelConfig, description: dict[str, Any]) -> str:
+    join = JOINS.get(str(description.get("model_type")))
+    parked = join.parked(description) if join else 0
+    text = f"{_parameters(model) + parked:,} parameters"
+    return f"{text}, {parked:,} of them in parts that are not deployed" if parked else text
 
 
 def _parameters(model: ModelConfig) -> int:
@@ -219,7 +270,7 @@ def _request(
 ) -> list[str]:
     lines = ["request:"]
     if sizes:
-        lines += ["  images: 1", f"  image_size: {sizes[-1]}"]
+        lines.append(f"  image_size: {sizes[-1]}")
     if model.decoder is not None:
         if sizes:
             comment = "chat template and a short question around the image"

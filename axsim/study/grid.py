@@ -5,12 +5,14 @@ from __future__ import annotations
 import itertools
 import json
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from math import prod
 from pathlib import Path
 from typing import Any
 
 from axsim.errors import InputError, Problem
+from axsim.runs.sources import SYNTHETIC, Sources
+from axsim.spec.board import Board
 from axsim.spec.chip import Chip, load_chip
 from axsim.spec.workload import Workload, load_workload
 from axsim.study.fingerprint import code_fingerprint, fingerprint
@@ -24,6 +26,7 @@ class Point:
     ``workload`` and ``chip`` are descriptors as JSON, ``settings`` a JSON object of overrides,
     those of the chip with the prefix ``chip.``; equal texts share what a process has made of them.
     ``chip_name`` is how the user calls the chip. ``variants`` chooses among the workload's.
+    ``varied`` are the keys of ``settings`` that replace what variants set.
     """
 
     workload: str
@@ -32,13 +35,15 @@ class Point:
     settings: str
     variants: tuple[str, ...] | None = None
     timing_only: bool = False
-    checkpoint: str | None = None
+    sources: Sources = SYNTHETIC
+    varied: tuple[str, ...] = ()
 
     @property
     def key(self) -> str:
         """Names the point's result: changes with anything that it depends on, the code included."""
         parts: list[object] = [self.workload, self.chip, self.chip_name, self.settings]
-        parts += [self.variants, self.timing_only, self.checkpoint, code_fingerprint()]
+        parts += [self.variants, self.timing_only, asdict(self.sources), self.varied]
+        parts.append(code_fingerprint())
         return fingerprint(parts)
 
 
@@ -55,7 +60,7 @@ class Space:
     settings: Mapping[str, object]
     variants: tuple[str, ...] | None = None
     timing_only: bool = False
-    checkpoint: str | None = None
+    sources: Sources = SYNTHETIC
 
     def __len__(self) -> int:
         return len(self.chips) * prod(map(len, self.vary.values()))
@@ -71,22 +76,21 @@ class Space:
         name, text = self.chips[chip]
         values = {key: self.vary[key][i] for key, i in zip(self.vary, indices, strict=True)}
         settings = json.dumps({**self.settings, **values}, ensure_ascii=False)
-        return Point(
-            self.workload, text, name, settings, self.variants, self.timing_only, self.checkpoint
-        )
+        how = self.variants, self.timing_only, self.sources, tuple(self.vary)
+        return Point(self.workload, text, name, settings, *how)
 
 
 def space(
     workload: Workload | str | Path,
-    chips: Sequence[Chip | str | Path],
+    chips: Sequence[Chip | Board | str | Path],
     vary: Mapping[str, Sequence[Any]],
     *,
     settings: Mapping[str, object],
     variants: Sequence[str] | None = None,
     timing_only: bool = False,
-    checkpoint: str | Path | None = None,
+    sources: Sources = SYNTHETIC,
 ) -> Space:
-    """What a sweep or a search is over.
+    """What a sweep or a search is over; a board stands for its chip as it has it.
 
     Raises:
         InputError: a descriptor is wrong, a key does not exist, or nothing is left to compute.
@@ -110,13 +114,13 @@ def space(
         dict(settings),
         None if variants is None else tuple(variants),
         timing_only,
-        None if checkpoint is None else str(checkpoint),
+        sources,
     )
 
 
 def grid(
     workload: Workload | str | Path,
-    chips: Sequence[Chip | str | Path],
+    chips: Sequence[Chip | Board | str | Path],
     vary: Mapping[str, Sequence[Any]],
     **options: Any,
 ) -> list[Point]:
@@ -128,7 +132,9 @@ def _places(values: Sequence[Any]) -> range:
     return range(len(values))
 
 
-def _named(chip: Chip | str | Path) -> tuple[str, Chip]:
+def _named(chip: Chip | Board | str | Path) -> tuple[str, Chip]:
+    if isinstance(chip, Board):
+        return chip.name, chip.chip_on_it()
     return (chip.name, chip) if isinstance(chip, Chip) else (str(chip), load_chip(chip))
 
 

@@ -41,7 +41,7 @@ def evaluate(point: Point) -> list[Row]:
     given: Row = {"chip": point.chip_name, **settings}
     try:
         bench = _bench(point.chip, json.dumps(chip_keys))
-        chosen = _variants(point.workload, json.dumps(keys), point.variants)
+        chosen = _variants(point.workload, json.dumps(keys), point.variants, point.varied)
     except Exception as error:
         return [_failed(given, error)]
     rows = []
@@ -52,6 +52,26 @@ def evaluate(point: Point) -> list[Row]:
         except Exception as error:
             rows.append(_failed({"variant": name, **given}, error))
     return rows
+
+
+def check_point(point: Point) -> None:
+    """Find out before a long sweep that its kernels can't have their pictures or their text.
+
+    Raises:
+        InputError: as :func:`axsim.run`; other faults are left to the point's row.
+    """
+    if point.timing_only:
+        return
+    from axsim.runs.checks import check_deployments
+
+    chip_keys, keys = split_overrides(json.loads(point.settings), "chip")
+    try:
+        bench = _bench(point.chip, json.dumps(chip_keys))
+        chosen = _variants(point.workload, json.dumps(keys), point.variants, point.varied)
+    except InputError:
+        return
+    deployments = [Deployment(each, bench.chip) for each in chosen.values()]
+    check_deployments(deployments, point.sources)
 
 
 def evaluate_all(points: Sequence[Point]) -> list[list[Row]]:
@@ -84,7 +104,7 @@ def _row(name: str, workload: Workload, bench: _Bench, point: Point) -> Row:
     if point.timing_only:
         return result.to_row()
     timed = RunResult(workload.name, bench.chip.name, (result,), timing_only=True)
-    *_, last = run_kernels(timed, point.checkpoint)
+    *_, last = run_kernels(timed, point.sources)
     return last[0].to_row()
 
 
@@ -145,13 +165,28 @@ def _machine(sections: str) -> _Machine:
 
 @lru_cache(maxsize=256)
 def _variants(
-    workload: str, overrides: str, names: tuple[str, ...] | None
+    workload: str, overrides: str, names: tuple[str, ...] | None, varied: tuple[str, ...]
 ) -> Mapping[str, Workload]:
     document, keys = json.loads(workload), json.loads(overrides)
     if names is None:
+        replacing = {key: keys[key] for key in varied if key in keys}
+        document["variants"] = _replaced(document.get("variants", ()), replacing)
         return load_mapping(Workload, document, "", keys).expand()
     own = {each["name"]: each["set"] for each in document["variants"]}
     return {
         name: load_mapping(Workload, document, "", {**own[name], **keys, "variants": ()})
         for name in names
     }
+
+
+def _replaced(variants: Sequence[Row], keys: Row) -> list[Row]:
+    """Variants with ``keys`` in place of what they set. Those that become the same are there once;
+    one that is none of ``variants`` is named by its values."""
+    names = {json.dumps(each["set"], sort_keys=True): each["name"] for each in variants}
+    found: dict[str, Row] = {}
+    for each in variants:
+        values = {key: keys.get(key, value) for key, value in each["set"].items()}
+        text = json.dumps(values, sort_keys=True)
+        joined = "-".join(str(value) for value in values.values() if value is not None)
+        found.setdefault(text, {"name": names.get(text, joined), "set": values})
+    return list(found.values())

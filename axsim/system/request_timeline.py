@@ -8,13 +8,14 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from itertools import accumulate, chain
 from typing import NamedTuple
 
 from axsim.compiler.partition import Subgraph
 from axsim.machine.timeline import Timeline
+from axsim.spec.power import PowerSection
 from axsim.system.request import Call, Pass, Stage
 
 
@@ -95,7 +96,7 @@ class RequestTimeline:
     ``passes`` in order and, for each step of each layer of each pass, how long it waited for the
     CPU or the NPU, how long it took, and what the NPU did in it (None where the host worked).
     ``waits_us`` is empty when it had the chip to itself. ``arrived_us`` is the simulation's time;
-    all others count from there.
+    all others count from there. ``power`` is what the chip draws, where that is known.
 
     Durations are kept rather than times of day, so that what takes the same time has the same
     number to the last bit, whatever came before it.
@@ -106,6 +107,7 @@ class RequestTimeline:
     details: Sequence[Timeline | None]
     waits_us: Sequence[float] = ()
     arrived_us: float = 0.0
+    power: PowerSection | None = None
 
     def __iter__(self) -> Iterator[Invocation | HostSlice]:
         """Everything in order."""
@@ -139,13 +141,19 @@ class RequestTimeline:
         last = (n for n, work in enumerate(self.passes, 1) if self._chooses(work, tokens - 1))
         passes = next(last, len(self.passes))
         steps = self._bounds[passes]
-        return RequestTimeline(
-            self.passes[:passes],
-            self.lengths_us[:steps],
-            self.details[:steps],
-            self.waits_us[:steps],
-            self.arrived_us,
+        return replace(
+            self,
+            passes=self.passes[:passes],
+            lengths_us=self.lengths_us[:steps],
+            details=self.details[:steps],
+            waits_us=self.waits_us[:steps],
         )
+
+    def delayed(self, us: float) -> RequestTimeline:
+        """The same request with ``us`` more (or less) around every invocation."""
+        pairs = zip(self.lengths_us, self.details, strict=True)
+        lengths = [length if detail is None else length + us for length, detail in pairs]
+        return replace(self, lengths_us=lengths)
 
     @cached_property
     def spans(self) -> Mapping[Part, Span]:

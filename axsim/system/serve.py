@@ -51,4 +51,5 @@ def serve(
         if work.stage == "post" and token is not None and on_token is not None:
             on_token(token, (env.now - arrived) / 1e3)
     waited = waits if any(waits) else ()
-    return RequestTimeline(tuple(passes), lengths, details, waited, arrived)
+    power = deployment.chip.power
+    return RequestTimeline(tuple(passes), lengths, details, waited, arrived, power)

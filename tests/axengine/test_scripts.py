@@ -73,6 +73,7 @@ def test_a_language_model_with_pictures_answers_as_axsim_run_does(checkpoint, tm
         variants=["u16"],
         overrides={"request.stop_at_eos": False},
         checkpoint=checkpoint / "checkpoint",
+        calibrate_on="seeded",
     )["u16"]
     assert tokens_of(text) == result.numerics.tokens
     assert len(set(tokens_of(text))) > 1

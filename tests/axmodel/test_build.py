@@ -146,7 +146,9 @@ def test_a_checkpoint_is_built_with_its_tokenizer(tmp_path):
     write_model(tmp_path / "checkpoint")
     keys = "--set", "build.prefill_chunk=64", "--set", "build.kv_cache_len=127"
     arguments = tmp_path / "checkpoint", "--chip", "ax650n", "-o", tmp_path / "out", "--no-check"
-    axsim("build", *arguments, *keys, "--prefix", "mine")
+    told = axsim("build", *arguments, *keys, "--prefix", "mine").stderr
+    assert "ranges of U8 and U16 activations come from a seeded picture; --images DIR" in told
+    assert "seeded" not in axsim("build", *arguments, *keys, "--calibrate-on", "seeded").stderr
     names = {path.name for path in (tmp_path / "out").iterdir()}
     assert {"tokenizer.json", "config.json", "mine_p64_l1_together.axmodel"} < names
     assert not any(name.endswith(".safetensors") for name in names)
@@ -163,6 +165,14 @@ def test_groups_reach_as_far_as_the_cache(folder):
     ]
 
 
+def test_groups_have_the_histories_that_are_compiled(folder, tmp_path):
+    keys = "--set", "build.prefill_history=[0, 24]", "--no-check"
+    axsim("build", folder / "tiny.yaml", "--chip", "ax630c", "-o", tmp_path, *keys)
+    model = Model(tmp_path / BUILT[1], load_chip("ax630c"))
+    assert len(model.groups) == 3
+    assert [model.inputs(group)[0].shape for group in (1, 2)] == [(1, 1, 32), (1, 24, 16)]
+
+
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
@@ -174,7 +184,7 @@ def test_groups_reach_as_far_as_the_cache(folder):
         (("nowhere.axmodel",), "no such file"),
         (("tiny.yaml", "--mean", "1,2"), "--mean 1,2: not three numbers"),
         (("tiny.yaml", "--samples", "a.npz"), "--samples is for a network from an ONNX file"),
-        (("tiny.yaml", "--checkpoint", "nowhere"), "config.json cannot be read"),
+        (("tiny.yaml", "--checkpoint", "nowhere"), "no such folder: nowhere"),
     ],
 )
 def test_wrong_input(folder, arguments, message):

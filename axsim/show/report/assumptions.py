@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from axsim.fidelity.intervals import LEVEL
 from axsim.fidelity.plausible import plausible
+from axsim.show.energy_table import source_line
 from axsim.show.extrapolated import MARK
 from axsim.show.report.content import Assumption, Described, Report
 from axsim.show.report.figures import plain
@@ -49,6 +50,13 @@ def _conventions(report: Report) -> list[Child]:
         f"that no row is near enough to vouch for is extrapolated ({MARK}) and has the width of "
         "the chip's widest group. None is a guarantee for a model unlike those that were measured."
     )
+    energy = source_line(result)
+    if energy is not None:
+        found.append(
+            f"{energy}. Idle watts for as long as it takes, watts of units while they work, and "
+            "the energy of DRAM bytes and multiply-accumulates. No watts of these chips have been "
+            "published, so that no interval is known."
+        )
     found.append(
         "Nothing else uses the NPU or the DRAM while the model runs, and the NPU keeps its "
         "calibrated clock."

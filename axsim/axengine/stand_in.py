@@ -21,6 +21,7 @@ from axsim.axmodel.model import Model
 from axsim.compiler.partition import Deployment
 from axsim.errors import InputError, Problem
 from axsim.spec.chip import Chip, load_chip
+from axsim.spec.descriptor import override
 from axsim.system.request import HostCosts
 from axsim.system.soc import Soc, Steps
 
@@ -41,7 +42,7 @@ class _State:
     loaded: int = 0  # bytes of weights in DRAM
 
 
-class Board:
+class StandIn:
     """``chip`` by name or file; without one, the chip that the first file was built for.
 
     ``card``: the chip is on a card behind PCIe, so that scripts find the provider for cards.
@@ -51,7 +52,7 @@ class Board:
     def __init__(
         self, chip: Chip | str | None = None, card: bool = False, realtime: bool = False
     ) -> None:
-        self.card, self._realtime = card, realtime
+        self._card, self._realtime = card, realtime
         self._lock = RLock()
         self._known: dict[str, Deployment] = {}
         self._state: _State | None = None
@@ -62,6 +63,11 @@ class Board:
     def chip(self) -> Chip | None:
         """The chip, once it is known."""
         return self._state.chip if self._state else None
+
+    @property
+    def card(self) -> bool:
+        """Whether the chip is on a card."""
+        return self._card or (self.chip is not None and self.chip.host.link is not None)
 
     @property
     def now_ms(self) -> float:
@@ -84,8 +90,10 @@ class Board:
             state = self._state
             assert state is not None
             needed = state.loaded + model.subgraph(0).program.weight_bytes
-            if needed > state.chip.dram.capacity_bytes:
-                have = f"{state.chip.name} has {state.chip.dram.capacity_bytes // _MIB} MiB"
+            dram = state.chip.dram
+            have_bytes = dram.npu_bytes or dram.capacity_bytes
+            if needed > have_bytes:
+                have = f"{state.chip.name} has {have_bytes // _MIB} MiB"
                 what = f"does not fit: with it, files take {needed // _MIB} MiB; {have}"
                 raise InputError(Problem(model.name, "", what))
             state.loaded = needed
@@ -152,13 +160,13 @@ class Board:
             _sleep((took - spent) / 1e3)
 
     def _host_us(self, model: Model, group: int) -> float:
-        """What the runtime does around the call: at a decoder's layers, and over PCIe."""
-        host, part = HostCosts.of(model.deployment), model.manifest.part
-        assert self._state is not None
-        link = self._state.chip.host.pcie_ms * 1e3 if self.card else host.link_us
-        if part != "layer":
-            return link
-        return link + (host.prefill_layer_us if group else host.decode_layer_us)
+        """What the runtime does around the call: at a decoder's layers, and over a link, which all
+        inputs and outputs cross: they are the script's."""
+        host, subgraph = HostCosts.of(model.deployment), model.subgraph(group)
+        us = host.over_link_us(subgraph.input_bytes + subgraph.output_bytes)
+        if model.manifest.part != "layer":
+            return us
+        return us + (host.prefill_layer_us if group else host.decode_layer_us)
 
     def _chip_for(self, name: str) -> Chip:
         """The board's chip, or, on a board of any chip, the one of this name."""
@@ -171,6 +179,8 @@ class Board:
         return self._state.chip
 
     def _start(self, chip: Chip) -> None:
+        if self._card and chip.host.link is None:
+            chip = override(chip, {"host.link": "pcie"})
         env = Environment()
         mode = chip.default_mode
         self._state = _State(chip, env, Soc(env, chip, {"npu": mode}), Usage(chip.name, mode))
@@ -178,23 +188,23 @@ class Board:
 
 _HINT = InputError("the file was built for a chip of that name; give its file with --chip")
 
-_current: list[Board] = []
+_current: list[StandIn] = []
 
 
-def current() -> Board:
+def current() -> StandIn:
     """The board that sessions run on: the installed one, or one of any chip."""
     if not _current:
-        _current.append(Board())
+        _current.append(StandIn())
     return _current[-1]
 
 
-def use(board: Board) -> None:
+def use(board: StandIn) -> None:
     """Let new sessions run on ``board``."""
     _current[:] = [board]
 
 
 @contextmanager
-def using(board: Board) -> Iterator[Board]:
+def using(board: StandIn) -> Iterator[StandIn]:
     """The same until the block ends."""
     _current.append(board)
     try:
