@@ -23,8 +23,8 @@ from axsim.models.joins import JOINS, language_part
 from axsim.models.parts import Parts
 from axsim.models.weights import tensor_shapes
 from axsim.spec.architecture import ModelSection
-from axsim.spec.descriptor import load_mapping
-from axsim.spec.located import scalar
+from axsim.spec.descriptor import NO_OVERRIDES, Overrides, load_mapping
+from axsim.spec.located import parse, scalar
 from axsim.spec.package import Package, find_package
 from axsim.spec.workload import FLAGGED, NEWEST_TOOLCHAIN, Workload
 
@@ -138,6 +138,21 @@ def _text_of(
     rows = _variants(model, sizes, description, package)
     lines += [f"  - {{name: {n}, set: {{{s}}}}}" for n, s in rows]
     return "\n".join(lines) + "\n"
+
+
+def workload_of(
+    folder: str | Path, overrides: Overrides = NO_OVERRIDES, variant: str | None = None
+) -> Workload:
+    """The workload of :func:`workload_text`; ``overrides`` and ``variant`` as for
+    :func:`axsim.spec.workload.load_workload`."""
+    name = str(folder)
+    document = parse(workload_text(folder), name).plain()
+    if variant is None:
+        return load_mapping(Workload, document, name, overrides)
+    base = load_mapping(Workload, document, name)
+    base.variant(variant)
+    chosen = next(v.set for v in base.variants if v.name == variant)
+    return load_mapping(Workload, document, name, {**chosen, **overrides, "variants": ()})
 
 
 def _counted(model: ModelConfig, description: dict[str, Any]) -> str:
