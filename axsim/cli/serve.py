@@ -161,12 +161,12 @@ def _serve(
     from axsim.server.listen import address, run
     from axsim.server.messages import NOTICES
     from axsim.server.routes import Api
-    from axsim.server.turnstile import Turnstile
+    from axsim.server.waiting import Desk
 
     log = logging.getLogger("axsim.server")
     logging.basicConfig(format="%(asctime)s %(message)s", datefmt="%H:%M:%S")
     log.setLevel(logging.INFO)
-    turnstile = Turnstile(service.engine, queue, fast)
+    desk = Desk(service.engine, queue, fast)
     about = service.about
     notice = NOTICES.get(about["answers"])
     if notice:
@@ -175,7 +175,7 @@ def _serve(
         typer.echo("--fast: the pace is this machine's; usage has the chip's times", err=True)
     what = f"{service.name} ({about['variant']}) on {about['chip']}, {about['npu_mode']}"
     typer.echo(f"{what}: {address(listening)} (Ctrl-C ends)")
-    run(Api(service, turnstile, max_body).app(), listening, turnstile.close)
+    run(Api(service, desk, max_body).app(), listening, desk.close)
     typer.echo("ended", err=True)
 
 

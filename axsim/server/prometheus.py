@@ -10,7 +10,7 @@ from prometheus_client.exposition import CONTENT_TYPE_LATEST
 
 if TYPE_CHECKING:
     from axsim.server.engine import Outcome
-    from axsim.server.turnstile import Turnstile
+    from axsim.server.waiting import Desk
 
 CONTENT_TYPE = CONTENT_TYPE_LATEST
 
@@ -21,7 +21,7 @@ _TOKEN_S = (0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1)
 class Meters:
     """The counters of one server."""
 
-    def __init__(self, turnstile: Turnstile) -> None:
+    def __init__(self, desk: Desk) -> None:
         self._registry = registry = CollectorRegistry()
         self._requests = Counter(
             "axsim_requests", "Chat completions by HTTP status; 499: the client went away",
@@ -48,13 +48,13 @@ class Meters:
         def gauge(name: str, meaning: str) -> Gauge:
             return Gauge(name, meaning, registry=registry)
 
-        gauge("axsim_requests_open", "Answered now or waiting").set_function(lambda: turnstile.open)
-        gauge("axsim_requests_waiting", "Waiting").set_function(lambda: turnstile.waiting)
+        gauge("axsim_requests_open", "Answered now or waiting").set_function(lambda: desk.open)
+        gauge("axsim_requests_waiting", "Waiting").set_function(lambda: desk.waiting)
         gauge("axsim_kv_cache_tokens", "Tokens in the KV cache").set_function(
-            lambda: turnstile.engine.kept_tokens
+            lambda: desk.engine.kept_tokens
         )
         gauge("axsim_held_up_seconds", "Time that the host was slower than the chip").set_function(
-            lambda: turnstile.late_s
+            lambda: desk.late_s
         )
 
     def ended(self, status: int) -> None:

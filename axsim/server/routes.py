@@ -24,7 +24,7 @@ from axsim.server.engine import Cancelled
 from axsim.server.prometheus import CONTENT_TYPE, Meters
 from axsim.server.refusal import Refusal
 from axsim.server.service import Service
-from axsim.server.turnstile import Answer, Turnstile
+from axsim.server.waiting import Answer, Desk
 from axsim.server.wire import read_request
 
 LOG = logging.getLogger("axsim.server")
@@ -40,9 +40,9 @@ _POLICY = "default-src 'self'; img-src 'self' data: blob:; frame-ancestors 'none
 class Api:
     """The application of one server. Bodies have ``max_body`` bytes at most."""
 
-    def __init__(self, service: Service, turnstile: Turnstile, max_body: int) -> None:
-        self._service, self._turnstile, self._max_body = service, turnstile, max_body
-        self._meters = Meters(turnstile)
+    def __init__(self, service: Service, desk: Desk, max_body: int) -> None:
+        self._service, self._desk, self._max_body = service, desk, max_body
+        self._meters = Meters(desk)
         self._created = int(time.time())
 
     def app(self) -> Starlette:
@@ -60,7 +60,7 @@ class Api:
     @asynccontextmanager
     async def _life(self, app: Starlette) -> AsyncIterator[None]:
         yield
-        await self._turnstile.closed()
+        await self._desk.closed()
 
     async def _models(self, request: Request) -> Response:
         return JSONResponse({"object": "list", "data": [self._described]})
@@ -72,10 +72,10 @@ class Api:
     @property
     def _described(self) -> dict[str, Any]:
         own = {"id": self._service.name, "object": "model", "created": self._created}
-        pace = "host" if self._turnstile.fast else "chip"
+        pace = "host" if self._desk.fast else "chip"
         about = {
             **self._service.about,
-            "context_length": self._turnstile.engine.context,
+            "context_length": self._desk.engine.context,
             "pace": pace,
         }
         return {**own, "owned_by": "axsim", "axsim": about}
@@ -87,7 +87,7 @@ class Api:
         try:
             asked = read_request(await read_body(request, self._max_body))
             order = await asyncio.to_thread(self._service.order, asked)
-            answer = self._turnstile.take(order)
+            answer = self._desk.take(order)
         except Refusal as refusal:
             self._meters.ended(refusal.status)
             raise

@@ -22,7 +22,7 @@ from axsim.server.listen import address, bind
 from axsim.server.load import load
 from axsim.server.routes import Api
 from axsim.server.service import Service
-from axsim.server.turnstile import Turnstile
+from axsim.server.waiting import Desk
 from axsim.spec.chip import load_chip
 from axsim.spec.workload import Workload
 from tests.runs import tiny
@@ -56,7 +56,7 @@ class Served:
     """A server under test."""
 
     address: str
-    turnstile: Turnstile
+    desk: Desk
     loop: asyncio.AbstractEventLoop
 
     def raw(
@@ -93,17 +93,17 @@ def serving(
     listening = bind("127.0.0.1", 0)
     if buffer:
         listening.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, buffer)
-    turnstile = Turnstile(service.engine, queue, fast)
-    app = Api(service, turnstile, max_body).app()
+    desk = Desk(service.engine, queue, fast)
+    app = Api(service, desk, max_body).app()
     config = uvicorn.Config(app, log_config=None, access_log=False, timeout_graceful_shutdown=3)
     server = uvicorn.Server(config)
     loop = asyncio.new_event_loop()
     thread = threading.Thread(target=loop.run_until_complete, args=[server.serve([listening])])
     thread.start()
     try:
-        yield Served(address(listening), turnstile, loop)
+        yield Served(address(listening), desk, loop)
     finally:
-        loop.call_soon_threadsafe(turnstile.close)
+        loop.call_soon_threadsafe(desk.close)
         server.should_exit = True
         thread.join(20)
         assert not thread.is_alive()

@@ -131,7 +131,7 @@ def test_the_clock_only_goes_forward_and_an_answer_can_be_stopped(driver: Any) -
         assert times[-1] > times[0]
         page.one("#stop").click()
         page.waits(lambda: page.text("#state") == "stopped")
-        page.waits(lambda: not served.turnstile._open)
+        page.waits(lambda: not served.desk._open)
         assert page.one("#send").is_enabled()
 
 

@@ -375,9 +375,9 @@ def held(served: Served, tokens: int = 60, buffer: int = 0) -> Iterator[socket.s
 def test_one_waits_and_one_more_is_turned_away() -> None:
     with serving(synthetic(timing_only=True, token_ms=10), queue=1, fast=False) as served:
         with held(served, 150), ThreadPoolExecutor(1) as other:
-            waits_until(lambda: served.turnstile.open == 1)
+            waits_until(lambda: served.desk.open == 1)
             second = other.submit(served.ask, max_tokens=1)
-            waits_until(lambda: served.turnstile.waiting == 1)
+            waits_until(lambda: served.desk.waiting == 1)
             status, headers, found = served.raw(body={"messages": HELLO})
             assert status == 503
             assert headers["retry-after"] == "1"
@@ -393,7 +393,7 @@ def test_none_may_wait() -> None:
         serving(synthetic(timing_only=True, token_ms=10), queue=0, fast=False) as served,
         held(served, 150),
     ):
-        waits_until(lambda: served.turnstile.open == 1)
+        waits_until(lambda: served.desk.open == 1)
         status, document = served.ask()
         assert status == 503
         assert "none may wait" in document["error"]["message"]
@@ -416,11 +416,11 @@ def test_a_client_that_goes_away_ends_its_request(stream: bool) -> None:
         head = f"POST /v1/chat/completions HTTP/1.1\r\nHost: x\r\nContent-Length: {len(document)}"
         with socket.create_connection((host.hostname, host.port), timeout=10) as connection:
             connection.sendall(f"{head}\r\n\r\n".encode() + document)
-            waits_until(lambda: served.turnstile.open == 1)
+            waits_until(lambda: served.desk.open == 1)
             if stream:
                 connection.recv(100)
         gone = time.monotonic()
-        waits_until(lambda: not served.turnstile._open)
+        waits_until(lambda: not served.desk._open)
         assert time.monotonic() - gone < 1
         assert 'axsim_requests_total{status="499"} 1.0' in served.raw("GET", "/metrics")[2].decode()
         assert served.ask(max_tokens=1)[0] == 200
@@ -429,7 +429,7 @@ def test_a_client_that_goes_away_ends_its_request(stream: bool) -> None:
 def test_a_client_that_does_not_read_holds_up_nobody() -> None:
     service = synthetic(timing_only=True, kv_cache_len=1500)
     with serving(service, buffer=4096) as served, held(served, 1200, buffer=4096) as stream:
-        waits_until(lambda: served.turnstile.open == 0)
+        waits_until(lambda: served.desk.open == 0)
         assert served.ask(max_tokens=2)[0] == 200
         one = b'axsim_requests_total{status="200"} 1.0'  # the stream is not at its end
         assert one in served.raw("GET", "/metrics")[2]
@@ -446,14 +446,14 @@ def test_a_server_that_ends_gives_up_what_is_under_way() -> None:
         serving(synthetic(timing_only=True, token_ms=10), fast=False) as served,
         held(served, 180) as stream,
     ):
-        served.loop.call_soon_threadsafe(served.turnstile.close)
+        served.loop.call_soon_threadsafe(served.desk.close)
         rest = b""
         while part := stream.recv(4096):
             rest += part
             if b"shutting down" in rest:
                 break
         assert b"shutting down" in rest
-        waits_until(lambda: not served.turnstile._open)
+        waits_until(lambda: not served.desk._open)
         assert served.ask()[0] == 503
 
 
@@ -504,7 +504,7 @@ def test_hundreds_of_requests_leave_nothing_behind() -> None:
                     text = f"question {number} " * (number % 7)
                     served.raw(body={"messages": [{"role": "user", "content": text}],
                                      "max_tokens": 8, "stream": bool(number % 2)})  # fmt: skip
-            waits_until(lambda: not served.turnstile._open)
+            waits_until(lambda: not served.desk._open)
 
         some(40)
         before = memory(), threading.active_count()

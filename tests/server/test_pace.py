@@ -83,7 +83,7 @@ def test_a_machine_that_is_slower_says_whose_pace_it_was(
     monkeypatch.setattr(slow_chip.engine, "_seeded", slowly)
     with caplog.at_level(logging.INFO, "axsim.server"), serving(slow_chip, fast=False) as served:
         assert served.ask(max_tokens=6)[0] == 200
-        assert served.turnstile.late_s == pytest.approx(0.35, abs=0.1)
+        assert served.desk.late_s == pytest.approx(0.35, abs=0.1)
         text = served.raw("GET", "/metrics")[2].decode()
     assert "the pace was the host's" in caplog.text
-    assert f"axsim_held_up_seconds {served.turnstile.late_s}" in text
+    assert f"axsim_held_up_seconds {served.desk.late_s}" in text

@@ -59,11 +59,11 @@ class Answer:
         return not self._stop.is_set()
 
     def put(self, event: Piece | Outcome | Exception) -> None:
-        """For the turnstile: what comes next."""
+        """For the desk: what comes next."""
         self._events.put_nowait(event)
 
     async def until(self, time: float) -> None:
-        """For the turnstile: wait for a moment of the loop's clock. Raises when it is given up."""
+        """For the desk: wait for a moment of the loop's clock. Raises when it is given up."""
         left = time - asyncio.get_running_loop().time()
         if left > 0:
             try:
@@ -73,12 +73,12 @@ class Answer:
         self.check()
 
     def check(self) -> None:
-        """For the turnstile: raises when it is given up."""
+        """For the desk: raises when it is given up."""
         if not self.wanted:
             raise self._why
 
 
-class Turnstile:
+class Desk:
     """The one queue of a server. ``queue`` requests may wait for the one that is answered; with
     ``fast``, tokens are handed out as soon as they are computed."""
 
