@@ -147,7 +147,7 @@ def _loaded(
         status.update("warming up")
         kept = warm_up(service)
     if kept is not None:
-        tokens = service.engine.head_tokens
+        tokens = service.engine.slots.head
         text = f"system prompt: {tokens} tokens in the KV cache, {kept.ms:.1f} ms on the chip"
         typer.echo(text, err=True)
     return service

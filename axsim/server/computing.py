@@ -26,8 +26,8 @@ KeysAndValues = tuple[Array, Array]
 
 
 class Computing:
-    """One KV cache on one model, which :meth:`begin` prepares for a question and :meth:`compute`
-    takes through it. ``go_on`` is called often; what it raises ends the question.
+    """One model with its KV caches: :meth:`use` chooses one, :meth:`begin` prepares it for a
+    question and :meth:`compute` takes the model through that.
 
     ``pictures``: what ``calibration`` takes the ranges of quantised activations from, [1, H, W, 3]
     u8 each.
@@ -51,8 +51,16 @@ class Computing:
             WeightOnly(),
             lambda *_: self._go_on(),
         )
-        self._loop = HostLoop(deployment, self._device, self._prompt, self._chosen, self._see)
+        self._loops = [
+            HostLoop(deployment, self._device, self._prompt, self._chosen, self._see)
+            for _ in range(deployment.workload.build.kv_slots)
+        ]
+        self.use(0)
         self._go_on: Callable[[], None] = lambda: None
+
+    def use(self, slot: int) -> None:
+        """Choose a KV cache."""
+        self._loop = self._loops[slot]
 
     def begin(
         self,
@@ -63,7 +71,8 @@ class Computing:
         choose: Choose,
         go_on: Callable[[], None],
     ) -> None:
-        """A question, of which the first ``cached`` rows are in the cache."""
+        """A question, of which the first ``cached`` rows are in the cache. ``go_on`` is called
+        often; what it raises ends the question."""
         self._deployment, self._question, self._cached = deployment, question, cached
         self._pictures, self._choose, self._go_on = new_pictures, choose, go_on
         self._seen: list[Array] = []

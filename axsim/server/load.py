@@ -93,7 +93,7 @@ def warm_up(service: Service) -> RequestTimeline | None:
     question = _said(service.prompts, service.workload, service.system, "hello")
     order = Order(question, RequestSection(), 2)
     service.engine.answer(order, lambda piece: None, lambda: True)
-    needed = service.system is not None and service.engine.head_tokens > 0
+    needed = service.system is not None and service.engine.slots.head > 0
     return service.engine.precompute(question) if needed else None
 
 
