@@ -123,7 +123,7 @@ def test_on_a_page(tmp_path: Path, monkeypatch) -> None:
     text = (tmp_path / "page.html").read_text()
     assert "does not fit" in text
     assert "Energy per token" in text
-    assert "Energy, from the power block of ax630c: no source given" in text
+    assert text.count("Energy, from the power block of ax630c: no source given") == 2
 
 
 def test_in_a_sweep(tmp_path: Path) -> None:
