@@ -140,9 +140,13 @@ class Deployment:
     def turn(self, index: int, cached_tokens: int | None = None) -> Deployment:
         """One of them, after so many tokens in the KV cache, see
         :meth:`axsim.spec.workload.Workload.turn`. It shares what is compiled."""
-        turn = Deployment(self.workload.turn(index, cached_tokens), self.chip)
-        turn.__dict__["_compiled"] = self._compiled
-        return turn
+        return self.with_workload(self.workload.turn(index, cached_tokens))
+
+    def with_workload(self, workload: Workload) -> Deployment:
+        """Another request of the same build, which shares what is compiled."""
+        other = Deployment(workload, self.chip)
+        other.__dict__["_compiled"] = self._compiled
+        return other
 
     @cached_property
     def _compiled(self) -> dict[tuple[Lowered, Part], Subgraph]:
@@ -207,7 +211,9 @@ class Deployment:
             weights["post"] = self.post.program.weight_bytes
             stored["layers"] = layers * self.decode.stored_bytes
             stored["post"] = self.post.stored_bytes
-            kv = 2 * layers * build.kv_cache_len * decoder.kv_dim * width * build.kv_slots
+            rows = build.kv_cache_len * decoder.kv_dim
+            rows += decoder.cross_tokens * decoder.hidden_size
+            kv = 2 * layers * rows * width * build.kv_slots
             embedding = decoder.vocab_size * decoder.hidden_size * width
             activations += [
                 subgraph.program.activation_bytes

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterable
 
+from axsim.runs.shared_results import scenario_columns
+from axsim.spec.scenario import Scenario
 from axsim.system.metrics import PREDICTED
 
 _CONDITIONS = (
@@ -30,3 +32,8 @@ def table_columns(varied: Iterable[str] = (), blocks: Collection[str] = ()) -> l
         if not metric.needs or metric.needs in blocks
     ]
     return ["chip", "variant", *varied, *_CONDITIONS, *metrics, *_REST]
+
+
+def columns_of(scenario: Scenario, varied: Iterable[str] = ()) -> list[str]:
+    """The same of a scenario's table."""
+    return ["chip", "variant", *varied, *scenario_columns(scenario), "error"]

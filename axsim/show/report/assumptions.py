@@ -26,8 +26,8 @@ def section(report: Report) -> Html:
         element("ul", *(element("li", text) for text in _conventions(report)), class_="words"),
         element("h3", "Calibrated parameters"),
         _calibrated(report),
-        _whole(f"Chip {chip.name}: every key, its meaning and its source", chip),
-        _whole(f"Workload {workload.name}: every key, its meaning and its source", workload),
+        whole(f"Chip {chip.name}: every key, its meaning and its source", chip),
+        whole(f"Workload {workload.name}: every key, its meaning and its source", workload),
         _variants(report),
     )
 
@@ -120,7 +120,8 @@ def _parameter(chip: Chip, each: Assumption) -> Row | None:
     return Row([element("code", name), plain(value), error, span, each.meaning, why])
 
 
-def _whole(summary: str, described: Described) -> Html:
+def whole(summary: str, described: Described) -> Html:
+    """A descriptor key by key, folded away under a summary."""
     columns = [
         Column("key"),
         Column("value", value=True),
