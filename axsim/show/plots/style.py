@@ -149,6 +149,11 @@ def legend(figure: Figure, fills: Mapping[str, Fill]) -> None:
     )
 
 
+def entitle(figure: Figure, what: str, of: str = "") -> None:
+    """What is looked at, and of which model, chip and variant."""
+    figure.suptitle(f"{what}: {of}" if of else what, fontsize=SMALL + 2)
+
+
 def grid(axes: Axes, **settings: Any) -> None:
     """Faint lines behind everything else."""
     axes.set_axisbelow(True)
