@@ -19,7 +19,7 @@ from axsim.machine.npu import Npu
 from axsim.machine.timeline import Timeline
 from axsim.spec.chip import Chip
 from axsim.system.invocation import Ending, Invocation, Steps
-from axsim.system.turns import Turns
+from axsim.system.time_slices import Turns
 
 
 class Soc:

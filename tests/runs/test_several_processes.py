@@ -38,7 +38,7 @@ def throughput(network: str, modes: tuple[str, ...]) -> float:
         for name in names
     }
     document = {
-        "name": "s", "duration_s": 0.15, "partitions": dict(zip(names, modes, strict=True)),
+        "name": "s", "duration_s": 0.05, "partitions": dict(zip(names, modes, strict=True)),
         "tenants": tenants,
     }  # fmt: skip
     result = axsim.simulate(load_mapping(Scenario, document, "s"), "ax650n", alone=False)
