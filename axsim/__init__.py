@@ -17,7 +17,8 @@ if TYPE_CHECKING:
     from axsim.compiler.partition import Deployment, Memory
     from axsim.errors import InputError
     from axsim.fidelity.prediction import Interval, Measured, Prediction
-    from axsim.runs.results import Numerics, RunResult, VariantResult
+    from axsim.runs.computed import Numerics
+    from axsim.runs.results import RunResult, VariantResult
     from axsim.runs.run import run
     from axsim.runs.shared_results import ScenarioResult, TenantResult
     from axsim.runs.shared_run import simulate
@@ -73,7 +74,7 @@ _HOMES = {
     "StageBreakdown": "axsim.system.breakdown",
     "Interval": "axsim.fidelity.prediction",
     "Measured": "axsim.fidelity.prediction",
-    "Numerics": "axsim.runs.results",
+    "Numerics": "axsim.runs.computed",
     "Prediction": "axsim.fidelity.prediction",
     "RunResult": "axsim.runs.results",
     "VariantResult": "axsim.runs.results",

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from axsim.cli.command import Command
-from axsim.cli.options import CalibrationFolder, DeploymentOptions
+from axsim.cli.options import DeploymentOptions
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -53,7 +53,6 @@ def export(
         bool,
         typer.Option("--quantized", help="As deployed: QuantizeLinear, DequantizeLinear, bf16."),
     ] = False,
-    images: CalibrationFolder = None,
 ) -> None:
     """Write the deployed subgraphs as ONNX models, in float32 or quantised as they are deployed.
 
@@ -66,16 +65,20 @@ def export(
         from axsim.export.subgraphs import export as export_graph
     except ImportError:
         raise InputError("exporting needs onnx: pip install 'axsim[onnx]'") from None
-    from axsim.cli.precision import pictures_of
     from axsim.runs.checkpoints import weights_of
+    from axsim.runs.run_pictures import RunPictures
     from axsim.study.precision import Analysis
 
-    deployment = options.deployed("ax650n")
-    weights = weights_of(deployment, options.checkpoint)
-    pixels = None if images is None else pictures_of(images, deployment, compared=False)
-    analysis = Analysis(deployment, weights, pixels, options.observer_class, options.smooth_quant)
+    deployment, sources = options.deployed("ax650n"), options.sources()
     parts = _parts(deployment, subgraph)
     layers = _layers(deployment, layer)
+    weights = weights_of(deployment, options.checkpoint)
+    pixels = None
+    if Part.vision in parts and (quantized or options.smooth_quant):
+        pixels = RunPictures([deployment], sources).of(deployment)
+    elif sources.images or sources.calibrate_on:
+        raise InputError("--images and --calibrate-on are for a vision part that is --quantized")
+    analysis = Analysis(deployment, weights, pixels, sources.observer, options.smooth_quant)
     try:
         output.mkdir(parents=True, exist_ok=True)
     except OSError as error:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass, field
-from enum import Enum
 from functools import cached_property
 from pathlib import Path
 from types import MappingProxyType
@@ -12,28 +11,28 @@ from typing import TYPE_CHECKING, Annotated, Optional, TypeAlias
 
 import typer
 
+from axsim.cli.source_options import (
+    CalibrateOnSeeded,
+    CalibrationFolder,
+    CheckpointFolder,
+    Observer,
+    ObserverName,
+    SmoothQuant,
+    TextFile,
+    check_kernel_options,
+    sources_of,
+)
+
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from axsim.compiler.partition import Deployment
     from axsim.inputs.chat import Chat
     from axsim.runs.results import RunResult
+    from axsim.runs.sources import Sources
     from axsim.spec.board import Board
 
 # Optional, not "| None": typer evaluates these annotations on Python 3.10 as well.
-
-
-class ObserverName(str, Enum):
-    """How ranges of activations are found."""
-
-    minmax = "minmax"
-    percentile = "percentile"
-    mse = "mse"
-    kl = "kl"
-
-
-OBSERVERS = {"minmax": "MinMax", "percentile": "Percentile", "mse": "MSE", "kl": "KL"}
-"""The class that each name stands for, in :mod:`axsim.numerics.observers`."""
 
 
 WorkloadName: TypeAlias = Annotated[
@@ -119,23 +118,6 @@ VariantName: TypeAlias = Annotated[
     ),
 ]
 
-CheckpointFolder: TypeAlias = Annotated[
-    Optional[Path],  # noqa: UP045
-    typer.Option(
-        "--checkpoint", metavar="DIR", help="Weights from a checkpoint in place of synthetic ones."
-    ),
-]
-
-CalibrationFolder: TypeAlias = Annotated[
-    Optional[Path],  # noqa: UP045
-    typer.Option(
-        "--images",
-        metavar="DIR",
-        help="Calibrate the ranges of U8 and U16 activations on the pictures of this folder, in "
-        "place of a seeded one.",
-    ),
-]
-
 InputShapes: TypeAlias = Annotated[
     list[str],
     typer.Option(
@@ -155,14 +137,6 @@ OutputNames: TypeAlias = Annotated[
         show_default=False,
         help="End an ONNX file's network at this tensor, in place of its outputs; may be repeated.",
     ),
-]
-
-Observer: TypeAlias = Annotated[
-    ObserverName, typer.Option("--observer", help="How the ranges of activations are found.")
-]
-
-SmoothQuant: TypeAlias = Annotated[
-    bool, typer.Option("--smooth-quant", help="Move outlier channels into the weights first.")
 ]
 
 TimingOnly: TypeAlias = Annotated[
@@ -228,15 +202,22 @@ class RunOptions:
     seed: Seed = None
     checkpoint: CheckpointFolder = None
     images: CalibrationFolder = None
+    calibrate_on: CalibrateOnSeeded = None
+    observer: Observer = ObserverName.minmax
+    text: TextFile = None
     timing_only: TimingOnly = False
     quiet: Quiet = False
 
     def check(self) -> None:
         """Raises InputError for options that contradict each other."""
-        from axsim.errors import InputError
+        check_kernel_options(
+            self.timing_only, self.images, self.calibrate_on, self.observer, self.text
+        )
 
-        if self.images is not None and self.timing_only:
-            raise InputError("--images calibrates the kernels, which --timing-only leaves out")
+    @property
+    def sources(self) -> Sources:
+        """What the kernels' numbers are made from; InputError when that contradicts itself."""
+        return sources_of(self.checkpoint, self.images, self.text, self.observer, self.calibrate_on)
 
     @cached_property
     def place(self) -> str:
@@ -302,28 +283,41 @@ class DeploymentOptions:
     variant: VariantName = None
     settings: Settings = field(default_factory=list)
     checkpoint: CheckpointFolder = None
+    images: CalibrationFolder = None
+    calibrate_on: CalibrateOnSeeded = None
     observer: Observer = ObserverName.minmax
     smooth_quant: SmoothQuant = False
 
     def deployed(self, chip: str) -> Deployment:
         """The variant on ``chip``; the first one when none is named."""
-        from axsim.compiler.partition import Deployment
         from axsim.errors import InputError
+
+        found = self.deployed_whatever(chip)
+        if found.workload.model.onnx is not None:
+            what = f"{found.workload.name} is a network from an ONNX file"
+            others = "build, run, explain, report, sweep and snapshot"
+            raise InputError(f"{what}, which axsim {others} take")
+        return found
+
+    def deployed_whatever(
+        self, chip: str, more: Mapping[str, object] = MappingProxyType({})
+    ) -> Deployment:
+        """The same, also of a network from an ONNX file or the model of a checkpoint's folder;
+        ``more`` are keys beside those of ``--set``."""
+        from axsim.compiler.partition import Deployment
         from axsim.spec.chip import load_chip
         from axsim.spec.descriptor import parse_overrides, split_overrides
+        from axsim.spec.from_checkpoint import workload_of
         from axsim.spec.workload import load_workload
 
-        chip_keys, keys = split_overrides(parse_overrides(self.settings), "chip")
+        chip_keys, keys = split_overrides({**parse_overrides(self.settings), **more}, "chip")
+        load = workload_of if Path(self.workload).is_dir() else load_workload
         if self.variant is None:
-            chosen = next(iter(load_workload(self.workload, keys).expand().values()))
+            chosen = next(iter(load(self.workload, keys).expand().values()))
         else:
-            chosen = load_workload(self.workload, keys, self.variant)
-        if chosen.model.onnx is not None:
-            what = f"{chosen.name} is a network from an ONNX file"
-            raise InputError(f"{what}, which axsim run, explain, report, sweep and snapshot take")
+            chosen = load(self.workload, keys, self.variant)
         return Deployment(chosen, load_chip(chip, chip_keys))
 
-    @property
-    def observer_class(self) -> str:
-        """The class of ``--observer``, in :mod:`axsim.numerics.observers`."""
-        return OBSERVERS[self.observer.value]
+    def sources(self, text: Path | None = None) -> Sources:
+        """What the numbers are made from; InputError when that contradicts itself."""
+        return sources_of(self.checkpoint, self.images, text, self.observer, self.calibrate_on)

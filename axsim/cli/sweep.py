@@ -12,13 +12,22 @@ import typer
 from axsim.cli.command import Command
 from axsim.cli.options import (
     BoardNames,
-    CheckpointFolder,
     ChipNames,
     Settings,
     TimingOnly,
     Variants,
     WorkloadName,
     chip_names,
+)
+from axsim.cli.source_options import (
+    CalibrateOnSeeded,
+    CalibrationFolder,
+    CheckpointFolder,
+    Observer,
+    ObserverName,
+    TextFile,
+    check_kernel_options,
+    sources_of,
 )
 from axsim.cli.terminal.console import INTERRUPTED
 from axsim.cli.terminal.goal import Optimizer
@@ -66,7 +75,8 @@ def sweep(
             metavar="[min:|max:]COLUMN",
             show_default=False,
             help="Show the best rows in this column of the table; of several objectives, the "
-            "Pareto front. Milliseconds and bytes are better small, tokens/s and cosine large.",
+            "Pareto front. Milliseconds, bytes and perplexity are better small, "
+            "tokens/s, cosine and top1_agreement large.",
         ),
     ] = [],  # noqa: B006
     constraint: Annotated[
@@ -103,6 +113,10 @@ def sweep(
         ),
     ] = None,
     checkpoint: CheckpointFolder = None,
+    images: CalibrationFolder = None,
+    calibrate_on: CalibrateOnSeeded = None,
+    observer: Observer = ObserverName.minmax,
+    text: TextFile = None,
     timing_only: TimingOnly = False,
     resume: Annotated[
         bool, typer.Option("--resume", help="Compute only what an earlier run did not finish.")
@@ -140,6 +154,7 @@ def sweep(
     from axsim.spec.scenario import Scenario
     from axsim.study.columns import columns_of, table_columns
     from axsim.study.grid import space
+    from axsim.study.point import check_point
     from axsim.study.sweep import compute, pool, table
     from axsim.study.values import parse_vary
 
@@ -152,6 +167,8 @@ def sweep(
         raise typer.BadParameter("--jobs is for this machine, --scheduler for another")
     if resume and output in (None, STDOUT):
         raise typer.BadParameter("--resume needs the --output whose journal it continues")
+    check_kernel_options(timing_only, images, calibrate_on, observer, text)
+    sources = sources_of(checkpoint, images, text, observer, calibrate_on)
     varied, overrides = parse_vary(vary), parse_overrides(settings)
     subject, keys = load_either(workload), [*varied, *overrides]
     places = _places(chip, board)
@@ -159,7 +176,7 @@ def sweep(
         columns = columns_of(subject, keys)
     else:
         columns = table_columns(keys, _blocks(places, keys))
-    goal = read_goal(objective, constraint, columns, timing_only)
+    goal = read_goal(objective, constraint, columns, timing_only, checkpoint is not None)
     check_search(optimizer, trials, seed, goal)
     where = space(
         subject,
@@ -168,8 +185,9 @@ def sweep(
         settings=overrides,
         variants=variant or None,
         timing_only=timing_only,
-        checkpoint=checkpoint,
+        sources=sources,
     )
+    check_point(next(iter(where)))
     points = list(where) if optimizer is None else None
     try:
         with ExitStack() as stack:
@@ -209,12 +227,18 @@ def sweep(
     if plot is not None:
         draw(rows, varied, goal, list(map(_chip, places)), plot)
     if goal is not None:
-        options = ["--timing-only"] if timing_only else []
-        if checkpoint is not None:
-            options += ["--checkpoint", str(checkpoint)]
-        keys = [*overrides, *varied]
+        options = [*(["--timing-only"] if timing_only else []), *sources.options]
         boards = [each.name for each in places if not isinstance(each, str)]
-        show(rows, goal, workload, keys, list(varied), options, boards, err=output == STDOUT)
+        show(
+            rows,
+            goal,
+            workload,
+            [*overrides, *varied],
+            list(varied),
+            options,
+            boards,
+            err=output == STDOUT,
+        )
 
 
 def _places(chips: list[str], boards: list[str]) -> list[str | Board]:
@@ -303,6 +327,8 @@ SWEEP = Command(
           --vary chip.dram.peak_gbps=4..34:16 --vary chip.npu.int8_tops=1..16:16
     axsim sweep mine.yaml --chip ax650n --timing-only --objective ttft_ms --optimizer optuna \\
           --vary build.prefill_chunk=32..512:31 --vary chip.dram.peak_gbps=16..64:25
+    axsim sweep mine.yaml --chip ax650n --checkpoint DIR --vary build.weight_dtype=s8,s4 \\
+          --objective decode_tokens_per_s --objective perplexity --plot tradeoff.png
     axsim sweep internvl2_1b --chip ax630c --objective ttft_ms --constraint 'cosine>=0.99'
     """,
     place=9,

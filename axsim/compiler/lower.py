@@ -339,7 +339,8 @@ def _read_by_norms(graph: Graph) -> frozenset[str]:
 
     An operator's output is stored in the type that its consumer wants [Pulsar2 documentation,
     precision guide], and norms of integer towers compute in 16 bits: with 8 bits AX630C's U8 towers
-    (P002, P006, P015) come out a quarter fast, with 32 both chips' towers slow.
+    (P002, P006, P015) come out a quarter fast, with 32 both chips' towers slow. Numbers are not
+    computed so: see :mod:`axsim.numerics.integer_graph`.
     """
     wanted = {node.inputs[0] for node in graph.nodes if OPERATORS[node.op].role == "norm"}
     for node in reversed(graph.nodes):

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from axsim.compiler.partition import MEBI, Deployment, Memory
 from axsim.fidelity.prediction import Prediction, number
 from axsim.models.config import size_text
+from axsim.runs.computed import Numerics, numeric_columns
 from axsim.spec.chip import Chip
 from axsim.spec.workload import Workload
 from axsim.system.alone import prolonged
@@ -25,48 +26,6 @@ from axsim.system.request_timeline import RequestTimeline
 
 if TYPE_CHECKING:
     import pandas as pd
-
-
-@dataclass(frozen=True)
-class Numerics:
-    """What the kernels computed.
-
-    Cosine similarity of the deployed arithmetic to float32, for the vision part's output over all
-    images and for the logits of the first token; the generated tokens; the token that float32 would
-    have chosen first. ``synthetic`` says that the weights are seeded random numbers: then the
-    similarities show the arithmetic, not the accuracy of a trained model. ``calibrated_on`` tells
-    what the ranges of U8 and U16 activations were taken from. ``graph_cosine`` is the similarity of
-    a network from an ONNX file, of its output that fares worst.
-    """
-
-    synthetic: bool
-    vision_cosine: float | None
-    logits_cosine: float | None
-    tokens: tuple[int, ...]
-    reference_token: int | None
-    stopped_at_eos: bool
-    calibrated_on: str | None = None
-    graph_cosine: float | None = None
-
-    @property
-    def cosine(self) -> float | None:
-        """The similarity that a build is judged by: of the vision part's output, which image size
-        and activation dtype decide, or of the logits where there is no vision part."""
-        found = (self.graph_cosine, self.vision_cosine, self.logits_cosine)
-        return next((each for each in found if each is not None), None)
-
-    def to_dict(self) -> dict[str, Any]:
-        """For JSON."""
-        return {
-            "synthetic": self.synthetic,
-            "vision_cosine": self.vision_cosine,
-            "logits_cosine": self.logits_cosine,
-            "graph_cosine": self.graph_cosine,
-            "tokens": list(self.tokens),
-            "reference_token": self.reference_token,
-            "stopped_at_eos": self.stopped_at_eos,
-            "calibrated_on": self.calibrated_on,
-        }
 
 
 class Token(NamedTuple):
@@ -219,8 +178,9 @@ class VariantResult:
     def to_row(self) -> dict[str, Any]:
         """One flat row for tables: conditions, predictions with ``_low``, ``_high``, ``_measured``,
         ``_error`` and ``_extrapolated`` (why, or None) beside them, memory, numerics (``cosine`` is
-        what a build is judged by, see :attr:`Numerics.cosine`). None where there is nothing; no
-        energy at all on a chip that does not say what it draws."""
+        what a build is judged by, see :attr:`Numerics.cosine`; perplexity and its companions are
+        there for checkpoints alone). None where there is nothing; no energy at all on a chip that
+        does not say what it draws."""
         row: dict[str, Any] = {"variant": self.name, **self._conditions()}
         row |= {"preprocess_ms": self.preprocess_ms, "post_ms": self.planned.post_ms or None}
         for metric in PREDICTED:
@@ -234,7 +194,7 @@ class VariantResult:
             row[f"{name}_measured"] = measured.get("value")
             row[f"{name}_error"] = values.get("error")
             row[f"{name}_extrapolated"] = values.get("extrapolated")
-        memory, numerics = self.memory, self.numerics
+        memory = self.memory
         row |= {
             "weights_bytes": sum(memory.weights.values()),
             "kv_cache_bytes": memory.kv_cache,
@@ -243,12 +203,7 @@ class VariantResult:
             "capacity_bytes": memory.capacity,
             "fits": memory.fits,
             "load_ms": self.deployment.load_ms,
-            "synthetic": numerics.synthetic if numerics else None,
-            "cosine": numerics.cosine if numerics else None,
-            "vision_cosine": numerics.vision_cosine if numerics else None,
-            "logits_cosine": numerics.logits_cosine if numerics else None,
-            "graph_cosine": numerics.graph_cosine if numerics else None,
-            "generated_tokens": len(numerics.tokens) if numerics else None,
+            **numeric_columns(self.numerics),
         }
         return row
 
@@ -266,6 +221,8 @@ class VariantResult:
             "kv_cache_len": build.kv_cache_len if decoder else None,
             "prefill_chunk": build.prefill_chunk if decoder else None,
             "prefill_chunks": self.prefill_chunks,
+            "toolchain": build.toolchain if decoder else None,
+            "float_matmul_on_conv": workload.float_matmul_on_conv if decoder else None,
             "cached_tokens": workload.cached_tokens if decoder else None,
             "prompt_tokens": workload.prompt_tokens,
             "new_tokens": workload.new_tokens,
@@ -314,6 +271,11 @@ class RunResult:
             if each.numerics is not None and each.numerics.cosine is not None:
                 synthetic = " on synthetic weights" if each.numerics.synthetic else ""
                 cells[f"cosine to float32{synthetic}"] = f"{each.numerics.cosine:.4f}"
+            if each.numerics is not None and each.numerics.text is not None:
+                text = each.numerics.text
+                reached = f"{text.perplexity:.4g} ({text.float32_perplexity:.4g})"
+                cells["perplexity (of float32)"] = reached
+                cells["same likeliest token"] = f"{text.top1_agreement:.1%}"
             columns[each.name] = cells
         return pd.DataFrame(columns).fillna("")
 

@@ -45,6 +45,15 @@ def images_key(deployment: Deployment, what: str) -> Key:
     return *request_key(deployment, what), own
 
 
+def text_key(deployment: Deployment, what: str) -> Key:
+    """Of something that a deployed decoder makes of a text."""
+    build = deployment.workload.build
+    dtypes = build.weight_dtype, build.post_weight_dtype, build.hidden_dtype
+    sizes = build.prefill_chunk, build.compiled_histories, build.kv_cache_len
+    seed = deployment.workload.request.seed
+    return what, deployment.model, seed, *dtypes, *sizes
+
+
 def numbers_key(deployment: Deployment, what: str) -> Key:
     """Of deployed numbers: chip, NPU mode and tool options change times only."""
     workload, build = deployment.workload, deployment.workload.build

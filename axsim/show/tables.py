@@ -97,23 +97,42 @@ def notes(result: RunResult) -> list[str]:
     if others:
         lines.append(f"measured TTFT and decode speed: {', '.join(others)}, the same decoder")
     if not result.timing_only:
-        lines.append("² cosine similarity of the deployed arithmetic to float32")
+        lines.append(
+            "² cosine similarity of the deployed arithmetic to float32; logits: those that"
+        )
+        lines.append("  the first token is chosen from, after the request's prompt")
         if any(each.numerics is None or each.numerics.synthetic for each in result):
-            lines[-1] += " on synthetic weights:"
-            lines.append("  it shows what the arithmetic loses, not a trained model's accuracy")
-        lines += _calibration(result)
-    return [*lines, *footnotes(result)]
+            lines.append("  on synthetic weights it shows what the arithmetic loses, not a trained")
+            lines.append("  model's accuracy")
+        lines += accuracy_notes(result)
+    return [*lines, *assumed(result), *footnotes(result)]
 
 
-def _calibration(result: RunResult) -> list[str]:
-    """What the ranges of activations were taken from."""
+def assumed(result: RunResult) -> list[str]:
+    """What of a language model's build nobody has said, and decides its times."""
+    lines = []
+    for each in result:
+        build = each.workload.build
+        flagged = each.chip.npu.conv.float_matmul and build.float_matmul_on_conv is None
+        if each.workload.model.decoder is None or not flagged:
+            continue
+        flag = f"float_matmul_on_conv {'on' if each.workload.float_matmul_on_conv else 'off'}"
+        told = "toolchain" in build.model_fields_set
+        newest = "" if told else " (newest)"
+        lines.append(f"assumed: {flag}, as the vendor builds with {build.toolchain}{newest}")
+    return list(dict.fromkeys(lines))
+
+
+def accuracy_notes(result: RunResult) -> list[str]:
+    """What the ranges of activations were taken from, what was compared, and what was not."""
     found = [each.numerics for each in result if each.numerics and each.numerics.calibrated_on]
     lines = []
     for text in dict.fromkeys(str(each.calibrated_on) for each in found):
         lines.append(f"ranges of U8 and U16 activations calibrated on {text}")
-        pictures = not any(each.graph_ms for each in result)
-        if pictures and "seeded" in text and not all(each.synthetic for each in found):
-            lines[-1] += "; --images DIR takes real ones"
+    compared = [each.numerics.compared_on for each in result if each.numerics]
+    lines += [f"vision output compared on {text}" for text in dict.fromkeys(compared) if text]
+    reasons = [each.numerics.not_judged for each in result if each.numerics]
+    lines += [f"not judged on a text: {text}" for text in dict.fromkeys(reasons) if text]
     return lines
 
 

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING
 from rich.table import Table
 
 from axsim.compiler.partition import MEBI
-from axsim.runs.shared_results import ScenarioResult, TenantResult
 from axsim.fidelity.prediction import number
+from axsim.runs.shared_results import ScenarioResult, TenantResult
 from axsim.system.quantiles import Quantiles
 
 if TYPE_CHECKING:

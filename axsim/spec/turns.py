@@ -2,16 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
-from typing import TYPE_CHECKING, NamedTuple
+from collections.abc import Collection, Iterable, Iterator
+from typing import NamedTuple
 
 from pydantic import Field, NonNegativeInt, PositiveInt
 
 from axsim.errors import Fault
 from axsim.spec.descriptor import Section
-
-if TYPE_CHECKING:
-    from axsim.spec.workload import BuildSection, RequestSection
 
 
 class Turn(Section):
@@ -41,34 +38,43 @@ class Asked(NamedTuple):
         return self.cached_tokens + self.prompt_tokens + self.new_tokens - 1
 
 
+class Compiled(NamedTuple):
+    """What is compiled for prompts: tokens of a prefill call, its histories (empty: all that are
+    needed), tokens that the KV cache holds; and the keys of the build that were ``given``."""
+
+    chunk: int
+    histories: tuple[int, ...]
+    kv_cache_len: int
+    given: Collection[str]
+
+
 def length_faults(
-    turns: Iterable[Asked], build: BuildSection, request: RequestSection
+    turns: Iterable[Asked], compiled: Compiled, prompt_key: tuple[str, ...] | None
 ) -> Iterator[Fault]:
-    """What the first of the turns asks in vain of the KV cache or the compiled prefill."""
-    given = [key for key in ("prompt_tokens", "text_tokens") if getattr(request, key)]
+    """What the first of the turns asks in vain of the KV cache or the compiled prefill;
+    ``prompt_key`` is what a lone request's is blamed on."""
+    chunk, ladder, longest, given = compiled
     for index, turn in enumerate(turns):
-        key = ("request", "turns", index) if request.turns else ("request", *given[:1])
+        key: tuple[str | int, ...] = prompt_key or ("request", "turns", index)
         after = f" after {turn.cached_tokens} cached ones" if turn.cached_tokens else ""
         what = f"a prompt of {turn.prompt_tokens} tokens"
-        chunk, ladder = build.prefill_chunk, build.compiled_histories
         last = turn.cached_tokens + (turn.prompt_tokens - 1) // chunk * chunk
-        if turn.kept_tokens > build.kv_cache_len:
+        if turn.kept_tokens > longest:
             what += f" and {turn.new_tokens} new ones{after} is longer than the compiled context"
             allowed = "cached_tokens + " if after else ""
-            most = build.kv_cache_len + 1
-            allowed += f"prompt_tokens + new_tokens up to {most}, kv_cache_len + 1"
-            also = ["build.kv_cache_len"] if "kv_cache_len" in build.model_fields_set else []
+            allowed += f"prompt_tokens + new_tokens up to {longest + 1}, kv_cache_len + 1"
+            also = ["build.kv_cache_len"] if "kv_cache_len" in given else []
             yield Fault(key, what, allowed, also=also)
             return
         if ladder and last > ladder[-1]:
             what += f"{after} is longer than the compiled prefill"
             allowed = f"up to {ladder[-1] + chunk} tokens{' in all' if after else ''}: "
-            if build.prefill_history is None:
-                allowed += f"{len(ladder)} chunks of {chunk}"
-                also = ["build.prefill_max_chunks"]
-            else:
+            if "prefill_history" in given:
                 allowed += f"a chunk of {chunk} after {ladder[-1]}"
                 also = ["build.prefill_history"]
+            else:
+                allowed += f"{len(ladder)} chunks of {chunk}"
+                also = ["build.prefill_max_chunks"]
             yield Fault(key, what, allowed, also=also)
             return
 

@@ -10,13 +10,14 @@ from axsim.system.metrics import PREDICTED
 
 _CONDITIONS = (
     "model", "npu_mode", "images", "image_size", "vision_dtype", "weight_dtype", "kv_cache_len",
-    "prefill_chunk", "prefill_chunks", "cached_tokens", "prompt_tokens", "new_tokens", "seed",
-    "preprocess_ms", "post_ms",
+    "prefill_chunk", "prefill_chunks", "toolchain", "float_matmul_on_conv", "cached_tokens",
+    "prompt_tokens", "new_tokens", "seed", "preprocess_ms", "post_ms",
 )  # fmt: skip
 _METRIC_PARTS = ("", "_low", "_high", "_measured", "_error", "_extrapolated")
 _REST = (
     "weights_bytes", "kv_cache_bytes", "activations_bytes", "embedding_bytes", "capacity_bytes",
     "fits", "load_ms", "synthetic", "cosine", "vision_cosine", "logits_cosine", "graph_cosine",
+    "float32_perplexity", "perplexity", "kl_divergence", "top1_agreement", "judged_tokens",
     "generated_tokens", "error",
 )  # fmt: skip
 

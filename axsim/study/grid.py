@@ -6,12 +6,13 @@ import hashlib
 import itertools
 import json
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from math import prod
 from pathlib import Path
 from typing import Any
 
 from axsim.errors import InputError, Problem
+from axsim.runs.sources import SYNTHETIC, Sources
 from axsim.spec.board import Board
 from axsim.spec.chip import Chip, load_chip
 from axsim.spec.kinds import load_either
@@ -38,7 +39,7 @@ class Point:
     settings: str
     variants: tuple[str, ...] | None = None
     timing_only: bool = False
-    checkpoint: str | None = None
+    sources: Sources = SYNTHETIC
     varied: tuple[str, ...] = ()
     tenants: str = ""
 
@@ -46,7 +47,7 @@ class Point:
     def key(self) -> str:
         """Names the point's result: changes with anything that it depends on, the code included."""
         parts: list[object] = [self.workload, self.chip, self.chip_name, self.settings]
-        parts += [self.variants, self.timing_only, self.checkpoint, self.varied]
+        parts += [self.variants, self.timing_only, asdict(self.sources), self.varied]
         parts += [self.tenants] if self.tenants else []
         parts.append(code_fingerprint())
         return fingerprint(parts)
@@ -66,7 +67,7 @@ class Space:
     settings: Mapping[str, object]
     variants: tuple[str, ...] | None = None
     timing_only: bool = False
-    checkpoint: str | None = None
+    sources: Sources = SYNTHETIC
     tenants: str = ""
 
     def __len__(self) -> int:
@@ -83,7 +84,7 @@ class Space:
         name, text = self.chips[chip]
         values = {key: self.vary[key][i] for key, i in zip(self.vary, indices, strict=True)}
         settings = json.dumps({**self.settings, **values}, ensure_ascii=False)
-        how = self.variants, self.timing_only, self.checkpoint, tuple(self.vary), self.tenants
+        how = self.variants, self.timing_only, self.sources, tuple(self.vary), self.tenants
         return Point(self.workload, text, name, settings, *how)
 
 
@@ -95,7 +96,7 @@ def space(
     settings: Mapping[str, object],
     variants: Sequence[str] | None = None,
     timing_only: bool = False,
-    checkpoint: str | Path | None = None,
+    sources: Sources = SYNTHETIC,
 ) -> Space:
     """What a sweep or a search is over; a board stands for its chip as it has it.
 
@@ -111,7 +112,7 @@ def space(
         workload = load_either(workload)
     tenants = ""
     if isinstance(workload, Scenario):
-        if variants or checkpoint is not None:
+        if variants or sources != SYNTHETIC:
             raise InputError(f"{workload.name} is a scenario, without variants and weights")
         tenants, timing_only = fingerprint(contents(workload)), False
     else:
@@ -127,7 +128,7 @@ def space(
         dict(settings),
         None if variants is None else tuple(variants),
         timing_only,
-        None if checkpoint is None else str(checkpoint),
+        sources,
         tenants,
     )
 

@@ -62,6 +62,26 @@ def evaluate(point: Point) -> list[Row]:
     return rows
 
 
+def check_point(point: Point) -> None:
+    """Find out before a long sweep that its kernels can't have their pictures or their text.
+
+    Raises:
+        InputError: as :func:`axsim.run`; other faults are left to the point's row.
+    """
+    if point.timing_only:
+        return
+    from axsim.runs.checks import check_deployments
+
+    chip_keys, keys = split_overrides(json.loads(point.settings), "chip")
+    try:
+        bench = _bench(point.chip, json.dumps(chip_keys))
+        chosen = _variants(point.workload, json.dumps(keys), point.variants, point.varied)
+    except InputError:
+        return
+    deployments = [Deployment(each, bench.chip) for each in chosen.values()]
+    check_deployments(deployments, point.sources)
+
+
 def evaluate_all(points: Sequence[Point]) -> list[list[Row]]:
     """:func:`evaluate` of some points, in their order."""
     if not all(point.timing_only for point in points):
@@ -92,7 +112,7 @@ def _row(name: str, workload: Workload, bench: _Bench, point: Point) -> Row:
     if point.timing_only:
         return result.to_row()
     timed = RunResult(workload.name, bench.chip.name, (result,), timing_only=True)
-    *_, last = run_kernels(timed, point.checkpoint)
+    *_, last = run_kernels(timed, point.sources)
     return last[0].to_row()
 
 

@@ -17,6 +17,7 @@ from random import Random
 from typing import TYPE_CHECKING, Any
 
 from axsim.errors import InputError, Problem
+from axsim.runs.sources import Sources
 from axsim.spec.chip import Chip
 from axsim.spec.descriptor import NO_OVERRIDES, Overrides
 from axsim.spec.kinds import load_either
@@ -56,6 +57,10 @@ def search(
     overrides: Overrides = NO_OVERRIDES,
     timing_only: bool = False,
     checkpoint: str | Path | None = None,
+    images: str | Path | None = None,
+    text: str | Path | None = None,
+    observer: str = "MinMax",
+    calibrate_on: str | None = None,
     jobs: int | None = None,
     executor: Executor | None = None,
     scheduler: str | None = None,
@@ -90,12 +95,12 @@ def search(
         settings=overrides,
         variants=variants,
         timing_only=timing_only,
-        checkpoint=checkpoint,
+        sources=Sources.of(checkpoint, images, text, observer, calibrate_on),
     )
     goal = Goal.parse(objective, constraint)
     keys = [*vary, *overrides]
     columns = columns_of(workload, keys) if isinstance(workload, Scenario) else table_columns(keys)
-    goal.check(columns, timing_only)
+    goal.check(columns, timing_only, checkpoint is not None)
     with ExitStack() as stack:
         kept = None if journal is None else stack.enter_context(Journal(Path(journal)))
         if executor is None:

@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from axsim.errors import InputError
+from axsim.runs.sources import Sources
 from axsim.spec.chip import Chip
 from axsim.spec.descriptor import NO_OVERRIDES, Overrides, split_overrides
 from axsim.spec.scenario import Scenario
@@ -52,6 +53,10 @@ def sweep(
     overrides: Overrides = NO_OVERRIDES,
     timing_only: bool = False,
     checkpoint: str | Path | None = None,
+    images: str | Path | None = None,
+    text: str | Path | None = None,
+    observer: str = "MinMax",
+    calibrate_on: str | None = None,
     jobs: int | None = None,
     executor: Executor | None = None,
     scheduler: str | None = None,
@@ -67,6 +72,8 @@ def sweep(
     keys replace what it sets; those that become the same are there once. Its columns are those of
     :meth:`VariantResult.to_row`, the varied keys and ``error``: None, or why that point could not
     be computed. ``overrides`` hold at every point. ``timing_only`` leaves the kernels out.
+    ``checkpoint``, ``images``, ``text``, ``observer`` and ``calibrate_on`` are those of
+    :func:`axsim.run`.
 
     Points are computed on all local cores (``jobs`` processes), by any ``executor``, or by the
     dask ``scheduler`` at an address. Finished points are kept in the file ``journal`` if given;
@@ -88,7 +95,7 @@ def sweep(
         settings=overrides,
         variants=variants,
         timing_only=timing_only,
-        checkpoint=checkpoint,
+        sources=Sources.of(checkpoint, images, text, observer, calibrate_on),
     )
     with ExitStack() as stack:
         kept = None if journal is None else stack.enter_context(Journal(Path(journal)))

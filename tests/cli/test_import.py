@@ -12,6 +12,7 @@ from tests.models.seeded import INTERNVL, SeededWeights
 from tests.models.writing import internvl_chat_json, stored, write
 
 RUN = ["--chip", "ax630c", "--variant", "112-u8", "--set", "request.new_tokens=2"]
+SEEDED = ["--calibrate-on", "seeded"]
 
 
 @pytest.fixture
@@ -27,7 +28,7 @@ def test_import_then_run_with_the_checkpoint(folder, tmp_path):
     axsim("import", folder, "-o", path)
     assert axsim("import", folder).stdout == path.read_text()
     report = tmp_path / "r.json"
-    out = axsim("run", path, *RUN, "--checkpoint", folder, "--json", report).stdout
+    out = axsim("run", path, *RUN, *SEEDED, "--checkpoint", folder, "--json", report).stdout
     assert "synthetic" not in out
     numerics = json.loads(report.read_text())["variants"][0]["numerics"]
     assert numerics["synthetic"] is False

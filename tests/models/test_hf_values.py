@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from axsim.errors import InputError
-from axsim.models.hf_config import assumed_sizes
+from axsim.models.hf_config import assumed_sizes, model_config
 from axsim.models.hf_values import KINDS, check_values
 from axsim.spec.descriptor import load
 from axsim.spec.from_checkpoint import workload_text
@@ -105,3 +105,32 @@ def test_sizes_that_config_json_leaves_out() -> None:
     assert found["vision_config.depth"] == 32
     assert found["text_config.hidden_size"] == 8192
     assert "text_config.vocab_size" not in found
+
+
+@pytest.mark.parametrize(
+    ("config", "key"),
+    [
+        ({"model_type": "qwen3_moe", "num_experts": 128}, "model_type is 'qwen3_moe'"),
+        ({"model_type": "mixtral"}, "model_type is 'mixtral'"),
+        ({"model_type": "dbrx"}, "model_type is 'dbrx'"),
+        ({"model_type": "new_kind", "n_routed_experts": 64}, "model_type is 'new_kind'"),
+        ({"model_type": "llama", "num_local_experts": 8}, "num_local_experts is given"),
+        ({"model_type": "minicpm", "moe_num_experts": 8}, "moe_num_experts is given"),
+    ],
+)
+def test_mixtures_of_experts_are_refused(config: dict[str, Any], key: str) -> None:
+    with pytest.raises(InputError, match=f"{key}; mixtures of experts are not supported"):
+        model_config(config)
+    assert model_config({"model_type": "llama", "num_experts": 1}).decoder is not None
+
+
+def test_a_part_that_makes_pictures_is_counted_apart(tmp_path: Path) -> None:
+    """Parameters as transformers counts those of JanusForConditionalGeneration."""
+    text = {
+        "model_type": "llama", "hidden_size": 2048, "num_hidden_layers": 24,
+        "num_attention_heads": 16, "vocab_size": 102400, "intermediate_size": 5632,
+    }  # fmt: skip
+    config = {"model_type": "janus", "text_config": text, "vision_config": {}, "vq_config": {}}
+    (tmp_path / "config.json").write_text(json.dumps(config))
+    told = "1,866,921,611 parameters, 113,996,427 of them in parts that are not deployed"
+    assert told in workload_text(tmp_path)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from pathlib import Path
 
 import pytest
@@ -82,7 +83,7 @@ def test_the_trace_has_a_process_for_each_tenant(result: axsim.ScenarioResult) -
             rows.setdefault((event["pid"], event["tid"]), []).append((start, end))
     for spans in rows.values():
         spans.sort()
-        for before, after in zip(spans, spans[1:], strict=False):
+        for before, after in itertools.pairwise(spans):
             assert after[0] >= before[1] - 1e-3
     kinds = {names[e["pid"]]: e["name"] for e in events if e["ph"] == "X" and e["tid"] < 3}
     assert kinds["camera"] == "camera"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from pathlib import Path
 from typing import Any
 
@@ -40,7 +41,7 @@ def test_each_turn_is_the_request_that_finds_the_others_in_its_cache(tmp_path: P
     assert [turn.workload.prompt_tokens for turn in turns] == [9 + 4, 1 + 4, 1 + 2]
     assert [turn.workload.cached_tokens for turn in turns] == [0, 15, 24]
     gaps = [b.job.arrived_us - a.timeline.arrived_us - a.timeline.ms * 1e3
-            for a, b in zip(served, served[1:], strict=False)]  # fmt: skip
+            for a, b in itertools.pairwise(served)]  # fmt: skip
     assert gaps == pytest.approx([1000] * len(gaps))
 
 

@@ -176,7 +176,9 @@ def test_a_burst_has_its_weight(folder: Path) -> None:
         "camera": {"camera": {"size": "4000x2000", "fps": 60, "pattern": "bursts"}},
     }
     slowed = [
-        run(scenario(folder, s=0.3, **tenants), load_chip("ax650n", {"dram.weights.camera": weight}))
+        run(
+            scenario(folder, s=0.3, **tenants), load_chip("ax650n", {"dram.weights.camera": weight})
+        )
         for weight in (0.1, 1.0, 10.0)
     ]
     means = [each["model"].measures["token_ms"].mean for each in slowed]
@@ -199,7 +201,8 @@ def test_what_finds_no_place_is_dropped(folder: Path) -> None:
     service = undisturbed(scenario(folder, model=tiny({"fps": 1})), "model").ms
     every = {"every_ms": service / 2.5}  # the third after one that is served finds it free
     dropping, queueing = (
-        run(scenario(folder, s=0.4, model=tiny({**every, "queue": queue})))["model"] for queue in (0, 2)
+        run(scenario(folder, s=0.4, model=tiny({**every, "queue": queue})))["model"]
+        for queue in (0, 2)
     )
     assert dropping.record is not None
     assert queueing.record is not None

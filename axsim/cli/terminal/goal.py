@@ -21,7 +21,11 @@ class Optimizer(str, Enum):
 
 
 def read_goal(
-    objectives: list[str], constraints: list[str], columns: Collection[str], timing_only: bool
+    objectives: list[str],
+    constraints: list[str],
+    columns: Collection[str],
+    timing_only: bool,
+    trained: bool,
 ) -> Goal | None:
     """The goal that the options give, if any.
 
@@ -33,7 +37,7 @@ def read_goal(
     from axsim.study.objective import Goal
 
     goal = Goal.parse(objectives, constraints)
-    goal.check(columns, timing_only)
+    goal.check(columns, timing_only, trained)
     return goal
 
 
@@ -91,6 +95,7 @@ def show(
     """
     from axsim.cli.terminal.console import console
     from axsim.show.leaders import leaders_table, run_command, shortfalls, summary
+    from axsim.study.objective import OF_TEXT
 
     leaders = goal.leaders(rows)
     if not leaders:
@@ -107,3 +112,5 @@ def show(
     if any(name.endswith("cosine") for name in goal.columns) and leaders[0].get("synthetic"):
         out.print("cosine on synthetic weights: it shows what the arithmetic loses, not a trained")
         out.print("model's accuracy")
+    if any(name.endswith(OF_TEXT) for name in goal.columns):
+        out.print(f"judged on {leaders[0].get('judged_tokens')} tokens of text")

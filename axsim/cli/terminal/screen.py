@@ -26,6 +26,7 @@ from axsim.show.tables import (
     turns_table,
     variants_table,
 )
+from axsim.show.text_table import MEANING, judged, text_table, text_title
 
 if TYPE_CHECKING:
     from axsim.runs.progress import Progress
@@ -77,6 +78,12 @@ class Screen:
         first = result[0]
         for note in notes(result):
             out.print(note, style="dim")
+        scores = judged(result)
+        if scores:
+            out.print(f"\n{text_title(result)}")
+            out.print(text_table(scores))
+            for line in MEANING:
+                out.print(line, style="dim")
         for variant in result:
             if variant.later:
                 out.print(f"\nTurns of {variant.name}")

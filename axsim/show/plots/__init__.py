@@ -18,13 +18,14 @@ from axsim.show.plots.predicted_measured import predicted_measured
 from axsim.show.plots.residuals import residuals
 from axsim.show.plots.roofline import roofline
 from axsim.show.plots.style import FORMATS, check_plot, save, svg
-from axsim.show.plots.sweeps import sweep_picture
+from axsim.show.plots.sweeps import accuracy_picture, sweep_picture
 from axsim.show.plots.tenants_timeline import tenants_timeline
 from axsim.show.plots.tradeoff import tradeoff
 from axsim.show.plots.utilisation import utilisation
 
 __all__ = [
     "FORMATS",
+    "accuracy_picture",
     "check_plot",
     "chip_marks",
     "dram_bandwidth",

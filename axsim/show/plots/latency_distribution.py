@@ -5,9 +5,9 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from axsim.errors import InputError
+from axsim.fidelity.prediction import number
 from axsim.runs.shared_results import ScenarioResult
 from axsim.show.plots.style import ACCENT, INK, SMALL, grid, new_figure, plain_numbers
-from axsim.fidelity.prediction import number
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure

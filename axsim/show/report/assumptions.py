@@ -10,6 +10,7 @@ from axsim.show.report.content import Assumption, Described, Report
 from axsim.show.report.figures import plain
 from axsim.show.report.markup import Child, Column, Html, Row, element, join, note, table
 from axsim.show.report.markup import section as section_of
+from axsim.show.tables import assumed
 from axsim.spec.chip import Chip
 
 NOTE = "calibrated: "
@@ -61,6 +62,7 @@ def _conventions(report: Report) -> list[Child]:
         "Nothing else uses the NPU or the DRAM while the model runs, and the NPU keeps its "
         "calibrated clock."
     )
+    found += (f"{line[0].upper()}{line[1:]}." for line in assumed(result))
     if result.timing_only:
         found.append("The numeric kernels were left out (timing only); the timeline is the same.")
     elif report.synthetic:

@@ -8,6 +8,7 @@ from typing import Any
 
 from rich.table import Table
 
+from axsim.fidelity.prediction import number
 from axsim.files import whole_text
 from axsim.runs.shared_results import ScenarioResult
 from axsim.show import plots
@@ -16,7 +17,6 @@ from axsim.show.report.content import described
 from axsim.show.report.drawings import inline, shown
 from axsim.show.report.markup import Child, Column, Html, Row, element, join, note, section, table
 from axsim.show.report.page import bar, document, footer
-from axsim.fidelity.prediction import number
 from axsim.show.tenant_tables import (
     busy_table,
     costs_table,
