@@ -64,7 +64,8 @@ def make(
         typer.echo("interrupted: the same command goes on from here", err=True)
         raise typer.Exit(INTERRUPTED) from None
     say(f"build model done: {len(parts)} files in {folder}")
-    if compared is not None and (checkpoint is None and deployment.workload.model.onnx is None):
+    is_network = deployment.workload.model.onnx is not None
+    if build.network.synthetic if is_network else checkpoint is None:
         say("on synthetic weights: what the arithmetic loses, not a trained model's loss")
 
 
