@@ -17,6 +17,7 @@ import numpy as np
 from axsim.files import whole_file, write_json
 from axsim.kernels.arithmetic import from_bf16_bits, to_bf16_bits
 from axsim.models.config import DecoderConfig, ModelConfig
+from axsim.models.families import FAMILIES
 from axsim.models.joins import JOINS
 from axsim.models.weights import Weights, embedded
 
@@ -74,7 +75,7 @@ def write_config(model: ModelConfig, folder: Path) -> Path:
     """Write ``config.json`` of a model without a checkpoint: its sizes, by Hugging Face's names."""
     decoder = model.decoder
     assert decoder is not None
-    inner = {"model_type": decoder.family, **_plain(decoder)}
+    inner = {"model_type": FAMILIES[decoder.family].model_types[0], **_plain(decoder)}
     document: dict[str, Any] = inner
     if model.vision is not None:
         key = JOINS["internvl_chat"].decoder
