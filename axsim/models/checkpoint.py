@@ -21,6 +21,7 @@ from axsim.models.joins import JOINS, language_part
 from axsim.models.layout import Stored, ignored, layout_of
 from axsim.models.safetensors import SafetensorsFile, tensor_names
 from axsim.models.weights import tensor_shapes
+from axsim.models.whisper import nested
 
 _SINGLE, _INDEX = "model.safetensors", "model.safetensors.index.json"
 _LISTED = 12
@@ -221,7 +222,7 @@ def read_config(folder: str | Path) -> dict[str, Any]:
             hint = "; a model of the hub of that name is downloaded with: hf download "
             hint += f"{folder.as_posix()} --local-dir {folder.name}"
         raise InputError(f"{what}{hint}")
-    return read_json(folder / "config.json")
+    return dict(nested(read_json(folder / "config.json")))
 
 
 _HUB_NAME = re.compile(r"[A-Za-z0-9][\w.-]*/[A-Za-z0-9][\w.-]*")

@@ -7,13 +7,13 @@ about the order.
 from __future__ import annotations
 
 from itertools import pairwise
-from typing import NamedTuple
-
-import numpy as np
+from typing import TYPE_CHECKING, NamedTuple
 
 from axsim.graph.builder import GraphBuilder
-from axsim.kernels.array import Array
 from axsim.models.config import VisionConfig
+
+if TYPE_CHECKING:
+    from axsim.kernels.array import Array
 
 Grid = tuple[int, int]
 
@@ -57,6 +57,8 @@ def _cuts(length: int, side: int) -> list[int]:
 
 def order(vision: VisionConfig, grid: Grid) -> Array:
     """The place of each token in the picture, counted row by row."""
+    import numpy as np
+
     places = np.arange(grid[0] * grid[1]).reshape(grid)
     found = []
     for region in regions(vision, grid):

@@ -15,7 +15,6 @@ from typing import Literal
 
 from axsim.compiler.partition import Deployment, Subgraph
 from axsim.graph.ir import DTYPE_BITS
-from axsim.models.config import sides
 from axsim.spec.workload import OLD_RUNTIMES
 
 Stage = Literal["preprocess", "vision", "prefill", "decode", "post", "graph"]
@@ -91,7 +90,8 @@ class HostCosts:
         mhz = chip.cpu.clock_mhz  # cycles per microsecond
         vision, workload = deployment.model.vision, deployment.workload
         frames = vision.temporal_patch_size if vision and workload.request.video else 1
-        pixels = frames * prod(sides(workload.image_size))
+        size = vision.canvas(workload.image_size) if vision else (0, 0)
+        pixels = frames * prod(size)
         vocabulary = decoder.vocab_size if decoder else 0
         return cls(
             pixels * chip.host.preprocess_cycles_per_pixel / chip.cpu.cores / mhz,

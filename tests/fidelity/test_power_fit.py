@@ -204,7 +204,7 @@ def test_a_shipped_chip_says_that_nothing_is_published() -> None:
     for chip in ("ax650n", "ax630c", "ax620q", "ax8850_card"):
         assert load_chip(chip).power is None
         text = " ".join(command("show", chip).stdout.split())
-        assert "not published" in text[text.index(" power ") :]
+        assert "not published" in text[text.index(" power: ") :]
 
 
 def test_a_sweep_has_energy_where_a_chip_has_the_block(tmp_path) -> None:
