@@ -104,6 +104,10 @@ WRONG = [
     ),
     (["show", "nowhere/x.yaml"], "error: no chip, workload or file is named 'nowhere/x.yaml'"),
     (["show", "internvl2_1b", "--set", "build"], "error: --set build: not an assignment"),
+    (
+        ["show", "internvl2_1b", "--set", "request.seed=1", "--set", "request.seed=2"],
+        "error: --set request.seed=2: request.seed: is set twice; allowed: one value for a key",
+    ),
     (["show", "internvl2_1b", "--set", "build.x=1"], "error: --set build.x=1: build.x: unknown"),
     (["shwo"], "shwo"),
     (["show"], "NAME"),
