@@ -290,20 +290,32 @@ class DeploymentOptions:
 
     def deployed(self, chip: str) -> Deployment:
         """The variant on ``chip``; the first one when none is named."""
-        from axsim.compiler.partition import Deployment
         from axsim.errors import InputError
+
+        found = self.deployed_whatever(chip)
+        if found.workload.model.onnx is not None:
+            what = f"{found.workload.name} is a network from an ONNX file"
+            others = "build, run, explain, report, sweep and snapshot"
+            raise InputError(f"{what}, which axsim {others} take")
+        return found
+
+    def deployed_whatever(
+        self, chip: str, more: Mapping[str, object] = MappingProxyType({})
+    ) -> Deployment:
+        """The same, also of a network from an ONNX file or the model of a checkpoint's folder;
+        ``more`` are keys beside those of ``--set``."""
+        from axsim.compiler.partition import Deployment
         from axsim.spec.chip import load_chip
         from axsim.spec.descriptor import parse_overrides, split_overrides
+        from axsim.spec.from_checkpoint import workload_of
         from axsim.spec.workload import load_workload
 
-        chip_keys, keys = split_overrides(parse_overrides(self.settings), "chip")
+        chip_keys, keys = split_overrides({**parse_overrides(self.settings), **more}, "chip")
+        load = workload_of if Path(self.workload).is_dir() else load_workload
         if self.variant is None:
-            chosen = next(iter(load_workload(self.workload, keys).expand().values()))
+            chosen = next(iter(load(self.workload, keys).expand().values()))
         else:
-            chosen = load_workload(self.workload, keys, self.variant)
-        if chosen.model.onnx is not None:
-            what = f"{chosen.name} is a network from an ONNX file"
-            raise InputError(f"{what}, which axsim run, explain, report, sweep and snapshot take")
+            chosen = load(self.workload, keys, self.variant)
         return Deployment(chosen, load_chip(chip, chip_keys))
 
     def sources(self, text: Path | None = None) -> Sources:

@@ -81,7 +81,7 @@ class Published:
             "weight_dtype": build.weight_dtype,
             "prefill_chunk": build.prefill_chunk,
             "kv_cache_len": build.kv_cache_len,
-            "float_matmul_on_conv": build.float_matmul_on_conv,
+            "float_matmul_on_conv": workload.float_matmul_on_conv,
         }
         if row.metric == "ttft_ms":
             chunk = build.prefill_chunk

@@ -254,8 +254,8 @@ def _unknown(kind: str) -> str:
     """Why a model_type is refused."""
     if "moe" in kind:
         kind = "moe"
-    if kind in _REASONS:
-        return _REASONS[kind]
+    if kind in REFUSED:
+        return REFUSED[kind]
     return f"known: {', '.join([*JOINS, *BY_MODEL_TYPE])}"
 
 
@@ -263,7 +263,7 @@ _MIXTURE = "mixtures of experts are not supported: which matrices are read depen
 _ONNX = "its tower is no transformer: export its parts to ONNX and simulate those"
 _STATE = "layers with a recurrent state are not supported"
 _TABLE = "decoders with a learnt table of positions are not supported"
-_REASONS = {
+REFUSED = {
     **dict.fromkeys(
         ("moe", "mixtral", "deepseek_v2", "deepseek_v3", "gpt_oss", "llama4", "dbrx", "dots1"),
         _MIXTURE,

@@ -76,19 +76,23 @@ def prompt_of(
     image_rows: Array,
     images: Sequence[Array] | Array,
     image_size: Pixels,
+    before: Array | None = None,
 ) -> Prompt:
     """The prompt of embedded ``rows`` [tokens, hidden], of which ``image_rows`` (bool [tokens])
     stand for ``images``: what the vision part makes of each, [1 + deepstack layers, tokens,
-    hidden]. All images have the same size."""
+    hidden]. All images have the same size. ``before``: which tokens of those in front of it stand
+    for images; from them follow its positions."""
     cfg = model.decoder
     assert cfg is not None
     grid = (0, 0)
     if model.vision is not None and model.projector is not None:
         high, wide = model.vision.grid(image_size)
         grid = high // model.projector.block, wide // model.projector.block
-    positions = positions_of(cfg, image_rows, grid)
+    start = 0 if before is None else len(before)
+    all_rows = image_rows if before is None else np.concatenate([before, image_rows])
+    positions = positions_of(cfg, all_rows, grid)[:, start:]
     if not len(images):
-        return Prompt(rows, positions)
+        return Prompt(rows, positions, start=start)
     ahead = model.projector.sees_ahead if model.projector else "nothing"
     last = None if ahead == "nothing" else _last(image_rows, len(images), ahead == "prompt")
     seen = np.stack(list(images), axis=1)  # [1 + deepstack layers, images, tokens, hidden]
@@ -100,7 +104,7 @@ def prompt_of(
         added = np.zeros_like(rows)
         added[image_rows] = layer.reshape(-1, rows.shape[1])
         deep.append(added)
-    return Prompt(rows, positions, tuple(deep), last)
+    return Prompt(rows, positions, tuple(deep), last, start)
 
 
 def _last(image_rows: Array, images: int, whole: bool) -> Array:

@@ -46,7 +46,8 @@ class HostLoop:
     prompt, rows of images included; ``choose(logits)`` a token.
     ``position`` counts the tokens whose K and V are in the caches, ``tokens`` are the chosen ones
     and ``first_logits`` [vocab] what the first of them was chosen from. :meth:`follow` goes on to
-    another turn, :meth:`precompute` fills the caches before the first.
+    another turn, :meth:`precompute` fills the caches before the first, :meth:`resume` goes back to
+    a part of them.
     """
 
     first_logits: Array
@@ -117,6 +118,20 @@ class HostLoop:
         """The next turn, on what is in the caches: its prompt begins with the last token of the
         answer, whose K and V are not."""
         self._deployment = deployment
+
+    def resume(self, deployment: Deployment, cached: int) -> None:
+        """Another prompt, on the first ``cached`` tokens in the caches; it says itself that it is
+        behind them, see :func:`axsim.models.prompt.prompt_of`."""
+        self._deployment, self._asked, self.position = deployment, None, cached
+
+    def keys_and_values(self, tokens: int) -> tuple[Array, Array]:
+        """Copies of the caches [layers, 1, tokens, kv_dim] up to there."""
+        return self._k[:, :, :tokens].copy(), self._v[:, :, :tokens].copy()
+
+    def restore(self, kept: tuple[Array, Array]) -> None:
+        """Put such copies back."""
+        for cache, rows in zip((self._k, self._v), kept, strict=True):
+            cache[:, :, : rows.shape[2]] = rows
 
     def _begin(self, prompt: Prompt, chunks: int) -> None:
         """A whole prompt, padded to whole chunks, behind what is in the caches."""

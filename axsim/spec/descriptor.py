@@ -1,4 +1,4 @@
-"""Chip and workload descriptors: finding them, reading them, overriding keys, checking them.
+"""Descriptors of chips, workloads and scenarios: found, read, keys overridden, checked.
 
 A descriptor is a YAML file validated by a pydantic class. Every fault ends as one
 :class:`axsim.errors.InputError` that lists all of them, each with file and line (or the override
@@ -18,7 +18,7 @@ from axsim.errors import InputError, Problem, path_of
 from axsim.spec import diagnosis
 from axsim.spec.located import Located, display, locate, read, scalar, show
 
-Kind: TypeAlias = Literal["chip", "board", "workload"]
+Kind: TypeAlias = Literal["chip", "board", "workload", "scenario"]
 Overrides: TypeAlias = Mapping[str, object]
 """Dotted key to the value that replaces the descriptor's, in the order of application."""
 

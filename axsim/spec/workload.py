@@ -43,6 +43,8 @@ ALLOWED_TOOLCHAINS: tuple[Toolchain, ...] = get_args(Toolchain)
 NEWEST_TOOLCHAIN: Toolchain = ALLOWED_TOOLCHAINS[-1]
 OLD_RUNTIMES: tuple[Toolchain, ...] = ("pulsar2-2.5", "pulsar2-3.2", "pulsar2-3.3")
 """Builds that spend longer around every layer of a decoder: about 1 ms in prefill."""
+FLAGGED: tuple[Toolchain, ...] = ("pulsar2-5.1",)
+"""Builds whose own example of llm_build sets float_matmul_on_conv."""
 
 
 class BuildSection(Section):
@@ -78,8 +80,10 @@ class BuildSection(Section):
     kv_slots: PositiveInt = Field(
         1, description="KV caches kept in memory: one for each conversation that is to go on"
     )
-    float_matmul_on_conv: bool = Field(
-        False, description="attention's matmuls on CONV in place of TENG (vendor build flag)"
+    float_matmul_on_conv: bool | None = Field(
+        None,
+        description="attention's matmuls on CONV in place of TENG (vendor build flag); when not "
+        "given, whether the vendor's example for the toolchain sets it",
     )
     toolchain: Toolchain = Field(
         NEWEST_TOOLCHAIN,
@@ -255,6 +259,15 @@ class Workload(Section):
     build: BuildSection = Field(BuildSection(), description="how it is built for the NPU")
     request: RequestSection = Field(RequestSection(), description="what is asked of it")
     variants: tuple[Variant, ...] = Field((), description="the rows that `axsim run` shows")
+
+    @property
+    def float_matmul_on_conv(self) -> bool:
+        """The build flag: as given, else as the vendor's example for the toolchain builds language
+        models."""
+        given = self.build.float_matmul_on_conv
+        if given is None:
+            return self.model.decoder is not None and self.build.toolchain in FLAGGED
+        return given
 
     @property
     def images(self) -> int:
