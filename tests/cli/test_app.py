@@ -100,7 +100,8 @@ def test_an_option_of_one_value_is_given_once() -> None:
 WRONG = [
     (
         ["show", "ax650"],
-        "error: no chip, board, workload, scenario or file is named 'ax650'; did you mean 'ax650n'?",
+        "error: no chip, board, workload, scenario or file is named 'ax650'; did you mean "
+        "'ax650n'?",
     ),
     (
         ["show", "nowhere/x.yaml"],
