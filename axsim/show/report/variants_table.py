@@ -58,7 +58,7 @@ def section(report: Report) -> Html:
         "Variants",
         table("Variants", columns, rows),
         _notes(result),
-        _turns(result),
+        turns_section(result),
         _text(report),
         _tokens(result),
     )
@@ -142,7 +142,7 @@ def _notes(result: RunResult) -> Html:
     return join(parts)
 
 
-def _turns(result: RunResult) -> Html | None:
+def turns_section(result: RunResult) -> Html | None:
     """What each turn of a conversation finds in the KV cache, asks, and takes."""
     talks = [each for each in result if each.later]
     if not talks:
