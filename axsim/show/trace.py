@@ -1,12 +1,12 @@
 """Chrome trace events of a run, for Perfetto (ui.perfetto.dev) and chrome://tracing.
 
-One process per variant, one after the other: the request from its arrival to the last token, with
-a row for what is being done, one for the host, and the engines' rows, task kinds and colours of the
-vendor's compiler traces: ``conv0``, ``conv1``, ``teng2``, ``sdma4.rd`` …; ``ld:param``, ``ld:input``,
-``ld:ddr_swap``, ``st:ddr_swap``, ``st:output`` and uncoloured compute. Arrows lead from a task to
-those that need it. Counters follow DRAM bandwidth and on-chip memory. Times are microseconds in
-whole nanoseconds, so that slices of a row never overlap; ``args.starts_cycles``, from the start of
-the invocation, and ``args.dur_cycles`` are NPU cycles.
+One process per variant, one after the other: the request from its arrival to the last token, with a
+row for what is being done, one for the host, and the engines' rows, task kinds and colours of the
+vendor's compiler traces: ``conv0``, ``conv1``, ``teng2``, ``sdma4.rd`` …; ``ld:param``,
+``ld:input``, ``ld:ddr_swap``, ``st:ddr_swap``, ``st:output`` and uncoloured compute. Arrows lead
+from a task to those that need it. Counters follow DRAM bandwidth and on-chip memory. Times are
+microseconds in whole nanoseconds, so that slices of a row never overlap; ``args.starts_cycles``,
+from the start of the invocation, and ``args.dur_cycles`` are NPU cycles.
 
 Layers that are alike stand in full, but only the first is explained: tasks of the others have one
 argument, ``as``, the ``id`` of the same task in the first, and no arrows. Engines are not drawn for
