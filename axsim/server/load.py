@@ -52,10 +52,11 @@ def load(
         prompts = SeededPrompts(decoder.vocab_size)
     else:
         prompts = Prompts(sources.checkpoint)
+    stock = Stock([deployment], sources.checkpoint)
     head, most = head_of(prompts, workload, system), longest_prompt(workload.build) - 1
     if head > most:
-        raise InputError(f"the system prompt has {head} tokens; allowed: {most}")
-    stock = Stock([deployment], sources.checkpoint)
+        what = f"chat template and system prompt begin with {head} tokens"
+        raise InputError(f"{what}; allowed: {most}")
     ends: tuple[int, ...] = ()
     if workload.request.stop_at_eos:
         ends = end_of_sequence(workload, stock.eos_token_ids)
