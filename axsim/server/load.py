@@ -89,13 +89,15 @@ def head_of(prompts: Writes, workload: Workload, system: str | None) -> int:
 
 
 def warm_up(service: Service) -> RequestTimeline | None:
-    """Answer something once, so that no client waits for weights to be packed; and compute the
-    system prompt, if there is one. Returns what that takes on the chip."""
+    """Compute the system prompt, if there is one, else answer something, so that no client waits
+    for weights to be packed. Returns what the system prompt takes on the chip."""
+    engine = service.engine
     question = _said(service.prompts, service.workload, service.system, "hello")
-    order = Order(question, RequestSection(), 2)
-    service.engine.answer(order, lambda piece: None, lambda: True)
-    needed = service.system is not None and service.engine.slots.head > 0
-    return service.engine.precompute(question) if needed else None
+    if service.system is not None and engine.slots.head:
+        return engine.precompute(question)
+    if len(question.tokens) <= engine.longest_prompt:
+        engine.answer(Order(question, RequestSection(), 1), lambda piece: None, lambda: True)
+    return None
 
 
 def _said(prompts: Writes, workload: Workload, system: str | None, text: str) -> Question:
