@@ -474,7 +474,10 @@ def test_a_defect_is_a_500_and_the_server_goes_on(
     assert served.ask(max_tokens=1)[0] == 200
 
 
-def test_hundreds_of_requests_leave_nothing_behind() -> None:
+@pytest.mark.parametrize(
+    "timing_only", [True, pytest.param(False, marks=pytest.mark.slow)], ids=["timing", "kernels"]
+)
+def test_hundreds_of_requests_leave_nothing_behind(timing_only: bool) -> None:
     """Memory, tasks, threads and files, streams and broken-off ones among them."""
     import resource
     import threading
@@ -493,7 +496,7 @@ def test_hundreds_of_requests_leave_nothing_behind() -> None:
     def files() -> int:
         return len(list(Path("/proc/self/fd").iterdir()))
 
-    with serving(synthetic(timing_only=True)) as served:
+    with serving(synthetic(timing_only)) as served:
 
         def some(requests: int) -> None:
             for number in range(requests):
