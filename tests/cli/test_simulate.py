@@ -135,6 +135,10 @@ def test_sweeps_take_scenarios(scenario: Path, tmp_path: Path) -> None:
     assert len(rows) == 6
     assert [row["error"] != "" for row in rows] == [False] * 4 + [True] * 2
     assert "can never be stable" in rows[5]["error"]
+    typo = [word.replace("detector.arrivals", "detectr.arrivals") for word in words]
+    result = CliRunner().invoke(app, typo)
+    assert result.exit_code == 2
+    assert "did you mean 'detector'?" in result.output
     unknown = [*words[:-2], "--constraint", "detector.latency_p96_ms<=3"]
     result = CliRunner().invoke(app, unknown)
     assert result.exit_code == 2
@@ -146,7 +150,7 @@ def test_sweeps_take_scenarios(scenario: Path, tmp_path: Path) -> None:
     [
         (["--chip", "ax630c", "--set", "partitions.one=NPU3"], "has no NPU mode 'NPU3'"),
         (["--set", "tenants.detector.arrivals.fps=5000"], "can never be stable"),
-        (["--set", "tenants.detectr.deadline_ms=5"], "tenants.detectr"),
+        (["--set", "tenants.detectr.deadline_ms=5"], "did you mean 'detector'?"),
         (["--set", "tenants.answer.set.build.vision_dtype=u61"], "did you mean 'u16'?"),
         (["--duration", "soon"], "--duration: found 'soon'; allowed: a time, such as 60s"),
         (["--window", "2s"], "--window: found '2s'; allowed: FROM..TO"),

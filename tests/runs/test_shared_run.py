@@ -115,7 +115,7 @@ def test_memory_is_bounded_however_long_it_takes(tmp_path: Path) -> None:
     import tracemalloc
 
     network = data_folder("measurements") / "onnx" / "squeezenet1_1.onnx"
-    model = {"workload": str(network), "arrivals": {"poisson_per_s": 200.0}}
+    model = {"workload": str(network), "arrivals": {"poisson_per_s": 1000.0}}
 
     def peak(seconds: float) -> float:
         tracemalloc.start()
@@ -125,5 +125,5 @@ def test_memory_is_bounded_however_long_it_takes(tmp_path: Path) -> None:
         return most
 
     peak(1)
-    short, long = peak(30), peak(90)
+    short, long = peak(5), peak(12)
     assert long < 1.05 * short
