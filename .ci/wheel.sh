@@ -14,6 +14,7 @@ mkdir "$folder/empty"
 cd "$folder/empty"
 "$folder/venv/bin/axsim" --help > /dev/null
 "$folder/venv/bin/axsim" chips
+"$folder/venv/bin/axsim" boards
 "$folder/venv/bin/axsim" show ax630c > /dev/null
 "$folder/venv/bin/axsim" simulate chat --duration 10s > /dev/null
 "$folder/venv/bin/axsim" show workloads/internvl2_1b.yaml > /dev/null
