@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from axsim.cli.command import Command
-from axsim.cli.options import CalibrationFolder, DeploymentOptions
+from axsim.cli.options import CalibrationFolder, DeploymentOptions, NetworkOptions
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -31,10 +31,12 @@ class Part(str, Enum):
     decode = "decode"
     prefill = "prefill"
     post = "post"
+    graph = "graph"
 
 
 def export(
     options: DeploymentOptions,
+    network: NetworkOptions,
     output: Annotated[
         Path, typer.Option("--output", "-o", metavar="DIR", help="Folder for the models.")
     ],
@@ -43,7 +45,8 @@ def export(
         typer.Option(
             metavar="NAME",
             show_default=False,
-            help="Only this subgraph: vision, decode, prefill or post; may be repeated.",
+            help="Only this subgraph: vision, decode, prefill or post, of a network graph; may be "
+            "repeated.",
         ),
     ] = [],  # noqa: B006
     layer: Annotated[
@@ -67,13 +70,13 @@ def export(
     except ImportError:
         raise InputError("exporting needs onnx: pip install 'axsim[onnx]'") from None
     from axsim.cli.precision import pictures_of
-    from axsim.runs.checkpoints import weights_of
     from axsim.study.precision import Analysis
 
-    deployment = options.deployed("ax650n")
-    weights = weights_of(deployment, options.checkpoint)
+    deployment = options.deployed("ax650n", network)
+    weights, _ = options.weights(deployment)
     pixels = None if images is None else pictures_of(images, deployment, compared=False)
-    analysis = Analysis(deployment, weights, pixels, options.observer_class, options.smooth_quant)
+    observer = options.observer_of(deployment)
+    analysis = Analysis(deployment, weights, pixels, observer, options.smooth_quant)
     parts = _parts(deployment, subgraph)
     layers = _layers(deployment, layer)
     try:
@@ -89,7 +92,8 @@ def _parts(deployment: Deployment, wanted: list[Part]) -> list[Part]:
     """The subgraphs to write; InputError for one that the workload does not have."""
     from axsim.errors import InputError
 
-    present = [Part.vision] if deployment.model.vision else []
+    present = [Part.graph] if deployment.network else []
+    present += [Part.vision] if deployment.model.vision else []
     if deployment.model.decoder:
         present += [Part.decode, Part.prefill, Part.post]
     absent = [part.value for part in wanted if part not in present]
@@ -113,7 +117,7 @@ def _layers(deployment: Deployment, text: str) -> list[int]:
 def _jobs(
     deployment: Deployment,
     analysis: Analysis,
-    weights: Weights,
+    weights: Weights | None,
     parts: list[Part],
     layers: list[int],
     quantized: bool,
@@ -125,8 +129,13 @@ def _jobs(
 
     suffix = "_quantized" if quantized else ""
     if Part.vision in parts:
-        graph, get, qparams = analysis.vision_build(quantized)
+        graph, get, qparams = analysis.encoder_build(quantized)
         yield f"vision_{deployment.workload.image_size}{suffix}", graph, get, qparams
+    if Part.graph in parts:
+        graph, get, qparams = analysis.encoder_build(quantized)
+        yield f"{graph.name}{suffix}", graph, get, qparams
+    if weights is None:
+        return
     groups = [deployment.decode] if Part.decode in parts else []
     groups += deployment.prefill if Part.prefill in parts else []
     decoder = deployment.model.decoder

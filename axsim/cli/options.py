@@ -3,20 +3,23 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass, field
+from contextlib import contextmanager
+from dataclasses import dataclass, field, replace
 from enum import Enum
 from pathlib import Path
-from types import MappingProxyType
 from typing import TYPE_CHECKING, Annotated, Optional, TypeAlias
 
 import typer
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterator
 
     from axsim.compiler.partition import Deployment
+    from axsim.errors import Problem
     from axsim.inputs.chat import Chat
+    from axsim.models.weights import Weights
     from axsim.runs.results import RunResult
+    from axsim.spec.workload import Workload
 
 # Optional, not "| None": typer evaluates these annotations on Python 3.10 as well.
 
@@ -112,6 +115,15 @@ InputShapes: TypeAlias = Annotated[
     ),
 ]
 
+Pulsar2File: TypeAlias = Annotated[
+    Optional[Path],  # noqa: UP045
+    typer.Option(
+        "--pulsar2",
+        metavar="FILE.json",
+        help="Pulsar2's build configuration of an ONNX file: NPU mode, U16 layers, mean, std, BGR.",
+    ),
+]
+
 OutputNames: TypeAlias = Annotated[
     list[str],
     typer.Option(
@@ -123,7 +135,12 @@ OutputNames: TypeAlias = Annotated[
 ]
 
 Observer: TypeAlias = Annotated[
-    ObserverName, typer.Option("--observer", help="How the ranges of activations are found.")
+    Optional[ObserverName],  # noqa: UP045
+    typer.Option(
+        "--observer",
+        help="How the ranges of activations are found; minmax, or as the build says.",
+        show_default=False,
+    ),
 ]
 
 SmoothQuant: TypeAlias = Annotated[
@@ -158,10 +175,10 @@ def chip_names(texts: list[str]) -> list[str]:
 
 @dataclass(frozen=True)
 class NetworkOptions:
-    """What of an ONNX file is deployed, and for which shapes."""
+    """For which shapes an ONNX file is deployed, and the build configuration that it has."""
 
     shape: InputShapes = field(default_factory=list)
-    output: OutputNames = field(default_factory=list)
+    pulsar2: Pulsar2File = None
 
     @property
     def keys(self) -> dict[str, object]:
@@ -176,8 +193,48 @@ class NetworkOptions:
             if not name or not re.fullmatch(r"[1-9]\d*(x[1-9]\d*)*", given):
                 raise typer.BadParameter(f"--shape {text}: not NAME=1x3x640x640, in whole numbers")
             sizes[name] = tuple(map(int, given.split("x")))
-        named = {"model.shapes": sizes, "model.outputs": tuple(self.output)}
+        file = "" if self.pulsar2 is None else str(self.pulsar2)
+        named = {"model.shapes": sizes, "build.pulsar2": file}
         return {key: value for key, value in named.items() if value}
+
+    @property
+    def typed(self) -> dict[str, str]:
+        """By those keys, what was typed."""
+        shapes = " ".join(f"--shape {text}" for text in self.shape)
+        return {"model.shapes": shapes, "build.pulsar2": f"--pulsar2 {self.pulsar2}"}
+
+    @contextmanager
+    def told(self) -> Iterator[None]:
+        """Inside, errors cite what was typed in place of the keys that it stands for."""
+        from axsim.errors import InputError
+
+        try:
+            yield
+        except InputError as error:
+            raise InputError(map(self._as_typed, error.problems)) from None
+
+    def _as_typed(self, problem: Problem) -> Problem:
+        for key in self.keys:
+            if problem.where.startswith(f"--set {key}="):
+                return replace(problem, where=self.typed[key], key="")
+        return problem
+
+
+@dataclass(frozen=True)
+class CutNetworkOptions(NetworkOptions):
+    """What of an ONNX file is deployed, too."""
+
+    output: OutputNames = field(default_factory=list)
+
+    @property
+    def keys(self) -> dict[str, object]:
+        """See :class:`NetworkOptions`."""
+        return super().keys | ({"model.outputs": tuple(self.output)} if self.output else {})
+
+    @property
+    def typed(self) -> dict[str, str]:
+        """See :class:`NetworkOptions`."""
+        return {**super().typed, "model.outputs": " ".join(f"--output {n}" for n in self.output)}
 
 
 @dataclass(frozen=True)
@@ -208,20 +265,24 @@ class RunOptions:
 
         return parse_overrides(self.settings)
 
-    def timed(
-        self, chat: Chat | None = None, keys: Mapping[str, object] = MappingProxyType({})
-    ) -> RunResult:
-        """The run without kernels; ``keys`` are set beside those of ``--set``."""
+    def timed(self, network: NetworkOptions, chat: Chat | None = None) -> RunResult:
+        """The run without kernels; the keys of ``network`` are set beside those of ``--set``."""
+        from axsim.runs.checkpoints import refuse_for_networks
         from axsim.runs.run import time_run
 
-        return time_run(
-            self.workload,
-            self.chip,
-            variants=self.variant or None,
-            overrides={**self.overrides, **keys},
-            seed=self.seed,
-            chat=chat,
-        )
+        with network.told():
+            result = time_run(
+                self.workload,
+                self.chip,
+                variants=self.variant or None,
+                overrides={**self.overrides, **network.keys},
+                seed=self.seed,
+                chat=chat,
+            )
+        refuse_for_networks([each.deployment for each in result], self.checkpoint)
+        if not self.quiet:
+            tell_ignored(result[0].workload)
+        return result
 
 
 @dataclass(frozen=True)
@@ -232,28 +293,50 @@ class DeploymentOptions:
     variant: VariantName = None
     settings: Settings = field(default_factory=list)
     checkpoint: CheckpointFolder = None
-    observer: Observer = ObserverName.minmax
+    observer: Observer = None
     smooth_quant: SmoothQuant = False
 
-    def deployed(self, chip: str) -> Deployment:
-        """The variant on ``chip``; the first one when none is named."""
+    def deployed(self, chip: str, network: NetworkOptions) -> Deployment:
+        """The variant on ``chip``; the first one when none is named. The keys of ``network`` are
+        set beside those of ``--set``."""
         from axsim.compiler.partition import Deployment
-        from axsim.errors import InputError
+        from axsim.runs.checkpoints import refuse_for_networks
         from axsim.spec.chip import load_chip
         from axsim.spec.descriptor import parse_overrides, split_overrides
         from axsim.spec.workload import load_workload
 
         chip_keys, keys = split_overrides(parse_overrides(self.settings), "chip")
-        if self.variant is None:
-            chosen = next(iter(load_workload(self.workload, keys).expand().values()))
-        else:
-            chosen = load_workload(self.workload, keys, self.variant)
-        if chosen.model.onnx is not None:
-            what = f"{chosen.name} is a network from an ONNX file"
-            raise InputError(f"{what}, which axsim run, explain, report, sweep and snapshot take")
-        return Deployment(chosen, load_chip(chip, chip_keys))
+        keys |= network.keys
+        with network.told():
+            if self.variant is None:
+                chosen = next(iter(load_workload(self.workload, keys).expand().values()))
+            else:
+                chosen = load_workload(self.workload, keys, self.variant)
+        deployment = Deployment(chosen, load_chip(chip, chip_keys))
+        refuse_for_networks([deployment], self.checkpoint)
+        tell_ignored(chosen)
+        return deployment
 
-    @property
-    def observer_class(self) -> str:
-        """The class of ``--observer``, in :mod:`axsim.numerics.observers`."""
-        return OBSERVERS[self.observer.value]
+    def weights(self, deployment: Deployment) -> tuple[Weights | None, bool]:
+        """Those of the checkpoint or synthetic ones, None for a network, which has its own; and
+        whether they are synthetic."""
+        from axsim.runs.checkpoints import weights_of
+
+        if deployment.network is not None:
+            return None, deployment.network.is_stripped
+        return weights_of(deployment, self.checkpoint), self.checkpoint is None
+
+    def observer_of(self, deployment: Deployment) -> str:
+        """The class of ``--observer``, in :mod:`axsim.numerics.observers`; without it, that of the
+        build."""
+        given = self.observer.value if self.observer else deployment.workload.build.observer
+        return OBSERVERS[given]
+
+
+def tell_ignored(workload: Workload) -> None:
+    """Names on stderr the keys of a build configuration of Pulsar2 that have no effect."""
+    from axsim.spec.pulsar2 import read_pulsar2
+
+    file = workload.build.pulsar2
+    if file is not None and (ignored := read_pulsar2(file).ignored):
+        typer.echo(f"note: {file}: without effect here: {', '.join(ignored)}", err=True)

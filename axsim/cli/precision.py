@@ -9,19 +9,21 @@ from typing import TYPE_CHECKING, Annotated, Any, Optional
 import typer
 
 from axsim.cli.command import Command
-from axsim.cli.options import DeploymentOptions
+from axsim.cli.options import DeploymentOptions, NetworkOptions
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from axsim.compiler.partition import Deployment
     from axsim.numerics.comparison import Precision
+    from axsim.runs.network_inputs import Fed
     from axsim.study.lifting import Lift
-    from axsim.study.precision import Pixels
+    from axsim.study.encoders import Pixels
 
 
 def precision(
     options: DeploymentOptions,
+    network: NetworkOptions,
     images: Annotated[
         Optional[Path],  # noqa: UP045
         typer.Option(
@@ -39,7 +41,7 @@ def precision(
     target: Annotated[
         Optional[float],  # noqa: UP045
         typer.Option(
-            min=0, max=1, help="Propose what to lift to U16 for this cosine of the vision output."
+            min=0, max=1, help="Propose what to lift to U16 for this cosine of the output."
         ),
     ] = None,
     chip: Annotated[
@@ -56,52 +58,54 @@ def precision(
     """Compare every operator with float32, worst first, and propose what to lift to U16.
 
     Errors build up from the pixels to the logits, as on the chip, unless --per-layer. With
-    --target, the activations of a U8 vision part that reach it in U16 at the least predicted
-    milliseconds; the cosine told is that of a run with just these lifted.
+    --target, the activations of a U8 vision part or network that reach it in U16 at the least
+    predicted milliseconds; the cosine told is that of a run with just these lifted.
     """
     from axsim.cli.terminal.console import console
     from axsim.errors import InputError
     from axsim.files import check_writable
-    from axsim.runs.checkpoints import weights_of
     from axsim.study.lifting import lift as lift_to
     from axsim.study.precision import Analysis
 
     check_writable(output)
     if output is not None and output.suffix not in (".csv", ".json"):
         raise InputError(f"{output} has no known format; allowed: .csv, .json")
-    deployment = options.deployed(chip)
+    deployment = options.deployed(chip, network)
     build = deployment.workload.build
-    if target is not None and (deployment.vision is None or build.vision_dtype != "u8"):
+    if target is not None and (deployment.encoder is None or build.vision_dtype != "u8"):
         raise InputError("--target proposes what to lift from U8: the workload has no U8 vision")
     pixels = None if images is None else pictures_of(images, deployment)
-    weights = weights_of(deployment, options.checkpoint)
+    weights, synthetic = options.weights(deployment)
     screen = console()
     with screen.status("reading weights") as status:
         analysis = Analysis(
             deployment,
             weights,
             pixels,
-            options.observer_class,
+            options.observer_of(deployment),
             options.smooth_quant,
             per_layer,
             status.update,
         )
         found, ends = analysis.operators(), analysis.ends()
         lift = None if target is None else lift_to(analysis, target, status.update)
-    _show(found, ends, rows, synthetic=options.checkpoint is None)
+    _show(found, ends, rows, synthetic)
     if lift is not None:
         _show_lift(lift, deployment)
     if output is not None:
-        _write(output, found, ends, lift)
+        _write(output, found, ends, lift, deployment)
 
 
-def pictures_of(folder: Path, deployment: Deployment, compared: bool = True) -> Pixels:
-    """The pictures of a folder as the deployed vision part takes them; all of them calibrate when
-    nothing is ``compared``."""
+def pictures_of(folder: Path, deployment: Deployment, compared: bool = True) -> Pixels | Fed:
+    """The pictures of a folder as the deployed vision part or network takes them; all of them
+    calibrate when nothing is ``compared``."""
     from axsim.inputs.images import folder_pictures, one_tile, open_picture
-    from axsim.study.precision import Pixels
+    from axsim.runs.network_inputs import fed, split
+    from axsim.study.encoders import Pixels
 
     workload = deployment.workload
+    if deployment.network is not None:
+        return split(deployment, folder) if compared else fed(deployment, folder=folder)
     files = folder_pictures(folder)
     pictures = [one_tile(open_picture(f), workload.image_size) for f in files]
     return Pixels.split(pictures, workload.images) if compared else Pixels(pictures, pictures[:1])
@@ -146,21 +150,27 @@ def _show_lift(lift: Lift, deployment: Deployment) -> None:
     if not proposal.patterns:
         screen.print(f"nothing to lift: cosine {proposal.similarity:.6f} reaches {lift.target:g}")
         return
+    network = deployment.network is not None
+    what, how_long = ("output", "graph_ms") if network else ("vision output", "vision encode")
     if proposal.met:
-        screen.print(f"For a cosine of {lift.target:g} of the vision output, lift to U16:")
+        screen.print(f"For a cosine of {lift.target:g} of the {what}, lift to U16:")
     else:
         screen.print(f"U16 alone does not reach a cosine of {lift.target:g}; the most it gives:")
     patterns = ", ".join(f'"{p}": u16' for p in proposal.patterns)
     screen.print(f"  build.precision_overrides: {{{patterns}}}", soft_wrap=True)
     screen.print(
-        f"cosine {proposal.similarity:.6f}; vision encode on {chip}, predicted: "
+        f"cosine {proposal.similarity:.6f}; {how_long} on {chip}, predicted: "
         f"{lift.before_ms:.4g} ms as built, {lift.after_ms:.4g} ms so lifted, "
         f"{lift.u16_ms:.4g} ms all in U16"
     )
 
 
 def _write(
-    path: Path, found: Sequence[Precision], ends: Sequence[Precision], lift: Lift | None
+    path: Path,
+    found: Sequence[Precision],
+    ends: Sequence[Precision],
+    lift: Lift | None,
+    deployment: Deployment,
 ) -> None:
     from axsim.files import write_csv, write_json
     from axsim.numerics.comparison import worst_first
@@ -171,14 +181,15 @@ def _write(
         return
     document: dict[str, Any] = {"operators": operators, "ends": [_plain(row) for row in ends]}
     if lift is not None:
+        time = "vision_encode_ms" if deployment.network is None else "graph_ms"
         document["proposal"] = {
             "target": lift.target,
             "met": lift.proposal.met,
             "precision_overrides": lift.proposal.overrides,
             "cosine": lift.proposal.similarity,
-            "vision_encode_ms": lift.before_ms,
-            "lifted_vision_encode_ms": lift.after_ms,
-            "u16_vision_encode_ms": lift.u16_ms,
+            time: lift.before_ms,
+            f"lifted_{time}": lift.after_ms,
+            f"u16_{time}": lift.u16_ms,
         }
     write_json(document, path)
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Optional
 import typer
 
 from axsim.cli.command import Command
-from axsim.cli.options import JsonPath, NetworkOptions, RunOptions
+from axsim.cli.options import CutNetworkOptions, JsonPath, RunOptions
 from axsim.cli.terminal.console import INTERRUPTED
 from axsim.cli.terminal.run_plot import PlotKind
 
@@ -22,14 +22,18 @@ if TYPE_CHECKING:
 
 def run(
     options: RunOptions,
-    network: NetworkOptions,
+    network: CutNetworkOptions,
     prompt: Annotated[
         Optional[str],  # noqa: UP045  (typer evaluates annotations on Python 3.10 as well)
         typer.Option(metavar="TEXT", help="Ask this, and show the answer (needs --checkpoint)."),
     ] = None,
     image: Annotated[
         Optional[list[Path]],  # noqa: UP045
-        typer.Option(metavar="FILE", help="A picture that the prompt is about; give it again."),
+        typer.Option(
+            metavar="FILE",
+            help="A picture that the prompt is about, or that an ONNX file's network is run on; may "
+            "be repeated.",
+        ),
     ] = None,
     dynamic_tiling: Annotated[
         bool,
@@ -78,11 +82,14 @@ def run(
     similarity to float32, with the measured value where one is published, then where the time of
     the (first) variant goes. The ranges of U8 and U16 activations come from --images, else from the
     picture of --image, which they fit better than they would another one, else from a seeded one.
+    A network from an ONNX file takes pictures as build.preprocess or --pulsar2 says: RGB, 0 to 1
+    and stretched when neither does.
     """
     from axsim.cli.terminal.answer import Answer
     from axsim.cli.terminal.conversation import converse
     from axsim.cli.terminal.run_plot import check_picture, draw
     from axsim.cli.terminal.screen import Screen
+    from axsim.errors import InputError
     from axsim.files import check_writable
     from axsim.runs.run import run_kernels
     from axsim.show.tables import misfits
@@ -97,12 +104,17 @@ def run(
         raise typer.BadParameter("only one of --json, --csv and --trace can be -")
     options.check()
     chat = None
-    if prompt is not None or image or realtime or dynamic_tiling:
+    pictures: list[Path] = []
+    if image and prompt is None and not (realtime or dynamic_tiling) and _is_network(options):
+        if options.timing_only:
+            raise InputError("--image needs the kernels, which --timing-only leaves out")
+        pictures = image
+    elif prompt is not None or image or realtime or dynamic_tiling:
         chat = _chat(options, prompt, image, dynamic_tiling)
     screen = Screen(quiet=options.quiet or bool(to_stdout))
     interrupted = False
     try:
-        result = options.timed(chat, network.keys)
+        result = options.timed(network, chat)
     except KeyboardInterrupt:
         raise typer.Exit(INTERRUPTED) from None
     if plot is not None:
@@ -125,7 +137,11 @@ def run(
         try:
             with screen.running(result) as shown:
                 kernels = run_kernels(
-                    result, options.checkpoint, shown.progress, images=options.images
+                    result,
+                    options.checkpoint,
+                    shown.progress,
+                    images=options.images,
+                    pictures=pictures,
                 )
                 for reached in kernels:
                     result = reached
@@ -137,6 +153,12 @@ def run(
     if interrupted:
         typer.echo("interrupted: the variants without cosine were not finished", err=True)
         raise typer.Exit(INTERRUPTED)
+
+
+def _is_network(options: RunOptions) -> bool:
+    from axsim.spec.workload import load_workload
+
+    return load_workload(options.workload).model.onnx is not None
 
 
 def _chat(
@@ -187,6 +209,7 @@ RUN = Command(
     axsim run internvl2_1b --chip ax630c --timing-only --plot timeline.png --plot-kind timeline
     axsim run mine.yaml --chip ax630c --checkpoint DIR --image dog.jpg --prompt "What is it?"
     axsim run mine.yaml --chip ax630c --timing-only --json - --set build.prefill_chunk=256
+    axsim run detector.onnx --chip ax650n --pulsar2 config.json --image street.jpg
     """,
     place=1,
 )

@@ -13,6 +13,7 @@ from axsim.cli.command import Command
 from axsim.cli.options import (
     CheckpointFolder,
     ChipNames,
+    NetworkOptions,
     Settings,
     TimingOnly,
     Variants,
@@ -35,6 +36,7 @@ TRIALS = 100
 def sweep(
     workload: WorkloadName,
     chip: ChipNames,
+    network: NetworkOptions,
     vary: Annotated[
         list[str],
         typer.Option(
@@ -146,18 +148,19 @@ def sweep(
         raise typer.BadParameter("--jobs is for this machine, --scheduler for another")
     if resume and output in (None, STDOUT):
         raise typer.BadParameter("--resume needs the --output whose journal it continues")
-    varied, overrides = parse_vary(vary), parse_overrides(settings)
+    varied, overrides = parse_vary(vary), parse_overrides(settings) | network.keys
     goal = read_goal(objective, constraint, table_columns([*varied, *overrides]), timing_only)
     check_search(optimizer, trials, seed, goal)
-    where = space(
-        workload,
-        chip_names(chip),
-        varied,
-        settings=overrides,
-        variants=variant or None,
-        timing_only=timing_only,
-        checkpoint=checkpoint,
-    )
+    with network.told():
+        where = space(
+            workload,
+            chip_names(chip),
+            varied,
+            settings=overrides,
+            variants=variant or None,
+            timing_only=timing_only,
+            checkpoint=checkpoint,
+        )
     points = list(where) if optimizer is None else None
     try:
         with ExitStack() as stack:

@@ -87,8 +87,7 @@ class Deployment:
         Raises:
             InputError: the file can't be read, or holds operators that are not supported.
         """
-        file = _File.of(self.workload.model)
-        return None if file is None else _read_network(file)
+        return None if self.workload.model.onnx is None else network_of(self.workload)
 
     @cached_property
     def graph(self) -> Subgraph | None:
@@ -101,6 +100,12 @@ class Deployment:
         with _told_patterns():
             lowered = _lower_network(file, build.vision_dtype, overrides, self._float_on_conv)
         return self._compile(lowered, "network")
+
+    @property
+    def encoder(self) -> Subgraph | None:
+        """What a build quantises the activations of: the vision part, or a whole network; None for
+        a decoder alone."""
+        return self.vision if self.graph is None else self.graph
 
     @cached_property
     def prefill(self) -> tuple[Subgraph, ...]:
@@ -180,6 +185,13 @@ class Subgraph:
     program: Program
     stored_bytes: int
 
+    @property
+    def batch(self) -> int:
+        """Inputs that one invocation takes side by side: the first dimension that all have."""
+        shapes = (self.graph.tensors[name].shape for name in self.graph.inputs)
+        first = {shape[0] for shape in shapes if len(shape) > 1}
+        return first.pop() if len(first) == 1 else 1
+
 
 @dataclass(frozen=True)
 class Memory:
@@ -209,6 +221,13 @@ class Memory:
         """Whether it fits, in the words of every table and page: MiB, in the doubtful direction."""
         need, have = ceil(self.total / MEBI), self.capacity // MEBI
         return f"{'fits' if self.fits else 'does not fit'}: needs {need} MiB, has {have}"
+
+
+def network_of(workload: Workload) -> Network:
+    """The network that a workload names, fused; InputError as :meth:`Deployment.network`."""
+    file = _File.of(workload.model)
+    assert file is not None
+    return _read_network(file)
 
 
 # Lowering depends on no chip: many chips, variants and ledger rows share these results.

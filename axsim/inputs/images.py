@@ -59,16 +59,21 @@ def prepared(picture: Any, size: int, tiling: bool = False) -> list[Array]:
 
 
 def one_tile(picture: Any, size: int) -> Array:
-    """The whole picture stretched to [1, size, size, 3] uint8, bilinear without antialiasing."""
+    """The whole picture stretched to [1, size, size, 3] uint8."""
+    return stretched(picture, size, size)[None]
+
+
+def stretched(picture: Any, height: int, width: int) -> Array:
+    """The whole picture as [height, width, 3] uint8, bilinear without antialiasing."""
     pixels = np.asarray(picture, np.uint8).astype(np.int64)
     (top, bottom, down), (left, right, across) = (
-        _taps(length, size) for length in pixels.shape[:2]
+        _taps(length, size) for length, size in zip(pixels.shape[:2], (height, width), strict=True)
     )
     down, across = down[:, None, None], across[None, :, None]
     rows = pixels[top] * (_UNIT - down) + pixels[bottom] * down
     mixed = rows[:, left] * (_UNIT - across) + rows[:, right] * across
     rounded: Array = (mixed + _UNIT * _UNIT // 2) // (_UNIT * _UNIT)
-    return rounded.astype(np.uint8)[None]
+    return rounded.astype(np.uint8)
 
 
 def tiles(picture: Any, size: int, max_tiles: int = MAX_TILES) -> list[Array]:

@@ -27,9 +27,10 @@ from axsim.numerics.ranges import Calibration
 from axsim.numerics.steps import Arithmetic
 from axsim.numerics.stored import StoredWeights
 from axsim.numerics.weight_only import WeightOnly
-from axsim.runs.checkpoints import open_checkpoint
+from axsim.runs.checkpoints import open_checkpoint, refuse_for_networks
 from axsim.runs.devices import Device
 from axsim.runs.host import HostLoop
+from axsim.runs.network_inputs import fed
 from axsim.runs.network_numbers import network_numbers
 from axsim.runs.progress import Meter, OnProgress
 from axsim.runs.range_images import CalibrationPictures
@@ -61,7 +62,8 @@ OnToken = Callable[[Deployment, int, float], None]
 
 
 class Kernels:
-    """Runs the kernels of deployments of one workload.
+    """Runs the kernels of deployments of one workload; ``pictures`` are what a network from an
+    ONNX file is compared on.
 
     Raises:
         InputError: the checkpoint is broken or of another architecture.
@@ -75,11 +77,13 @@ class Kernels:
         chat: Chat | None = None,
         on_token: OnToken | None = None,
         images: str | Path | None = None,
+        pictures: Sequence[Path] = (),
     ) -> None:
-        networks = [each.workload.name for each in deployments if each.workload.model.onnx]
-        if networks and (checkpoint is not None or images is not None or chat is not None):
-            what = f"{networks[0]} is a network from an ONNX file: its weights are there, its input"
-            raise InputError(f"{what} is seeded; --checkpoint and --images are for other workloads")
+        refuse_for_networks(deployments, checkpoint)
+        networks = [each for each in deployments if each.network is not None]
+        if pictures and not networks:
+            raise InputError("pictures without a question are for networks from ONNX files")
+        self._fed = {id(each): fed(each, pictures, images) for each in networks}
         self._chat = chat
         self._on_token = on_token
         self._deployments = tuple(deployments)
@@ -87,8 +91,10 @@ class Kernels:
         self._checkpoint: Checkpoint | None = None
         if checkpoint is not None:
             self._checkpoint = open_checkpoint(checkpoint, deployments)
-        self._calibrate_on = CalibrationPictures(deployments, images, chat)
-        self._meter = Meter(deployments, self._calibrate_on.count, on_progress)
+        others = [each for each in deployments if each.network is None]
+        self._calibrate_on = CalibrationPictures(others, images if others else None, chat)
+        runs = {key: (len(f.request), len(f.calibration)) for key, f in self._fed.items()}
+        self._meter = Meter(deployments, self._calibrate_on.count, on_progress, runs)
         self._known: dict[Key, Any] = {}
 
     def run(self, deployment: Deployment) -> tuple[Numerics, RequestTimeline]:
@@ -104,7 +110,8 @@ class Kernels:
         """Simulate the request with its kernels."""
         if deployment.graph is not None:
             self._meter.label = f"{deployment.workload.label}: network"
-            return network_numbers(deployment, self._meter.tick), alone(deployment)
+            inputs = self._fed[id(deployment)]
+            return network_numbers(deployment, inputs, self._meter.tick), alone(deployment)
         from simpy import Environment
 
         from axsim.system.serve import serve

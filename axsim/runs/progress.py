@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
+from types import MappingProxyType
 
 from axsim.compiler.partition import Deployment, Subgraph
 from axsim.runs.sharing import (
@@ -34,19 +35,21 @@ OnProgress = Callable[[Progress], None]
 
 class Meter:
     """Counts the work done for ``deployments``, of which each calibrates on
-    ``calibration_pictures`` of its own. ``label`` says what is being done now."""
+    ``calibration_pictures`` of its own. ``runs`` has, by the identity of networks' deployments, how
+    many inputs are compared and how many calibrate. ``label`` says what is being done now."""
 
     def __init__(
         self,
         deployments: Iterable[Deployment],
         calibration_pictures: int,
         on_progress: OnProgress | None,
+        runs: Mapping[int, tuple[int, int]] = MappingProxyType({}),
     ) -> None:
         self.label = ""
         self._on_progress = on_progress
         merged: dict[Key, float] = {}
         for each in deployments:
-            merged |= _work(each, calibration_pictures)
+            merged |= _work(each, calibration_pictures, runs.get(id(each), (1, 1)))
         self._done, self._total = 0.0, max(sum(merged.values()), 1.0)
 
     def tick(self, macs: int, kind: str) -> None:
@@ -58,7 +61,9 @@ class Meter:
         self._on_progress(Progress(self._done, self._total, self.label))
 
 
-def _work(deployment: Deployment, calibration_pictures: int) -> dict[Key, float]:
+def _work(
+    deployment: Deployment, calibration_pictures: int, runs: tuple[int, int]
+) -> dict[Key, float]:
     """Units of work of each part of a variant's run, by the key that it is shared under."""
     workload = deployment.workload
     parts: dict[Key, float] = {}
@@ -72,7 +77,9 @@ def _work(deployment: Deployment, calibration_pictures: int) -> dict[Key, float]
     if deployment.graph is not None:
         macs = _sum_macs(deployment.graph)
         kind = workload.build.vision_dtype
-        deployed += macs * (_WORK[kind] + (1 if kind == "bf16" else 2))
+        compared, calibrating = runs
+        calibrating = 0 if kind == "bf16" else calibrating
+        deployed += macs * (compared * (1 + _WORK[kind]) + calibrating)
     cfg = deployment.model.decoder
     if cfg is not None:
         prefill = sum(map(_sum_macs, deployment.prefill)) * cfg.num_hidden_layers

@@ -39,6 +39,7 @@ def run(
     seed: int | None = None,
     checkpoint: str | Path | None = None,
     images: str | Path | None = None,
+    pictures: Sequence[str | Path] = (),
     intervals: Intervals | None = None,
     on_progress: OnProgress | None = None,
 ) -> RunResult:
@@ -49,8 +50,9 @@ def run(
     those of the chip with the prefix ``chip.``. ``timing_only`` leaves the kernels out: the same
     timeline without numeric results. ``seed`` replaces ``request.seed``. Weights come from the
     folder ``checkpoint``, else they are synthetic. The ranges of quantised activations come from
-    the pictures of the folder ``images``, else from a seeded one. ``intervals`` gives the
-    predictions' intervals; by default they follow from how well rows of the ledger are predicted
+    the pictures of the folder ``images``, else from a seeded one. ``pictures`` are what a network
+    from an ONNX file is run on, in place of a seeded input. ``intervals`` gives the predictions'
+    intervals; by default they follow from how well rows of the ledger are predicted
     that were left out of the fit.
     ``on_progress`` is told how far the kernels are.
 
@@ -65,7 +67,7 @@ def run(
     )
     if timing_only:
         return result
-    *_, last = run_kernels(result, checkpoint, on_progress, images=images)
+    *_, last = run_kernels(result, checkpoint, on_progress, images=images, pictures=pictures)
     return last
 
 
@@ -125,13 +127,15 @@ def run_kernels(
     chat: Chat | None = None,
     on_token: OnToken | None = None,
     images: str | Path | None = None,
+    pictures: Sequence[str | Path] = (),
 ) -> Iterator[RunResult]:
     """Run the kernels of variant after variant; each step yields the result so far.
 
     The first is the timed result itself, marked incomplete; the last has every variant's numerics.
     ``chat`` asks its question in place of seeded pixels and tokens; ``on_token`` is told each token
     of the answer as it is computed. Ranges are calibrated on the pictures of the folder ``images``;
-    without one on the picture of the question, or on a seeded one.
+    without one on the picture of the question, or on a seeded one. ``pictures`` are files that a
+    network from an ONNX file is compared on.
 
     Raises:
         InputError: the checkpoint is broken or of another architecture, or ``images`` has no
@@ -144,7 +148,8 @@ def run_kernels(
     result = replace(timed, timing_only=False, complete=False)
     yield result
     deployments = [variant.deployment for variant in timed]
-    kernels = Kernels(deployments, checkpoint, on_progress, chat, on_token, images)
+    files = [Path(each) for each in pictures]
+    kernels = Kernels(deployments, checkpoint, on_progress, chat, on_token, images, files)
     for index, variant in enumerate(timed):
         numerics, served = kernels.run(variant.deployment)
         result = result.with_numerics(variant.name, numerics, served)

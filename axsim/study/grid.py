@@ -6,6 +6,7 @@ import itertools
 import json
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from math import prod
 from pathlib import Path
 from typing import Any
@@ -13,7 +14,7 @@ from typing import Any
 from axsim.errors import InputError, Problem
 from axsim.spec.chip import Chip, load_chip
 from axsim.spec.workload import Workload, load_workload
-from axsim.study.fingerprint import code_fingerprint, fingerprint
+from axsim.study.fingerprint import code_fingerprint, file_fingerprint, fingerprint
 from axsim.study.values import usable
 
 
@@ -36,10 +37,19 @@ class Point:
 
     @property
     def key(self) -> str:
-        """Names the point's result: changes with anything that it depends on, the code included."""
+        """Names the point's result: changes with anything that it depends on, the code and an ONNX
+        file included."""
         parts: list[object] = [self.workload, self.chip, self.chip_name, self.settings]
         parts += [self.variants, self.timing_only, self.checkpoint, code_fingerprint()]
+        if (network := json.loads(self.workload)["model"].get("onnx")) is not None:
+            parts.append(_network_fingerprint(network))
         return fingerprint(parts)
+
+
+@lru_cache(maxsize=4)
+def _network_fingerprint(path: str) -> str:
+    """Of the file as a sweep finds it."""
+    return file_fingerprint(path) if Path(path).is_file() else ""
 
 
 @dataclass(frozen=True)
@@ -100,6 +110,9 @@ def space(
         workload = load_workload(workload)
     for name in variants or ():
         workload.variant(name)
+    if checkpoint is not None and workload.model.onnx is not None:
+        what = f"{workload.name} is a network from an ONNX file"
+        raise InputError(f"{what}, which holds its weights: --checkpoint has no effect")
     named = [_named(chip) for chip in chips]
     vary = _usable(workload, named[0][1], vary, "--vary")
     _usable(workload, named[0][1], {key: (value,) for key, value in settings.items()}, "--set")

@@ -1,8 +1,8 @@
 """Precision of a deployment: every operator and the ends beside float32.
 
-The vision part is calibrated on some pictures and compared on another one. The decoder is compared
-on the prompt of the request, whose image rows come from the deployed vision part; so errors build
-up from the pixels to the logits, as they do on the chip.
+The vision part, or a whole network, is calibrated on some pictures and compared on another one. The
+decoder is compared on the prompt of the request, whose image rows come from the deployed vision
+part; so errors build up from the pixels to the logits, as they do on the chip.
 """
 
 from __future__ import annotations
@@ -17,27 +17,19 @@ import numpy as np
 from axsim.compiler.partition import Deployment
 from axsim.graph.ir import Graph
 from axsim.inputs.sampling import family_end
-from axsim.inputs.seeded import image_span, seeded_image, seeded_tokens
+from axsim.inputs.seeded import image_span, seeded_tokens
 from axsim.kernels.array import Array
 from axsim.kernels.qparams import QParams
 from axsim.machine.npu import Npu
-from axsim.models.config import DecoderConfig, VisionConfig
+from axsim.models.config import DecoderConfig
 from axsim.models.decoder import decoder_layer_graph, of_layer, post_graph
 from axsim.models.prompt import Prompt, prompt_of
-from axsim.models.vision import vision_graph
-from axsim.models.weights import (
-    Weights,
-    embedded,
-    layer_tensor,
-    layer_weights,
-    post_weights,
-    vision_weights,
-)
+from axsim.models.weights import Weights, embedded, layer_tensor, layer_weights, post_weights
 from axsim.models.window import windowed
 from axsim.numerics import comparison as precision
 from axsim.numerics.comparison import Precision
 from axsim.numerics.executor import Executor
-from axsim.numerics.formats import DecoderScheme, VisionDtype, VisionScheme, assign
+from axsim.numerics.formats import DecoderScheme, VisionDtype, assign
 from axsim.numerics.integer_graph import Integer, IntegerWeights
 from axsim.numerics.mixed import Overrides
 from axsim.numerics.observers import OBSERVERS
@@ -48,8 +40,10 @@ from axsim.numerics.steps import Arithmetic
 from axsim.numerics.stored import StoredWeights
 from axsim.numerics.weight_only import WeightOnly
 from axsim.runs.host import prefill_mask
+from axsim.runs.network_inputs import Fed, Inputs
 from axsim.runs.reference import Recent
 from axsim.spec.descriptor import override
+from axsim.study.encoders import Encoder, Pixels, encoder_of
 
 PLAIN: Overrides = {}
 """The build as it is."""
@@ -59,56 +53,32 @@ OnStep = Callable[[str], None]
 
 
 @dataclass(frozen=True)
-class Pixels:
-    """``calibration``: pictures [1, S, S, 3] u8 that ranges are taken from; ``request``: those that
-    are compared."""
-
-    calibration: Sequence[Array]
-    request: Sequence[Array]
-
-    @classmethod
-    def seeded(cls, deployment: Deployment) -> Pixels:
-        """The pictures of ``axsim run`` without a file."""
-        workload = deployment.workload
-        size, seed = workload.image_size, workload.request.seed
-        request = [seeded_image(size, seed, f"image {i}") for i in range(max(workload.images, 1))]
-        return cls([seeded_image(size, seed, "calibration 0")], request)
-
-    @classmethod
-    def split(cls, pictures: Sequence[Array], images: int) -> Pixels:
-        """The first ``images`` pictures are compared, the ranges taken from the others; when there
-        are no others, from the same."""
-        count = max(images, 1)
-        request = [pictures[i % len(pictures)] for i in range(count)]
-        return cls(pictures[count:] or pictures, request)
-
-
-@dataclass(frozen=True)
 class _Seen:
-    """The vision part on one picture: rows, its output's, the float32 output, and the losses."""
+    """The encoder on one picture: rows, those of its outputs, these in float32, and the losses."""
 
     rows: list[Precision]
-    end: Precision
-    expected: Array
+    ends: list[Precision]
+    expected: Mapping[str, Array]
     losses: Mapping[str, float]
 
 
 class Analysis:
-    """Compares one deployment with float32. ``observer`` is a name of OBSERVERS. ``per_layer``
-    gives every operator float32 inputs, so that its row shows its own error alone."""
+    """Compares one deployment with float32. ``weights`` are a checkpoint's, or None for a network,
+    which has its own; ``observer`` is a name of OBSERVERS. ``per_layer`` gives every operator
+    float32 inputs, so that its row shows its own error alone."""
 
     def __init__(
         self,
         deployment: Deployment,
-        weights: Weights,
-        pixels: Pixels | None = None,
+        weights: Weights | None,
+        pixels: Pixels | Fed | None = None,
         observer: str = "MinMax",
         smooth_quant: bool = False,
         per_layer: bool = False,
         on_step: OnStep = lambda step: None,
     ) -> None:
         self._deployment = deployment
-        self._weights = Recent(weights)
+        self._recent = None if weights is None else Recent(weights)
         self._pixels = pixels
         self._observer = OBSERVERS[observer]
         self._smooth = smooth_quant
@@ -126,28 +96,30 @@ class Analysis:
         return rows
 
     def ends(self) -> list[Precision]:
-        """End to end: the vision part's output, and the logits after the prompt; none per layer."""
+        """End to end: the outputs of the vision part or network, and the logits after the prompt;
+        none per layer."""
         if self._mode == "PerLayer":
             return []
-        found = [self._seen.end] if self._seen is not None else []
+        found = self._seen.ends if self._seen is not None else []
         return found + ([self._read[1]] if self._read is not None else [])
 
-    def vision_build(
+    def encoder_build(
         self, quantised: bool
     ) -> tuple[Graph, Callable[[str], Array], dict[str, QParams] | None]:
-        """The vision part to export: its graph, its weights (smoothed if asked for), and, for an
-        integer build, the parameters of its activations."""
-        graph = self.graph()
+        """The vision part or network to export: its graph, its weights (smoothed if asked for),
+        and, for an integer build, the parameters of its activations."""
+        graph = self.graph() if quantised else self._bare
         integers = quantised and self._deployment.workload.build.vision_dtype != "bf16"
         qparams = self._calibration.qparams(graph) if integers else None
-        return graph, self._vision_weights, qparams
+        return graph, self._encoder_weights, qparams
 
     @cached_property
     def _seen(self) -> _Seen | None:
-        """The vision part on the first picture."""
-        if self._deployment.model.vision is None:
+        """The vision part or network on the first picture."""
+        if self._encoder is None:
             return None
-        self._on_step("vision: comparing with float32")
+        kind = self._encoder.kind
+        self._on_step(f"{kind}: comparing with float32")
         graph = self.graph()
         sensitivity = None
         if self._deployment.workload.build.vision_dtype == "u8":
@@ -155,16 +127,19 @@ class Analysis:
         outputs: dict[str, tuple[Array, Array]] = {}
         rows = precision.compare(
             graph,
-            self._vision_weights,
+            self._encoder_weights,
             self._arithmetic(PLAIN),
-            {"input": self._all_pixels.request[0]},
+            self._encoder.request[0],
             outputs=outputs,
             mode=self._mode,
             watch=None if sensitivity is None else sensitivity.watch,
         )
-        expected, found = outputs["output"]
         lost = sensitivity.losses() if sensitivity else {}
-        return _Seen(rows, _end("vision output", "vision", expected, found), expected, lost)
+        ends = [
+            _end("vision output" if kind == "vision" else f"output {name}", kind, *outputs[name])
+            for name in graph.outputs
+        ]
+        return _Seen(rows, ends, {name: pair[0] for name, pair in outputs.items()}, lost)
 
     @cached_property
     def _read(self) -> tuple[list[Precision], Precision] | None:
@@ -233,85 +208,88 @@ class Analysis:
         if self._deployment.model.vision is not None and workload.images:
             arithmetic = self._arithmetic(PLAIN) if deployed else None
             image_rows[image_span(workload)] = True
-            seen = [self._run(arithmetic, image) for image in self._all_pixels.request]
+            assert self._encoder is not None
+            runs = (self._run(arithmetic, inputs) for inputs in self._encoder.request)
+            seen = [np.concatenate(list(outputs.values())) for outputs in runs]
         return prompt_of(self._deployment.model, rows, image_rows, seen, workload.image_size)
 
     def _run(
-        self, arithmetic: Arithmetic | None, image: Array, overrides: Overrides = PLAIN
-    ) -> Array:
-        executor = Executor(self.graph(overrides), self._vision_weights, arithmetic)
-        return np.concatenate(list(executor.run_all({"input": image}).values()))
+        self, arithmetic: Arithmetic | None, inputs: Inputs, overrides: Overrides = PLAIN
+    ) -> dict[str, Array]:
+        executor = Executor(self.graph(overrides), self._encoder_weights, arithmetic)
+        return executor.run_all(inputs)
 
     def losses(self) -> Mapping[str, float]:
-        """The cosine of the vision output that rounding each activation to U8 is estimated to cost
-        (see :mod:`axsim.numerics.sensitivity`)."""
-        return self._vision.losses
+        """The cosine of the outputs that rounding each activation to U8 is estimated to cost (see
+        :mod:`axsim.numerics.sensitivity`)."""
+        assert self._seen is not None
+        return self._seen.losses
 
     def similarity(self, overrides: Overrides) -> float:
-        """Cosine of the vision output of a mixed build on the first picture."""
+        """Cosine of the worst output of a mixed build on the first picture."""
+        assert self._seen is not None
+        assert self._encoder is not None
         if not overrides and self._mode == "EndToEnd":
-            return self._vision.end.cosine
-        found = self._run(self._arithmetic(overrides), self._all_pixels.request[0], overrides)
-        return precision.cosine(self._vision.expected, found)
+            return min(end.cosine for end in self._seen.ends)
+        found = self._run(self._arithmetic(overrides), self._encoder.request[0], overrides)
+        return min(precision.cosine(self._seen.expected[name], y) for name, y in found.items())
 
     def encode_ms(self, overrides: Overrides) -> float:
-        """Predicted vision encode time of a mixed build."""
+        """Predicted time of one run of a mixed build."""
         own = self._deployment.workload.build.precision_overrides
         keys = {"build.precision_overrides": {**own, **overrides}}
         mixed = replace(self._deployment, workload=override(self._deployment.workload, keys))
-        assert mixed.vision is not None
-        return Npu().run(mixed.vision.program).duration_ms
-
-    @property
-    def _vision(self) -> _Seen:
-        assert self._seen is not None
-        return self._seen
+        assert mixed.encoder is not None
+        return Npu().run(mixed.encoder.program).duration_ms
 
     @cached_property
-    def _all_pixels(self) -> Pixels:
-        return self._pixels or Pixels.seeded(self._deployment)
+    def _encoder(self) -> Encoder | None:
+        return encoder_of(self._deployment, self._recent, self._pixels)
+
+    @property
+    def _weights(self) -> Recent:
+        """Those of a decoder, which no network is."""
+        assert self._recent is not None
+        return self._recent
 
     def graph(self, overrides: Overrides = PLAIN) -> Graph:
-        """The vision part of a mixed build."""
-        build, part = self._deployment.workload.build, self._deployment.vision
+        """The vision part or network of a mixed build."""
+        build, part = self._deployment.workload.build, self._deployment.encoder
         assert part is not None
         if not overrides:
             return part.graph
+        assert self._encoder is not None
         merged: dict[str, VisionDtype] = dict(build.precision_overrides)
         merged |= dict.fromkeys(overrides, "u16")
-        return assign(self._bare, VisionScheme(build.vision_dtype, merged))
+        return self._encoder.assign(self._bare, build.vision_dtype, merged)
 
     @cached_property
     def _bare(self) -> Graph:
-        """The vision part without storage dtypes."""
-        model = self._deployment.model
-        assert model.vision is not None
-        return vision_graph(model.vision, self._deployment.workload.image_size, model.projector)
+        """The same without storage dtypes."""
+        assert self._encoder is not None
+        return self._encoder.bare()
 
     @cached_property
-    def _vision_weights(self) -> Callable[[str], Array]:
-        vision = self._deployment.model.vision
-        assert vision is not None
-        get = _Kept(self._plain(vision))
+    def _encoder_weights(self) -> Callable[[str], Array]:
+        assert self._encoder is not None
+        get = _Kept(self._encoder.weights)
         if not self._smooth:
             return get
         self._on_step("SmoothQuant: channels of the norms' outputs")
         maxima = ChannelMaxima()
         executor = Executor(self.graph(), get, maxima)
-        for image in self._all_pixels.calibration:
-            executor.run_all({"input": image})
+        for inputs in self._encoder.calibration:
+            executor.run_all(inputs)
         return _Kept(SmoothedWeights(self.graph(), get, maxima.maxima))
-
-    def _plain(self, vision: VisionConfig) -> Callable[[str], Array]:
-        return vision_weights(self._weights, vision, self._deployment.workload.image_size)
 
     @cached_property
     def _calibration(self) -> Calibration:
+        assert self._encoder is not None
         calibration = Calibration(self._observer)
-        executor = Executor(self.graph(), self._vision_weights, calibration)
-        for index, image in enumerate(self._all_pixels.calibration):
+        executor = Executor(self.graph(), self._encoder_weights, calibration)
+        for index, inputs in enumerate(self._encoder.calibration):
             self._on_step(f"calibration: picture {index + 1}")
-            executor.run_all({"input": image})
+            executor.run_all(inputs)
         return calibration
 
     def _arithmetic(self, overrides: Overrides) -> Arithmetic:
