@@ -17,8 +17,8 @@ if TYPE_CHECKING:
     from axsim.compiler.partition import Deployment
     from axsim.numerics.comparison import Precision
     from axsim.runs.network_inputs import Fed
-    from axsim.study.lifting import Lift
     from axsim.study.encoders import Pixels
+    from axsim.study.lifting import Lift
 
 
 def precision(

@@ -31,8 +31,8 @@ def run(
         Optional[list[Path]],  # noqa: UP045
         typer.Option(
             metavar="FILE",
-            help="A picture that the prompt is about, or that an ONNX file's network is run on; may "
-            "be repeated.",
+            help="A picture that the prompt is about, or an ONNX file's network is run on; may be "
+            "repeated.",
         ),
     ] = None,
     dynamic_tiling: Annotated[

@@ -92,14 +92,18 @@ class Deployment:
     @cached_property
     def graph(self) -> Subgraph | None:
         """The whole network of an ONNX file on one image; None for other workloads."""
+        return None if self.lowered is None else self._compile(self.lowered, "network")
+
+    @cached_property
+    def lowered(self) -> Lowered | None:
+        """That network as operations, before the chip decides about them."""
         file = _File.of(self.workload.model)
         if file is None:
             return None
         build = self.workload.build
         overrides = tuple(build.precision_overrides.items())
         with _told_patterns():
-            lowered = _lower_network(file, build.vision_dtype, overrides, self._float_on_conv)
-        return self._compile(lowered, "network")
+            return _lower_network(file, build.vision_dtype, overrides, self._float_on_conv)
 
     @property
     def encoder(self) -> Subgraph | None:

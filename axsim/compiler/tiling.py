@@ -18,7 +18,6 @@ from dataclasses import dataclass
 from functools import lru_cache
 from typing import NamedTuple
 
-from axsim.compiler.bands import BANDS
 from axsim.compiler.emit import TILE_BYTES, Engines, Steps, emit
 from axsim.compiler.lower import Operation
 from axsim.compiler.plan import Piece, Traffic
@@ -40,8 +39,9 @@ _loop = WhenItPays("axsim.compiler.emit_numba", PLAIN_TASKS)
 
 
 class Shape(NamedTuple):
-    """What tiling has to know of a chip: the resource groups in use, the engines of each, and the
-    bandwidth of row tiles and of spilled tensors relative to that of weight streams."""
+    """What tiling has to know of a chip: the resource groups in use, the engines of each, the
+    bandwidth of row tiles and of spilled tensors relative to that of weight streams, and the bands
+    of a tensor that goes from step to step in bands."""
 
     groups: int
     conv_per_group: int
@@ -49,6 +49,7 @@ class Shape(NamedTuple):
     sdma_per_group: int
     row_tile_efficiency: float
     swap_efficiency: float
+    bands: int
 
     @classmethod
     def of(cls, chip: Chip, groups: int) -> Shape:
@@ -61,6 +62,7 @@ class Shape(NamedTuple):
             npu.sdma_per_group,
             chip.dram.row_tile_efficiency,
             chip.calibrated.swap_efficiency,
+            npu.networks.bands,
         )
 
 
@@ -117,7 +119,7 @@ def _steps(piece: Piece, shape: Shape) -> Steps:
         if operation.matmul is not None and operation.vector_work:
             count = max(count, FUSED_TILES)
         if piece.banded.intersection((*operation.reads, *operation.writes)):
-            count = max(count, BANDS)
+            count = max(count, shape.bands)
         tiles.append(count)
         weights.append(traffic.weights / shape.groups / count)
         moves.append(_moves(operation, traffic, shape, count))

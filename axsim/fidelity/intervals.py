@@ -15,7 +15,7 @@ rows, its widths are scaled, on all chips alike and as little as possible, until
 A chip that nobody measured, or that differs from the one that was in any number, also has the error
 that measured chips have with the calibrated values of others, and is never surer than these. A
 regime without an anchor in the ledger (:mod:`axsim.fidelity.regime`) has the width of the chip's
-widest group.
+widest group; networks from files vouch for networks alone.
 """
 
 from __future__ import annotations
@@ -80,7 +80,8 @@ class Evidence:
         """The interval of a prediction of ``regime`` on a measured chip, or on one that nobody
         measured when ``chip`` is None. Its width is that without the architecture ``without``."""
         reason = unanchored(regime, self._anchors[chip])
-        kinds = {row.group for row in self._rows if row.group != "compiler"} | {regime.group}
+        unlike = ("compiler",) if regime.group == "graph" else ("compiler", "graph")
+        kinds = {row.group for row in self._rows if row.group not in unlike} | {regime.group}
         chosen = kinds if reason else {regime.group}
         width = max(self.half_width(chip, kind, without) for kind in sorted(chosen))
         return Expected(Interval(-width, width), reason)

@@ -2,25 +2,30 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from functools import lru_cache
+from itertools import chain
 from statistics import median
 
+from axsim.compiler.lower import Matmul
 from axsim.compiler.partition import Deployment
 from axsim.fidelity.ledger import (
     Measurement,
     load_ledger,
     load_models,
+    shipped_graphs,
     shipped_ledger,
     shipped_models,
+    shipped_networks,
 )
 from axsim.fidelity.predict import toolchain_of
 from axsim.fidelity.prediction import Measured
 from axsim.models.config import DecoderConfig, ModelConfig
 from axsim.spec.chip import Chip, load_chip
-from axsim.spec.descriptor import shipped
-from axsim.spec.workload import OLD_RUNTIMES, Toolchain
+from axsim.spec.descriptor import load_mapping, shipped
+from axsim.spec.workload import OLD_RUNTIMES, Toolchain, Workload
 
 VOCABULARY_TOLERANCE = 0.01
 """Models whose vocabularies differ by less than this fraction count as one decoder: InternVL adds
@@ -57,6 +62,8 @@ class Published:
     def _same(self, deployment: Deployment, row: Measurement) -> bool:
         workload, build = deployment.workload, deployment.workload.build
         model = deployment.model
+        if row.metric == "graph_ms":
+            return _same_network(deployment, row)
         if row.chip != deployment.chip.name or row.model not in self._models:
             return False
         if row.link != build.link:
@@ -105,7 +112,34 @@ def _shipped_chip(name: str) -> Chip | None:
 
 @lru_cache(maxsize=1)
 def _shipped() -> Published:
-    return Published(load_ledger(shipped_ledger()), load_models(shipped_models()))
+    rows = load_ledger(shipped_ledger()), load_ledger(shipped_networks())
+    return Published(chain(*rows), load_models(shipped_models()))
+
+
+def _same_network(deployment: Deployment, row: Measurement) -> bool:
+    """Whether a deployed network of the row's name has the same products as the shipped file."""
+    build, chip = deployment.workload.build, deployment.chip
+    conditions: dict[str, object] = {
+        "chip": chip.name,
+        "model": deployment.workload.name,
+        "npu_mode": build.npu_mode or chip.default_mode,
+        "vision_dtype": build.vision_dtype,
+    }
+    file = shipped_graphs() / f"{row.model}.onnx"
+    if not _agrees(row, conditions) or row.link != build.link or build.precision_overrides:
+        return False
+    if not file.is_file():
+        return False
+    model: dict[str, object] = {"onnx": str(file)}
+    named = load_mapping(Workload, {"name": row.model, "model": model}, row.model)
+    return _products(Deployment(named, chip)) == _products(deployment)
+
+
+def _products(deployment: Deployment) -> Counter[Matmul | None]:
+    """The products of a network, each as often as it occurs: what makes an architecture here."""
+    graph = deployment.lowered
+    assert graph is not None
+    return Counter(operation.matmul for operation in graph.operations)
 
 
 def _agrees(row: Measurement, conditions: Mapping[str, object]) -> bool:

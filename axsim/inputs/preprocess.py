@@ -28,7 +28,7 @@ def picture_input(picture: Any, shape: tuple[int, ...], how: Preprocess, name: s
     Raises:
         InputError: the input ``name`` cannot take it so.
     """
-    count, *sides = shape
+    sides = shape[1:]
     last = how.layout == "NHWC" if how.layout else sides[0] not in _CHANNELS
     height, width, channels = sides if last else (*sides[1:], sides[0])
     form = how.format or _CHANNELS.get(channels, "RGB")

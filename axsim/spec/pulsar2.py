@@ -16,6 +16,7 @@ from pydantic import ConfigDict, Field, PositiveFloat
 
 from axsim.errors import InputError, Problem
 from axsim.spec.descriptor import Section, load
+from axsim.spec.located import Located, display, parse
 from axsim.spec.preprocess import EVERY
 
 DTYPES = {"U8": "u8", "S8": "u8", "U16": "u16", "S16": "u16"}
@@ -45,7 +46,7 @@ class _InputProcessor(_Open):
 class _LayerConfig(_Open):
     layer_name: str | None = None
     layer_names: tuple[str, ...] = ()
-    data_type: Literal["U8", "S8", "U16", "S16"] | None = None
+    data_type: Literal["U8", "S8", "U16", "S16", "S32", "FP16", "BF16", "FP32"] | None = None
 
 
 class _Quant(_Open):
@@ -58,6 +59,15 @@ class _Configuration(_Open):
     npu_mode: Literal["NPU1", "NPU2", "NPU3"] | None = None
     quant: _Quant = Field(default_factory=_Quant)
     input_processors: tuple[_InputProcessor, ...] = ()
+
+    @classmethod
+    def written(cls, source: Path) -> Located:
+        """The document of a JSON file: YAML, but for tabs."""
+        try:
+            text = source.read_text(encoding="utf-8")
+        except UnicodeDecodeError:
+            raise InputError(Problem(str(source), "", "is no UTF-8 text", "JSON")) from None
+        return parse(text.replace("\t", "  "), display(source))
 
 
 @dataclass(frozen=True)
@@ -90,7 +100,12 @@ def read_pulsar2(path: str | Path) -> Pulsar2:
     layers = dict(_layers(found.quant.layer_configs))
     if layers:
         build["precision_overrides"] = layers
-    return Pulsar2(build, tuple(dict.fromkeys(_ignored(found, ""))))
+    ignored = dict.fromkeys(_ignored(found, ""))
+    wide = (each.data_type for each in found.quant.layer_configs)
+    ignored |= dict.fromkeys(
+        f"quant.layer_configs.data_type {name}" for name in wide if name and name not in DTYPES
+    )
+    return Pulsar2(build, tuple(ignored))
 
 
 def _preprocess(found: _Configuration) -> dict[str, dict[str, Any]]:
@@ -117,7 +132,7 @@ def _preprocess(found: _Configuration) -> dict[str, dict[str, Any]]:
 def _layers(configs: tuple[_LayerConfig, ...]) -> Iterator[tuple[str, str]]:
     for each in configs:
         for name in (*filter(None, [each.layer_name]), *each.layer_names):
-            if each.data_type is not None:
+            if each.data_type in DTYPES:
                 yield name, DTYPES[each.data_type]
 
 

@@ -47,7 +47,8 @@ class Assign(Protocol):
 
     def __call__(
         self, graph: Graph, dtype: VisionDtype, overrides: Mapping[str, VisionDtype], /
-    ) -> Graph: ...
+    ) -> Graph:
+        """See :func:`axsim.numerics.formats.assign`."""
 
 
 @dataclass(frozen=True)

@@ -72,8 +72,8 @@ class Gain:
 @dataclass(frozen=True)
 class Explanation:
     """One variant's critical paths, to the first token (or through the vision tower or network
-    alone) and of a decode step, and for both the changes that help most. Paths and gains of what the workload does
-    not have are empty."""
+    alone) and of a decode step, and for both the changes that help most. Paths and gains of what
+    the workload does not have are empty."""
 
     variant: VariantResult
     first_token: tuple[PathStage, ...]

@@ -7,7 +7,7 @@ part; so errors build up from the pixels to the logits, as they do on the chip.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any
