@@ -7,6 +7,7 @@ import numpy as np
 import onnx
 import pytest
 
+from axsim.graph.ops import OPERATORS
 from axsim.network.fusion import fused
 from axsim.network.read import read
 from axsim.numerics.comparison import cosine
@@ -15,6 +16,7 @@ from axsim.numerics.float32 import Float32
 from axsim.numerics.formats import assign_network
 from axsim.numerics.integer_graph import Integer
 from axsim.numerics.ranges import Calibration
+from axsim.numerics.steps import single
 from tests.network.filled import error, session
 
 pytestmark = pytest.mark.oracle
@@ -63,6 +65,9 @@ class Float64(Float32):
 
     def feed(self, tensor, array):
         return array.astype(np.float64) if array.dtype.kind == "f" else array
+
+    def steps(self, graph, keep):
+        return {node.name: single(node, OPERATORS[node.op].kernel) for node in graph.nodes}
 
 
 def resized(path, feed, shape):
