@@ -4,10 +4,10 @@
 * measurements/left_out.csv, the errors of rows left out, which intervals come from; those of
   networks from files (measurements/cnn.csv) around the numbers that networks alone have.
 
-python tests/record_calibration.py [--keep-chips]
+python tests/record_calibration.py [--keep-chips | --networks]
 
 With ``--keep-chips`` the files of the chips stay, and only the errors of rows left out are written
-anew, as they are around the chips' own values.
+anew, as they are around the chips' own values; with ``--networks`` only those of networks.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from axsim.fidelity.calibrate import calibrate, cross_validate_as_it_is
 from axsim.fidelity.chip_file import with_calibrated
 from axsim.fidelity.cross_validation import left_out_rows
 from axsim.fidelity.ledger import load_ledger, shipped_ledger, shipped_networks
-from axsim.fidelity.left_out import LeftOut, replaced, shipped_path, write
+from axsim.fidelity.left_out import LeftOut, read, replaced, shipped_path, write
 from axsim.fidelity.networks import NetworksFit, section
 from axsim.fidelity.predict import shipped_chips
 from axsim.fidelity.validate import architectures
@@ -29,15 +29,15 @@ from axsim.spec.chip import Chip, load_chip
 from axsim.spec.descriptor import find
 
 
-def main(keep_chips: bool) -> None:
+def main(keep_chips: bool, networks_only: bool) -> None:
     """Write all files."""
     ledger, models = load_ledger(shipped_ledger()), architectures()
+    rows: tuple[LeftOut, ...] = read(shipped_path()) if networks_only else ()
     with processes() as executor:
-        if not keep_chips:
+        if not (keep_chips or networks_only):
             _fit_chips(executor)
         chips = _measured()
-        rows = ()
-        for chip in chips:
+        for chip in [] if networks_only else chips:
             left_out = cross_validate_as_it_is(
                 chip, ledger, models, others=chips, executor=executor
             )
@@ -84,4 +84,4 @@ def _fit_chips(executor: Executor | None) -> None:
 
 
 if __name__ == "__main__":
-    main("--keep-chips" in sys.argv[1:])
+    main("--keep-chips" in sys.argv[1:], "--networks" in sys.argv[1:])

@@ -4,7 +4,7 @@ choice is worth on networks that it has not seen.
 They are few and coarse (pixels that an array takes at a time, bands of a map), so they are chosen
 from short lists: the choice of least squared log error over all rows, each row counting once. The
 search starts in the middle of the lists and changes one number at a time until none helps, so that
-the same rows give the same choice.
+the same rows give the same choice. (From either end of the lists it comes to the same one.)
 """
 
 from __future__ import annotations

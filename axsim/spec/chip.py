@@ -68,7 +68,7 @@ class NetworksSection(Section):
         16, description="columns of the array that a channel convolved by itself takes up"
     )
     bands: PositiveInt = Field(
-        8, description="bands that a map is cut into along its rows to go from layer to layer"
+        6, description="bands that a map is cut into along its rows to go from layer to layer"
     )
     halo: NonNegativeFloat = Field(
         0.5,

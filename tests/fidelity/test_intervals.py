@@ -130,9 +130,9 @@ def test_what_is_extrapolated_is_as_unsure_as_the_widest_group() -> None:
     assert "bf16" in reason
     widths = {kind: evidence.half_width("ax630c", kind) for kind in KINDS}
     assert interval.high == max(widths[kind] for kind in TRANSFORMERS)
-    interval, reason = evidence.expect("ax630c", Regime("graph", "u16"))
-    assert "u16" in reason
-    assert interval.high == max(widths.values())
+    network = evidence.expect("ax630c", Regime("graph", "u16"))
+    assert "u16" in network.extrapolated
+    assert network.interval.high == max(widths.values())
     result = axsim.run(deployment.workload, "ax630c", timing_only=True)[0]
     for metric in ("vision_encode_ms", "image_to_first_token_ms"):
         assert reason in result.predictions[metric].extrapolated
