@@ -16,6 +16,9 @@ from axsim.kernels.avx512.tiles import WIDTH, prefetch, scattered_tile_of
 from axsim.kernels.finish_numba import requantise
 from axsim.kernels.jit import compiled, wide_vectors
 
+SHORT = 32
+"""Words of a sum of float32 numbers, which are added up afterwards: long sums lose digits."""
+
 _tile, _low_tile, _line_tile = (scattered_tile_of(rows) for rows in (ROWS, 3, 1))
 
 
@@ -34,11 +37,12 @@ def convolve(
     words, numbers = panels.shape[1], 4 // image.itemsize
     right, flat = panels.reshape(-1), out.reshape(-1)
     line = WIDTH // 2
+    length = WORDS if numbers > 1 else SHORT
     for column in range(0, columns, WIDTH):
         base = (start + column) // WIDTH * words
         for piece in range(pieces.size):
-            for word in range(0, run, WORDS):
-                some, add = min(run - word, WORDS), piece + word > 0
+            for word in range(0, run, length):
+                some, add = min(run - word, length), piece + word > 0
                 at = (base + piece * run + word) * WIDTH
                 following = at + some * WIDTH
                 share = some * 2 * ROWS // rows + 1 if rows > ROWS else 0

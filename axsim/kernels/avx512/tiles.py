@@ -64,7 +64,8 @@ def tile_of(rows: int) -> Any:
 
 def scattered_tile_of(rows: int) -> Any:
     """``tile(a, a_at, places, p_at, b, …)``: as that of :func:`tile_of`, but for where rows of
-    ``a`` begin: at elements of the int64 array ``places`` from ``p_at`` on, beside ``a_at``."""
+    ``a`` begin: at elements of the int64 array ``places`` from ``p_at`` on, beside ``a_at``. Sums
+    begin with 0 where they are added to what is there: short sums of sums round less."""
 
     def tile(
         typing: Any, a: Any, a_at: Any, places: Any, p_at: Any, b: Any, b_at: Any, c: Any,
@@ -80,16 +81,22 @@ def scattered_tile_of(rows: int) -> Any:
         for r in range(rows):
             place = builder.bitcast(_moved(builder, places, _I64(8), r), _I64.as_pointer())
             lines.append(_moved(builder, a, builder.load(place), _size(signature, 0)))
-        return _multiplied(context, builder, signature, values, lines, 4)
+        return _multiplied(context, builder, signature, values, lines, 4, apart=True)
 
     return intrinsic(tile)
 
 
 def _multiplied(
-    context: Any, builder: Any, signature: Any, values: Any, lines: list[Any], b_index: int
+    context: Any,
+    builder: Any,
+    signature: Any,
+    values: Any,
+    lines: list[Any],
+    b_index: int,
+    apart: bool = False,
 ) -> Any:
     """The body of a tile whose rows begin at ``lines``; ``b`` and what follows are the arguments
-    from ``b_index`` on."""
+    from ``b_index`` on. ``apart``: what is there is added to the sums at their end."""
     rows = len(lines)
     real = signature.args[b_index + 2].dtype == types.float32
     lane = ir.FloatType() if real else _I32
@@ -101,11 +108,13 @@ def _multiplied(
         for v in range(2)
     ]
     # LLVM keeps these in registers.
-    held = [_alloca(builder, ir.VectorType(lane, _LANES)) for _ in sums]
+    vector = ir.VectorType(lane, _LANES)
+    held = [_alloca(builder, vector) for _ in sums]
     with builder.if_else(add) as (then, otherwise):
         with then:
             for total, place in zip(sums, held, strict=True):
-                builder.store(builder.load(total, align=4), place)
+                start = ir.Constant(vector, None) if apart else builder.load(total, align=4)
+                builder.store(start, place)
         with otherwise:
             for i, place in enumerate(held):
                 start = _moved(builder, first, _I64(4), i // 2)
@@ -120,6 +129,12 @@ def _multiplied(
             word = _in_all_lanes(builder, _moved(builder, line, loop.index, 4), lane)
             for place, factor in zip(held[2 * r : 2 * r + 2], factors, strict=True):
                 builder.store(_added(builder, builder.load(place), word, factor), place)
+    if apart:
+        with builder.if_then(add):
+            for total, place in zip(sums, held, strict=True):
+                before, own = builder.load(total, align=4), builder.load(place)
+                both = builder.fadd(before, own) if real else builder.add(before, own)
+                builder.store(both, place)
     for total, place in zip(sums, held, strict=True):
         builder.store(builder.load(place), total, align=4)
     return context.get_dummy_value()
