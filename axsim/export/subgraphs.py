@@ -182,7 +182,8 @@ class _Model:
     def _bias(self, tensor: Tensor, node: Node) -> str:
         """A bias in the unit of the node's sums, which another node that shares it has not."""
         scale = self._matrices[node.inputs[1]] * np.float32(self._qparams[node.inputs[0]].scale)
-        codes = bias_codes(self._weights(tensor.name), scale).astype(np.int32)
+        bias = self._weights if tensor.kind == "weight" else lambda n: self._graph.values[n]()
+        codes = bias_codes(bias(tensor.name), scale).astype(np.int32)
         name = f"{node.name}/{tensor.name}" if self._readers[tensor.name] > 1 else tensor.name
         return self._dequantised(name, codes, scale, axis=0)
 

@@ -12,7 +12,6 @@ from axsim.kernels.finish import Requantise
 from axsim.kernels.jit import compiled, wide_vectors
 from axsim.kernels.windows import Windows
 
-
 _MOST = 2**31 - 1
 
 
