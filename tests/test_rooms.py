@@ -13,12 +13,12 @@ import axsim
 ROOT = Path(axsim.__file__).parent
 ROOMS = (
     "errors", "files", "kernels", "graph", "models", "network", "numerics", "spec", "compiler",
-    "machine", "system", "inputs", "fidelity", "runs", "export", "study", "show", "cli",
+    "machine", "system", "inputs", "fidelity", "runs", "export", "study", "show", "server", "cli",
 )  # fmt: skip
 """From the ground up: a room imports those before it, never those after it. Two of them are single
 files."""
-ABOVE_ALL = ("__init__", "pytest_plugin")
-"""What is made of every room: the names of ``import axsim``, and the plugin."""
+ABOVE_ALL = ("__init__", "__main__", "pytest_plugin")
+"""Made of every room: the names of ``import axsim``, ``python -m axsim``, and the plugin."""
 
 NAMESAKES = {
     "cli": "a command is named like the room that does its work",

@@ -10,7 +10,7 @@ from typing import Annotated, Any
 import typer
 from typer.core import TyperGroup
 
-from axsim.cli.command import Command, flattened
+from axsim.cli.command import Command, Once, flattened
 
 
 class Group(TyperGroup):
@@ -70,4 +70,4 @@ def commands() -> list[Command]:
 
 
 for _command in commands():
-    app.command(_command.name, epilog=_command.epilog)(flattened(_command.function))
+    app.command(_command.name, cls=Once, epilog=_command.epilog)(flattened(_command.function))

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from enum import Enum
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from axsim.cli.command import Command
-from axsim.cli.options import CalibrationFolder, DeploymentOptions, NetworkOptions
+from axsim.cli.options import DeploymentOptions, NetworkOptions
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -56,7 +56,6 @@ def export(
         bool,
         typer.Option("--quantized", help="As deployed: QuantizeLinear, DequantizeLinear, bf16."),
     ] = False,
-    images: CalibrationFolder = None,
 ) -> None:
     """Write the deployed subgraphs as ONNX models, in float32 or quantised as they are deployed.
 
@@ -69,16 +68,24 @@ def export(
         from axsim.export.subgraphs import export as export_graph
     except ImportError:
         raise InputError("exporting needs onnx: pip install 'axsim[onnx]'") from None
-    from axsim.cli.precision import pictures_of
+    from axsim.runs.network_inputs import fed
+    from axsim.runs.network_numbers import observer_of
+    from axsim.runs.run_pictures import RunPictures
     from axsim.study.precision import Analysis
 
-    deployment = options.deployed("ax650n", network)
-    weights, _ = options.weights(deployment)
-    pixels = None if images is None else pictures_of(images, deployment, compared=False)
-    observer = options.observer_of(deployment)
-    analysis = Analysis(deployment, weights, pixels, observer, options.smooth_quant)
+    deployment, sources = options.deployed("ax650n", network), options.sources()
     parts = _parts(deployment, subgraph)
     layers = _layers(deployment, layer)
+    weights, _ = options.weights(deployment)
+    pixels: Any = None
+    if Part.vision in parts and (quantized or options.smooth_quant):
+        pixels = RunPictures([deployment], sources).of(deployment)
+    elif Part.graph in parts and (quantized or options.smooth_quant):
+        pixels = fed(deployment, sources)
+    elif sources.images or sources.calibrate_on:
+        raise InputError("--images and --calibrate-on are for a vision part that is --quantized")
+    observer = observer_of(deployment, sources)
+    analysis = Analysis(deployment, weights, pixels, observer, options.smooth_quant)
     try:
         output.mkdir(parents=True, exist_ok=True)
     except OSError as error:
@@ -123,6 +130,7 @@ def _jobs(
     quantized: bool,
 ) -> Iterator[Job]:
     """File name, graph, weights and quantisation parameters of each model."""
+    from axsim.models.config import size_text
     from axsim.models.decoder import of_layer
     from axsim.models.weights import layer_weights, post_weights
     from axsim.numerics.stored import StoredWeights
@@ -130,16 +138,17 @@ def _jobs(
     suffix = "_quantized" if quantized else ""
     if Part.vision in parts:
         graph, get, qparams = analysis.encoder_build(quantized)
-        yield f"vision_{deployment.workload.image_size}{suffix}", graph, get, qparams
+        yield f"vision_{size_text(deployment.workload.image_size)}{suffix}", graph, get, qparams
     if Part.graph in parts:
         graph, get, qparams = analysis.encoder_build(quantized)
         yield f"{graph.name}{suffix}", graph, get, qparams
     if weights is None:
         return
     groups = [deployment.decode] if Part.decode in parts else []
-    groups += deployment.prefill if Part.prefill in parts else []
+    if Part.prefill in parts:
+        groups += [group for turn in deployment.turns for group in turn.prefill]
     decoder = deployment.model.decoder
-    for group in groups:
+    for group in {group.graph.name: group for group in groups}.values():
         assert decoder is not None
         for index in layers:
             name = f"{group.graph.name}_layer{index}{suffix}"

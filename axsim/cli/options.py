@@ -5,11 +5,23 @@ from __future__ import annotations
 import re
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
-from enum import Enum
+from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Optional, TypeAlias
 
 import typer
+
+from axsim.cli.source_options import (
+    CalibrateOnSeeded,
+    CalibrationFolder,
+    CheckpointFolder,
+    Observer,
+    ObserverName,
+    SmoothQuant,
+    TextFile,
+    check_kernel_options,
+    sources_of,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -19,22 +31,11 @@ if TYPE_CHECKING:
     from axsim.inputs.chat import Chat
     from axsim.models.weights import Weights
     from axsim.runs.results import RunResult
+    from axsim.runs.sources import Sources
+    from axsim.spec.board import Board
     from axsim.spec.workload import Workload
 
 # Optional, not "| None": typer evaluates these annotations on Python 3.10 as well.
-
-
-class ObserverName(str, Enum):
-    """How ranges of activations are found."""
-
-    minmax = "minmax"
-    percentile = "percentile"
-    mse = "mse"
-    kl = "kl"
-
-
-OBSERVERS = {"minmax": "MinMax", "percentile": "Percentile", "mse": "MSE", "kl": "KL"}
-"""The class that each name stands for, in :mod:`axsim.numerics.observers`."""
 
 
 WorkloadName: TypeAlias = Annotated[
@@ -48,6 +49,39 @@ WorkloadName: TypeAlias = Annotated[
 ChipName: TypeAlias = Annotated[
     str,
     typer.Option("--chip", metavar="CHIP", help="A chip by name (`axsim chips`) or by file."),
+]
+
+ChipOnBoard: TypeAlias = Annotated[
+    Optional[str],  # noqa: UP045
+    typer.Option(
+        "--chip",
+        metavar="CHIP",
+        help="A chip by name (`axsim chips`) or by file; this or --board.",
+    ),
+]
+
+BoardName: TypeAlias = Annotated[
+    Optional[str],  # noqa: UP045
+    typer.Option(
+        "--board",
+        metavar="BOARD",
+        help="A board by name (`axsim boards`) or by file: its chip, memory, storage and link.",
+    ),
+]
+
+BoardNames: TypeAlias = Annotated[
+    list[str],
+    typer.Option(
+        "--board",
+        metavar="BOARD,…",
+        show_default=False,
+        help="Boards by name (`axsim boards`) or by file, beside or in place of chips.",
+    ),
+]
+
+MustFit: TypeAlias = Annotated[
+    bool,
+    typer.Option("--must-fit", help="Exit status 1 when the memory does not hold a variant."),
 ]
 
 ChipNames: TypeAlias = Annotated[
@@ -87,23 +121,6 @@ VariantName: TypeAlias = Annotated[
     ),
 ]
 
-CheckpointFolder: TypeAlias = Annotated[
-    Optional[Path],  # noqa: UP045
-    typer.Option(
-        "--checkpoint", metavar="DIR", help="Weights from a checkpoint in place of synthetic ones."
-    ),
-]
-
-CalibrationFolder: TypeAlias = Annotated[
-    Optional[Path],  # noqa: UP045
-    typer.Option(
-        "--images",
-        metavar="DIR",
-        help="Calibrate the ranges of U8 and U16 activations on the pictures of this folder, in "
-        "place of a seeded one.",
-    ),
-]
-
 InputShapes: TypeAlias = Annotated[
     list[str],
     typer.Option(
@@ -132,19 +149,6 @@ OutputNames: TypeAlias = Annotated[
         show_default=False,
         help="End an ONNX file's network at this tensor, in place of its outputs; may be repeated.",
     ),
-]
-
-Observer: TypeAlias = Annotated[
-    Optional[ObserverName],  # noqa: UP045
-    typer.Option(
-        "--observer",
-        help="How the ranges of activations are found; minmax, or as the build says.",
-        show_default=False,
-    ),
-]
-
-SmoothQuant: TypeAlias = Annotated[
-    bool, typer.Option("--smooth-quant", help="Move outlier channels into the weights first.")
 ]
 
 TimingOnly: TypeAlias = Annotated[
@@ -220,6 +224,9 @@ class NetworkOptions:
         return problem
 
 
+NO_NETWORK = NetworkOptions()
+
+
 @dataclass(frozen=True)
 class CutNetworkOptions(NetworkOptions):
     """What of an ONNX file is deployed, too."""
@@ -242,28 +249,70 @@ class RunOptions:
     """What is simulated on which chip, with which weights, with or without kernels."""
 
     workload: WorkloadName
-    chip: ChipName
+    chip: ChipOnBoard = None
+    board: BoardName = None
+    must_fit: MustFit = False
     variant: Variants = field(default_factory=list)
     settings: Settings = field(default_factory=list)
     seed: Seed = None
     checkpoint: CheckpointFolder = None
     images: CalibrationFolder = None
+    calibrate_on: CalibrateOnSeeded = None
+    observer: Observer = ObserverName.minmax
+    text: TextFile = None
     timing_only: TimingOnly = False
     quiet: Quiet = False
 
     def check(self) -> None:
         """Raises InputError for options that contradict each other."""
-        from axsim.errors import InputError
-
-        if self.images is not None and self.timing_only:
-            raise InputError("--images calibrates the kernels, which --timing-only leaves out")
+        check_kernel_options(
+            self.timing_only, self.images, self.calibrate_on, self.observer, self.text
+        )
 
     @property
+    def sources(self) -> Sources:
+        """What the kernels' numbers are made from; InputError when that contradicts itself."""
+        return sources_of(self.checkpoint, self.images, self.text, self.observer, self.calibrate_on)
+
+    @cached_property
+    def place(self) -> str:
+        """The chip's name or file: that of ``--chip``, or the board's.
+
+        Raises:
+            BadParameter: neither or both are given.
+        """
+        if self.chip is not None and self.board is not None:
+            raise typer.BadParameter("--chip and --board: give one, a board has its chip")
+        if self.chip is not None:
+            return self.chip
+        if self._board is None:
+            raise typer.BadParameter("Missing option '--chip' (or '--board')")
+        return self._board.chip
+
+    @cached_property
+    def _board(self) -> Board | None:
+        from axsim.spec.board import load_board
+
+        return None if self.board is None else load_board(self.board)
+
+    @cached_property
     def overrides(self) -> dict[str, object]:
-        """The keys of ``--set`` with their values."""
+        """The keys that the board sets, and those of ``--set`` with their values."""
         from axsim.spec.descriptor import parse_overrides
 
-        return parse_overrides(self.settings)
+        keys = self._board.overrides if self._board else {}
+        own = parse_overrides(self.settings)
+        return {**{f"chip.{key}": value for key, value in keys.items()}, **own}
+
+    def check_fit(self, result: RunResult) -> None:
+        """With ``--must-fit``, exit status 1 when the memory does not hold a variant."""
+        from axsim.show.tables import misfits
+
+        lines = misfits(result, self.board or "") if self.must_fit else []
+        for line in lines:
+            typer.echo(f"error: {line}", err=True)
+        if lines:
+            raise typer.Exit(1)
 
     def timed(self, network: NetworkOptions, chat: Chat | None = None) -> RunResult:
         """The run without kernels; the keys of ``network`` are set beside those of ``--set``."""
@@ -273,7 +322,7 @@ class RunOptions:
         with network.told():
             result = time_run(
                 self.workload,
-                self.chip,
+                self.place,
                 variants=self.variant or None,
                 overrides={**self.overrides, **network.keys},
                 seed=self.seed,
@@ -293,14 +342,15 @@ class DeploymentOptions:
     variant: VariantName = None
     settings: Settings = field(default_factory=list)
     checkpoint: CheckpointFolder = None
-    observer: Observer = None
+    images: CalibrationFolder = None
+    calibrate_on: CalibrateOnSeeded = None
+    observer: Observer = ObserverName.minmax
     smooth_quant: SmoothQuant = False
 
-    def deployed(self, chip: str, network: NetworkOptions) -> Deployment:
+    def deployed(self, chip: str, network: NetworkOptions = NO_NETWORK) -> Deployment:
         """The variant on ``chip``; the first one when none is named. The keys of ``network`` are
         set beside those of ``--set``."""
         from axsim.compiler.partition import Deployment
-        from axsim.runs.checkpoints import refuse_for_networks
         from axsim.spec.chip import load_chip
         from axsim.spec.descriptor import parse_overrides, split_overrides
         from axsim.spec.workload import load_workload
@@ -312,25 +362,22 @@ class DeploymentOptions:
                 chosen = next(iter(load_workload(self.workload, keys).expand().values()))
             else:
                 chosen = load_workload(self.workload, keys, self.variant)
-        deployment = Deployment(chosen, load_chip(chip, chip_keys))
-        refuse_for_networks([deployment], self.checkpoint)
         tell_ignored(chosen)
-        return deployment
+        return Deployment(chosen, load_chip(chip, chip_keys))
 
     def weights(self, deployment: Deployment) -> tuple[Weights | None, bool]:
         """Those of the checkpoint or synthetic ones, None for a network, which has its own; and
         whether they are synthetic."""
-        from axsim.runs.checkpoints import weights_of
+        from axsim.runs.checkpoints import refuse_for_networks, weights_of
 
         if deployment.network is not None:
+            refuse_for_networks([deployment], self.checkpoint)
             return None, deployment.network.is_stripped
         return weights_of(deployment, self.checkpoint), self.checkpoint is None
 
-    def observer_of(self, deployment: Deployment) -> str:
-        """The class of ``--observer``, in :mod:`axsim.numerics.observers`; without it, that of the
-        build."""
-        given = self.observer.value if self.observer else deployment.workload.build.observer
-        return OBSERVERS[given]
+    def sources(self, text: Path | None = None) -> Sources:
+        """What the numbers are made from; InputError when that contradicts itself."""
+        return sources_of(self.checkpoint, self.images, text, self.observer, self.calibrate_on)
 
 
 def tell_ignored(workload: Workload) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Optional
 
@@ -80,10 +81,11 @@ def run(
 
     Shows each variant's vision encode time, TTFT, image to first token, decode speed, memory and
     similarity to float32, with the measured value where one is published, then where the time of
-    the (first) variant goes. The ranges of U8 and U16 activations come from --images, else from the
-    picture of --image, which they fit better than they would another one, else from a seeded one.
-    A network from an ONNX file takes pictures as build.preprocess or --pulsar2 says: RGB, 0 to 1
-    and stretched when neither does.
+    the (first) variant goes. A checkpoint's decoder reads a text besides (--text, or a page that
+    comes with axsim): perplexity, divergence and agreement with float32. The ranges of U8 and U16
+    activations come from --images, else from the picture of --image; else, for synthetic weights,
+    from a seeded one. A network from an ONNX file takes pictures as build.preprocess or --pulsar2
+    says: RGB, 0 to 1 and stretched when neither does.
     """
     from axsim.cli.terminal.answer import Answer
     from axsim.cli.terminal.conversation import converse
@@ -91,7 +93,7 @@ def run(
     from axsim.cli.terminal.screen import Screen
     from axsim.errors import InputError
     from axsim.files import check_writable
-    from axsim.runs.run import run_kernels
+    from axsim.runs.run import check_sources, run_kernels
     from axsim.show.tables import misfits
 
     for path in (json_path, csv_path, trace):
@@ -103,47 +105,40 @@ def run(
     if len(to_stdout) > 1:
         raise typer.BadParameter("only one of --json, --csv and --trace can be -")
     options.check()
+    sources = options.sources
     chat = None
-    pictures: list[Path] = []
     if image and prompt is None and not (realtime or dynamic_tiling) and _is_network(options):
         if options.timing_only:
             raise InputError("--image needs the kernels, which --timing-only leaves out")
-        pictures = image
+        sources = replace(sources, pictures=tuple(map(str, image)))
     elif prompt is not None or image or realtime or dynamic_tiling:
         chat = _chat(options, prompt, image, dynamic_tiling)
     screen = Screen(quiet=options.quiet or bool(to_stdout))
     interrupted = False
     try:
         result = options.timed(network, chat)
+        if not options.timing_only:
+            check_sources(result, sources, chat)
     except KeyboardInterrupt:
         raise typer.Exit(INTERRUPTED) from None
     if plot is not None:
         draw(result, plot, plot_kind, plot_stage)
     answers: list[Answer] = []
     if not options.timing_only:
-        for line in misfits(result):
+        for line in misfits(result, options.board or ""):
             typer.echo(f"warning: {line}", err=True)
     if options.timing_only:
         screen.timing(result)
     elif chat is not None:
         answers = [Answer(each, chat.tokens) for each in result]
         try:
-            result = converse(
-                result, options.checkpoint, options.images, chat, answers, realtime, screen.shows
-            )
+            result = converse(result, sources, chat, answers, realtime, screen.shows)
         except KeyboardInterrupt:
             interrupted = True
     else:
         try:
             with screen.running(result) as shown:
-                kernels = run_kernels(
-                    result,
-                    options.checkpoint,
-                    shown.progress,
-                    images=options.images,
-                    pictures=pictures,
-                )
-                for reached in kernels:
+                for reached in run_kernels(result, sources, shown.progress):
                     result = reached
                     shown.update(reached)
         except KeyboardInterrupt:
@@ -153,6 +148,7 @@ def run(
     if interrupted:
         typer.echo("interrupted: the variants without cosine were not finished", err=True)
         raise typer.Exit(INTERRUPTED)
+    options.check_fit(result)
 
 
 def _is_network(options: RunOptions) -> bool:

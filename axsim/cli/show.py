@@ -1,16 +1,17 @@
-"""``axsim show``: one chip or workload, key by key."""
+"""``axsim show``: one chip, board, workload or scenario, key by key."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Annotated
+import textwrap
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from axsim.cli.command import Command
-from axsim.cli.options import CutNetworkOptions, Settings
+from axsim.cli.options import CutNetworkOptions, JsonPath, Settings
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Iterator
     from pathlib import Path
 
     from rich.table import Table
@@ -20,25 +21,35 @@ if TYPE_CHECKING:
     from axsim.spec.workload import Workload
 
 
+KINDS: tuple[Kind, ...] = ("chip", "board", "workload", "scenario")
+
+
 def show(
     name: Annotated[
-        str, typer.Argument(metavar="NAME", help="A chip or a workload, by name or by file.")
+        str,
+        typer.Argument(
+            metavar="NAME", help="A chip, board, workload or scenario, by name or by file."
+        ),
     ],
     network: CutNetworkOptions,
     settings: Settings = [],  # noqa: B006
+    json_path: JsonPath = None,
 ) -> None:
-    """Explain a chip or a workload, key by key.
+    """Explain a chip, a board, a workload or a scenario, key by key.
 
     Every key, what it means, where its value comes from, and what follows from them all; of an ONNX
-    file also its inputs, outputs and operators, as they are deployed.
+    file its inputs, outputs and operators, as they are deployed.
     """
     from axsim.cli.options import tell_ignored
     from axsim.cli.terminal.console import console
+    from axsim.files import shortest, write_json
     from axsim.spec.describe import derived, explain
     from axsim.spec.descriptor import document, load, parse_overrides, split_overrides
+    from axsim.spec.kinds import kind_of
+    from axsim.spec.scenario import load_scenario
     from axsim.spec.workload import Workload
 
-    kind, path = _find(name)
+    kind, path = kind_of(name, KINDS)
     overrides: dict[str, object] = parse_overrides(settings) | network.keys
     under, cls = "", _descriptor_class(kind)
     if kind == "chip":
@@ -46,60 +57,32 @@ def show(
         overrides, under = {**other, **below}, "chip." if below else ""
     with network.told():
         instance = load(cls, path, overrides, under=under)
-    is_network = isinstance(instance, Workload) and instance.model.onnx is not None
-    contents = _contents(instance) if isinstance(instance, Workload) and is_network else None
-    screen = console()
     tree = document(cls, path, overrides, under=under)
-    screen.print(f"{kind} {path.stem}: {path}\n")
-    if tree.comment:
-        screen.print(f"{tree.comment}\n")
-    skip = [*_idle(), "variants"] if is_network else ["variants"]
-    screen.print(_table(explain(instance, tree, skip)))
-    results = [] if is_network else derived(instance)
-    if contents is not None:
-        screen.print("\nAs deployed:")
-        screen.print(contents)
-    if isinstance(instance, Workload):
+    if isinstance(instance, Workload) and instance.model.onnx is not None:
+        lines, results = explain(instance, tree, [*_idle(), "variants"]), _contents(instance)
         tell_ignored(instance)
+    else:
+        lines, results = explain(instance, tree, skip=("variants",)), derived(instance)
+    if kind == "scenario":
+        load_scenario(path, overrides)  # its workloads too
+        # a tenant is one of many things: what it is not goes unsaid
+        lines = [line for line in lines if not line.depth or line.source != "default"]
+    if json_path is not None:
+        write_json(_document(kind, path, lines, results, instance), json_path)
+        return
+    screen = console()
+    screen.print(f"{kind} {path.stem}: {shortest(path)}\n", soft_wrap=True)
+    if tree.comment:
+        screen.print(_paragraphs(tree.comment, screen.width) + "\n", soft_wrap=True)
+    for text, style in _explained(lines, screen.width):
+        screen.print(text, style=style, soft_wrap=True)
     if results:
         screen.print("\nFollows from these:")
-        screen.print(_table(results))
+        for text, style in _explained(results, screen.width):
+            screen.print(text, style=style, soft_wrap=True)
     if isinstance(instance, Workload) and instance.variants:
         screen.print("\nVariants:")
         screen.print(_variants(instance))
-
-
-def _find(name: str) -> tuple[Kind, Path]:
-    """Which kind of descriptor is meant, and its file."""
-    from axsim.errors import InputError, Problem
-    from axsim.spec.descriptor import find, shipped
-    from axsim.spec.diagnosis import nearest
-    from axsim.spec.located import read
-
-    found: list[tuple[Kind, Path]] = []
-    for kind in ("chip", "workload"):
-        try:
-            found.append((kind, find(kind, name)))
-        except InputError:
-            continue
-    if len(found) == 1:
-        return found[0]
-    if found:  # a file of the user's own: a workload has a model
-        return found[read(found[0][1]).child("model") is not None]
-    names = [*shipped("chip"), *shipped("workload")]
-    allowed = ", ".join([*names, "the path of a YAML or ONNX file"])
-    what = f"no chip, workload or file is named {name!r}"
-    raise InputError(Problem("", "", what, allowed, nearest(name, names)))
-
-
-def _descriptor_class(kind: Kind) -> type[Section]:
-    if kind == "chip":
-        from axsim.spec.chip import Chip
-
-        return Chip
-    from axsim.spec.workload import Workload
-
-    return Workload
 
 
 def _idle() -> list[str]:
@@ -114,38 +97,88 @@ def _idle() -> list[str]:
     return found
 
 
-def _contents(workload: Workload) -> Table:
-    from rich.table import Table
-
+def _contents(workload: Workload) -> list[Line]:
+    """What an ONNX file holds, as it is deployed."""
     from axsim.compiler.partition import network_of
     from axsim.network.summary import summary
+    from axsim.spec.describe import Line
 
-    table = Table(box=None, pad_edge=False, show_header=False)
-    for line in summary(network_of(workload)):
-        table.add_row(*line)
-    return table
+    return [Line(0, *line, "") for line in summary(network_of(workload))]
 
 
-def _table(lines: Iterable[Line]) -> Table:
-    from rich.table import Table
+def _descriptor_class(kind: Kind) -> type[Section]:
+    if kind == "chip":
+        from axsim.spec.chip import Chip
 
+        return Chip
+    if kind == "scenario":
+        from axsim.spec.scenario import Scenario
+
+        return Scenario
+    if kind == "board":
+        from axsim.spec.board import Board
+
+        return Board
+    from axsim.spec.workload import Workload
+
+    return Workload
+
+
+def _explained(lines: Iterable[Line], width: int) -> Iterator[tuple[str, str]]:
+    """Keys and values, and under each what it means and where it comes from, with their styles."""
     from axsim.spec.located import show as as_yaml
 
-    table = Table(box=None, pad_edge=False)
-    for heading in ("key", "value", "meaning", "source"):
-        table.add_column(heading)
     for line in lines:
         value = "" if line.heading else _plain(line.value, as_yaml(line.value))
-        table.add_row("  " * line.depth + line.key, value, line.meaning, line.source)
-    return table
+        words = "; ".join(filter(None, (line.meaning, line.source)))
+        indent = " " * 2 * line.depth
+        yield _wrapped(f"{line.key}: {value}", width, indent, f"{indent}    "), ""
+        if words:
+            yield _wrapped(words, width, f"{indent}    ", f"{indent}    "), "dim"
+
+
+def _wrapped(text: str, width: int, first: str, others: str) -> str:
+    lines = textwrap.wrap(
+        text,
+        max(width, len(others) + 20),
+        initial_indent=first,
+        subsequent_indent=others,
+        break_long_words=False,
+        break_on_hyphens=False,
+    )
+    return "\n".join(lines)
+
+
+def _paragraphs(text: str, width: int) -> str:
+    return "\n\n".join(_wrapped(part, width, "", "") for part in text.split("\n\n"))
 
 
 def _plain(value: object, text: str) -> str:
     return value if isinstance(value, str) else "" if value is None else text
 
 
+def _document(
+    kind: Kind, path: Path, lines: Iterable[Line], results: Iterable[Line], instance: Section
+) -> dict[str, Any]:
+    """What is shown, as JSON types. Keys are dotted, as `--set` takes them."""
+    keys: list[dict[str, Any]] = []
+    parents: list[str] = []
+    for line in lines:
+        parents[line.depth :] = [line.key]
+        if not line.heading:
+            key = ".".join(parents)
+            entry = {"key": key, "value": line.value, "meaning": line.meaning}
+            keys.append({**entry, "source": line.source})
+    found = {line.key: line.value for line in results}
+    names = list(getattr(instance, "variant_names", ()))
+    whole = {"kind": kind, "name": path.stem, "path": str(path), "keys": keys, "derived": found}
+    return {**whole, "variants": names} if names else whole
+
+
 def _variants(workload: Workload) -> Table:
     from rich.table import Table
+
+    from axsim.models.config import size_text
 
     table = Table(box=None, pad_edge=False)
     for heading in ("name", "image px", "vision", "weights", "prompt tokens", "prefill", "new"):
@@ -154,7 +187,7 @@ def _variants(workload: Workload) -> Table:
         vision, text = each.model.vision is not None, each.model.decoder is not None
         table.add_row(
             name,
-            f"{each.images} × {each.image_size}" if vision else "",
+            f"{each.images} × {size_text(each.image_size)}" if vision else "",
             each.build.vision_dtype if vision else "",
             each.build.weight_dtype if text else "",
             str(each.prompt_tokens) if text else "",
@@ -170,6 +203,7 @@ SHOW = Command(
     """
     axsim show ax630c
     axsim show internvl2_1b --set build.vision_dtype=u16
+    axsim show camera_answers
     """,
     place=8,
 )

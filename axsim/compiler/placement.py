@@ -10,7 +10,9 @@ from __future__ import annotations
 import itertools
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from types import MappingProxyType
+from typing import NamedTuple
 
 from axsim.compiler.lower import Lowered, Operation
 
@@ -36,54 +38,84 @@ def place(
 ) -> Placement:
     """Place what the operations write and read; the graph's outputs stay to the end. What does not
     fit goes in bands where ``bands`` has their bytes, see :mod:`axsim.compiler.bands`."""
+    spilled: dict[str, float] = {}
+    parts: dict[str, tuple[float, float]] = {}  # of each tensor, on chip and in DRAM
+    on_chip = in_dram = dram_peak = 0.0
+    resident = []
+    for turn in _turns(lowered):
+        for name in turn.in_place:
+            kept, left = parts[name]
+            on_chip, in_dram = on_chip - kept, in_dram - left
+        for name, size, band in turn.begin:
+            if band is not None and band <= capacity_bytes:
+                size = 0.0
+            room = max(0.0, capacity_bytes - on_chip)
+            if size > room:
+                size = min(size, bands.get(name, size))
+            kept = min(size, room)
+            spilled[name] = 1 - kept / size if size else 0.0
+            parts[name] = kept, size - kept
+            on_chip, in_dram = on_chip + kept, in_dram + size - kept
+        resident.append(on_chip)
+        dram_peak = max(dram_peak, in_dram)
+        for name in turn.end:
+            kept, left = parts[name]
+            on_chip, in_dram = on_chip - kept, in_dram - left
+    return Placement(spilled, tuple(resident), dram_peak)
+
+
+class _Turn(NamedTuple):
+    """What one operation does to memory: tensors that it has used up before it writes (it computes
+    in place), those that it is the first to need, with their bytes and, where no more than a tile
+    of them exists at a time if a band of so many bytes fits on chip, the band; and those that
+    nobody needs after it."""
+
+    in_place: tuple[str, ...]
+    begin: tuple[tuple[str, float, float | None], ...]
+    end: tuple[str, ...]
+
+
+@lru_cache(maxsize=256)
+def _turns(lowered: Lowered) -> tuple[_Turn, ...]:
+    """What the graph alone decides, operation by operation."""
     operations = lowered.operations
     last_use = {
         name: index
         for index, operation in enumerate(operations)
         for name in (*operation.reads, *operation.writes)
     }
-    for name in lowered.outputs:
-        last_use[name] = len(operations)
-    streamed = _streamed(operations, last_use, capacity_bytes)
-    spilled: dict[str, float] = {}
-    on_chip: dict[str, float] = {}
-    in_dram: dict[str, float] = {}
-    resident = []
-    dram_peak = 0.0
+    last_use |= dict.fromkeys(lowered.outputs, len(operations))
+    streamed = _streamed(operations, last_use)
+    seen: set[str] = set()
+    found = []
     for index, operation in enumerate(operations):
-        if operation.matmul is None:
-            _release(on_chip, in_dram, operation.reads, last_use, index)  # computed in place
-        for name in (*operation.reads, *operation.writes):
-            if name in spilled:
-                continue
-            size: float = 0 if name in streamed else lowered.bytes(name)
-            room = max(0.0, capacity_bytes - sum(on_chip.values()))
-            if size > room:
-                size = min(size, bands.get(name, size))
-            kept = min(size, room)
-            spilled[name] = 1 - kept / size if size else 0.0
-            on_chip[name], in_dram[name] = kept, size - kept
-        resident.append(sum(on_chip.values()))
-        dram_peak = max(dram_peak, sum(in_dram.values()))
-        _release(on_chip, in_dram, tuple(on_chip), last_use, index)
-    return Placement(spilled, tuple(resident), dram_peak)
+        names = dict.fromkeys((*operation.reads, *operation.writes))
+        done = [name for name in names if last_use[name] == index]
+        reads = {*operation.reads} & seen if operation.matmul is None else ()
+        in_place = tuple(name for name in done if name in reads)
+        begin = [name for name in names if name not in seen]
+        seen.update(begin)
+        sizes = tuple((name, float(lowered.bytes(name)), streamed.get(name)) for name in begin)
+        end = tuple(name for name in done if name not in in_place)
+        found.append(_Turn(in_place, sizes, end))
+    return tuple(found)
 
 
-def _streamed(
-    operations: Sequence[Operation], last_use: Mapping[str, int], capacity: float
-) -> frozenset[str]:
+def _streamed(operations: Sequence[Operation], last_use: Mapping[str, int]) -> dict[str, float]:
     """Results of a product that only the next product's vector work reads (the gate of an MLP),
-    and attention scores on their way into the second product: the two are tiled together, so that
-    no more than a tile of them exists at a time."""
-    found = set()
+    and attention scores on their way into the second product, if a band of a head's scores fits on
+    chip: the two are tiled together, so that no more than a tile of them exists at a time. Gives
+    the band's bytes, 0 for a gate."""
+    found = {}
     for index, (operation, following) in enumerate(itertools.pairwise(operations)):
         if operation.matmul is None or following.matmul is None:
             continue
+        band = _band_bytes(operation, following)
         for name in operation.writes:
-            at_once = name in following.vector_reads or _in_bands(operation, following, capacity)
-            if at_once and last_use[name] == index + 1:
-                found.add(name)
-    return frozenset(found)
+            gate = name in following.vector_reads
+            if (gate or band) and last_use[name] == index + 1:
+                found[name] = 0.0 if gate else float(band)
+    return found
 
 
 def widest_band(lowered: Lowered) -> int:
@@ -92,28 +124,9 @@ def widest_band(lowered: Lowered) -> int:
     return max((_band_bytes(*pair) for pair in pairs), default=0)
 
 
-def _in_bands(operation: Operation, following: Operation, capacity: float) -> bool:
-    """Whether attention goes depth-first: a band of a head's scores through softmax and into the
-    second product before the next band, which must fit on chip."""
-    return 0 < _band_bytes(operation, following) <= capacity
-
-
 def _band_bytes(operation: Operation, following: Operation) -> int:
     """A band of a head's scores at four bytes each; 0 where the two are no attention."""
     scores = operation.matmul
     if scores is None or not (operation.attention and following.attention):
         return 0
     return 4 * min(scores.rows, BAND_ROWS) * scores.columns
-
-
-def _release(
-    on_chip: dict[str, float],
-    in_dram: dict[str, float],
-    names: Sequence[str],
-    last_use: Mapping[str, int],
-    index: int,
-) -> None:
-    """Free those of ``names`` that nobody reads after operation ``index``."""
-    for name in names:
-        if name in on_chip and last_use[name] <= index:
-            del on_chip[name], in_dram[name]

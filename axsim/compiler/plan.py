@@ -128,7 +128,14 @@ def base_label(operation: Operation) -> str:
 
 
 def _step(operation: Operation) -> Step:
-    return Step(base_label(operation), operation.operator, operation.macs, operation.vector_work)
+    matmul = operation.matmul
+    return Step(
+        base_label(operation),
+        operation.operator,
+        operation.macs,
+        operation.vector_work,
+        matmul.mac_type if matmul else None,
+    )
 
 
 @dataclass(frozen=True)
@@ -217,27 +224,48 @@ def _roomy_placement(lowered: Lowered) -> Placement:
 
 @lru_cache(maxsize=256)
 def _traffic(lowered: Lowered, placement: Placement, part: Part) -> tuple[Traffic, ...]:
-    """What each operation moves. Graph inputs are loaded by the first that reads them."""
-    sizes, outputs, weights = _sizes(lowered), lowered.outputs, _weights(lowered, part)
+    """What each operation moves."""
+    sizes = _sizes(lowered)
     swapped = {name: sizes[name] * share for name, share in placement.spilled.items() if share}
+    return tuple(
+        Traffic(
+            each.weights,
+            each.inputs,
+            sum([swapped[name] * share for name, share in each.reads if name in swapped]),
+            sum([swapped[name] for name in each.writes if name in swapped]),
+            each.outputs,
+        )
+        for each in _moves(lowered, part)
+    )
+
+
+class _Moves(NamedTuple):
+    """Bytes that an operation moves wherever tensors are, and those that are moved if they are
+    spilled: what it reads, with the share of each that it needs, and what it writes."""
+
+    weights: float
+    inputs: float
+    reads: tuple[tuple[str, float], ...]
+    writes: tuple[str, ...]
+    outputs: float
+
+
+@lru_cache(maxsize=256)
+def _moves(lowered: Lowered, part: Part) -> tuple[_Moves, ...]:
+    """Graph inputs are loaded by the first operation that reads them."""
+    sizes, outputs, weights = _sizes(lowered), lowered.outputs, _weights(lowered, part)
     waiting = {name for name in lowered.graph.inputs if name in sizes}
     found = []
     for operation, weight in zip(lowered.operations, weights, strict=True):
-        fresh = waiting.intersection(operation.reads)
-        waiting -= fresh
         reads, writes = operation.reads, operation.writes
+        fresh = waiting.intersection(reads)
+        waiting -= fresh
         found.append(
-            Traffic(
+            _Moves(
                 weight,
                 sum([sizes[name] for name in reads if name in fresh]),
-                sum(
-                    [
-                        swapped[name] * operation.shares[name]
-                        for name in reads
-                        if name in swapped and name not in fresh
-                    ]
-                ),
-                sum([swapped[name] for name in writes if name in swapped and name not in outputs]),
+                tuple((name, operation.shares[name]) for name in reads if name not in fresh),
+                tuple(name for name in writes if name not in outputs),
                 sum([outputs[name] for name in writes if name in outputs]),
             )
         )

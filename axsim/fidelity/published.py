@@ -36,16 +36,19 @@ class Published:
     """Finds ledger rows. ``models`` gives the architectures that the rows name."""
 
     def __init__(self, rows: Iterable[Measurement], models: Mapping[str, ModelConfig]) -> None:
-        self._rows = tuple(rows)
-        self._models = models
+        self._rows: dict[str, list[tuple[Measurement, ModelConfig]]] = {}
+        for row in rows:
+            if row.model in models or row.metric == "graph_ms":
+                model = models.get(row.model, ModelConfig(None))
+                self._rows.setdefault(row.metric, []).append((row, model))
 
     def find(self, deployment: Deployment, metric: str) -> Measured | None:
         """The median of the rows with the same chip, architecture, build and request.
 
         Rows of the workload's own name go before rows of other models of the same architecture.
         """
-        rows = [row for row in self._rows if row.metric == metric]
-        rows = [row for row in rows if self._same(deployment, row)]
+        known = self._rows.get(metric, ())
+        rows = [row for row, model in known if self._same(deployment, row, model)]
         own = [row for row in rows if row.model == deployment.workload.name]
         rows = own or rows
         if not rows:
@@ -59,17 +62,17 @@ class Published:
             tuple(dict.fromkeys(row.model for row in rows)),
         )
 
-    def _same(self, deployment: Deployment, row: Measurement) -> bool:
+    @staticmethod
+    def _same(deployment: Deployment, row: Measurement, other: ModelConfig) -> bool:
         workload, build = deployment.workload, deployment.workload.build
         model = deployment.model
         if row.metric == "graph_ms":
             return _same_network(deployment, row)
-        if row.chip != deployment.chip.name or row.model not in self._models:
+        if row.chip != deployment.chip.silicon:
             return False
-        if row.link != build.link:
+        if row.link != deployment.link:
             return False
         conditions: dict[str, object] = {"npu_mode": build.npu_mode or deployment.chip.default_mode}
-        other = self._models[row.model]
         if row.metric == "vision_encode_ms":
             if model.vision is None or other.vision != model.vision or build.precision_overrides:
                 return False
@@ -86,9 +89,12 @@ class Published:
             "weight_dtype": build.weight_dtype,
             "prefill_chunk": build.prefill_chunk,
             "kv_cache_len": build.kv_cache_len,
-            "float_matmul_on_conv": build.float_matmul_on_conv,
+            "float_matmul_on_conv": workload.float_matmul_on_conv,
         }
         if row.metric == "ttft_ms":
+            chunk = build.prefill_chunk
+            if workload.histories != tuple(range(0, workload.prefill_chunks * chunk, chunk)):
+                return False  # rows are of a prompt alone, on a build with all lengths of history
             conditions["prompt_chunks"] = workload.prefill_chunks
         return _agrees(row, conditions)
 
@@ -120,13 +126,13 @@ def _same_network(deployment: Deployment, row: Measurement) -> bool:
     """Whether a deployed network of the row's name has the same products as the shipped file."""
     build, chip = deployment.workload.build, deployment.chip
     conditions: dict[str, object] = {
-        "chip": chip.name,
+        "chip": chip.silicon,
         "model": deployment.workload.name,
         "npu_mode": build.npu_mode or chip.default_mode,
         "vision_dtype": build.vision_dtype,
     }
     file = shipped_graphs() / f"{row.model}.onnx"
-    if not _agrees(row, conditions) or row.link != build.link or build.precision_overrides:
+    if not _agrees(row, conditions) or row.link != deployment.link or build.precision_overrides:
         return False
     if not file.is_file():
         return False
@@ -156,6 +162,7 @@ def _same_decoder(ours: DecoderConfig | None, theirs: DecoderConfig | None) -> b
     return _shape(ours) == _shape(theirs)
 
 
+@lru_cache(maxsize=256)
 def _shape(cfg: DecoderConfig) -> DecoderConfig:
     return replace(
         cfg,

@@ -38,7 +38,7 @@ def picture_input(picture: Any, shape: tuple[int, ...], how: Preprocess, name: s
         shown = "x".join(map(str, shape))
         raise InputError(f"input {name} ({shown}) has {channels} channels: no {form} picture fits")
     fit = letterboxed if how.resize == "letterbox" else stretched
-    pixels = fit(picture, height, width).astype(np.float32)
+    pixels: Array = fit(picture, height, width).astype(np.float32)
     if form == "GRAY":
         pixels = pixels @ np.array([[0.299], [0.587], [0.114]], np.float32)  # BT.601, as OpenCV
     elif form == "BGR":

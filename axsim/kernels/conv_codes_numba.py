@@ -27,7 +27,8 @@ def depthwise(
     # The zero point's part of a sum is the same everywhere.
     shift = finish.shift - zero * taps.sum(axis=0, dtype=np.int64)
     if np.abs(shift).max(initial=0) > _MOST - len(taps) * int(np.iinfo(image.dtype).max) * 128:
-        conv_codes.depthwise.__wrapped__(image, taps, zero, at, finish, lines, out)
+        plain: Any = conv_codes.depthwise
+        plain.__wrapped__(image, taps, zero, at, finish, lines, out)
         return
     loop = _three_by_three if at.taps == (3, 3) else _depthwise
     loop(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -198,7 +199,7 @@ def eos_token_ids(folder: Path, description: dict[str, Any]) -> tuple[int, ...] 
         if found is None:
             continue
         ids = found if isinstance(found, list) else [found]
-        if not all(isinstance(each, int) and each >= 0 for each in ids):
+        if not all(type(each) is int and each >= 0 for each in ids):
             raise InputError(f"{source}: eos_token_id is {found!r}; allowed: an id or a list")
         return tuple(ids)
     return None
@@ -210,7 +211,19 @@ def read_config(folder: str | Path) -> dict[str, Any]:
     file = gguf_file(folder)
     if file is not None:
         return GgufFile(file).description
-    return read_json(Path(folder) / "config.json")
+    folder = Path(folder)
+    if folder.is_file():
+        raise InputError(f"{folder} is a file; give the folder that it is in")
+    if not folder.exists():
+        what, hint = f"no such folder: {folder}", ""
+        if _HUB_NAME.fullmatch(folder.as_posix()):
+            hint = "; a model of the hub of that name is downloaded with: hf download "
+            hint += f"{folder.as_posix()} --local-dir {folder.name}"
+        raise InputError(f"{what}{hint}")
+    return read_json(folder / "config.json")
+
+
+_HUB_NAME = re.compile(r"[A-Za-z0-9][\w.-]*/[A-Za-z0-9][\w.-]*")
 
 
 def read_json(path: Path) -> dict[str, Any]:

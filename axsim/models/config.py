@@ -263,6 +263,11 @@ class VisionConfig:
         return rows * columns + self.prefix_tokens
 
 
+def size_text(image_size: Pixels) -> int | str:
+    """An image size for people: 448, or 448x672, height first."""
+    return image_size if isinstance(image_size, int) else "x".join(map(str, image_size))
+
+
 def sides(image_size: Pixels) -> tuple[int, int]:
     """Height and width in pixels."""
     return (image_size, image_size) if isinstance(image_size, int) else image_size

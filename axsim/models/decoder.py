@@ -66,22 +66,22 @@ def of_layer(graph: Graph, cfg: DecoderConfig, layer: int) -> Graph:
     return replace(graph, values=values)
 
 
-def post_graph(cfg: DecoderConfig) -> Graph:
-    """Final norm and language-model head for one token.
+def post_graph(cfg: DecoderConfig, tokens: int = 1) -> Graph:
+    """Final norm and language-model head; for one token as it is deployed, or for several.
 
-    Input ``input`` [1, 1, hidden]; output ``output`` [1, 1, vocab]. Weights: ``norm.*`` and
-    ``lm_head.*``.
+    Input ``input`` [1, tokens, hidden]; output ``output`` [1, tokens, vocab]. Weights: ``norm.*``
+    and ``lm_head.*``.
     """
     b = GraphBuilder("post")
-    x = b.input("input", (1, 1, cfg.hidden_size))
-    x = b.node("Reshape", [x], name="input.rows", shape=(1, cfg.hidden_size))
+    x = b.input("input", (1, tokens, cfg.hidden_size))
+    x = b.node("Reshape", [x], name="input.rows", shape=(tokens, cfg.hidden_size))
     x = _norm(b, cfg, x, "norm")
     x = linear(b, x, cfg.vocab_size, "lm_head", "lm_head", bias=cfg.parts.head_bias)
     if cfg.logits_multiplier != 1:
         x = _scale(b, x, "lm_head.scale", cfg.logits_multiplier)
     if cfg.logit_softcap:
         x = _softcap(b, x, "lm_head.softcap", cfg.logit_softcap)
-    return b.build([b.node("Reshape", [x], name="output", shape=(1, 1, cfg.vocab_size))])
+    return b.build([b.node("Reshape", [x], name="output", shape=(1, tokens, cfg.vocab_size))])
 
 
 def _attention(

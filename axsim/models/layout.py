@@ -214,8 +214,14 @@ _IGNORED = re.compile(
 
 _TEXT_TOWER = ("text_model.", "text_projection.", "logit_scale", "logit_bias")
 """The other half of a dual encoder, which is not deployed with the tower."""
+_PICTURE_MAKER = (
+    "model.vqmodel.", "model.generation_embeddings.", "model.generation_aligner.",
+    "model.generation_head.",
+)  # fmt: skip
+"""Of Janus, see :mod:`axsim.models.picture_maker`."""
 
 
 def ignored(name: str) -> bool:
-    """Whether a stored tensor is a buffer without information, or a dual encoder's text tower."""
-    return _IGNORED.search(name) is not None or name.startswith(_TEXT_TOWER)
+    """Whether a stored tensor is a buffer without information, or of a part that is not deployed: a
+    dual encoder's text tower, or what makes pictures."""
+    return _IGNORED.search(name) is not None or name.startswith((*_TEXT_TOWER, *_PICTURE_MAKER))

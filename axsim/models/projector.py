@@ -7,7 +7,8 @@ from axsim.models.config import ProjectorConfig, VisionConfig
 from axsim.models.layers import linear
 from axsim.models.parts import ACTIVATIONS
 from axsim.models.resampler import resample_rows
-from axsim.models.tower import Grid, any_norm
+from axsim.models.tower import any_norm
+from axsim.models.tower_windows import Grid
 
 
 def project(

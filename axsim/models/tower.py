@@ -12,11 +12,10 @@ from axsim.graph.builder import GraphBuilder
 from axsim.kernels.array import Array
 from axsim.models.config import Pixels, VisionConfig, sides
 from axsim.models.layers import activated, linear
+from axsim.models.tower_windows import Grid, by_windows, regions, split
 
 LAYERS = "vision_model.encoder.layers"
 EMBEDDINGS = "vision_model.embeddings"
-
-Grid = tuple[int, int]
 
 
 def embed(b: GraphBuilder, vision: VisionConfig, image_size: Pixels) -> str:
@@ -44,7 +43,7 @@ def embed(b: GraphBuilder, vision: VisionConfig, image_size: Pixels) -> str:
         x = _registers(b, vision, x)
     if vision.pre_norm:
         x = norm(b, vision, x, "pre_norm", "vision_model.pre_norm")
-    return _by_windows(b, vision, grid, x) if vision.window_size else x
+    return by_windows(b, vision, grid, x) if vision.window_size else x
 
 
 def layer(b: GraphBuilder, vision: VisionConfig, grid: Grid, i: int, x: str) -> str:
@@ -73,18 +72,6 @@ def any_norm(
     if operator == "LayerNormalization":
         inputs.append(b.weight(f"{weights}.bias", width))
     return b.node(operator, inputs, name=name, axis=-1, epsilon=epsilon)
-
-
-def raster(b: GraphBuilder, vision: VisionConfig, grid: Grid, x: str, name: str) -> str:
-    """Tokens in the order of the picture, row by row."""
-    if not vision.window_size:
-        return x
-    side = vision.window_size // vision.patch_size
-    rows, columns = grid
-    shape = (rows // side, columns // side, side, side, vision.hidden_size)
-    x = b.node("Reshape", [x], name=f"{name}.windows", shape=shape)
-    x = b.node("Transpose", [x], name=f"{name}.order", perm=(0, 2, 1, 3, 4))
-    return b.node("Reshape", [x], name=f"{name}.rows", shape=(rows * columns, vision.hidden_size))
 
 
 def _frames(b: GraphBuilder, vision: VisionConfig, image_size: Pixels) -> str:
@@ -131,19 +118,6 @@ def _registers(b: GraphBuilder, vision: VisionConfig, x: str) -> str:
     return b.node("Concat", [first, rest], name="class_embedding.again", axis=0)
 
 
-def _by_windows(b: GraphBuilder, vision: VisionConfig, grid: Grid, x: str) -> str:
-    side = vision.window_size // vision.patch_size
-    rows, columns = grid
-    if rows % side or columns % side:
-        raise ValueError(
-            f"a grid of {rows} x {columns} patches is not made of windows of {side} x {side}"
-        )
-    shape = (rows // side, side, columns // side, side, vision.hidden_size)
-    x = b.node("Reshape", [x], name="windows.grid", shape=shape)
-    x = b.node("Transpose", [x], name="windows.order", perm=(0, 2, 1, 3, 4))
-    return b.node("Reshape", [x], name="windows.rows", shape=(rows * columns, vision.hidden_size))
-
-
 def _qkv(b: GraphBuilder, vision: VisionConfig, x: str, name: str, weights: str) -> list[str]:
     """q, k and v [T, hidden] each."""
     hidden = vision.hidden_size
@@ -164,8 +138,6 @@ def _attention(
     weights: str,
     windowed: bool,
 ) -> str:
-    tokens, hidden = b.shape(x)
-    heads, d = vision.num_attention_heads, vision.head_dim
     q, k, v = _qkv(b, vision, x, name, weights)
     if vision.qk_norm:
         rms, epsilon = "RMSNormalization", vision.layer_norm_eps
@@ -173,14 +145,31 @@ def _attention(
         k = any_norm(b, rms, epsilon, k, f"{name}.k_norm", f"{weights}.k_norm")
     if vision.rotary != "none":
         q, k = _rotate(b, vision, grid, q, k, name)
-    # [heads, T, d], or one after the other for each window
-    lead: tuple[int, ...] = ()
     if windowed:
-        lead = (tokens * vision.patch_size**2 // vision.window_size**2,)
-        tokens //= lead[0]
+        every = regions(vision, grid)
+        qkv = zip((q, k, v), "qkv", strict=True)
+        sides = [split(b, each, every, f"{name}.{part}") for each, part in qkv]
+        found = []
+        for number, (region, *own) in enumerate(zip(every, *sides, strict=True)):
+            label = name if len(every) == 1 else f"{name}.{number}"
+            found.append(_attended(b, vision, own, label, (region.windows,)))
+        x = found[0] if len(found) == 1 else b.node("Concat", found, name=f"{name}.all", axis=0)
+    else:
+        x = _attended(b, vision, [q, k, v], name)
+    return linear(b, x, vision.hidden_size, f"{name}.proj", f"{weights}.proj", vision.output_bias)
+
+
+def _attended(
+    b: GraphBuilder, vision: VisionConfig, qkv: list[str], name: str, lead: tuple[int, ...] = ()
+) -> str:
+    """Attention [T, hidden] of q, k and v [T, hidden] (rotated ones [1, T, hidden]): among all
+    rows, or within each of so many windows of equal size."""
+    total, hidden = b.shape(qkv[0])[-2:]
+    heads, d = vision.num_attention_heads, vision.head_dim
+    tokens = total // lead[0] if lead else total
     q, k, v = (
         b.node("Reshape", [t], name=f"{name}.{p}_view", shape=(*lead, tokens, heads, d))
-        for t, p in zip((q, k, v), "qkv", strict=True)
+        for t, p in zip(qkv, "qkv", strict=True)
     )
     n = len(lead)
     axes = tuple(range(n))
@@ -194,9 +183,7 @@ def _attention(
     s = b.node("Softmax", [s], name=f"{name}.softmax", axis=-1)
     x = b.node("MatMul", [s, v], name=f"{name}.context")
     x = b.node("Transpose", [x], name=f"{name}.merge", perm=rows)
-    whole = b.shape(x)[0] * tokens if windowed else tokens
-    x = b.node("Reshape", [x], name=f"{name}.merge_view", shape=(whole, hidden))
-    return linear(b, x, hidden, f"{name}.proj", f"{weights}.proj", bias=vision.output_bias)
+    return b.node("Reshape", [x], name=f"{name}.merge_view", shape=(total, hidden))
 
 
 def _rotate(

@@ -11,7 +11,8 @@ from axsim.graph.ir import Graph
 from axsim.models.config import Pixels, ProjectorConfig, VisionConfig
 from axsim.models.pool import pool
 from axsim.models.projector import project
-from axsim.models.tower import embed, layer, norm, raster
+from axsim.models.tower import embed, layer, norm
+from axsim.models.tower_windows import raster
 
 
 def vision_graph(

@@ -9,7 +9,6 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from functools import lru_cache
-from math import lcm
 from typing import Protocol
 
 from axsim.kernels.array import Array
@@ -61,8 +60,7 @@ def tensor_shapes(model: ModelConfig) -> dict[str, Shape]:
 def _vision_shapes(vision: VisionConfig, projector: ProjectorConfig | None) -> dict[str, Shape]:
     """Tensors of the vision part, with those that are stored and never used."""
     # Only the position embedding depends on the picture's size, which the projector may refuse.
-    joined = vision.patch_size * (projector.block if projector else 1)
-    size = lcm(joined, vision.window_size or 1)
+    size = vision.patch_size * (projector.block if projector else 1)
     whole = replace(vision, feature_layer=-1, idle=())
     graphs = [vision_graph(whole, size, projector)]
     if projector is not None and vision.pool != "none":

@@ -17,7 +17,7 @@ def summary(network: Network) -> Iterator[tuple[str, str, str]]:
         for name in names:
             tensor = graph.tensors[name]
             shape = "x".join(map(str, tensor.shape)) or "a number"
-            yield kind, name, f"{shape} {tensor.dtype}"
+            yield f"{kind} {name}", f"{shape} {tensor.dtype}", ""
     counts = Counter(node.op for node in graph.nodes).most_common()
     yield "operators", str(len(graph.nodes)), ", ".join(f"{n} {op}" for op, n in counts)
     stored = network.stored().values()

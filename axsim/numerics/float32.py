@@ -37,7 +37,7 @@ class Float32:
         self._packed: dict[str, int] = {}
         self._ready: dict[str, pixels.PixelWeight] = {}
 
-    def load(self, tensor: Tensor, weights: Weights) -> Array:
+    def load(self, tensor: Tensor, weights: Weights) -> Any:
         """The weight itself, or packed where convolutions alone take it."""
         packed = self._packed.get(tensor.name)
         if packed is None:

@@ -7,7 +7,7 @@ Padding is the zero point's code, which stands for the number zero. Values keep 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from math import prod
 from typing import Any
 
@@ -71,17 +71,16 @@ def conv_weight(w: Array, op: str, group: int, products: Products) -> ConvWeight
         taps = np.ascontiguousarray(stored.codes.T)
         return ConvWeight(w.shape, group, stored.scale, sums, codes=taps)
     # A pixel of whole words can be multiplied where it lies.
+    codes, scale = stored.codes, stored.scale
     channels = w.shape[1] if group > 1 else -(-w.shape[1] // _WORD) * _WORD
     if channels > w.shape[1]:
-        spread = stored.codes.reshape(w.shape[0], -1, w.shape[1])
+        spread = codes.reshape(w.shape[0], -1, w.shape[1])
         wider = np.pad(spread, ((0, 0), (0, 0), (0, channels - w.shape[1])))
-        stored = replace(stored, codes=wider.reshape(w.shape[0], -1))
+        codes = wider.reshape(w.shape[0], -1)
     count = w.shape[0] // group
     parts = [slice(g * count, (g + 1) * count) for g in range(group)]
-    matrices = tuple(
-        IntegerMatrix(products.pack(stored.codes[part]), stored.scale[part]) for part in parts
-    )
-    return ConvWeight(w.shape, group, stored.scale, sums, matrices, channels=channels)
+    matrices = tuple(IntegerMatrix(products.pack(codes[part]), scale[part]) for part in parts)
+    return ConvWeight(w.shape, group, scale, sums, matrices, channels=channels)
 
 
 def _sums(codes: Array) -> Array:

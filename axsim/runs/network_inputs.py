@@ -15,6 +15,8 @@ from axsim.inputs.images import folder_pictures, open_picture
 from axsim.inputs.preprocess import is_picture, picture_input
 from axsim.kernels.array import Array
 from axsim.models.synthetic import gaussian
+from axsim.runs.run_pictures import split
+from axsim.runs.sources import SYNTHETIC, Sources
 from axsim.spec.preprocess import EVERY, Preprocess
 
 Inputs = Mapping[str, Array]
@@ -23,40 +25,44 @@ Inputs = Mapping[str, Array]
 
 @dataclass(frozen=True)
 class Fed:
-    """``request``: what the deployed arithmetic is compared on; ``calibration``: what ranges are
+    """``compared``: what the deployed arithmetic is compared on; ``calibration``: what ranges are
     taken from, and ``calibrated_on`` says in words what that is."""
 
-    request: Sequence[Inputs]
+    compared: Sequence[Inputs]
     calibration: Sequence[Inputs]
     calibrated_on: str
 
 
-def fed(
-    deployment: Deployment, pictures: Sequence[Path] = (), folder: str | Path | None = None
-) -> Fed:
-    """The inputs of a deployed network: the ``pictures``, ranges from those of a ``folder``;
-    without a folder from the same, and without pictures from seeded inputs.
+def fed(deployment: Deployment, sources: Sources = SYNTHETIC) -> Fed:
+    """The inputs of a deployed network: the pictures of ``sources``, with ranges from its folder;
+    of a folder alone some are held out to be compared, and the ranges come from the others; without
+    either both are seeded.
 
     Raises:
         InputError: a picture cannot be read, or none fits the network's inputs.
     """
-    folder_files = [] if folder is None else folder_pictures(folder)
-    request, others = (pictures_of(deployment, files) for files in (pictures, folder_files))
-    if others:
-        count = len(others)
+    pictures, folder = [Path(each) for each in sources.pictures], sources.images
+    files = [] if folder is None else folder_pictures(folder)
+    if files:
+        kept, held = (files, pictures) if pictures else split(files, 1)
+        compared, calibration = (pictures_of(deployment, each) for each in (held, kept))
+        count = len(kept)
         words = f"{count} picture{'s' if count > 1 else ''} of {Path(str(folder)).name}"
-        return Fed(request or [seeded_inputs(deployment, "input")], others, words)
-    if request:
-        words = "the compared picture" if len(request) == 1 else "the compared pictures"
-        return Fed(request, request, words)
-    seeded = [[seeded_inputs(deployment, name)] for name in ("input", "calibration")]
-    return Fed(*seeded, "a seeded input, not the compared one")
+        return Fed(compared, calibration, words)
+    if pictures:
+        compared = pictures_of(deployment, pictures)
+        words = "the compared picture" if len(compared) == 1 else "the compared pictures"
+        return Fed(compared, compared, words)
+    check_names(deployment)
+    own, other = (seeded_inputs(deployment, name) for name in ("input", "calibration"))
+    return Fed([own], [other], "a seeded input, not the compared one")
 
 
-def split(deployment: Deployment, folder: Path) -> Fed:
-    """The first picture of a folder is compared, the others calibrate; a single one does both."""
-    first, *others = pictures_of(deployment, folder_pictures(folder))
-    return Fed([first], others or [first], f"pictures of {folder.name}")
+def check_inputs(deployment: Deployment, sources: Sources) -> None:
+    """Raises InputError as :func:`fed`, before a long run: of the first pictures alone."""
+    check_names(deployment)
+    files = [] if sources.images is None else folder_pictures(sources.images)
+    pictures_of(deployment, [*map(Path, sources.pictures), *files][:1])
 
 
 def pictures_of(deployment: Deployment, files: Sequence[Path]) -> list[Inputs]:
@@ -74,7 +80,7 @@ def pictures_of(deployment: Deployment, files: Sequence[Path]) -> list[Inputs]:
     check_names(deployment)
     every = build.preprocess.get(EVERY, Preprocess())
     rest = {n: v for n, v in seeded_inputs(deployment, "input").items() if n not in takers}
-    result = []
+    result: list[Inputs] = []
     for file in files:
         picture = open_picture(file)
         own = {

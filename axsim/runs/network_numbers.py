@@ -20,14 +20,17 @@ from axsim.numerics.observers import OBSERVERS
 from axsim.numerics.ranges import Calibration
 from axsim.numerics.steps import Arithmetic
 from axsim.numerics.weight_only import WeightOnly
+from axsim.runs.computed import Numerics
 from axsim.runs.devices import macs_by_node
 from axsim.runs.network_inputs import Fed, Inputs
-from axsim.runs.results import Numerics
+from axsim.runs.sources import SYNTHETIC, Sources
 
 Tick = Callable[[int, str], None]
 
 
-def network_numbers(deployment: Deployment, inputs: Fed, tick: Tick) -> Numerics:
+def network_numbers(
+    deployment: Deployment, inputs: Fed, tick: Tick, sources: Sources = SYNTHETIC
+) -> Numerics:
     """The network in the arithmetic of the build and in float32.
 
     ``tick`` is told the multiply-accumulates of each node and the arithmetic's name.
@@ -42,20 +45,20 @@ def network_numbers(deployment: Deployment, inputs: Fed, tick: Tick) -> Numerics
         return _run(graph, network, values, arithmetic, macs, kind, tick)
 
     quantised = build.vision_dtype != "bf16"
-    calibration = Calibration(OBSERVERS[observer_name(build.observer)])
+    calibration = Calibration(OBSERVERS[observer_of(deployment, sources)])
     # What is compared may calibrate as well: then one float32 run does for both.
-    same = inputs.calibration is inputs.request
+    same = inputs.calibration is inputs.compared
     if quantised and not same:
         for values in inputs.calibration:
             run(values, calibration, "float32")
     watch = calibration if quantised and same else None
-    references = [run(values, watch, "float32") for values in inputs.request]
+    references = [run(values, watch, "float32") for values in inputs.compared]
     deployed = Integer(calibration.qparams(graph)) if quantised else WeightOnly()
     worst = min(
         cosine(reference[name], found[name])
         for reference, found in (
             (reference, run(values, deployed, build.vision_dtype))
-            for reference, values in zip(references, inputs.request, strict=True)
+            for reference, values in zip(references, inputs.compared, strict=True)
         )
         for name in graph.outputs
     )
@@ -72,8 +75,11 @@ def weighted(deployment: Deployment) -> tuple[Network, bool]:
     return seeded(network, deployment.workload.request.seed), True
 
 
-def observer_name(key: str) -> str:
-    """The name in :data:`OBSERVERS` of the key ``build.observer``."""
+def observer_of(deployment: Deployment, sources: Sources) -> str:
+    """How ranges are found, a name of :data:`OBSERVERS`: as asked for, or by the build's key."""
+    if sources.observer != SYNTHETIC.observer:
+        return sources.observer
+    key = deployment.workload.build.observer
     return next(name for name in OBSERVERS if name.lower() == key)
 
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import replace
+from functools import cached_property
 from typing import TYPE_CHECKING, Literal
 
 from pydantic import Field, NonNegativeInt, PositiveInt, model_validator
@@ -252,6 +253,11 @@ class ProjectorSection(Section):
         0, description="learnt rows that attend to all patches, in place of all that; 0: none"
     )
 
+    @property
+    def block(self) -> int:
+        """Patches along each side that one image token joins."""
+        return round(1 / self.downsample_ratio)
+
     @model_validator(mode="after")
     def _consistent(self) -> ProjectorSection:
         block = 1 / self.downsample_ratio
@@ -320,6 +326,10 @@ class ModelSection(Section):
 
     def config(self) -> ModelConfig:
         """The architecture as :mod:`axsim.models` takes it."""
+        return self._config
+
+    @cached_property
+    def _config(self) -> ModelConfig:
         vision = projector = decoder = None
         if self.vision:
             vision = VisionConfig(**self.vision.model_dump())

@@ -21,6 +21,7 @@ Groups = Mapping[str, Mapping[str, Any]]
 """Variant, then name, to value."""
 
 NUMERICS = ("vision_cosine", "logits_cosine", "graph_cosine")
+OF_TEXT = ("perplexity", "kl_divergence", "top1_agreement")
 
 
 @dataclass(frozen=True)
@@ -113,7 +114,9 @@ def _values(variant: Mapping[str, Any]) -> dict[str, float]:
     values["preprocess_ms"] = variant["preprocess_ms"]
     values["memory_bytes"] = variant["memory"]["total_bytes"]
     numerics = variant["numerics"] or {}
-    return values | {key: numerics[key] for key in NUMERICS if numerics.get(key) is not None}
+    text = numerics.get("text") or {}
+    named = {key: numerics.get(key) for key in NUMERICS} | {key: text.get(key) for key in OF_TEXT}
+    return values | {key: value for key, value in named.items() if value is not None}
 
 
 def _chip_side(name: str, workload: str | None, overrides: Overrides) -> Side:
@@ -137,8 +140,12 @@ def _workload_side(name: str, chip: str | None, overrides: Overrides) -> Side:
     return Side("workload", name, {"": _keys(document)}, values)
 
 
+PROSE = ("description", "fixed", "borrowed", "rated")
+"""Sections that say where numbers come from or what is advertised: nothing follows from them."""
+
+
 def _keys(document: Mapping[str, Any]) -> dict[str, Any]:
-    return flatten({key: value for key, value in document.items() if key != "description"})
+    return flatten({key: value for key, value in document.items() if key not in PROSE})
 
 
 def pair(first: Groups, second: Groups) -> tuple[Groups, Groups]:

@@ -8,38 +8,13 @@ from typing import Protocol
 
 from axsim.compiler.partition import Deployment
 from axsim.graph.ir import Graph
-from axsim.inputs.seeded import seeded_image
 from axsim.kernels.array import Array
 from axsim.models.vision import vision_graph
 from axsim.models.weights import Weights, vision_weights
 from axsim.numerics.formats import VisionDtype, VisionScheme, assign, assign_network
 from axsim.runs.network_inputs import Fed, Inputs, fed
 from axsim.runs.network_numbers import weighted
-
-
-@dataclass(frozen=True)
-class Pixels:
-    """``calibration``: pictures [1, S, S, 3] u8 that ranges are taken from; ``request``: those that
-    are compared."""
-
-    calibration: Sequence[Array]
-    request: Sequence[Array]
-
-    @classmethod
-    def seeded(cls, deployment: Deployment) -> Pixels:
-        """The pictures of ``axsim run`` without a file."""
-        workload = deployment.workload
-        size, seed = workload.image_size, workload.request.seed
-        request = [seeded_image(size, seed, f"image {i}") for i in range(max(workload.images, 1))]
-        return cls([seeded_image(size, seed, "calibration 0")], request)
-
-    @classmethod
-    def split(cls, pictures: Sequence[Array], images: int) -> Pixels:
-        """The first ``images`` pictures are compared, the ranges taken from the others; when there
-        are no others, from the same."""
-        count = max(images, 1)
-        request = [pictures[i % len(pictures)] for i in range(count)]
-        return cls(pictures[count:] or pictures, request)
+from axsim.runs.run_pictures import Pixels
 
 
 class Assign(Protocol):
@@ -54,7 +29,7 @@ class Assign(Protocol):
 @dataclass(frozen=True)
 class Encoder:
     """``kind`` is what people call it, ``bare`` its graph without storage dtypes, which ``assign``
-    gives it; ranges are taken from the inputs of ``calibration``, and those of ``request`` are
+    gives it; ranges are taken from the inputs of ``calibration``, and those of ``compared`` are
     compared."""
 
     kind: str
@@ -62,7 +37,7 @@ class Encoder:
     assign: Assign
     weights: Callable[[str], Array]
     calibration: Sequence[Inputs]
-    request: Sequence[Inputs]
+    compared: Sequence[Inputs]
 
 
 def encoder_of(
@@ -82,7 +57,7 @@ def encoder_of(
             assign_network,
             filled.weight,
             inputs.calibration,
-            inputs.request,
+            inputs.compared,
         )
     model, size = deployment.model, deployment.workload.image_size
     vision = model.vision
@@ -96,5 +71,5 @@ def encoder_of(
         lambda graph, dtype, overrides: assign(graph, VisionScheme(dtype, overrides)),
         vision_weights(weights, vision, size),
         [{"input": each} for each in pixels.calibration],
-        [{"input": each} for each in pixels.request],
+        [{"input": each} for each in pixels.compared],
     )

@@ -1,35 +1,28 @@
 """Precision of a deployment: every operator and the ends beside float32.
 
-The vision part, or a whole network, is calibrated on some pictures and compared on another one. The
+The vision part, or a whole network, is calibrated on some pictures and compared on others. The
 decoder is compared on the prompt of the request, whose image rows come from the deployed vision
 part; so errors build up from the pixels to the logits, as they do on the chip.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from functools import cached_property
-from typing import Any
+from functools import cached_property, partial
 
 import numpy as np
 
 from axsim.compiler.partition import Deployment
 from axsim.graph.ir import Graph
-from axsim.inputs.sampling import family_end
-from axsim.inputs.seeded import image_span, seeded_tokens
 from axsim.kernels.array import Array
 from axsim.kernels.qparams import QParams
 from axsim.machine.npu import Npu
-from axsim.models.config import DecoderConfig
-from axsim.models.decoder import decoder_layer_graph, of_layer, post_graph
-from axsim.models.prompt import Prompt, prompt_of
-from axsim.models.weights import Weights, embedded, layer_tensor, layer_weights, post_weights
-from axsim.models.window import windowed
+from axsim.models.weights import Weights
 from axsim.numerics import comparison as precision
 from axsim.numerics.comparison import Precision
 from axsim.numerics.executor import Executor
-from axsim.numerics.formats import DecoderScheme, VisionDtype, assign
+from axsim.numerics.formats import VisionDtype
 from axsim.numerics.integer_graph import Integer, IntegerWeights
 from axsim.numerics.mixed import Overrides
 from axsim.numerics.observers import OBSERVERS
@@ -37,13 +30,18 @@ from axsim.numerics.ranges import Calibration
 from axsim.numerics.sensitivity import Sensitivity
 from axsim.numerics.smooth import ChannelMaxima, SmoothedWeights
 from axsim.numerics.steps import Arithmetic
-from axsim.numerics.stored import StoredWeights
 from axsim.numerics.weight_only import WeightOnly
-from axsim.runs.host import prefill_mask
+from axsim.runs.asked import asked_prompt, cached_prompt
+from axsim.runs.devices import Device
+from axsim.runs.host import HostLoop
 from axsim.runs.network_inputs import Fed, Inputs
-from axsim.runs.reference import Recent
+from axsim.runs.reference import Recent, read
+from axsim.runs.run_pictures import Pixels
+from axsim.runs.stock import decoder_weights
 from axsim.spec.descriptor import override
-from axsim.study.encoders import Encoder, Pixels, encoder_of
+from axsim.study.decoder_rows import decoder_rows
+from axsim.study.encoders import Encoder, encoder_of
+from axsim.system.request import ride, walk
 
 PLAIN: Overrides = {}
 """The build as it is."""
@@ -54,18 +52,18 @@ OnStep = Callable[[str], None]
 
 @dataclass(frozen=True)
 class _Seen:
-    """The encoder on one picture: rows, those of its outputs, these in float32, and the losses."""
+    """The vision part or network on the first picture: rows and the losses; and its outputs for all
+    that are compared, one picture after the other, in float32."""
 
     rows: list[Precision]
-    ends: list[Precision]
-    expected: Mapping[str, Array]
     losses: Mapping[str, float]
+    expected: Sequence[Mapping[str, Array]]
 
 
 class Analysis:
     """Compares one deployment with float32. ``weights`` are a checkpoint's, or None for a network,
     which has its own; ``observer`` is a name of OBSERVERS. ``per_layer`` gives every operator
-    float32 inputs, so that its row shows its own error alone."""
+    float32 inputs, so that its row shows its own error alone. ``pixels`` are seeded by default."""
 
     def __init__(
         self,
@@ -91,17 +89,25 @@ class Analysis:
         rows = []
         if self._seen is not None:
             rows += self._seen.rows
-        if self._read is not None:
-            rows += self._read[0]
+        if self._deployment.model.decoder is not None:
+            rows += self._decoder_rows()
         return rows
 
     def ends(self) -> list[Precision]:
-        """End to end: the outputs of the vision part or network, and the logits after the prompt;
-        none per layer."""
+        """End to end, as the run computes it: the outputs of the vision part or network over all
+        compared pictures, and the logits after the prompt; none per layer."""
         if self._mode == "PerLayer":
             return []
-        found = self._seen.ends if self._seen is not None else []
-        return found + ([self._read[1]] if self._read is not None else [])
+        found = []
+        if self._seen is not None and self._encoder is not None:
+            kind = self._encoder.kind
+            for name in self.graph().outputs if kind == "network" else [""]:
+                both = (_joined(each, name) for each in (self._seen.expected, self._deployed))
+                found.append(_end(f"output {name}" if name else "vision output", kind, *both))
+        if self._deployment.model.decoder is not None:
+            self._on_step("decoder: the request as it is deployed")
+            found.append(_end("first logits", "decoder", *self._first_logits()))
+        return found
 
     def encoder_build(
         self, quantised: bool
@@ -118,100 +124,67 @@ class Analysis:
         """The vision part or network on the first picture."""
         if self._encoder is None:
             return None
-        kind = self._encoder.kind
-        self._on_step(f"{kind}: comparing with float32")
+        self._on_step(f"{self._encoder.kind}: comparing with float32")
         graph = self.graph()
         sensitivity = None
         if self._deployment.workload.build.vision_dtype == "u8":
             sensitivity = Sensitivity(graph, self._calibration.qparams(graph))
-        outputs: dict[str, tuple[Array, Array]] = {}
         rows = precision.compare(
             graph,
             self._encoder_weights,
             self._arithmetic(PLAIN),
-            self._encoder.request[0],
-            outputs=outputs,
+            self._encoder.compared[0],
             mode=self._mode,
             watch=None if sensitivity is None else sensitivity.watch,
         )
         lost = sensitivity.losses() if sensitivity else {}
-        ends = [
-            _end("vision output" if kind == "vision" else f"output {name}", kind, *outputs[name])
-            for name in graph.outputs
-        ]
-        return _Seen(rows, ends, {name: pair[0] for name, pair in outputs.items()}, lost)
+        expected = [self._run(None, inputs) for inputs in self._encoder.compared]
+        return _Seen(rows, lost, expected)
 
     @cached_property
-    def _read(self) -> tuple[list[Precision], Precision] | None:
-        """Rows of every decoder layer and of post, and the logits'."""
-        cfg = self._deployment.model.decoder
-        if cfg is None:
-            return None
-        build, count = self._deployment.workload.build, self._deployment.workload.prompt_tokens
-        exact, rounded = self._prompt(cfg, False), self._prompt(cfg, True)
-        reference, found = exact.rows[None], rounded.rows[None]
-        scheme = DecoderScheme(build.weight_dtype, build.hidden_dtype)
-        graph = assign(decoder_layer_graph(cfg, count, 0), scheme)
-        dummy = np.zeros((1, 1, cfg.hidden_size), np.float32)
-        fixed = {
-            "K_cache": dummy,
-            "V_cache": dummy,
-            "indices": exact.indices(0, count),
-            "mask": exact.opened(prefill_mask(count, 0, count), 0, count),
-        }
-        arithmetic = WeightOnly()
-        rows: list[Precision] = []
-        for layer in range(cfg.num_hidden_layers):
-            self._on_step(f"decoder: layer {layer + 1} of {cfg.num_hidden_layers}")
-            outputs: dict[str, tuple[Array, Array]] = {}
-            mask = windowed(fixed["mask"], cfg, layer, 0)
-            compared = precision.compare(
-                of_layer(graph, cfg, layer),
-                layer_weights(self._weights, layer),
-                arithmetic,
-                {**fixed, "mask": mask, "input": reference},
-                stored=self._stored(layer_tensor(layer, ""), build.weight_dtype),
-                found={**fixed, "mask": mask, "input": found},
-                outputs=outputs,
-                mode=self._mode,
-            )
-            rows += [_within(f"decoder.{layer}.", row) for row in compared]
-            reference, found = outputs["output"]
-            if layer < len(exact.deep):
-                reference, found = reference + exact.deep[layer], found + rounded.deep[layer]
-        scheme = DecoderScheme(build.post_weight_dtype, build.hidden_dtype)
-        outputs = {}
-        compared = precision.compare(
-            assign(post_graph(cfg), scheme),
-            post_weights(self._weights, cfg),
-            arithmetic,
-            {"input": reference[:, -1:]},
-            found={"input": found[:, -1:]},
-            outputs=outputs,
-            mode=self._mode,
+    def _deployed(self) -> Sequence[Mapping[str, Array]]:
+        """What the deployed vision part or network makes of every compared picture."""
+        assert self._encoder is not None
+        arithmetic = self._arithmetic(PLAIN)
+        return [self._run(arithmetic, inputs) for inputs in self._encoder.compared]
+
+    def _decoder_rows(self) -> list[Precision]:
+        """Rows of every decoder layer and of post."""
+        embed = Device(self._deployment, self._weights).embed
+        exact = asked_prompt(self._deployment, embed, self._images(False))
+        rounded = asked_prompt(self._deployment, embed, self._images(True))
+        return decoder_rows(
+            self._deployment, self._weights, exact, rounded, self._mode, self._on_step
         )
-        rows += [_within("post.", row) for row in compared]
-        return rows, _end("first logits", "decoder", *outputs["output"])
 
-    def _stored(self, prefix: str, dtype: str) -> Callable[[str], Any]:
-        """A decoder layer's weights as the NPU stores them, 4-bit codes of a checkpoint kept."""
-        stored = StoredWeights(self._weights, dtype)
-        return lambda name: stored(prefix + name)
+    def _first_logits(self) -> tuple[Array, Array]:
+        """Logits [vocab] after the prompt in float32 and as deployed, on the way of the run: in
+        chunks over the KV cache, operators merged as they are."""
+        deployment, cfg = self._deployment, self._deployment.model.decoder
+        assert cfg is not None
+        stored = decoder_weights(deployment, self._weights)
 
-    def _prompt(self, cfg: DecoderConfig, deployed: bool) -> Prompt:
-        """The embedded prompt of the request."""
-        workload = self._deployment.workload
-        avoid = family_end(cfg)
-        tokens = seeded_tokens(workload.prompt_tokens, cfg.vocab_size, workload.request.seed, avoid)
-        rows = embedded(self._weights, cfg, tokens)
-        image_rows, seen = np.zeros(len(tokens), np.bool_), []
-        if self._deployment.model.vision is not None and workload.images:
-            arithmetic = self._arithmetic(PLAIN) if deployed else None
-            image_rows[image_span(workload)] = True
-            assert self._encoder is not None
-            runs = (self._run(arithmetic, inputs) for inputs in self._encoder.request)
-            seen = [np.concatenate(list(outputs.values())) for outputs in runs]
-        return prompt_of(self._deployment.model, rows, image_rows, seen, workload.image_size)
+        def loop(device: Device, images: Sequence[Array]) -> HostLoop:
+            prompt = partial(asked_prompt, deployment, device.embed, images)
+            made = HostLoop(deployment, device, prompt, lambda logits: int(logits.argmax()))
+            before = cached_prompt(deployment, device.embed)
+            if before is not None:
+                made.precompute(before)
+            return made
+
+        exact = Device(deployment, self._weights)
+        rounded = Device(deployment, self._weights, stored, None, WeightOnly())
+        loops = [loop(exact, self._images(False)), loop(rounded, self._images(True))]
+        read([ride(walk(deployment, 1), loop.compute) for loop in loops], cfg, stored)
+        return loops[0].first_logits, loops[1].first_logits
+
+    def _images(self, deployed: bool) -> Sequence[Array]:
+        """The request's images as the decoder gets them."""
+        if self._seen is None:
+            return ()
+        seen = self._deployed if deployed else self._seen.expected
+        wanted = seen[: self._deployment.workload.images]
+        return [np.concatenate(list(outputs.values())) for outputs in wanted]
 
     def _run(
         self, arithmetic: Arithmetic | None, inputs: Inputs, overrides: Overrides = PLAIN
@@ -226,13 +199,17 @@ class Analysis:
         return self._seen.losses
 
     def similarity(self, overrides: Overrides) -> float:
-        """Cosine of the worst output of a mixed build on the first picture."""
+        """Cosine of the outputs of a mixed build over the compared pictures: of the vision part
+        all together, of a network the worst."""
         assert self._seen is not None
         assert self._encoder is not None
-        if not overrides and self._mode == "EndToEnd":
-            return min(end.cosine for end in self._seen.ends)
-        found = self._run(self._arithmetic(overrides), self._encoder.request[0], overrides)
-        return min(precision.cosine(self._seen.expected[name], y) for name, y in found.items())
+        arithmetic = self._arithmetic(overrides)
+        found = [self._run(arithmetic, inputs, overrides) for inputs in self._encoder.compared]
+        names = self.graph().outputs if self._encoder.kind == "network" else [""]
+        return min(
+            precision.cosine(_joined(self._seen.expected, name), _joined(found, name))
+            for name in names
+        )
 
     def encode_ms(self, overrides: Overrides) -> float:
         """Predicted time of one run of a mixed build."""
@@ -314,8 +291,11 @@ class _Kept:
         return value
 
 
-def _within(part: str, row: Precision) -> Precision:
-    return replace(row, node=part + row.node, tensor=part + row.tensor)
+def _joined(outputs: Sequence[Mapping[str, Array]], name: str) -> Array:
+    """One output of every picture; all outputs of each where no ``name`` is given."""
+    if name:
+        return np.concatenate([np.atleast_1d(each[name]) for each in outputs])
+    return np.concatenate([array for each in outputs for array in each.values()])
 
 
 def _end(name: str, part: str, reference: Array, found: Array) -> Precision:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import typer
 
 if TYPE_CHECKING:
+    from axsim.spec.chip import Chip
     from axsim.study.objective import Goal
 
 
@@ -20,7 +21,11 @@ class Optimizer(str, Enum):
 
 
 def read_goal(
-    objectives: list[str], constraints: list[str], columns: Collection[str], timing_only: bool
+    objectives: list[str],
+    constraints: list[str],
+    columns: Collection[str],
+    timing_only: bool,
+    trained: bool,
 ) -> Goal | None:
     """The goal that the options give, if any.
 
@@ -32,7 +37,7 @@ def read_goal(
     from axsim.study.objective import Goal
 
     goal = Goal.parse(objectives, constraints)
-    goal.check(columns, timing_only)
+    goal.check(columns, timing_only, trained)
     return goal
 
 
@@ -55,7 +60,7 @@ def draw(
     rows: list[dict[str, Any]],
     vary: Mapping[str, Sequence[Any]],
     goal: Goal | None,
-    chips: list[str],
+    chips: Sequence[Chip],
     path: Path,
 ) -> None:
     """The picture of a sweep; a map over two of a chip's keys has the chips marked.
@@ -66,11 +71,10 @@ def draw(
     import pandas as pd
 
     from axsim.show import plots
-    from axsim.spec.chip import load_chip
 
     frame = pd.DataFrame(rows, columns=list(rows[0]))
     several = [key for key, values in vary.items() if len(values) > 1]
-    marks = plots.chip_marks(list(map(load_chip, chips)), *several) if len(several) == 2 else None
+    marks = plots.chip_marks(list(chips), *several) if len(several) == 2 else None
     objectives = goal.objectives if goal else ()
     plots.save(plots.sweep_picture(frame, vary, objectives, marks), path)
 
@@ -82,6 +86,7 @@ def show(
     keys: Sequence[str],
     varied: Sequence[str],
     options: Sequence[str],
+    boards: Sequence[str],
     err: bool,
 ) -> None:
     """The best row as a command that runs it, and the rows that lead.
@@ -90,6 +95,7 @@ def show(
     """
     from axsim.cli.terminal.console import console
     from axsim.show.leaders import leaders_table, run_command, shortfalls, summary
+    from axsim.study.objective import OF_TEXT
 
     leaders = goal.leaders(rows)
     if not leaders:
@@ -99,10 +105,12 @@ def show(
         raise typer.Exit(1)
     out = console(stderr=err)
     out.print(f"{goal}:")
-    out.print(f"  {run_command(leaders[0], workload, keys, options)}", soft_wrap=True)
+    out.print(f"  {run_command(leaders[0], workload, keys, options, boards)}", soft_wrap=True)
     out.print()
     out.print(leaders_table(leaders, goal, varied))
     out.print(summary(leaders, rows, goal))
     if any(name.endswith("cosine") for name in goal.columns) and leaders[0].get("synthetic"):
         out.print("cosine on synthetic weights: it shows what the arithmetic loses, not a trained")
         out.print("model's accuracy")
+    if any(name.endswith(OF_TEXT) for name in goal.columns):
+        out.print(f"judged on {leaders[0].get('judged_tokens')} tokens of text")

@@ -29,6 +29,10 @@ ACCENT = "#d95f02"
 FAINT = "0.85"
 
 
+Span = tuple[float, float]
+"""Start and end of something."""
+
+
 class Fill(NamedTuple):
     """How an area is filled: colour, hatch, and the colour of text on it."""
 
@@ -156,3 +160,14 @@ def plain_numbers(axis: Any) -> None:
     from matplotlib.ticker import FuncFormatter
 
     axis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
+
+
+def joined_spans(spans: list[Span], gap: float) -> list[Span]:
+    """Spans in order of time; those closer than ``gap`` are one."""
+    found: list[Span] = []
+    for start, end in sorted(spans):
+        if found and start - found[-1][1] <= gap:
+            found[-1] = (found[-1][0], max(found[-1][1], end))
+        else:
+            found.append((start, end))
+    return found

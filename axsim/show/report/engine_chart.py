@@ -18,6 +18,7 @@ import json
 from typing import Any
 
 from axsim.compiler.program import Program, Segment
+from axsim.fidelity.prediction import number
 from axsim.machine.timeline import Timeline, Timing
 from axsim.runs.results import VariantResult
 from axsim.show.plots.style import TASKS
@@ -25,7 +26,6 @@ from axsim.show.report.content import Report
 from axsim.show.report.figures import KINDS
 from axsim.show.report.markup import Html, element, note
 from axsim.show.report.markup import section as section_of
-from axsim.show.tables import number
 from axsim.show.timelines import stage_timelines
 from axsim.show.traffic import dram_rates, ocm_use
 from axsim.system.critical_path import waited_for
@@ -132,8 +132,8 @@ def _about(variant: VariantResult, part: Part, timeline: Timeline) -> str:
     if part.stage == "post":
         return f"Final norm and head on one token: {ms}."
     chunk = workload.build.prefill_chunk
-    past = chunk * (part.chunk or 0)
-    history = f" after {past} earlier ones" if past else ""
+    past = workload.histories[part.chunk or 0]
+    history = f" and a history of {past}" if past else ""
     return f"One of {layers} equal decoder layers on {chunk} prompt tokens{history}: {ms}."
 
 
