@@ -70,4 +70,9 @@ def commands() -> list[Command]:
 
 
 for _command in commands():
-    app.command(_command.name, cls=Once, epilog=_command.epilog)(flattened(_command.function))
+    app.command(
+        _command.name,
+        cls=Once,
+        epilog=_command.epilog,
+        context_settings=_command.context_settings,
+    )(flattened(_command.function))

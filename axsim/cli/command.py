@@ -18,13 +18,20 @@ class Command:
     ``examples`` can be pasted: one a line, or several lines joined by backslashes. ``place`` is
     where the list of commands has it; those without one come last, by name. A parameter of
     ``function`` whose type is a dataclass stands for an option each of its fields: commands share
-    options so.
+    options so. With ``passes_arguments``, everything behind the first argument is an argument, too,
+    even if it looks like an option.
     """
 
     name: str
     function: Callable[..., None]
     examples: str
     place: int = 1000
+    passes_arguments: bool = False
+
+    @property
+    def context_settings(self) -> dict[str, Any]:
+        """How the command line is read."""
+        return {"allow_interspersed_args": False} if self.passes_arguments else {}
 
     @property
     def epilog(self) -> str:

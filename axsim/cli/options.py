@@ -314,10 +314,10 @@ class RunOptions:
         if lines:
             raise typer.Exit(1)
 
-    def timed(self, network: NetworkOptions, chat: Chat | None = None) -> RunResult:
+    def timed(self, network: NetworkOptions = NO_NETWORK, chat: Chat | None = None) -> RunResult:
         """The run without kernels; the keys of ``network`` are set beside those of ``--set``."""
-        from axsim.runs.checkpoints import refuse_for_networks
         from axsim.runs.run import time_run
+        from axsim.runs.sources import refuse_for_networks
 
         with network.told():
             result = time_run(
@@ -347,28 +347,38 @@ class DeploymentOptions:
     observer: Observer = ObserverName.minmax
     smooth_quant: SmoothQuant = False
 
-    def deployed(self, chip: str, network: NetworkOptions = NO_NETWORK) -> Deployment:
-        """The variant on ``chip``; the first one when none is named. The keys of ``network`` are
-        set beside those of ``--set``."""
+    def deployed(
+        self,
+        chip: str,
+        network: NetworkOptions = NO_NETWORK,
+        *,
+        of_folder: bool = False,
+    ) -> Deployment:
+        """The variant on ``chip`` of a workload or an ONNX file, with ``of_folder`` also the model
+        of a checkpoint's folder; the first one when none is named. The keys of ``network`` are set
+        beside those of ``--set``."""
         from axsim.compiler.partition import Deployment
         from axsim.spec.chip import load_chip
         from axsim.spec.descriptor import parse_overrides, split_overrides
+        from axsim.spec.from_checkpoint import workload_of
         from axsim.spec.workload import load_workload
 
-        chip_keys, keys = split_overrides(parse_overrides(self.settings), "chip")
-        keys |= network.keys
+        given = {**parse_overrides(self.settings), **network.keys}
+        chip_keys, keys = split_overrides(given, "chip")
+        load = workload_of if of_folder and Path(self.workload).is_dir() else load_workload
         with network.told():
             if self.variant is None:
-                chosen = next(iter(load_workload(self.workload, keys).expand().values()))
+                chosen = next(iter(load(self.workload, keys).expand().values()))
             else:
-                chosen = load_workload(self.workload, keys, self.variant)
+                chosen = load(self.workload, keys, self.variant)
         tell_ignored(chosen)
         return Deployment(chosen, load_chip(chip, chip_keys))
 
     def weights(self, deployment: Deployment) -> tuple[Weights | None, bool]:
         """Those of the checkpoint or synthetic ones, None for a network, which has its own; and
         whether they are synthetic."""
-        from axsim.runs.checkpoints import refuse_for_networks, weights_of
+        from axsim.runs.checkpoints import weights_of
+        from axsim.runs.sources import refuse_for_networks
 
         if deployment.network is not None:
             refuse_for_networks([deployment], self.checkpoint)

@@ -160,10 +160,10 @@ def _serve(
 ) -> None:
     import logging
 
-    from axsim.server.desk import Desk
     from axsim.server.listen import address, run
     from axsim.server.messages import NOTICES
     from axsim.server.routes import Api
+    from axsim.server.waiting import Desk
 
     log = logging.getLogger("axsim.server")
     logging.basicConfig(format="%(asctime)s %(message)s", datefmt="%H:%M:%S")

@@ -220,7 +220,9 @@ class Deployment:
             weights["post"] = self.post.program.weight_bytes
             stored["layers"] = layers * self.decode.stored_bytes
             stored["post"] = self.post.stored_bytes
-            kv = 2 * layers * build.kv_cache_len * decoder.kv_dim * width * build.kv_slots
+            rows = build.kv_cache_len * decoder.kv_dim
+            rows += decoder.cross_tokens * decoder.hidden_size
+            kv = 2 * layers * rows * width * build.kv_slots
             embedding = decoder.vocab_size * decoder.hidden_size * width
             activations += [
                 subgraph.program.activation_bytes

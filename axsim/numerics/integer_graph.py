@@ -29,13 +29,16 @@ from axsim.numerics import integer_kernels as kernels
 from axsim.numerics.chains import attention_chains
 from axsim.numerics.integer_conv import ConvWeight, conv, conv_transpose, conv_weight
 from axsim.numerics.integer_kernels import IntegerMatrix
-from axsim.numerics.matrix import quantise_matrix
+from axsim.numerics.matrix import Matrix, quantise_matrix
 from axsim.numerics.ranges import QUANTISED
 from axsim.numerics.steps import Step, Weights
 
 
 class IntegerWeights:
-    """S8 matrices packed for products, by tensor name: one set serves U8, U16 and image sizes."""
+    """S8 matrices packed for products, by tensor name: one set serves U8, U16 and image sizes.
+
+    Weights are float32, or a :class:`Matrix` of S8 codes that were made before.
+    """
 
     def __init__(self, products: Products | None = None) -> None:
         self.products = products or choose()
@@ -52,7 +55,8 @@ class IntegerWeights:
     def matrix(self, name: str, weights: Weights) -> IntegerMatrix:
         """The matrix [out, in] of a weight."""
         if name not in self._matrices:
-            stored = quantise_matrix(weights(name))
+            value: Any = weights(name)
+            stored = value if isinstance(value, Matrix) else quantise_matrix(value)
             assert stored.scale is not None
             packed = self.products.pack(stored.codes)
             self._matrices[name] = IntegerMatrix(packed, stored.scale)

@@ -3,7 +3,7 @@ ones."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
 
@@ -20,14 +20,6 @@ def open_checkpoint(folder: str | Path, deployments: Sequence[Deployment]) -> Ch
     for deployment in deployments:
         check_architecture(folder, checkpoint.config, deployment)
     return checkpoint
-
-
-def refuse_for_networks(deployments: Iterable[Deployment], checkpoint: object) -> None:
-    """Raises InputError for a checkpoint beside a network, whose weights are in its ONNX file."""
-    for deployment in deployments:
-        if checkpoint is not None and deployment.workload.model.onnx is not None:
-            what = f"{deployment.workload.name} is a network from an ONNX file"
-            raise InputError(f"{what}, which holds its weights: --checkpoint has no effect")
 
 
 def weights_of(deployment: Deployment, checkpoint: str | Path | None) -> Weights:

@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING
 
 from axsim.compiler.partition import Deployment
 from axsim.errors import InputError
-from axsim.runs.checkpoints import open_checkpoint, refuse_for_networks
+from axsim.runs.checkpoints import open_checkpoint
 from axsim.runs.network_inputs import check_inputs
 from axsim.runs.run_pictures import RunPictures
-from axsim.runs.sources import Sources
+from axsim.runs.sources import Sources, refuse_for_networks
 from axsim.runs.text_source import open_passage
 
 if TYPE_CHECKING:

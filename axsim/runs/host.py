@@ -34,6 +34,10 @@ class Decoder(Protocol):
     def embed(self, tokens: list[int]) -> Array:
         """Rows [tokens, hidden] of the embedding table."""
 
+    def placed(self, rows: Array, start: int) -> Array:
+        """Rows [tokens, hidden] of the tokens from ``start`` on, with their positions where those
+        are learnt."""
+
 
 class HostLoop:
     """One request's numbers on one device; :meth:`compute` takes the walk's calls.
@@ -133,7 +137,7 @@ class HostLoop:
         """A whole prompt, padded to whole chunks, behind what is in the caches."""
         if self._asked is not None:
             prompt = prompt.after(self._asked, self.position)
-        self._asked, rows = prompt, prompt.rows
+        self._asked, rows = prompt, self._device.placed(prompt.rows, self.position)
         size = self._deployment.workload.build.prefill_chunk
         if len(rows) > chunks * size:
             raise ValueError(f"{len(rows)} tokens do not fit {chunks} chunks of {size}")
@@ -172,7 +176,7 @@ class HostLoop:
             raise ValueError(f"the KV cache holds {self._capacity} tokens")
         self._mask = np.full((1, 1, self._capacity + 1), MASKED)
         self._mask[..., : self.position] = self._mask[..., -1] = 0
-        self._hidden = [self._device.embed([token])[None]]
+        self._hidden = [self._device.placed(self._device.embed([token]), self.position)[None]]
 
     def _post(self, subgraph: Subgraph) -> int:
         """Logits of the last real row, and the token that they lead to."""
@@ -211,6 +215,7 @@ class HostLoop:
                 "indices": self._asked.indices(start, new),
                 "input": rows,
                 "mask": windowed(mask, self._config, layer, start),
+                **self._asked.of_layer(layer),
             },
         )
         k[0, start : start + real] = out["K_cache_out"][0, :real]

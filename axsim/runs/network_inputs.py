@@ -12,7 +12,7 @@ from axsim.compiler.partition import Deployment
 from axsim.errors import InputError
 from axsim.graph.ir import Graph, Tensor
 from axsim.inputs.images import folder_pictures, open_picture
-from axsim.inputs.preprocess import is_picture, picture_input
+from axsim.inputs.network_pictures import is_picture, picture_input
 from axsim.kernels.array import Array
 from axsim.models.synthetic import gaussian
 from axsim.runs.run_pictures import split
@@ -102,9 +102,14 @@ def check_names(deployment: Deployment) -> None:
 
 
 def seeded_inputs(deployment: Deployment, name: str) -> dict[str, Array]:
-    """Seeded values for every input: integers are 0 or 1, bytes grey levels, other numbers normal,
-    as pictures are that mean and deviation were taken from. ``name`` tells several apart."""
-    graph, seed = _graph(deployment), deployment.workload.request.seed
+    """Seeded values for every input of a deployed network; ``name`` tells several apart."""
+    return seeded_values(_graph(deployment), deployment.workload.request.seed, name)
+
+
+def seeded_values(graph: Graph, seed: int, name: str) -> dict[str, Array]:
+    """Seeded values for every input of ``graph``, which has no storage dtypes: integers are 0 or 1,
+    bytes grey levels, other numbers normal, as pictures are that mean and deviation were taken
+    from."""
     return {each: _seeded(graph.tensors[each], seed, f"{name} {each}") for each in graph.inputs}
 
 

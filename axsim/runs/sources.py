@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from axsim.errors import InputError, Problem
 
 if TYPE_CHECKING:
+    from axsim.compiler.partition import Deployment
     from axsim.numerics.observers import Observer
 
 SEEDED = "seeded"
@@ -91,6 +92,14 @@ class Sources:
 
 SYNTHETIC = Sources()
 """Synthetic weights, seeded pictures, no text."""
+
+
+def refuse_for_networks(deployments: Iterable[Deployment], checkpoint: object) -> None:
+    """Raises InputError for a checkpoint beside a network, whose weights are in its ONNX file."""
+    for deployment in deployments:
+        if checkpoint is not None and deployment.workload.model.onnx is not None:
+            what = f"{deployment.workload.name} is a network from an ONNX file"
+            raise InputError(f"{what}, which holds its weights: --checkpoint has no effect")
 
 
 def _text(path: str | Path | None) -> str | None:

@@ -9,8 +9,8 @@ from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, gene
 from prometheus_client.exposition import CONTENT_TYPE_LATEST
 
 if TYPE_CHECKING:
-    from axsim.server.desk import Desk
     from axsim.server.engine import Outcome
+    from axsim.server.waiting import Desk
 
 CONTENT_TYPE = CONTENT_TYPE_LATEST
 

@@ -20,11 +20,11 @@ from starlette.routing import Route
 from axsim.errors import InputError
 from axsim.server.body import read_body
 from axsim.server.completion import Completion
-from axsim.server.desk import Answer, Desk
 from axsim.server.engine import Cancelled
 from axsim.server.prometheus import CONTENT_TYPE, Meters
 from axsim.server.refusal import Refusal
 from axsim.server.service import Service
+from axsim.server.waiting import Answer, Desk
 from axsim.server.wire import read_request
 
 LOG = logging.getLogger("axsim.server")

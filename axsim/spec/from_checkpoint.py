@@ -23,8 +23,8 @@ from axsim.models.joins import JOINS, language_part
 from axsim.models.parts import Parts
 from axsim.models.weights import tensor_shapes
 from axsim.spec.architecture import ModelSection
-from axsim.spec.descriptor import load_mapping
-from axsim.spec.located import scalar
+from axsim.spec.descriptor import NO_OVERRIDES, Overrides, load_mapping
+from axsim.spec.located import parse, scalar
 from axsim.spec.package import Package, find_package
 from axsim.spec.workload import FLAGGED, NEWEST_TOOLCHAIN, Workload
 
@@ -32,6 +32,8 @@ SMALL_IMAGE = 224
 """Pixels along a side of the smaller package that the vendor builds beside the model's own size."""
 
 TEXT_TOKENS = 54
+SPOKEN_TOKENS = 4
+"""Before what Whisper writes: start, language, task, no timestamps."""
 NEW_TOKENS = 16
 KV_CACHE_LEN = 1023
 CHUNK_STEP = 64
@@ -138,6 +140,21 @@ def _text_of(
     return "\n".join(lines) + "\n"
 
 
+def workload_of(
+    folder: str | Path, overrides: Overrides = NO_OVERRIDES, variant: str | None = None
+) -> Workload:
+    """The workload of :func:`workload_text`; ``overrides`` and ``variant`` as for
+    :func:`axsim.spec.workload.load_workload`."""
+    name = str(folder)
+    document = parse(workload_text(folder), name).plain()
+    if variant is None:
+        return load_mapping(Workload, document, name, overrides)
+    base = load_mapping(Workload, document, name)
+    base.variant(variant)
+    chosen = next(v.set for v in base.variants if v.name == variant)
+    return load_mapping(Workload, document, name, {**chosen, **overrides, "variants": ()})
+
+
 def _counted(model: ModelConfig, description: dict[str, Any]) -> str:
     join = JOINS.get(str(description.get("model_type")))
     parked = join.parked(description) if join else 0
@@ -153,6 +170,8 @@ def _parameters(model: ModelConfig) -> int:
 def _what(model: ModelConfig) -> str:
     if model.vision is None:
         return "a text prompt"
+    if model.hears:
+        return "half a minute of sound"
     return "one image and a question" if model.decoder else "one image"
 
 
@@ -180,7 +199,10 @@ def _section(
             if inner:
                 lines.append(f"    {field.name}: {{{inner}}}")
             continue
-        lines.append(_commented(f"    {field.name}: {_text(value)}", _MEANING.get(field.name, "")))
+        meaning = _MEANING.get(field.name, "")
+        if isinstance(part, VisionConfig) and part.stem == "sound" and field.name == "image_size":
+            meaning = "frames of a spectrogram"
+        lines.append(_commented(f"    {field.name}: {_text(value)}", meaning))
     return lines
 
 
@@ -200,6 +222,8 @@ def _image_sizes(model: ModelConfig, description: dict[str, Any]) -> list[int]:
     if vision is None:
         return []
     own = int(description.get("force_image_size") or vision.image_size)
+    if model.hears:
+        return [own]
     step = _step(model)
     if vision.position == "none":  # made for any size: as large as the usual context holds
         room = KV_CACHE_LEN + 1 - TEXT_TOKENS - NEW_TOKENS
@@ -220,10 +244,12 @@ def _prompt(model: ModelConfig, size: int) -> int:
     """Tokens of the default request with one image of ``size`` pixels."""
     if model.vision is None or model.projector is None:
         return 128
-    return TEXT_TOKENS + model.image_tokens(size)
+    return (SPOKEN_TOKENS if model.hears else TEXT_TOKENS) + model.image_tokens(size)
 
 
 def _chunk(model: ModelConfig, size: int) -> int:
+    if model.hears:
+        return SPOKEN_TOKENS
     return -(-_prompt(model, size) // CHUNK_STEP) * CHUNK_STEP
 
 
@@ -304,7 +330,10 @@ def _request(
     if sizes:
         lines.append(f"  image_size: {sizes[-1]}")
     if model.decoder is not None:
-        if sizes:
+        if model.hears:
+            comment = "start, language, task, no timestamps"
+            lines.append(_commented(f"  text_tokens: {SPOKEN_TOKENS}", comment))
+        elif sizes:
             comment = "chat template and a short question around the image"
             lines.append(_commented(f"  text_tokens: {TEXT_TOKENS}", comment))
         else:

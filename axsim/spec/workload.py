@@ -514,6 +514,8 @@ class Workload(Section):
         prompt = [key for key in ("prompt_tokens", "text_tokens") if getattr(request, key)]
         lone = None if request.turns else ("request", *prompt[:1])
         yield from length_faults(self.asked, Compiled(*held, keys), lone)
+        if decoder.cross_tokens:
+            yield from self._crossed_faults()
         scaling = decoder.rope_scaling
         trained = scaling.original_max_position_embeddings if scaling else 0
         if scaling and scaling.kind == "longrope" and build.kv_cache_len >= trained:
@@ -525,6 +527,26 @@ class Workload(Section):
         if build.prefill_chunk > build.kv_cache_len:
             what = f"found {build.prefill_chunk}, more than the KV cache holds"
             yield Fault("build.prefill_chunk", what, f"up to {build.kv_cache_len}, kv_cache_len")
+
+    def _crossed_faults(self) -> Iterator[Fault]:
+        """Of a decoder that attends to an encoder, which has to run first, and once."""
+        decoder, request = self.model.decoder, self.request
+        assert decoder is not None
+        if [turn.images for turn in self.asked] != [1, *[0] * (len(self.asked) - 1)]:
+            allowed = "1 before the first turn: what the decoder attends to"
+            yield Fault(
+                "request.turns" if request.turns else "request.images",
+                "found another number of images",
+                allowed,
+            )
+        if request.cached_tokens:
+            yield Fault(
+                "request.cached_tokens", "has nothing to attend to before the encoder has run"
+            )
+        longest = decoder.position_rows or self.build.kv_cache_len + 1
+        if self.build.kv_cache_len >= longest:
+            what = f"found {self.build.kv_cache_len}"
+            yield Fault("build.kv_cache_len", what, f"up to {longest - 1}, less than position_rows")
 
     def _network_faults(self) -> Iterator[Fault]:
         """Keys that mean nothing to a network from an ONNX file."""
@@ -543,6 +565,8 @@ class Workload(Section):
                 what = "has no effect: this tower's pictures are not resized by their pixels"
                 return Fault(f"request.{name}", what)
         key = "request.image_size" if request.image_size else "model.vision.image_size"
+        if vision.stem == "sound" and self.image_size != vision.image_size:
+            return Fault(key, f"found {size_text(self.image_size)}", f"{vision.image_size} frames")
         try:
             size = self.image_size
         except ValueError as error:

@@ -17,11 +17,11 @@ from urllib.parse import urlsplit
 import uvicorn
 
 from axsim.compiler.partition import Deployment
-from axsim.server.desk import Desk
 from axsim.server.listen import address, bind
 from axsim.server.load import Source, load
 from axsim.server.routes import Api
 from axsim.server.service import Service
+from axsim.server.waiting import Desk
 from axsim.spec.chip import load_chip
 from axsim.spec.workload import Workload
 from tests.runs import tiny

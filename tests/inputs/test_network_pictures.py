@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from axsim.errors import InputError
-from axsim.inputs.preprocess import GREY, is_picture, letterboxed, picture_input
+from axsim.inputs.network_pictures import GREY, is_picture, letterboxed, picture_input
 from axsim.spec.preprocess import Preprocess
 
 Image = pytest.importorskip("PIL.Image")
