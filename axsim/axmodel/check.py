@@ -60,7 +60,7 @@ class Check:
     def _vision(self, model: Model) -> float:
         deployment = self.build.deployment
         workload = deployment.workload
-        graph, get, _ = self.build.analysis.vision_build(False)
+        graph, get, _ = self.build.analysis.encoder_build(False)
         image = seeded_image(workload.image_size, workload.request.seed, "image 0")
         expected = Executor(graph, get, None).run_all({"input": image})
         argument, picture = model.inputs(0)[0], model.manifest.picture

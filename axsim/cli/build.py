@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Optional
 import typer
 
 from axsim.cli.command import Command
-from axsim.cli.options import ChipName, DeploymentOptions, NetworkOptions, Quiet
+from axsim.cli.options import ChipName, CutNetworkOptions, DeploymentOptions, Quiet
 
 if TYPE_CHECKING:
     from axsim.axmodel.build import Options
@@ -46,7 +46,7 @@ class PictureOptions:
 
 def build(
     options: DeploymentOptions,
-    network: NetworkOptions,
+    network: CutNetworkOptions,
     pictures: PictureOptions,
     chip: ChipName,
     folder: Annotated[
@@ -81,7 +81,7 @@ def build(
     from axsim.runs.checkpoints import weights_of
 
     _refuse_built(Path(options.workload))
-    deployment = options.deployed_whatever(chip, network.keys)
+    deployment = options.deployed(chip, network, of_folder=True)
     is_network = deployment.workload.model.onnx is not None
     checkpoint = options.checkpoint
     if checkpoint is None and Path(options.workload).is_dir():

@@ -109,6 +109,9 @@ def _checked(
     from axsim.errors import InputError
 
     deployment = options.deployed(chip)
+    if deployment.workload.model.onnx is not None:
+        what = f"{deployment.workload.name} is a network from an ONNX file"
+        raise InputError(f"{what}, which answers no question")
     try:
         import prometheus_client  # noqa: F401
         import starlette  # noqa: F401

@@ -72,6 +72,8 @@ class RunPictures:
         chat: Chat | None = None,
     ) -> None:
         folder = sources.images
+        if deployments and all(each.workload.model.onnx for each in deployments):
+            folder = None  # networks have their own inputs
         self._folder, self._chat = folder, chat
         self._files = [] if folder is None else folder_pictures(folder)
         self._opened: dict[tuple[Path, Size], list[Array]] = {}

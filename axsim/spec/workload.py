@@ -32,6 +32,8 @@ from axsim.spec.descriptor import (
     override,
 )
 from axsim.spec.located import Located, locate, show
+from axsim.spec.preprocess import EVERY, Preprocess
+from axsim.spec.pulsar2 import read_pulsar2
 from axsim.spec.turns import Asked, Compiled, Turn, asked, length_faults
 from axsim.spec.video import Video
 
@@ -53,11 +55,13 @@ class BuildSection(Section):
     npu_mode: Literal["NPU1", "NPU2", "NPU3"] | None = Field(
         None, description="resource groups used; the chip's largest mode when not given"
     )
-    vision_dtype: VisionDtype = Field("u8", description="activations of the vision tower")
+    vision_dtype: VisionDtype = Field(
+        "u8", description="activations of the vision tower, or of an ONNX file's network"
+    )
     precision_overrides: dict[str, Literal["u8", "u16"]] = Field(
         default_factory=dict,
-        description="activations of the vision part by name pattern (*, ?), stored otherwise; the "
-        "last pattern that matches wins",
+        description="activations of the vision part or network by name pattern (*, ?), stored "
+        "otherwise; the last pattern that matches wins",
     )
     weight_dtype: WeightDtype = Field("s8", description="weights of the decoder layers")
     weight_format: WeightFormat = Field(
@@ -95,6 +99,20 @@ class BuildSection(Section):
         None,
         description="how the host reaches the chip, as on a card; what the chip's host.link says "
         "when not given",
+    )
+    pulsar2: str | None = Field(
+        None,
+        min_length=1,
+        description="Pulsar2's build configuration (JSON) of an ONNX file's network, whose keys "
+        "count where the workload does not give its own",
+    )
+    preprocess: dict[str, Preprocess] = Field(
+        default_factory=dict,
+        description="how pictures become inputs of an ONNX file's network, by the input's name or "
+        f"{EVERY} for all",
+    )
+    observer: Literal["minmax", "percentile", "mse", "kl"] = Field(
+        "minmax", description="how ranges of the activations of an ONNX file's network are found"
     )
 
     @model_validator(mode="after")
@@ -231,10 +249,15 @@ class Variant(Section):
 
 
 OF_NETWORKS = {
-    "build": ("npu_mode", "vision_dtype", "precision_overrides", "float_matmul_on_conv", "link"),
+    "build": (
+        *("npu_mode", "vision_dtype", "precision_overrides", "float_matmul_on_conv", "link"),
+        *("pulsar2", "preprocess", "observer"),
+    ),
     "request": ("seed",),
 }
 """Keys that a network from an ONNX file has, by section."""
+NETWORKS_OWN = ("pulsar2", "preprocess", "observer")
+"""Keys of the build that nothing else has."""
 
 DEFAULT_TEXT_TOKENS = 54
 """Tokens around the image of the vendor's default request: 118 prompt tokens at 224 px with 64
@@ -427,11 +450,12 @@ class Workload(Section):
         """Let an override select among the variants, see :func:`_select`; an ONNX file lies where
         the workload's file says, as seen from there."""
         super().prepare(tree, overrides)
-        model = tree.child("model")
-        network = model.child("onnx") if model is not None else None
-        if network is not None and isinstance(network.value, str):
-            folder = Path(network.origin.rpartition(":")[0]).parent
-            network.value = str(folder / network.value)
+        for file in (tree.nearest(("model", "onnx")), tree.nearest(("build", "pulsar2"))):
+            named, depth = file
+            if depth == 2 and isinstance(named.value, str):
+                folder = Path(named.origin.rpartition(":")[0]).parent
+                named.value = str(folder / named.value)
+        _configured(tree, overrides)
         variants = tree.child("variants")
         if variants is not None and isinstance(variants.value, list):
             variants.value = _select(variants.value, overrides)
@@ -447,6 +471,8 @@ class Workload(Section):
         if self.model.onnx is not None:
             yield from self._network_faults()
             return
+        for name in sorted(build.model_fields_set.intersection(NETWORKS_OWN)):
+            yield Fault(f"build.{name}", "belongs to an ONNX file, and there is none")
         if vision is None:
             for name in ("images", "image_size", "min_pixels", "max_pixels", "video"):
                 if getattr(request, name):
@@ -600,6 +626,21 @@ def load_workload(
     base.variant(variant)  # names the variants when there is no such one
     chosen = next(v.set for v in base.variants if v.name == variant)
     return load(Workload, source, {**chosen, **overrides, "variants": ()})
+
+
+def _configured(tree: Located, overrides: Overrides) -> None:
+    """Adds what Pulsar2's build configuration says to the build, where that has no key of its
+    own."""
+    file: object = overrides.get("build.pulsar2")
+    if file is None:
+        named, depth = tree.nearest(("build", "pulsar2"))
+        file = named.value if depth == 2 else None
+    if not isinstance(file, str) or not isinstance(tree.value, dict):
+        return
+    build = tree.value.setdefault("build", Located({}, file))
+    if isinstance(build.value, dict):
+        for key, value in read_pulsar2(file).build.items():
+            build.value.setdefault(key, locate(value, f"{file}:0"))
 
 
 def _select(variants: list[Located], overrides: Overrides) -> list[Located]:
