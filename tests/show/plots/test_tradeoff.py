@@ -175,7 +175,7 @@ def test_accuracy_is_perplexity_where_a_text_was_read() -> None:
     assert set(level.get_ydata()) == {20.5}
     assert legend_names(figure) == ["Pareto front", "a", "float32"]
     assert "trained weights, judged on 812 tokens of text" in axes.get_title()
-    assert not overlapping(figure)
+    assert not overlapping(drawn_texts(figure))
     same = sweep_picture(judged(), {"build.weight_dtype": ["bf16", "s8", "s4"]})
     assert same.axes[0].get_ylabel() == axes.get_ylabel()
 
