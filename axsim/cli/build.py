@@ -124,18 +124,15 @@ def _options(
 def _calibration(
     sources: Sources, deployment: Deployment, checkpoint: Path | None
 ) -> Pixels | None:
-    """The pictures of a vision part; says so when a trained one gets seeded ones."""
+    """The pictures of a vision part; InputError when a trained one would get seeded ones."""
     from dataclasses import replace
 
     from axsim.runs.run_pictures import RunPictures
 
     if deployment.model.vision is None:
         return None
-    if checkpoint is not None and sources.images is None and not sources.calibrate_on:
-        if deployment.workload.build.vision_dtype != "bf16":
-            what = "ranges of U8 and U16 activations come from a seeded picture"
-            typer.echo(f"warning: {what}; --images DIR takes them from yours", err=True)
-        sources = replace(sources, calibrate_on="seeded")
+    if checkpoint is not None:  # the folder may be the workload
+        sources = replace(sources, checkpoint=str(checkpoint))
     return RunPictures([deployment], sources).of(deployment)
 
 

@@ -107,7 +107,7 @@ def precision(
         )
     if score is not None and passage is not None:
         console().print(f"\n{text_heading(score.tokens, passage.name)}")
-        console().print(text_table([(deployment.workload.label, score)]))
+        console().print(text_table([(options.variant or deployment.workload.label, score)]))
     elif not_judged is not None and weights is not None:
         console().print(f"not judged on a text: {not_judged}", soft_wrap=True)
     if lift is not None:

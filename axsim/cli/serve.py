@@ -17,7 +17,12 @@ from axsim.cli.options import (
     VariantName,
     WorkloadName,
 )
-from axsim.cli.source_options import CalibrationFolder, CheckpointFolder
+from axsim.cli.source_options import (
+    CalibrateOn,
+    CalibrateOnSeeded,
+    CalibrationFolder,
+    CheckpointFolder,
+)
 
 if TYPE_CHECKING:
     import socket
@@ -36,6 +41,7 @@ def serve(
     settings: Settings = [],  # noqa: B006
     checkpoint: CheckpointFolder = None,
     images: CalibrationFolder = None,
+    calibrate_on: CalibrateOnSeeded = None,
     seed: Seed = None,
     timing_only: TimingOnly = False,
     host: Annotated[
@@ -83,7 +89,7 @@ def serve(
 
     listening, deployment, source = _checked(
         DeploymentOptions(workload, variant, _with_seed(settings, seed), checkpoint),
-        chip, images, timing_only, host, port,
+        chip, images, calibrate_on, timing_only, host, port,
     )  # fmt: skip
     with listening:
         try:
@@ -101,6 +107,7 @@ def _checked(
     options: DeploymentOptions,
     chip: str,
     images: Path | None,
+    calibrate_on: CalibrateOn | None,
     timing_only: bool,
     host: str,
     port: int,
@@ -125,7 +132,8 @@ def _checked(
     listening = bind(host, port)
     if public(host):
         typer.echo(f"warning: whoever reaches {host} can use this server", err=True)
-    return listening, deployment, Source(options.checkpoint, images, timing_only)
+    insisted = None if calibrate_on is None else calibrate_on.value
+    return listening, deployment, Source(options.checkpoint, images, timing_only, insisted)
 
 
 def _loaded(

@@ -18,6 +18,7 @@ from axsim.inputs.template import Message
 from axsim.kernels.array import Array
 from axsim.models.checkpoint import Checkpoint
 from axsim.runs.checkpoints import weights_of
+from axsim.runs.run_pictures import without_pictures
 from axsim.server.computing import Computing
 from axsim.server.engine import Engine, Order, longest_prompt
 from axsim.server.messages import NOTICES
@@ -32,12 +33,13 @@ OnStep = Callable[[str], None]
 @dataclass(frozen=True)
 class Source:
     """Where answers come from: the weights of a ``checkpoint`` or synthetic ones, ranges of
-    activations from the pictures of the folder ``images`` or a seeded one, and with ``timing_only``
-    no kernels."""
+    activations from the pictures of the folder ``images`` or a seeded one (on which a checkpoint
+    has to be insisted, ``calibrate_on``), and with ``timing_only`` no kernels."""
 
     checkpoint: Path | None = None
     images: Path | None = None
     timing_only: bool = False
+    calibrate_on: str | None = None
 
     @property
     def answers(self) -> str:
@@ -81,7 +83,7 @@ def load(
     computing = None
     if not source.timing_only:
         on_step("weights, and ranges of activations")
-        computing = Computing(deployment, weights, _pictures(deployment, source.images))
+        computing = Computing(deployment, weights, _pictures(deployment, source))
     notice = NOTICES.get(source.answers, "")
     engine = Engine(deployment, prompts.tokens, ends, computing, notice, head)
     about: dict[str, Any] = {
@@ -118,11 +120,14 @@ def _said(prompts: Writes, workload: Workload, system: str | None, text: str) ->
     return prompts.question(workload, [*before, Message("user", (text,))])
 
 
-def _pictures(deployment: Deployment, folder: Path | None) -> Sequence[Array]:
-    """What ranges are taken from."""
-    workload = deployment.workload
+def _pictures(deployment: Deployment, source: Source) -> Sequence[Array]:
+    """What ranges are taken from; InputError for a checkpoint without pictures."""
+    workload, folder = deployment.workload, source.images
     if deployment.vision is None:
         return ()
+    quantised = workload.build.vision_dtype != "bf16"
+    if folder is None and quantised and source.answers == "trained" and not source.calibrate_on:
+        raise without_pictures(deployment.model.hears)
     if folder is None:
         return [seeded_image(workload.image_size, workload.request.seed, "calibration 0")]
     opened = map(open_picture, folder_pictures(folder))

@@ -36,7 +36,8 @@ def trained(folder: Path, system: str | None = None, build: Any = None, **source
         write_model(folder)
     workload = Workload.of("talking", MODEL, build={**BUILD, **(build or {})})
     deployment = Deployment(workload, load_chip("ax630c"))
-    return load(deployment, "tiny", Source(folder, **source), system=system)
+    chosen = {"calibrate_on": "seeded", **source}
+    return load(deployment, "tiny", Source(folder, **chosen), system=system)
 
 
 def synthetic(timing_only: bool = False, token_ms: float | None = None, **build: Any) -> Service:
