@@ -24,8 +24,8 @@ from axsim.errors import InputError
 from axsim.kernels.array import Array
 from axsim.spec.chip import Chip
 
-_FAMILIES = {"ax650n": "MC50", "ax630c": "MC20E", "ax620q": "MC20E"}
-"""The vendor's names of chip families, as its runtime prints them."""
+_FAMILIES = {"Neutron v3": "MC50", "Neutron v4": "MC20E"}
+"""How the vendor's runtime calls the chips of each NPU generation."""
 _CORES = {1: "single core", 2: "dual core", 3: "triple core"}
 
 
@@ -209,7 +209,7 @@ def _node(argument: Argument) -> NodeArg:
 
 def _tell(model: Model, chip: Chip, provider: str, is_first: bool) -> None:
     """What the runtime prints: of the chip, then of each model."""
-    family = _FAMILIES.get(chip.name, chip.name)
+    family = _FAMILIES.get(chip.npu.generation, chip.name)
     groups = model.deployment.mode.groups
     if is_first and provider == axclrt_provider_name:
         print(f"[INFO] SOC Name: {chip.name.upper()}")
