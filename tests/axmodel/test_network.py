@@ -8,10 +8,12 @@ import pytest
 
 from axsim.axmodel.model import Model
 from axsim.compiler.partition import Deployment
+from axsim.errors import InputError
 from axsim.numerics.comparison import cosine
 from axsim.spec.chip import load_chip
 from axsim.spec.workload import load_workload
 from tests.axengine.networks import Maker
+from tests.axmodel.test_archive import changed
 from tests.cli.command import axsim
 
 
@@ -54,6 +56,31 @@ def test_numbers_are_those_of_the_network(tmp_path, dtype):
     for name, make in graph.graph.values.items():
         assert np.array_equal(read.graph.values[name](), make())
         assert np.shape(read.graph.values[name]()) == np.shape(make())
+
+
+def _graph(change):
+    return lambda document: change(document["graph"])
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (_graph(lambda g: g["nodes"].pop(0)), "which nobody makes before"),
+        (_graph(lambda g: g["nodes"][0].update(op="Convolve")), "unknown operator"),
+        (_graph(lambda g: g["nodes"][0]["attrs"].update(pads=[9] * 4)), "makes other shapes"),
+        (_graph(lambda g: g["tensors"].pop("image")), "no tensor 'image'"),
+        (_graph(lambda g: g["nodes"][0].update(inputs=[])), "has a graph that cannot be read"),
+        (_graph(lambda g: g.update(outputs=["nothing"])), "no tensor 'nothing'"),
+        (lambda d: d["qparams"].clear(), "no quantisation parameters"),
+        (lambda d: d["qparams"].pop("image"), "cannot be executed"),
+    ],
+)
+def test_a_graph_that_is_wrong_is_told_at_once(tmp_path, change, message):
+    axsim("build", network(tmp_path), "--chip", "ax650n", "-o", tmp_path, "--no-check")
+    path = changed(tmp_path / "mixed.axmodel", tmp_path / "changed", manifest=change)
+    with pytest.raises(InputError) as caught:
+        Model(path, load_chip("ax650n"))
+    assert message in str(caught.value)
 
 
 @pytest.mark.parametrize(
