@@ -173,6 +173,19 @@ def test_groups_have_the_histories_that_are_compiled(folder, tmp_path):
     assert [model.inputs(group)[0].shape for group in (1, 2)] == [(1, 1, 32), (1, 24, 16)]
 
 
+def test_a_full_disk_is_one_clear_error(folder, tmp_path, monkeypatch):
+    from axsim.axmodel import archive
+
+    def add(self, array):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(archive.Writer, "add", add)
+    arguments = "build", folder / "tiny.yaml", "--chip", "ax630c", "-o", tmp_path, "--no-check"
+    told = axsim(*arguments, code=2).stderr
+    assert told == f"error: cannot write to {tmp_path}: No space left on device\n"
+    assert not list(tmp_path.iterdir())
+
+
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [

@@ -65,6 +65,8 @@ def make(
     except KeyboardInterrupt:
         typer.echo("interrupted: the same command goes on from here", err=True)
         raise typer.Exit(INTERRUPTED) from None
+    except OSError as error:
+        raise InputError(f"cannot write to {folder}: {error.strerror or error}") from None
     say(f"build model done: {len(parts)} files in {folder}")
     is_network = deployment.workload.model.onnx is not None
     if build.network.synthetic if is_network else checkpoint is None:
