@@ -20,9 +20,12 @@ if TYPE_CHECKING:
     from axsim.runs.computed import Numerics
     from axsim.runs.results import RunResult, VariantResult
     from axsim.runs.run import run
+    from axsim.runs.shared_results import ScenarioResult, TenantResult
+    from axsim.runs.shared_run import simulate
     from axsim.show.report.write import report
     from axsim.spec.board import Board, load_board
     from axsim.spec.chip import Chip, load_chip
+    from axsim.spec.scenario import Scenario, load_scenario
     from axsim.spec.workload import Workload, load_workload
     from axsim.study.objective import best
     from axsim.study.pareto import pareto
@@ -41,17 +44,22 @@ __all__ = [
     "Numerics",
     "Prediction",
     "RunResult",
+    "Scenario",
+    "ScenarioResult",
     "StageBreakdown",
+    "TenantResult",
     "VariantResult",
     "Workload",
     "best",
     "load_board",
     "load_chip",
+    "load_scenario",
     "load_workload",
     "pareto",
     "report",
     "run",
     "search",
+    "simulate",
     "sweep",
 ]
 
@@ -72,6 +80,11 @@ _HOMES = {
     "VariantResult": "axsim.runs.results",
     "report": "axsim.show.report.write",
     "run": "axsim.runs.run",
+    "ScenarioResult": "axsim.runs.shared_results",
+    "TenantResult": "axsim.runs.shared_results",
+    "simulate": "axsim.runs.shared_run",
+    "Scenario": "axsim.spec.scenario",
+    "load_scenario": "axsim.spec.scenario",
     "best": "axsim.study.objective",
     "pareto": "axsim.study.pareto",
     "search": "axsim.study.search",

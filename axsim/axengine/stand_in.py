@@ -16,14 +16,15 @@ from typing import TypeVar
 
 from simpy import Environment
 
-from axsim.axengine.usage import GroupUsage, SessionUsage, Usage
+from axsim.axengine.calls import GroupUsage, SessionUsage, Usage
 from axsim.axmodel.model import Model
 from axsim.compiler.partition import Deployment
 from axsim.errors import InputError, Problem
 from axsim.spec.chip import Chip, load_chip
 from axsim.spec.descriptor import override
+from axsim.system.invocation import Steps
 from axsim.system.request import HostCosts
-from axsim.system.soc import Soc, Steps
+from axsim.system.soc import Soc
 
 T = TypeVar("T")
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from axsim.axengine.usage import Usage
+from axsim.axengine.calls import Usage
 
 if TYPE_CHECKING:
     from rich.table import Table

@@ -82,8 +82,8 @@ class Groups:
         assert self._manifest.graph is not None
         graph = read_graph(self._manifest.graph, self._archive)
         deployment = self._deployment
-        build, chip = deployment.workload.build, deployment.chip
-        on_conv = build.float_matmul_on_conv and chip.npu.conv.float_matmul
+        workload, chip = deployment.workload, deployment.chip
+        on_conv = workload.float_matmul_on_conv and chip.npu.conv.float_matmul
         try:
             program = compile_graph(
                 graph, chip, deployment.mode, part="network", float_matmul_on_conv=on_conv

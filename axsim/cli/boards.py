@@ -3,37 +3,40 @@
 from __future__ import annotations
 
 from axsim.cli.command import Command
+from axsim.cli.options import JsonPath
 
 
-def boards() -> None:
+def boards(json_path: JsonPath = None) -> None:
     """List the shipped boards: chip, memory, storage and link."""
-    from rich.table import Table
-
-    from axsim.cli.terminal.console import console
+    from axsim.cli.terminal.listing import Column, show_listing
     from axsim.spec.board import load_board
     from axsim.spec.descriptor import shipped
 
-    table = Table(box=None, pad_edge=False)
-    for heading in ("name", "chip"):
-        table.add_column(heading, no_wrap=True)
-    for heading in ("DRAM\nMiB", "for the\nNPU", "storage\nMB/s"):
-        table.add_column(heading, justify="right")
-    table.add_column("link")
+    rows = []
     for name in shipped("board"):
         board = load_board(name)
         chip = board.chip_on_it()
         dram, host = chip.dram, chip.host
-        table.add_row(
-            name,
-            board.chip,
-            str(dram.capacity_bytes >> 20),
-            str((dram.npu_bytes or dram.capacity_bytes) >> 20),
-            f"{host.storage_mb_per_s:g}" if host.storage_mb_per_s else "–",
-            host.link or "–",
+        rows.append(
+            {
+                "name": name,
+                "chip": board.chip,
+                "dram_mib": dram.capacity_bytes >> 20,
+                "npu_mib": (dram.npu_bytes or dram.capacity_bytes) >> 20,
+                "storage_mb_per_s": host.storage_mb_per_s,
+                "link": host.link,
+            }
         )
-    screen = console()
-    screen.print(table)
-    screen.print("\nThe storage's speed is yours to measure; with it, runs tell the time to load.")
+    columns = (
+        Column("\nname", "name"),
+        Column("\nchip", "chip"),
+        Column("DRAM\nMiB", "dram_mib"),
+        Column("for the\nNPU", "npu_mib"),
+        Column("storage\nMB/s", "storage_mb_per_s"),
+        Column("\nlink", "link"),
+    )
+    note = "the storage's speed is yours to measure; with it, runs tell the time to load"
+    show_listing("boards", rows, columns, json_path, note)
 
 
 BOARDS = Command(
@@ -41,6 +44,7 @@ BOARDS = Command(
     boards,
     """
     axsim boards
+    axsim boards --json boards.json
     """,
     place=7,
 )

@@ -75,7 +75,7 @@ def exec_(
 
 
 def _show(usage: object, realtime: bool) -> None:
-    from axsim.axengine.usage import Usage
+    from axsim.axengine.calls import Usage
     from axsim.axengine.usage_table import usage_lines, usage_table
     from axsim.cli.terminal.console import console
 

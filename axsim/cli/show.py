@@ -1,4 +1,4 @@
-"""``axsim show``: one chip, board or workload, key by key."""
+"""``axsim show``: one chip, board, workload or scenario, key by key."""
 
 from __future__ import annotations
 
@@ -21,18 +21,20 @@ if TYPE_CHECKING:
     from axsim.spec.workload import Workload
 
 
-KINDS: tuple[Kind, ...] = ("chip", "board", "workload")
+KINDS: tuple[Kind, ...] = ("chip", "board", "workload", "scenario")
 
 
 def show(
     name: Annotated[
         str,
-        typer.Argument(metavar="NAME", help="A chip, a board or a workload, by name or by file."),
+        typer.Argument(
+            metavar="NAME", help="A chip, board, workload or scenario, by name or by file."
+        ),
     ],
     settings: Settings = [],  # noqa: B006
     json_path: JsonPath = None,
 ) -> None:
-    """Explain a chip, a board or a workload, key by key.
+    """Explain a chip, a board, a workload or a scenario, key by key.
 
     Every key, what it means, where its value comes from, and what follows from them all.
     """
@@ -40,9 +42,11 @@ def show(
     from axsim.files import shortest, write_json
     from axsim.spec.describe import derived, explain
     from axsim.spec.descriptor import document, load, parse_overrides, split_overrides
+    from axsim.spec.kinds import kind_of
+    from axsim.spec.scenario import load_scenario
     from axsim.spec.workload import Workload
 
-    kind, path = _find(name)
+    kind, path = kind_of(name, KINDS)
     overrides: dict[str, object] = parse_overrides(settings)
     under, cls = "", _descriptor_class(kind)
     if kind == "chip":
@@ -51,6 +55,10 @@ def show(
     instance = load(cls, path, overrides, under=under)
     tree = document(cls, path, overrides, under=under)
     lines, results = explain(instance, tree, skip=("variants",)), derived(instance)
+    if kind == "scenario":
+        load_scenario(path, overrides)  # its workloads too
+        # a tenant is one of many things: what it is not goes unsaid
+        lines = [line for line in lines if not line.depth or line.source != "default"]
     if json_path is not None:
         write_json(_document(kind, path, lines, results, instance), json_path)
         return
@@ -69,37 +77,15 @@ def show(
         screen.print(_variants(instance))
 
 
-def _find(name: str) -> tuple[Kind, Path]:
-    """Which kind of descriptor is meant, and its file."""
-    from axsim.errors import InputError, Problem
-    from axsim.spec.descriptor import find, shipped
-    from axsim.spec.diagnosis import nearest
-    from axsim.spec.located import read
-
-    found: list[tuple[Kind, Path]] = []
-    for kind in KINDS:
-        try:
-            found.append((kind, find(kind, name)))
-        except InputError:
-            continue
-    if len(found) == 1:
-        return found[0]
-    if found:  # a file of the user's own: a workload has a model, a board a chip
-        tree = read(found[0][1])
-        held = ("workload", "model"), ("board", "chip")
-        own = next((kind for kind, key in held if tree.child(key) is not None), "chip")
-        return next(each for each in found if each[0] == own)
-    names = [name for kind in KINDS for name in shipped(kind)]
-    allowed = ", ".join([*names, "the path of a YAML file"])
-    what = f"no chip, workload or file is named {name!r}"
-    raise InputError(Problem("", "", what, allowed, nearest(name, names)))
-
-
 def _descriptor_class(kind: Kind) -> type[Section]:
     if kind == "chip":
         from axsim.spec.chip import Chip
 
         return Chip
+    if kind == "scenario":
+        from axsim.spec.scenario import Scenario
+
+        return Scenario
     if kind == "board":
         from axsim.spec.board import Board
 
@@ -188,6 +174,7 @@ SHOW = Command(
     """
     axsim show ax630c
     axsim show internvl2_1b --set build.vision_dtype=u16
+    axsim show camera_answers
     """,
     place=8,
 )

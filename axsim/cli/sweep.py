@@ -37,7 +37,6 @@ if TYPE_CHECKING:
     from axsim.spec.chip import Chip
     from axsim.study.grid import Point
     from axsim.study.point import Row
-    from axsim.study.sweep import OnProgress
 
 STDOUT = Path("-")
 TRIALS = 100
@@ -148,9 +147,12 @@ def sweep(
 
     from axsim.cli.terminal.goal import check_search, draw, read_goal, show
     from axsim.cli.terminal.run_plot import check_picture
+    from axsim.cli.terminal.share import points_bar
     from axsim.files import check_writable
     from axsim.spec.descriptor import parse_overrides
-    from axsim.study.columns import table_columns
+    from axsim.spec.kinds import load_either
+    from axsim.spec.scenario import Scenario
+    from axsim.study.columns import columns_of, table_columns
     from axsim.study.grid import space
     from axsim.study.point import check_point
     from axsim.study.sweep import compute, pool, table
@@ -168,13 +170,16 @@ def sweep(
     check_kernel_options(timing_only, images, calibrate_on, observer, text)
     sources = sources_of(checkpoint, images, text, observer, calibrate_on)
     varied, overrides = parse_vary(vary), parse_overrides(settings)
+    subject, keys = load_either(workload), [*varied, *overrides]
     places = _places(chip, board)
-    blocks = _blocks(places, [*varied, *overrides])
-    columns = table_columns([*varied, *overrides], blocks)
+    if isinstance(subject, Scenario):
+        columns = columns_of(subject, keys)
+    else:
+        columns = table_columns(keys, _blocks(places, keys))
     goal = read_goal(objective, constraint, columns, timing_only, checkpoint is not None)
     check_search(optimizer, trials, seed, goal)
     where = space(
-        workload,
+        subject,
         places,
         varied,
         settings=overrides,
@@ -188,7 +193,7 @@ def sweep(
         with ExitStack() as stack:
             journal = stack.enter_context(_journal(output, points, resume))
             executor = stack.enter_context(pool(jobs, scheduler, len(where)))
-            on_progress = stack.enter_context(_progress(quiet))
+            on_progress = stack.enter_context(points_bar(not quiet))
             if points is not None:
                 found = compute(points, executor, journal, on_progress)
             else:
@@ -222,10 +227,18 @@ def sweep(
     if plot is not None:
         draw(rows, varied, goal, list(map(_chip, places)), plot)
     if goal is not None:
-        keys = [*overrides, *varied]
         options = [*(["--timing-only"] if timing_only else []), *sources.options]
         boards = [each.name for each in places if not isinstance(each, str)]
-        show(rows, goal, workload, keys, list(varied), options, boards, err=output == STDOUT)
+        show(
+            rows,
+            goal,
+            workload,
+            [*overrides, *varied],
+            list(varied),
+            options,
+            boards,
+            err=output == STDOUT,
+        )
 
 
 def _places(chips: list[str], boards: list[str]) -> list[str | Board]:
@@ -302,37 +315,6 @@ def _write(rows: list[dict[str, Any]], output: Path) -> None:
 
     with whole_file(output) as file:
         pq.write_table(pa.table(columns(rows)), file)
-
-
-@contextmanager
-def _progress(quiet: bool) -> Iterator[OnProgress]:
-    """A bar with the time left, on a terminal."""
-    from rich.console import Console
-    from rich.progress import (
-        BarColumn,
-        MofNCompleteColumn,
-        Progress,
-        TextColumn,
-        TimeElapsedColumn,
-        TimeRemainingColumn,
-    )
-
-    err = Console(stderr=True)
-    if quiet or not err.is_terminal:
-        yield lambda done, total: None
-        return
-    columns = (
-        BarColumn(),
-        MofNCompleteColumn(),
-        TextColumn("points,"),
-        TimeElapsedColumn(),
-        TextColumn("so far,"),
-        TimeRemainingColumn(),
-        TextColumn("left"),
-    )
-    with Progress(*columns, console=err, transient=True) as bar:
-        task = bar.add_task("", total=None)
-        yield lambda done, total: bar.update(task, completed=done, total=total)
 
 
 SWEEP = Command(

@@ -140,9 +140,13 @@ class Deployment:
     def turn(self, index: int, cached_tokens: int | None = None) -> Deployment:
         """One of them, after so many tokens in the KV cache, see
         :meth:`axsim.spec.workload.Workload.turn`. It shares what is compiled."""
-        turn = Deployment(self.workload.turn(index, cached_tokens), self.chip)
-        turn.__dict__["_compiled"] = self._compiled
-        return turn
+        return self.with_workload(self.workload.turn(index, cached_tokens))
+
+    def with_workload(self, workload: Workload) -> Deployment:
+        """Another request of the same build, which shares what is compiled."""
+        other = Deployment(workload, self.chip)
+        other.__dict__["_compiled"] = self._compiled
+        return other
 
     @cached_property
     def _compiled(self) -> dict[tuple[Lowered, Part], Subgraph]:
@@ -174,7 +178,7 @@ class Deployment:
     @property
     def _float_on_conv(self) -> bool:
         """Whether floating-point attention runs on CONV: asked for, and possible on the chip."""
-        return self.workload.build.float_matmul_on_conv and self.chip.npu.conv.float_matmul
+        return self.workload.float_matmul_on_conv and self.chip.npu.conv.float_matmul
 
     def _compile(self, lowered: Lowered, part: Part) -> Subgraph:
         known = self._compiled
@@ -207,15 +211,17 @@ class Deployment:
             weights["post"] = self.post.program.weight_bytes
             stored["layers"] = layers * self.decode.stored_bytes
             stored["post"] = self.post.stored_bytes
-            kv = 2 * layers * build.kv_cache_len * decoder.kv_dim * width * build.kv_slots
+            rows = build.kv_cache_len * decoder.kv_dim
+            rows += decoder.cross_tokens * decoder.hidden_size
+            kv = 2 * layers * rows * width * build.kv_slots
             embedding = decoder.vocab_size * decoder.hidden_size * width
             activations += [
                 subgraph.program.activation_bytes
                 for turn in self.turns
                 for subgraph in (*turn.prefill, self.decode, self.post)
             ]
-        slots, most = self.workload.build.kv_slots, max(activations)
-        return Memory(weights, stored, kv, most, embedding, capacity, slots, apart)
+        slots = self.workload.build.kv_slots
+        return Memory(weights, stored, kv, max(activations), embedding, capacity, slots, apart)
 
 
 @dataclass(frozen=True)
@@ -252,13 +258,12 @@ class Memory:
     embedding: int
     capacity: int
     kv_slots: int = 1
+    embedding_apart: bool = False
 
     @property
     def kv_slot(self) -> int:
         """The KV cache of one conversation."""
         return self.kv_cache // self.kv_slots
-
-    embedding_apart: bool = False
 
     @property
     def npu(self) -> int:

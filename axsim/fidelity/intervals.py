@@ -30,9 +30,9 @@ from axsim.fidelity.groups import group
 from axsim.fidelity.left_out import LeftOut, shipped_left_out
 from axsim.fidelity.prediction import Interval
 from axsim.fidelity.regime import Regime, regime_of_metric, unanchored
+from axsim.fidelity.surroundings import over_link, turns
 from axsim.spec.chip import Chip, load_chip
 from axsim.spec.descriptor import shipped
-from axsim.system.metrics import METRICS
 
 if TYPE_CHECKING:
     from axsim.compiler.partition import Deployment
@@ -85,10 +85,17 @@ class Evidence:
         key = (chip, regime, without)
         if key not in self._expected:
             reason = unanchored(regime, self._anchors[chip])
-            chosen = {regime.group} | (self._groups if reason else set())
-            width = max(self.half_width(chip, kind, without) for kind in sorted(chosen))
+            width = self.half_width(chip, regime.group, without)
+            if reason:
+                width = self.widest(chip, regime.group, without)
             self._expected[key] = Expected(Interval(-width, width), reason)
         return self._expected[key]
+
+    def widest(self, chip: str | None, kind: str, without: str | None = None) -> float:
+        """The half-width of what nothing anchors: the widest of the chip's groups, ``kind`` among
+        them."""
+        kinds = sorted(self._groups | {kind})
+        return max(self.half_width(chip, each, without) for each in kinds)
 
     def half_width(self, chip: str | None, kind: str, without: str | None = None) -> float:
         """Of one chip and group, whatever the regime."""
@@ -186,39 +193,30 @@ def expectations(deployment: Deployment, request: RequestTimeline) -> Callable[[
     """The intervals of a deployment's predictions, by metric.
 
     A picture and a prompt are wrong together, by the same clock and the same DRAM: the relative
-    widths of both are weighted with their shares of the time. Over a link that was measured on
-    other hosts, what their round trips would make of the prediction is added.
+    widths of both are weighted with their shares of the time. What a link and engines by turns
+    leave open comes on top (:mod:`axsim.fidelity.surroundings`).
     """
     evidence, chip = shipped_evidence(), measured_name(deployment.chip)
+    doubt = turns(deployment)
 
     def of(metric: str) -> Expected:
         if metric != "image_to_first_token_ms":
-            return evidence.expect(chip, regime_of_metric(deployment, group(metric)))
+            regime = regime_of_metric(deployment, group(metric))
+            found = evidence.expect(chip, regime)
+            if not doubt:
+                return found
+            width = evidence.widest(chip, regime.group)
+            reason = "; ".join(filter(None, (doubt, found.extrapolated)))
+            return Expected(Interval(-width, width), reason)
         vision, prompt = of("vision_encode_ms"), of("ttft_ms")
         share = 1 - request.ttft_ms / request.image_to_first_token_ms
         width = share * vision.interval.high + (1 - share) * prompt.interval.high
-        reasons = filter(None, (vision.extrapolated, prompt.extrapolated))
+        reasons = dict.fromkeys(filter(None, (vision.extrapolated, prompt.extrapolated)))
         return Expected(Interval(-width, width), "; ".join(reasons))
 
-    def over_link(metric: str) -> Expected:
-        return _over_link(of(metric), deployment, metric, request)
+    def in_its_place(metric: str) -> Expected:
+        found = of(metric)
+        interval, why = over_link(found.interval, deployment, metric, request)
+        return Expected(interval, "; ".join(filter(None, (found.extrapolated, why))))
 
-    return of if deployment.link is None else over_link
-
-
-def _over_link(
-    found: Expected, deployment: Deployment, metric: str, request: RequestTimeline
-) -> Expected:
-    host, of = deployment.chip.host, METRICS[metric].of
-    if host.pcie_ms_span is None or of is None:
-        return found
-    low, high = host.pcie_ms_span
-    value = of(request)
-    others = [of(request.delayed((each - host.pcie_ms) * 1e3)) for each in (low, high)]
-    assert value is not None
-    shifts = [each / value - 1 for each in others if each is not None]
-    why = f"the link's round trip is from other hosts, {low:g} to {high:g} ms an invocation"
-    interval = Interval(
-        max(-WIDEST, found.interval.low + min(shifts)), found.interval.high + max(shifts)
-    )
-    return Expected(interval, "; ".join(filter(None, (found.extrapolated, why))))
+    return of if deployment.link is None else in_its_place

@@ -11,7 +11,7 @@ Normalisation is part of the vision graph, as in the vendor's compiled models. T
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 import numpy as np
 
@@ -24,23 +24,30 @@ MAX_TILES = 12
 """``max_dynamic_patch`` of InternVL2's configurations."""
 
 
-def open_picture(path: str | Path) -> Any:
-    """The picture of a file as a Pillow image in RGB.
+def open_picture(
+    source: str | Path | IO[bytes], name: str = "", max_pixels: int | None = None
+) -> Any:
+    """The picture of a file as a Pillow image in RGB. ``name`` is what errors call it, its path by
+    default; one of more than ``max_pixels`` is refused before it is decoded.
 
     Raises:
         InputError: Pillow is not installed, or the file is no readable picture.
     """
+    name = name or str(source)
     try:
         from PIL import Image
     except ImportError:
         raise InputError("reading pictures needs Pillow: pip install 'axsim[image]'") from None
     try:
-        with Image.open(path) as opened:
+        with Image.open(source) as opened:
+            if max_pixels is not None and opened.width * opened.height > max_pixels:
+                what = f"{name} has {opened.width} x {opened.height} pixels"
+                raise InputError(f"{what}; allowed: {max_pixels / 1e6:.1f} million")
             picture: Any = opened.convert("RGB")
             return picture
-    except (OSError, ValueError, Image.DecompressionBombError) as error:
+    except (OSError, ValueError, SyntaxError, Image.DecompressionBombError) as error:
         reason = getattr(error, "strerror", None) or error
-        raise InputError(f"{path} is no readable picture: {reason}") from None
+        raise InputError(f"{name} is no readable picture: {reason}") from None
 
 
 def folder_pictures(folder: str | Path) -> list[Path]:
@@ -66,12 +73,13 @@ def prepared(picture: Any, size: Pixels, tiling: bool = False) -> list[Array]:
 
 def one_tile(picture: Any, size: Pixels) -> Array:
     """The whole picture stretched to [1, H, W, 3] uint8, bilinear without antialiasing."""
-    pixels = np.asarray(picture, np.uint8).astype(np.int64)
+    pixels = np.asarray(picture, np.uint8)
     (top, bottom, down), (left, right, across) = (
         _taps(length, side) for length, side in zip(pixels.shape[:2], sides(size), strict=True)
     )
     down, across = down[:, None, None], across[None, :, None]
-    rows = pixels[top] * (_UNIT - down) + pixels[bottom] * down
+    above, below = pixels[top].astype(np.int64), pixels[bottom].astype(np.int64)
+    rows = above * (_UNIT - down) + below * down
     mixed = rows[:, left] * (_UNIT - across) + rows[:, right] * across
     rounded: Array = (mixed + _UNIT * _UNIT // 2) // (_UNIT * _UNIT)
     return rounded.astype(np.uint8)[None]

@@ -19,17 +19,26 @@ _DETAIL = ((4, 128), (16, 64), (56, 32), (0, 32))
 """Patches along a side and grey levels of each layer of a seeded picture; 0 is every pixel."""
 
 
-def seeded_image(size: Pixels, seed: int, name: str) -> Array:
-    """A picture [1, H, W, 3] u8 with coarse and fine detail; ``name`` tells pictures of the
+def seeded_input(workload: Workload, name: str) -> Array:
+    """What a workload's vision part takes, [1, H, W, channels] u8: a :func:`seeded_image`, or
+    features of sound like it."""
+    vision = workload.model.config().vision
+    assert vision is not None
+    canvas, seed = vision.canvas(workload.image_size), workload.request.seed
+    return seeded_image(canvas, seed, name, vision.num_channels)
+
+
+def seeded_image(size: Pixels, seed: int, name: str, channels: int = 3) -> Array:
+    """A picture [1, H, W, channels] u8 with coarse and fine detail; ``name`` tells pictures of the
     same seed apart. The same on every machine."""
     height, width = sides(size)
-    out = np.zeros((height, width, 3), np.int64)
+    out = np.zeros((height, width, channels), np.int64)
     for patches, levels in _DETAIL:
         rows, columns = patches or height, patches or width
-        bits = _stream(seed, f"{name} {rows}").random_raw(rows * columns * 3)
+        bits = _stream(seed, f"{name} {rows}").random_raw(rows * columns * channels)
         layer = (bits >> np.uint64(32)).astype(np.int64) % levels
         row, column = np.arange(height) * rows // height, np.arange(width) * columns // width
-        out += layer.reshape(rows, columns, 3)[row[:, None], column]
+        out += layer.reshape(rows, columns, channels)[row[:, None], column]
     return out.astype(np.uint8)[None]
 
 

@@ -6,7 +6,7 @@ from __future__ import annotations
 import json
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 from axsim.errors import InputError
 
@@ -67,11 +67,18 @@ class Tokens:
         return found
 
 
+class Decodes(Protocol):
+    """Token ids to text."""
+
+    def decode(self, ids: Sequence[int]) -> str:
+        """Text of ``ids`` without special tokens."""
+
+
 class Stream:
     """Pieces of text of tokens that come one by one. A piece waits while its last character is not
     complete: one character may take several tokens."""
 
-    def __init__(self, tokens: Tokens) -> None:
+    def __init__(self, tokens: Decodes) -> None:
         self._tokens = tokens
         self._ids: list[int] = []
         self._shown = ""

@@ -16,6 +16,7 @@ from axsim.models.hf_values import check_values
 from axsim.models.joins import JOINS, Join
 from axsim.models.parts import ACTIVATIONS
 from axsim.models.towers import TOWERS, tower_of
+from axsim.models.whisper import nested
 
 
 def model_config(config: Json, source: str = "config.json") -> ModelConfig:
@@ -26,6 +27,7 @@ def model_config(config: Json, source: str = "config.json") -> ModelConfig:
     Raises InputError, naming ``source`` and the key, for anything that the graphs cannot express.
     """
     kind = str(config.get("model_type"))
+    config = nested(config)
     if kind in JOINS or kind in BY_MODEL_TYPE or tower_of(config) is not None:
         check_values(config, source)
     try:
@@ -167,6 +169,7 @@ def _decoder(config: Json, source: str, prefix: str = "") -> DecoderConfig:
         nope_layers=_nope(config, family, window, full),
         parts=_parts(config, family, f"{source}: {prefix}"),
         **_numbers(family.multipliers(config)),
+        **family.sizes(config),
     )
 
 
@@ -251,8 +254,8 @@ def _unknown(kind: str) -> str:
     """Why a model_type is refused."""
     if "moe" in kind:
         kind = "moe"
-    if kind in _REASONS:
-        return _REASONS[kind]
+    if kind in REFUSED:
+        return REFUSED[kind]
     return f"known: {', '.join([*JOINS, *BY_MODEL_TYPE])}"
 
 
@@ -260,7 +263,7 @@ _MIXTURE = "mixtures of experts are not supported: which matrices are read depen
 _ONNX = "its tower is no transformer: export its parts to ONNX and simulate those"
 _STATE = "layers with a recurrent state are not supported"
 _TABLE = "decoders with a learnt table of positions are not supported"
-_REASONS = {
+REFUSED = {
     **dict.fromkeys(
         ("moe", "mixtral", "deepseek_v2", "deepseek_v3", "gpt_oss", "llama4", "dbrx", "dots1"),
         _MIXTURE,
@@ -272,7 +275,6 @@ _REASONS = {
     ),
     **dict.fromkeys(("gpt2", "opt", "gpt_neo"), _TABLE),
     "bitnet": "ternary weights with their own norms are not supported",
-    "whisper": "encoders of sound and decoders that attend to them are not supported",
 }  # fmt: skip
 """Why models that people ask for are refused, by ``model_type``."""
 

@@ -52,7 +52,8 @@ _NUMBERS = Kind(lambda v: v is None or _list(v, lambda e: _number(e) and e > 0),
 
 KINDS: dict[str, Kind] = {
     **dict.fromkeys(
-        ("hidden_size", "intermediate_size", "num_attention_heads", "vocab_size", "embed_dim",
+        ("hidden_size", "num_frames", "cross_tokens", "intermediate_size",
+         "num_attention_heads", "vocab_size", "embed_dim",
          "num_heads", "num_channels", "in_channels", "in_chans", "spatial_merge_size",
          "num_patches", "num_position_embeddings", "temporal_patch_size", "window_size",
          "scale_factor", "query_num", "mm_tokens_per_image", "spatial_patch_size"), _SIZE

@@ -216,6 +216,11 @@ def _minicpmv_tower(config: Json, vision: VisionConfig) -> VisionConfig:
     return replace(vision, image_size=size, position_size=table, resampling="nearest", pool="none")
 
 
+def _whisper(config: Json, vision: VisionConfig, decoder: DecoderConfig) -> ProjectorConfig:
+    layers = decoder.num_hidden_layers
+    return ProjectorConfig(decoder.hidden_size, 1.0, norm="none", cross_layers=layers)
+
+
 _TWO = {"mlp1.1": "linear_1", "mlp1.3": "linear_2"}
 # Hub files have the tower's inner name, which newer releases of transformers left out.
 _HF = (
@@ -334,6 +339,13 @@ _ROWS = (
         modules={"mlp1.1": "fc1", "mlp1.3": "hidden_layers.0", "mlp1.5": "hidden_layers.1"},
         text="llama", tower_type="janus_vision_model", tied=True,
         parked=lambda config: picture_maker.parameters(config.get("vq_config") or {}),
+    ),
+    Join(
+        "whisper", ("WhisperForConditionalGeneration",), _whisper,
+        prefixes=(("model.encoder.", "model.decoder.layers.", "model.decoder"),),
+        image=("", "", ""),
+        modules={"cross.{}.k": "{}.encoder_attn.k_proj", "cross.{}.v": "{}.encoder_attn.v_proj"},
+        text="whisper_decoder", tower_type="whisper_encoder", tied=True,
     ),
     Join(
         "mistral3", ("Mistral3ForConditionalGeneration",), _mistral3, prefixes=_HF,

@@ -47,6 +47,19 @@ def project(
     return x
 
 
+def crossed(b: GraphBuilder, projector: ProjectorConfig, x: str) -> list[str]:
+    """Keys and values [1, T, decoder hidden] of rows [T, hidden] for each decoder layer that
+    attends to them."""
+    width, tokens = projector.hidden_size, b.shape(x)[0]
+    found = []
+    for index in range(projector.cross_layers):
+        for part, bias in (("k", False), ("v", True)):
+            name = f"cross.{index}.{part}"
+            rows = linear(b, x, width, f"{name}.proj", name, bias=bias)
+            found.append(b.node("Reshape", [rows], name=name, shape=(1, tokens, width)))
+    return found
+
+
 def _norm(b: GraphBuilder, projector: ProjectorConfig, x: str, name: str) -> str:
     if projector.norm == "none":
         return x

@@ -10,7 +10,7 @@ from collections.abc import Callable
 
 from axsim.graph.builder import GraphBuilder
 from axsim.kernels.array import Array
-from axsim.models.config import Pixels, VisionConfig, sides
+from axsim.models.config import Pixels, VisionConfig
 from axsim.models.layers import activated, linear
 from axsim.models.tower_windows import Grid, by_windows, regions, split
 
@@ -22,6 +22,8 @@ def embed(b: GraphBuilder, vision: VisionConfig, image_size: Pixels) -> str:
     """Pixels to tokens [T, hidden], position added."""
     hidden, patch = vision.hidden_size, vision.patch_size
     rows, columns = grid = vision.grid(image_size)
+    if vision.stem == "sound":
+        return _positioned(b, vision, _heard(b, vision, image_size))
     x = _frames(b, vision, image_size)
     kernel = (hidden, b.shape(x)[1], patch, patch)
     weights = [b.weight(f"{EMBEDDINGS}.patch_embedding.weight", kernel)]
@@ -34,16 +36,38 @@ def embed(b: GraphBuilder, vision: VisionConfig, image_size: Pixels) -> str:
     before += [("distillation_token", 1)] if vision.distillation_token else []
     x = _behind(b, before, x, "class_embedding.concat")
     if vision.position == "learned":
-        shape = (1, b.shape(x)[0], hidden)
-        position = b.weight(f"{EMBEDDINGS}.position_embedding", shape)
-        position = b.node("Reshape", [position], name="position_embedding.rows", shape=shape[1:])
-        x = b.node("Add", [x, position], name="position_embedding.add")
+        x = _positioned(b, vision, x)
     if vision.register_tokens:
         # Behind the class token in checkpoints; attention does not care about the order.
         x = _registers(b, vision, x)
     if vision.pre_norm:
         x = norm(b, vision, x, "pre_norm", "vision_model.pre_norm")
     return by_windows(b, vision, grid, x) if vision.window_size else x
+
+
+def _positioned(b: GraphBuilder, vision: VisionConfig, x: str) -> str:
+    """Plus the table of positions."""
+    shape = (1, b.shape(x)[0], vision.hidden_size)
+    position = b.weight(f"{EMBEDDINGS}.position_embedding", shape)
+    position = b.node("Reshape", [position], name="position_embedding.rows", shape=shape[1:])
+    return b.node("Add", [x, position], name="position_embedding.add")
+
+
+def _heard(b: GraphBuilder, vision: VisionConfig, frames: Pixels) -> str:
+    """A spectrogram to tokens [T, hidden]: convolutions over three frames each."""
+    hidden, x = vision.hidden_size, _frames(b, vision, frames)
+    for number, stride in ((1, 1), (2, vision.patch_size)):
+        name = f"{EMBEDDINGS}.conv{number}"
+        weights = [
+            b.weight(f"{name}.weight", (hidden, b.shape(x)[1], 1, 3)),
+            b.weight(f"{name}.bias", (hidden,)),
+        ]
+        x = b.node(
+            "Conv", [x, *weights], name=f"conv{number}", strides=(1, stride), pads=(0, 1, 0, 1)
+        )
+        x = activated(b, vision.activation, x, f"conv{number}")
+    x = b.node("Reshape", [x], name="frames.flatten", shape=(hidden, b.shape(x)[3]))
+    return b.node("Transpose", [x], name="frames.transpose", perm=(1, 0))
 
 
 def layer(b: GraphBuilder, vision: VisionConfig, grid: Grid, i: int, x: str) -> str:
@@ -76,7 +100,7 @@ def any_norm(
 
 def _frames(b: GraphBuilder, vision: VisionConfig, image_size: Pixels) -> str:
     """Normalised pixels [1, channels * frames, H, W]; frames of a channel side by side."""
-    height, width = sides(image_size)
+    height, width = vision.canvas(image_size)
     channels, frames = vision.num_channels, vision.temporal_patch_size
     x = b.input("input", (1, height, width, channels), "u8")
     x = b.node("Cast", [x], name="normalize.cast", to="f32")

@@ -66,7 +66,10 @@ def cached_prompt(deployment: Deployment, embed: Embed, chat: Chat | None = None
 
 
 def text_prompt(deployment: Deployment, embed: Embed, tokens: Sequence[int]) -> Prompt:
-    """Nothing but a text."""
+    """Nothing but a text; InputError for a decoder that attends to an encoder."""
+    if deployment.model.hears:
+        name = deployment.workload.name
+        raise InputError(f"{name} writes what its encoder hears: it reads no text alone")
     rows = embed(list(tokens))
     none = np.zeros(len(tokens), np.bool_)
     return prompt_of(deployment.model, rows, none, (), deployment.workload.image_size)

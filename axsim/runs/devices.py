@@ -13,6 +13,7 @@ from axsim.models.weights import (
     Weights,
     embedded,
     layer_weights,
+    placed,
     post_weights,
     vision_weights,
 )
@@ -91,6 +92,12 @@ class Device:
         config = self._deployment.model.decoder
         assert config is not None
         return embedded(self._weights, config, tokens)
+
+    def placed(self, rows: Array, start: int) -> Array:
+        """See :class:`axsim.runs.host.Decoder`."""
+        config = self._deployment.model.decoder
+        assert config is not None
+        return placed(self._weights, config, rows, start)
 
     def _identity(self, subgraph: Subgraph) -> int:
         return id(self._known.setdefault(id(subgraph), subgraph))

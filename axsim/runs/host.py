@@ -34,6 +34,10 @@ class Decoder(Protocol):
     def embed(self, tokens: list[int]) -> Array:
         """Rows [tokens, hidden] of the embedding table."""
 
+    def placed(self, rows: Array, start: int) -> Array:
+        """Rows [tokens, hidden] of the tokens from ``start`` on, with their positions where those
+        are learnt."""
+
 
 class HostLoop:
     """One request's numbers on one device; :meth:`compute` takes the walk's calls.
@@ -42,7 +46,8 @@ class HostLoop:
     prompt, rows of images included; ``choose(logits)`` a token.
     ``position`` counts the tokens whose K and V are in the caches, ``tokens`` are the chosen ones
     and ``first_logits`` [vocab] what the first of them was chosen from. :meth:`follow` goes on to
-    another turn, :meth:`precompute` fills the caches before the first.
+    another turn, :meth:`precompute` fills the caches before the first, :meth:`resume` goes back to
+    a part of them.
     """
 
     first_logits: Array
@@ -114,11 +119,25 @@ class HostLoop:
         answer, whose K and V are not."""
         self._deployment = deployment
 
+    def resume(self, deployment: Deployment, cached: int) -> None:
+        """Another prompt, on the first ``cached`` tokens in the caches; it says itself that it is
+        behind them, see :func:`axsim.models.prompt.prompt_of`."""
+        self._deployment, self._asked, self.position = deployment, None, cached
+
+    def keys_and_values(self, tokens: int) -> tuple[Array, Array]:
+        """Copies of the caches [layers, 1, tokens, kv_dim] up to there."""
+        return self._k[:, :, :tokens].copy(), self._v[:, :, :tokens].copy()
+
+    def restore(self, kept: tuple[Array, Array]) -> None:
+        """Put such copies back."""
+        for cache, rows in zip((self._k, self._v), kept, strict=True):
+            cache[:, :, : rows.shape[2]] = rows
+
     def _begin(self, prompt: Prompt, chunks: int) -> None:
         """A whole prompt, padded to whole chunks, behind what is in the caches."""
         if self._asked is not None:
             prompt = prompt.after(self._asked, self.position)
-        self._asked, rows = prompt, prompt.rows
+        self._asked, rows = prompt, self._device.placed(prompt.rows, self.position)
         size = self._deployment.workload.build.prefill_chunk
         if len(rows) > chunks * size:
             raise ValueError(f"{len(rows)} tokens do not fit {chunks} chunks of {size}")
@@ -157,7 +176,7 @@ class HostLoop:
             raise ValueError(f"the KV cache holds {self._capacity} tokens")
         self._mask = np.full((1, 1, self._capacity + 1), MASKED)
         self._mask[..., : self.position] = self._mask[..., -1] = 0
-        self._hidden = [self._device.embed([token])[None]]
+        self._hidden = [self._device.placed(self._device.embed([token]), self.position)[None]]
 
     def _post(self, subgraph: Subgraph) -> int:
         """Logits of the last real row, and the token that they lead to."""
@@ -196,6 +215,7 @@ class HostLoop:
                 "indices": self._asked.indices(start, new),
                 "input": rows,
                 "mask": windowed(mask, self._config, layer, start),
+                **self._asked.of_layer(layer),
             },
         )
         k[0, start : start + real] = out["K_cache_out"][0, :real]

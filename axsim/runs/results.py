@@ -221,6 +221,8 @@ class VariantResult:
             "kv_cache_len": build.kv_cache_len if decoder else None,
             "prefill_chunk": build.prefill_chunk if decoder else None,
             "prefill_chunks": self.prefill_chunks,
+            "toolchain": build.toolchain if decoder else None,
+            "float_matmul_on_conv": workload.float_matmul_on_conv if decoder else None,
             "cached_tokens": workload.cached_tokens if decoder else None,
             "prompt_tokens": workload.prompt_tokens,
             "new_tokens": workload.new_tokens,

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, TypeVar
 from axsim.compiler.partition import Deployment
 from axsim.errors import InputError
 from axsim.inputs.images import folder_pictures, open_picture, prepared
-from axsim.inputs.seeded import seeded_image
+from axsim.inputs.seeded import seeded_input
 from axsim.kernels.array import Array
 from axsim.models.config import Pixels as Size
 from axsim.runs.sharing import calibrated, sees
@@ -43,10 +43,9 @@ class Pixels:
     def seeded(cls, deployment: Deployment) -> Pixels:
         """Those of a run without any file."""
         workload = deployment.workload
-        size, seed = workload.image_size, workload.request.seed
         names = [f"image {index}" for index in range(max(workload.all_images, 1))]
-        compared = [seeded_image(size, seed, name) for name in names]
-        return cls([seeded_image(size, seed, "calibration 0")], compared)
+        compared = [seeded_input(workload, name) for name in names]
+        return cls([seeded_input(workload, "calibration 0")], compared)
 
 
 def split(pictures: Sequence[T], images: int) -> tuple[list[T], list[T]]:
@@ -79,6 +78,8 @@ class RunPictures:
         quantised = any(calibrated(each) for each in deployments)
         if self._files and not any(sees(each) for each in deployments):
             raise InputError(f"{folder}: no request has images for a vision part")
+        if self._files and any(each.model.hears for each in deployments):
+            raise InputError(f"{folder}: pictures are nothing to an encoder of sound")
         if self._files and chat is not None and not quantised:
             what = "nothing to calibrate: no request has images for a vision part in u8 or u16"
             raise InputError(f"{folder}: {what}")

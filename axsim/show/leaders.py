@@ -57,11 +57,14 @@ def run_command(
     """The command that shows a row in full: ``keys`` are those that were set or varied, ``boards``
     the chips of rows that are boards."""
     place = str(row["chip"])
-    words = ["axsim", "run", workload, "--board" if place in boards else "--chip", place]
     settings = {key: row[key] for key in keys}
-    variant = _variant(workload, settings, str(row["variant"]))
-    if variant is not None:
-        words += ["--variant", variant]
+    on = ["--board" if place in boards else "--chip", place]
+    if "scenario" in row:
+        words = ["axsim", "simulate", workload, *on]
+    else:
+        words = ["axsim", "run", workload, *on]
+        variant = _variant(workload, settings, str(row["variant"]))
+        words += [] if variant is None else ["--variant", variant]
     for key, value in settings.items():
         words += ["--set", f"{key}={_scalar(value)}"]
     return shlex.join([*words, *options])

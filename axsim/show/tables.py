@@ -105,7 +105,22 @@ def notes(result: RunResult) -> list[str]:
             lines.append("  on synthetic weights it shows what the arithmetic loses, not a trained")
             lines.append("  model's accuracy")
         lines += accuracy_notes(result)
-    return [*lines, *footnotes(result)]
+    return [*lines, *assumed(result), *footnotes(result)]
+
+
+def assumed(result: RunResult) -> list[str]:
+    """What of a language model's build nobody has said, and decides its times."""
+    lines = []
+    for each in result:
+        build = each.workload.build
+        flagged = each.chip.npu.conv.float_matmul and build.float_matmul_on_conv is None
+        if each.workload.model.decoder is None or not flagged:
+            continue
+        flag = f"float_matmul_on_conv {'on' if each.workload.float_matmul_on_conv else 'off'}"
+        told = "toolchain" in build.model_fields_set
+        newest = "" if told else " (newest)"
+        lines.append(f"assumed: {flag}, as the vendor builds with {build.toolchain}{newest}")
+    return list(dict.fromkeys(lines))
 
 
 def accuracy_notes(result: RunResult) -> list[str]:

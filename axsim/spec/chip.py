@@ -11,7 +11,7 @@ Rates of execution units are per unit and cycle; the number of units follows fro
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, ClassVar, Literal
@@ -117,6 +117,11 @@ class DramSection(Section):
     )
     row_tile_efficiency: PositiveFloat = Field(
         le=1, description="bandwidth of activation row tiles relative to that of weight streams"
+    )
+    weights: dict[Literal["camera", "encoder", "display"], PositiveFloat] = Field(
+        {},
+        description="share of the bandwidth that a burst of frames gets, beside 1 of each transfer "
+        "of the NPU; 1 when not given",
     )
 
     @model_validator(mode="after")
@@ -324,6 +329,22 @@ class Chip(Section):
         shares = {str(mode): share for mode, share in self.npu.mode_ocm.items()}
         ocm = self.ocm_bytes * modes[name] / self.npu.resource_groups * shares.get(name, 1.0)
         return Mode(name, modes[name], ocm)
+
+    def by_turns(self, partitions: Mapping[str, str]) -> bool:
+        """Whether partitions (NPU modes by name) work one at a time on the same resource groups,
+        each with its part of the on-chip memory, rather than beside each other.
+
+        Raises:
+            InputError: the chip has no such mode, or holds neither their groups nor their memory.
+        """
+        groups = {name: self.mode(mode).groups for name, mode in partitions.items()}
+        if sum(groups.values()) <= self.npu.resource_groups:
+            return False
+        if sum(self.mode(mode).ocm_bytes for mode in partitions.values()) <= self.ocm_bytes:
+            return True
+        wanted = ", ".join(f"{name}: {count}" for name, count in groups.items())
+        what = f"{wanted} resource groups overlap ({self.name} has {self.npu.resource_groups})"
+        raise InputError(Problem("", "partitions", what))
 
     def nominal(self) -> Chip:
         """The chip as the vendor's compiler counts: nominal clock and its own DRAM rate."""

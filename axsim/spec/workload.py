@@ -43,6 +43,8 @@ ALLOWED_TOOLCHAINS: tuple[Toolchain, ...] = get_args(Toolchain)
 NEWEST_TOOLCHAIN: Toolchain = ALLOWED_TOOLCHAINS[-1]
 OLD_RUNTIMES: tuple[Toolchain, ...] = ("pulsar2-2.5", "pulsar2-3.2", "pulsar2-3.3")
 """Builds that spend longer around every layer of a decoder: about 1 ms in prefill."""
+FLAGGED: tuple[Toolchain, ...] = ("pulsar2-5.1",)
+"""Builds whose own example of llm_build sets float_matmul_on_conv."""
 
 
 class BuildSection(Section):
@@ -78,8 +80,10 @@ class BuildSection(Section):
     kv_slots: PositiveInt = Field(
         1, description="KV caches kept in memory: one for each conversation that is to go on"
     )
-    float_matmul_on_conv: bool = Field(
-        False, description="attention's matmuls on CONV in place of TENG (vendor build flag)"
+    float_matmul_on_conv: bool | None = Field(
+        None,
+        description="attention's matmuls on CONV in place of TENG (vendor build flag); when not "
+        "given, whether the vendor's example for the toolchain sets it",
     )
     toolchain: Toolchain = Field(
         NEWEST_TOOLCHAIN,
@@ -255,6 +259,15 @@ class Workload(Section):
     build: BuildSection = Field(BuildSection(), description="how it is built for the NPU")
     request: RequestSection = Field(RequestSection(), description="what is asked of it")
     variants: tuple[Variant, ...] = Field((), description="the rows that `axsim run` shows")
+
+    @property
+    def float_matmul_on_conv(self) -> bool:
+        """The build flag: as given, else as the vendor's example for the toolchain builds language
+        models."""
+        given = self.build.float_matmul_on_conv
+        if given is None:
+            return self.model.decoder is not None and self.build.toolchain in FLAGGED
+        return given
 
     @property
     def images(self) -> int:
@@ -475,6 +488,8 @@ class Workload(Section):
         prompt = [key for key in ("prompt_tokens", "text_tokens") if getattr(request, key)]
         lone = None if request.turns else ("request", *prompt[:1])
         yield from length_faults(self.asked, Compiled(*held, keys), lone)
+        if decoder.cross_tokens:
+            yield from self._crossed_faults()
         scaling = decoder.rope_scaling
         trained = scaling.original_max_position_embeddings if scaling else 0
         if scaling and scaling.kind == "longrope" and build.kv_cache_len >= trained:
@@ -486,6 +501,26 @@ class Workload(Section):
         if build.prefill_chunk > build.kv_cache_len:
             what = f"found {build.prefill_chunk}, more than the KV cache holds"
             yield Fault("build.prefill_chunk", what, f"up to {build.kv_cache_len}, kv_cache_len")
+
+    def _crossed_faults(self) -> Iterator[Fault]:
+        """Of a decoder that attends to an encoder, which has to run first, and once."""
+        decoder, request = self.model.decoder, self.request
+        assert decoder is not None
+        if [turn.images for turn in self.asked] != [1, *[0] * (len(self.asked) - 1)]:
+            allowed = "1 before the first turn: what the decoder attends to"
+            yield Fault(
+                "request.turns" if request.turns else "request.images",
+                "found another number of images",
+                allowed,
+            )
+        if request.cached_tokens:
+            yield Fault(
+                "request.cached_tokens", "has nothing to attend to before the encoder has run"
+            )
+        longest = decoder.position_rows or self.build.kv_cache_len + 1
+        if self.build.kv_cache_len >= longest:
+            what = f"found {self.build.kv_cache_len}"
+            yield Fault("build.kv_cache_len", what, f"up to {longest - 1}, less than position_rows")
 
     def _network_faults(self) -> Iterator[Fault]:
         """Keys that mean nothing to a network from an ONNX file."""
@@ -504,6 +539,8 @@ class Workload(Section):
                 what = "has no effect: this tower's pictures are not resized by their pixels"
                 return Fault(f"request.{name}", what)
         key = "request.image_size" if request.image_size else "model.vision.image_size"
+        if vision.stem == "sound" and self.image_size != vision.image_size:
+            return Fault(key, f"found {size_text(self.image_size)}", f"{vision.image_size} frames")
         try:
             size = self.image_size
         except ValueError as error:

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterable
 
+from axsim.runs.shared_results import scenario_columns
+from axsim.spec.scenario import Scenario
 from axsim.system.metrics import PREDICTED
 
 _CONDITIONS = (
     "model", "npu_mode", "images", "image_size", "vision_dtype", "weight_dtype", "kv_cache_len",
-    "prefill_chunk", "prefill_chunks", "cached_tokens", "prompt_tokens", "new_tokens", "seed",
-    "preprocess_ms", "post_ms",
+    "prefill_chunk", "prefill_chunks", "toolchain", "float_matmul_on_conv", "cached_tokens",
+    "prompt_tokens", "new_tokens", "seed", "preprocess_ms", "post_ms",
 )  # fmt: skip
 _METRIC_PARTS = ("", "_low", "_high", "_measured", "_error", "_extrapolated")
 _REST = (
@@ -30,3 +32,8 @@ def table_columns(varied: Iterable[str] = (), blocks: Collection[str] = ()) -> l
         if not metric.needs or metric.needs in blocks
     ]
     return ["chip", "variant", *varied, *_CONDITIONS, *metrics, *_REST]
+
+
+def columns_of(scenario: Scenario, varied: Iterable[str] = ()) -> list[str]:
+    """The same of a scenario's table."""
+    return ["chip", "variant", *varied, *scenario_columns(scenario), "error"]

@@ -17,7 +17,7 @@ from axsim.compiler.partition import Deployment
 from axsim.kernels.array import Array
 from axsim.models.decoder import decoder_layer_graph, of_layer, post_graph
 from axsim.models.prompt import Prompt
-from axsim.models.weights import Weights, layer_tensor, layer_weights, post_weights
+from axsim.models.weights import Weights, layer_tensor, layer_weights, placed, post_weights
 from axsim.models.window import windowed
 from axsim.numerics import comparison as precision
 from axsim.numerics.comparison import Mode, Precision
@@ -40,7 +40,7 @@ def decoder_rows(
     cfg, build = deployment.model.decoder, deployment.workload.build
     assert cfg is not None
     count = len(exact.rows)
-    reference, found = exact.rows[None], rounded.rows[None]
+    reference, found = (placed(weights, cfg, each.rows, 0)[None] for each in (exact, rounded))
     scheme = DecoderScheme(build.weight_dtype, build.hidden_dtype)
     graph = assign(decoder_layer_graph(cfg, count, 0), scheme)
     dummy = np.zeros((1, 1, cfg.hidden_size), np.float32)
@@ -60,9 +60,9 @@ def decoder_rows(
             of_layer(graph, cfg, layer),
             layer_weights(weights, layer),
             arithmetic,
-            {**fixed, "mask": mask, "input": reference},
+            {**fixed, "mask": mask, "input": reference, **exact.of_layer(layer)},
             stored=_stored(weights, layer_tensor(layer, ""), build.weight_dtype),
-            found={**fixed, "mask": mask, "input": found},
+            found={**fixed, "mask": mask, "input": found, **rounded.of_layer(layer)},
             outputs=outputs,
             mode=mode,
         )

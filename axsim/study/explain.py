@@ -158,7 +158,7 @@ def _build_changes(deployment: Deployment) -> Iterator[tuple[_Keys, str, str]]:
             yield {"vision_dtype": "u16"}, "vision tower in u16", "some accuracy"
     if deployment.model.decoder is None:
         return
-    if chip.npu.conv.float_matmul and not build.float_matmul_on_conv:
+    if chip.npu.conv.float_matmul and not deployment.workload.float_matmul_on_conv:
         text = "attention's matmuls on CONV (float_matmul_on_conv)"
         yield {"float_matmul_on_conv": True}, text, "a newer toolchain"
     if build.weight_dtype != "s4":

@@ -22,8 +22,10 @@ from axsim.machine.npu import Npu
 from axsim.numerics.formats import Part
 from axsim.runs.results import RunResult
 from axsim.runs.run import run_kernels, time_variant
+from axsim.runs.shared_run import simulate
 from axsim.spec.chip import Chip
 from axsim.spec.descriptor import load_mapping, split_overrides
+from axsim.spec.scenario import Scenario
 from axsim.spec.workload import Workload
 from axsim.study.grid import Point
 
@@ -35,10 +37,16 @@ PROGRAMS = 256
 
 
 def evaluate(point: Point) -> list[Row]:
-    """One row per variant. A failure becomes a row with its ``error``; nothing is raised."""
+    """One row per variant, or one of a scenario. A failure becomes a row with its ``error``;
+    nothing is raised."""
     settings = json.loads(point.settings)
     chip_keys, keys = split_overrides(settings, "chip")
     given: Row = {"chip": point.chip_name, **settings}
+    if point.tenants:
+        try:
+            return [{**_scenario_row(point, chip_keys, keys), **given, "error": None}]
+        except Exception as error:
+            return [_failed(given, error)]
     try:
         bench = _bench(point.chip, json.dumps(chip_keys))
         chosen = _variants(point.workload, json.dumps(keys), point.variants, point.varied)
@@ -106,6 +114,12 @@ def _row(name: str, workload: Workload, bench: _Bench, point: Point) -> Row:
     timed = RunResult(workload.name, bench.chip.name, (result,), timing_only=True)
     *_, last = run_kernels(timed, point.sources)
     return last[0].to_row()
+
+
+def _scenario_row(point: Point, chip_keys: Mapping[str, Any], keys: Mapping[str, Any]) -> Row:
+    scenario = load_mapping(Scenario, json.loads(point.workload), "", keys)
+    chip = load_mapping(Chip, json.loads(point.chip), "", chip_keys, under="chip.")
+    return {"variant": scenario.name, **simulate(scenario, chip).to_row()}
 
 
 def _failed(row: Row, error: Exception) -> Row:

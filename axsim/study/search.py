@@ -20,8 +20,10 @@ from axsim.errors import InputError, Problem
 from axsim.runs.sources import Sources
 from axsim.spec.chip import Chip
 from axsim.spec.descriptor import NO_OVERRIDES, Overrides
+from axsim.spec.kinds import load_either
+from axsim.spec.scenario import Scenario
 from axsim.spec.workload import Workload
-from axsim.study.columns import table_columns
+from axsim.study.columns import columns_of, table_columns
 from axsim.study.grid import Point, Space, space
 from axsim.study.journal import Journal
 from axsim.study.objective import Goal
@@ -43,7 +45,7 @@ the order of losses: any feasible point is better, and of two others the one tha
 
 
 def search(
-    workload: Workload | str | Path,
+    workload: Workload | Scenario | str | Path,
     chip: Chip | str | Path | Sequence[Chip | str | Path],
     vary: Mapping[str, Sequence[Any]],
     objective: str | Sequence[str],
@@ -84,6 +86,8 @@ def search(
     import pandas as pd
 
     chips = [chip] if isinstance(chip, Chip | str | Path) else list(chip)
+    if not isinstance(workload, Workload | Scenario):
+        workload = load_either(workload)
     where = space(
         workload,
         chips,
@@ -94,7 +98,9 @@ def search(
         sources=Sources.of(checkpoint, images, text, observer, calibrate_on),
     )
     goal = Goal.parse(objective, constraint)
-    goal.check(table_columns([*vary, *overrides]), timing_only, checkpoint is not None)
+    keys = [*vary, *overrides]
+    columns = columns_of(workload, keys) if isinstance(workload, Scenario) else table_columns(keys)
+    goal.check(columns, timing_only, checkpoint is not None)
     with ExitStack() as stack:
         kept = None if journal is None else stack.enter_context(Journal(Path(journal)))
         if executor is None:

@@ -18,6 +18,7 @@ from axsim.errors import InputError
 from axsim.runs.sources import Sources
 from axsim.spec.chip import Chip
 from axsim.spec.descriptor import NO_OVERRIDES, Overrides, split_overrides
+from axsim.spec.scenario import Scenario
 from axsim.spec.workload import Workload
 from axsim.study.executors import cluster, local
 from axsim.study.grid import Point, grid
@@ -44,7 +45,7 @@ IN_FLIGHT = 64
 
 
 def sweep(
-    workload: Workload | str | Path,
+    workload: Workload | Scenario | str | Path,
     chip: Chip | str | Path | Sequence[Chip | str | Path],
     vary: Mapping[str, Sequence[Any]],
     *,
@@ -63,6 +64,8 @@ def sweep(
     on_progress: OnProgress | None = None,
 ) -> pd.DataFrame:
     """Every chip with every combination of the varied keys, as a DataFrame.
+
+    Of a scenario a point has one row with the columns of :meth:`ScenarioResult.to_row`.
 
     ``vary`` maps dotted keys, those of the chip with the prefix ``chip.``, to their values. A point
     has one row for each variant of the workload (``variants`` chooses among them), in which varied

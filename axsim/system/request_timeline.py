@@ -221,8 +221,7 @@ class RequestTimeline:
     @cached_property
     def token_ms(self) -> float:
         """One decode step, all layers and post, on average; 0 when there is none."""
-        bounds = self._bounds
-        steps = [self._us(bounds[n], bounds[n + 2]) for n in self._numbers("decode")]
+        steps = self._steps_us
         if not steps:
             return 0.0
         # the mean of equal numbers is that number, to the last bit
@@ -230,9 +229,19 @@ class RequestTimeline:
         return (first + sum(step - first for step in steps) / len(steps)) / 1e3
 
     @property
+    def steps_ms(self) -> tuple[float, ...]:
+        """Every decode step, all layers and post."""
+        return tuple(step / 1e3 for step in self._steps_us)
+
+    @property
     def decode_tokens_per_s(self) -> float:
         """Decode speed."""
         return 1e3 / self.token_ms if self.token_ms else 0.0
+
+    @cached_property
+    def _steps_us(self) -> list[float]:
+        bounds = self._bounds
+        return [self._us(bounds[n], bounds[n + 2]) for n in self._numbers("decode")]
 
     @cached_property
     def _bounds(self) -> tuple[int, ...]:

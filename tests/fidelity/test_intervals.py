@@ -145,6 +145,30 @@ def test_a_link_of_other_hosts_widens_intervals_by_what_it_would_be_there() -> N
     assert not any(each.extrapolated for each in measured.predictions.values())
 
 
+def test_a_mode_by_turns_is_extrapolated_and_says_what_is_assumed() -> None:
+    for chip, mode, doubted in (
+        ("ax630c", "NPU1", True),
+        ("ax630c", "NPU2", False),
+        ("ax650n", "NPU1", False),
+    ):
+        keys = {"build.npu_mode": mode}
+        (found,) = axsim.run(
+            "internvl2_1b", chip, variants=["224-u8"], overrides=keys, timing_only=True
+        )
+        for prediction in found.predictions.values():
+            assert ("neighbour by turns is assumed idle" in prediction.extrapolated) is doubted
+            if doubted:
+                widest = max(shipped_evidence().half_width(chip, kind) for kind in KINDS)
+                assert prediction.interval.high == pytest.approx(widest)
+
+
+def test_what_was_reported_of_bf16_prefill_stands_beside_it() -> None:
+    keys = {"build.weight_dtype": "bf16"}
+    found = axsim.run("qwen3_0_6b", "ax650n", overrides=keys, timing_only=True)[0]
+    assert "no ttft in bf16 was measured, and one public report has" in found.ttft_ms.extrapolated
+    assert found.token_ms.extrapolated == "no decode in bf16 was measured"
+
+
 def test_what_is_extrapolated_is_as_unsure_as_the_widest_group() -> None:
     evidence = shipped_evidence()
     deployment = Deployment(

@@ -12,6 +12,7 @@ import axsim
 from axsim.fidelity.prediction import Interval
 from axsim.runs.computed import Numerics
 from axsim.show.tables import (
+    assumed,
     breakdown_table,
     heading,
     memory_line,
@@ -123,3 +124,22 @@ def test_parts_that_are_missing_have_no_columns() -> None:
 )  # fmt: skip
 def test_four_digits(value, shown) -> None:
     assert number(value) == shown
+
+
+def test_what_is_assumed_of_a_build_is_told() -> None:
+    """Nothing where it is given, has no effect on the chip, or no language model is built."""
+
+    def told(workload: str, chip: str, **keys: object) -> list[str]:
+        overrides = {f"build.{key}": value for key, value in keys.items()}
+        return assumed(axsim.run(workload, chip, overrides=overrides, timing_only=True))
+
+    unsaid = {"float_matmul_on_conv": None}
+    assert told("qwen3_0_6b", "ax650n", **unsaid) == [
+        "assumed: float_matmul_on_conv on, as the vendor builds with pulsar2-5.1"
+    ]
+    assert told("internvl3_2b", "ax650n") == [
+        "assumed: float_matmul_on_conv off, as the vendor builds with pulsar2-4.x"
+    ]
+    assert told("qwen3_0_6b", "ax650n") == []
+    assert told("qwen3_0_6b", "ax630c", **unsaid) == []
+    assert told("siglip2_b16", "ax650n") == []

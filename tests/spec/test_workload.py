@@ -248,6 +248,25 @@ def test_a_faulty_variant_is_found_at_once_and_with_its_line(
     ]
 
 
+@pytest.mark.parametrize("toolchain", ALLOWED_TOOLCHAINS)
+def test_the_matmul_flag_follows_the_toolchain_unless_it_is_given(toolchain) -> None:
+    def flag(workload: str, **build: object) -> bool:
+        keys = {f"build.{key}": value for key, value in build.items()}
+        return load_workload(workload, keys).float_matmul_on_conv
+
+    default = {"build.float_matmul_on_conv": None}
+    base = load_workload("qwen3_0_6b", {**default, "build.toolchain": toolchain})
+    assert base.float_matmul_on_conv is (toolchain == "pulsar2-5.1")
+    for given in (True, False):
+        assert flag("qwen3_0_6b", toolchain=toolchain, float_matmul_on_conv=given) is given
+    assert flag("siglip2_b16") is False  # no language model
+
+
+def test_shipped_workloads_are_built_as_measured_ones_were() -> None:
+    for name in ("internvl2_1b", "internvl3_2b", "qwen3_0_6b"):
+        assert load_workload(name).float_matmul_on_conv is False
+
+
 QWEN = {
     "model.vision.rotary": "qwen2_vl", "model.vision.position": "none",
     "model.vision.temporal_patch_size": 2, "model.vision.class_token": False,

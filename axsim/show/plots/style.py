@@ -29,6 +29,10 @@ ACCENT = "#d95f02"
 FAINT = "0.85"
 
 
+Span = tuple[float, float]
+"""Start and end of something."""
+
+
 class Fill(NamedTuple):
     """How an area is filled: colour, hatch, and the colour of text on it."""
 
@@ -131,8 +135,8 @@ def area(fill: Fill) -> dict[str, Any]:
     return {"facecolor": fill.color, "hatch": fill.hatch, "edgecolor": edge, "linewidth": 0}
 
 
-def legend(figure: Figure, fills: Mapping[str, Fill]) -> None:
-    """What areas mean, in one line above the picture."""
+def legend(figure: Figure, fills: Mapping[str, Fill], title: str = "") -> None:
+    """What is looked at, and in one line below it what areas mean, above the picture."""
     from matplotlib.patches import Patch
 
     handles = [Patch(label=name, **area(fill)) for name, fill in fills.items()]
@@ -140,9 +144,16 @@ def legend(figure: Figure, fills: Mapping[str, Fill]) -> None:
         handles=handles,
         loc="outside upper center",
         ncols=max(1, len(handles)),
+        title=title or None,
+        title_fontsize=SMALL + 2,
         fontsize=SMALL + 1,
         frameon=False,
     )
+
+
+def entitle(figure: Figure, what: str, of: str = "") -> None:
+    """What is looked at, and of which model, chip and variant."""
+    figure.suptitle(f"{what}: {of}" if of else what, fontsize=SMALL + 2)
 
 
 def grid(axes: Axes, **settings: Any) -> None:
@@ -156,3 +167,14 @@ def plain_numbers(axis: Any) -> None:
     from matplotlib.ticker import FuncFormatter
 
     axis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
+
+
+def joined_spans(spans: list[Span], gap: float) -> list[Span]:
+    """Spans in order of time; those closer than ``gap`` are one."""
+    found: list[Span] = []
+    for start, end in sorted(spans):
+        if found and start - found[-1][1] <= gap:
+            found[-1] = (found[-1][0], max(found[-1][1], end))
+        else:
+            found.append((start, end))
+    return found

@@ -10,6 +10,7 @@ from axsim.show.report.content import Assumption, Described, Report
 from axsim.show.report.figures import plain
 from axsim.show.report.markup import Child, Column, Html, Row, element, join, note, table
 from axsim.show.report.markup import section as section_of
+from axsim.show.tables import assumed
 from axsim.spec.chip import Chip
 
 NOTE = "calibrated: "
@@ -25,8 +26,8 @@ def section(report: Report) -> Html:
         element("ul", *(element("li", text) for text in _conventions(report)), class_="words"),
         element("h3", "Calibrated parameters"),
         _calibrated(report),
-        _whole(f"Chip {chip.name}: every key, its meaning and its source", chip),
-        _whole(f"Workload {workload.name}: every key, its meaning and its source", workload),
+        whole(f"Chip {chip.name}: every key, its meaning and its source", chip),
+        whole(f"Workload {workload.name}: every key, its meaning and its source", workload),
         _variants(report),
     )
 
@@ -61,6 +62,7 @@ def _conventions(report: Report) -> list[Child]:
         "Nothing else uses the NPU or the DRAM while the model runs, and the NPU keeps its "
         "calibrated clock."
     )
+    found += (f"{line[0].upper()}{line[1:]}." for line in assumed(result))
     if result.timing_only:
         found.append("The numeric kernels were left out (timing only); the timeline is the same.")
     elif report.synthetic:
@@ -118,7 +120,8 @@ def _parameter(chip: Chip, each: Assumption) -> Row | None:
     return Row([element("code", name), plain(value), error, span, each.meaning, why])
 
 
-def _whole(summary: str, described: Described) -> Html:
+def whole(summary: str, described: Described) -> Html:
+    """A descriptor key by key, folded away under a summary."""
     columns = [
         Column("key"),
         Column("value", value=True),
