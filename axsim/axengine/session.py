@@ -196,7 +196,7 @@ def _check(argument: Argument, array: object) -> None:
     expected = f"shape {list(argument.shape)} and dtype {argument.dtype}"
     if not isinstance(array, np.ndarray):
         found = f"a {type(array).__name__}"
-    elif array.shape != argument.shape or array.dtype != argument.dtype:
+    elif not argument.holds(array):
         found = f"input with shape {list(array.shape)} and dtype {array.dtype}"
     else:
         return

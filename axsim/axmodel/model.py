@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -40,11 +40,18 @@ bits."""
 
 @dataclass(frozen=True)
 class Argument:
-    """An input or output of a group as scripts see it."""
+    """An input or output of a group as scripts see it. A picture may come in any of its ``forms``,
+    shapes by dtype."""
 
     name: str
     dtype: Any
     shape: tuple[int, ...]
+    forms: Mapping[Any, tuple[int, ...]] = field(default_factory=dict)
+
+    def holds(self, array: Array) -> bool:
+        """Whether an array is of its shape and dtype."""
+        forms = self.forms or {self.dtype: self.shape}
+        return forms.get(array.dtype) == array.shape
 
 
 class Model:
@@ -88,8 +95,9 @@ class Model:
         for name in graph.inputs:
             tensor = graph.tensors[name]
             if picture is not None and picture.tensor == name:
+                forms = {np.dtype(form): shape for form, shape in picture.forms(tensor).items()}
                 dtype = np.dtype(picture.dtype)
-                found.append(Argument(picture.name, dtype, picture.shape(tensor)))
+                found.append(Argument(picture.name, dtype, forms[dtype], forms))
             else:
                 found.append(Argument(name, self._dtype(tensor), tensor.shape))
         return found
@@ -109,7 +117,7 @@ class Model:
         for argument, name in zip(self.inputs(group), graph.inputs, strict=True):
             array, tensor = np.asarray(feed[argument.name]), graph.tensors[name]
             if picture is not None and picture.tensor == name:
-                taken[name] = picture.taken(array, tensor)
+                taken[name] = picture.taken(array)
             else:
                 taken[name] = _widened(array, tensor)
         if self.manifest.part == "layer":
