@@ -65,6 +65,11 @@ class InferenceSession:
         self._options = sess_options or SessionOptions()
         self._sess = _Engine(path_or_bytes, current(), self._provider)
 
+    @classmethod
+    def load_from_model(cls, model_path: str | os.PathLike[str]) -> InferenceSession:
+        """A session as scripts for the first releases of the package ask for it."""
+        return cls(model_path)
+
     def get_session_options(self) -> SessionOptions:
         """The options that the session was given."""
         return self._options
