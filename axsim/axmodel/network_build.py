@@ -67,14 +67,15 @@ class NetworkBuild:
         inputs = own or seeded_values(self._bare, self._seed, "input")
         return inputs, Executor(self.graph, self.weight, None).run_all(inputs)
 
-    def picture_input(self) -> str:
-        """The input that is a picture, [1, 3, H, W]; InputError when it is not the only one."""
+    def picture_input(self, needed: object) -> str | None:
+        """The one input that is a picture, [1, 3, H, W], or None; InputError when it is
+        ``needed``."""
         shapes = {name: self.graph.tensors[name].shape for name in self.graph.inputs}
         found = [name for name, s in shapes.items() if len(s) == 4 and s[1] == 3]
-        if len(found) != 1:
+        if len(found) != 1 and needed:
             told = ", ".join(f"{name} {list(shape)}" for name, shape in shapes.items())
             raise InputError(f"{self.graph.name} has no one input [1, 3, H, W]: {told}")
-        return found[0]
+        return found[0] if len(found) == 1 else None
 
     def _check(self, sample: Mapping[str, Array]) -> None:
         for name in self.graph.inputs:

@@ -33,9 +33,17 @@ class PictureOptions:
     picture: Annotated[
         PictureForm,
         typer.Option(
-            help="Pictures are fed normalised, float32 [1, 3, H, W], or as bytes [1, H, W, 3]."
+            help="Files say that they take pictures normalised, float32 [1, 3, H, W], or as bytes "
+            "[1, H, W, 3]. They take both."
         ),
     ] = field(default=PictureForm.float32)
+    picture_name: Annotated[
+        str,
+        typer.Option(
+            metavar="NAME",
+            help="How the picture's input is called: image, or input where it is bytes.",
+        ),
+    ] = ""
     mean: Annotated[
         str, typer.Option(metavar="R,G,B", help="With bytes into a network: their mean, 0 to 255.")
     ] = "0,0,0"
@@ -112,6 +120,7 @@ def _options(
         identity_of(own, options.images, samples),
         prefix,
         pictures.picture.value,
+        pictures.picture_name,
         _channels("--mean", pictures.mean),
         _channels("--std", pictures.std, least=1e-6),
         _calibration(sources, deployment, checkpoint),
