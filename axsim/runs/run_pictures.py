@@ -27,10 +27,6 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 
-WANTS_PICTURES = (
-    "a checkpoint's ranges of U8 and U16 activations need pictures: --images DIR; "
-    "--calibrate-on seeded insists on a seeded one"
-)
 HELD_OUT = 4
 """A quarter of a folder is compared, at most so many pictures: each is run in every build."""
 
@@ -91,11 +87,7 @@ class RunPictures:
             raise InputError(f"{folder}: {what}")
         seeded = folder is None and not (chat and chat.has_picture)
         if quantised and seeded and sources.checkpoint is not None and not sources.calibrate_on:
-<<<<<<< HEAD
             raise without_pictures(any(each.model.hears for each in deployments))
-=======
-            raise InputError(WANTS_PICTURES)
->>>>>>> serve
         self.asked = not self._files and chat is not None and chat.has_picture
         if sources.calibrate_on:
             self.asked = False

@@ -13,16 +13,10 @@ from axsim.inputs.sampling import end_of_sequence
 from axsim.inputs.standin import SeededPrompts
 from axsim.inputs.template import Message
 from axsim.kernels.array import Array
-<<<<<<< HEAD
-from axsim.models.checkpoint import Checkpoint
-from axsim.runs.checkpoints import weights_of
-from axsim.runs.run_pictures import without_pictures
-=======
 from axsim.numerics.ranges import Calibration
-from axsim.runs.run_pictures import WANTS_PICTURES, Pixels
+from axsim.runs.run_pictures import Pixels, without_pictures
 from axsim.runs.sources import SYNTHETIC, Sources
 from axsim.runs.stock import Stock
->>>>>>> serve
 from axsim.server.computing import Computing
 from axsim.server.engine import Engine, Order, longest_prompt
 from axsim.server.messages import NOTICES
@@ -34,28 +28,6 @@ OnStep = Callable[[str], None]
 """Told what is being done now."""
 
 
-<<<<<<< HEAD
-@dataclass(frozen=True)
-class Source:
-    """Where answers come from: the weights of a ``checkpoint`` or synthetic ones, ranges of
-    activations from the pictures of the folder ``images`` or a seeded one (on which a checkpoint
-    has to be insisted, ``calibrate_on``), and with ``timing_only`` no kernels."""
-
-    checkpoint: Path | None = None
-    images: Path | None = None
-    timing_only: bool = False
-    calibrate_on: str | None = None
-
-    @property
-    def answers(self) -> str:
-        """``trained``, or the kind of :data:`~axsim.server.messages.NOTICES`."""
-        if self.timing_only:
-            return "timing"
-        return "synthetic" if self.checkpoint is None else "trained"
-
-
-=======
->>>>>>> serve
 def load(
     deployment: Deployment,
     variant: str,
@@ -90,12 +62,6 @@ def load(
         ends = end_of_sequence(workload, stock.eos_token_ids)
     pictures = _pictures(deployment, sources, timing_only)
     computing = None
-<<<<<<< HEAD
-    if not source.timing_only:
-        on_step("weights, and ranges of activations")
-        computing = Computing(deployment, weights, _pictures(deployment, source))
-    notice = NOTICES.get(source.answers, "")
-=======
     if not timing_only:
         on_step("ranges of activations" if pictures else "weights")
         calibration = Calibration(sources.make_observer())
@@ -103,7 +69,6 @@ def load(
     trained = "synthetic" if sources.checkpoint is None else "trained"
     answers = "timing" if timing_only else trained
     notice = NOTICES.get(answers, "")
->>>>>>> serve
     engine = Engine(deployment, prompts.tokens, ends, computing, notice, head)
     about: dict[str, Any] = {
         "chip": deployment.chip.name,
@@ -141,20 +106,6 @@ def _said(prompts: Writes, workload: Workload, system: str | None, text: str) ->
     return prompts.question(workload, [*before, Message("user", (text,))])
 
 
-<<<<<<< HEAD
-def _pictures(deployment: Deployment, source: Source) -> Sequence[Array]:
-    """What ranges are taken from; InputError for a checkpoint without pictures."""
-    workload, folder = deployment.workload, source.images
-    if deployment.vision is None:
-        return ()
-    quantised = workload.build.vision_dtype != "bf16"
-    if folder is None and quantised and source.answers == "trained" and not source.calibrate_on:
-        raise without_pictures(deployment.model.hears)
-    if folder is None:
-        return [seeded_image(workload.image_size, workload.request.seed, "calibration 0")]
-    opened = map(open_picture, folder_pictures(folder))
-    return [tile for each in opened for tile in prepared(each, workload.image_size)]
-=======
 def _pictures(deployment: Deployment, sources: Sources, timing_only: bool) -> Sequence[Array]:
     """What ranges are taken from; none where there are no ranges."""
     workload = deployment.workload
@@ -167,6 +118,5 @@ def _pictures(deployment: Deployment, sources: Sources, timing_only: bool) -> Se
         opened = map(open_picture, folder_pictures(sources.images))
         return [tile for each in opened for tile in prepared(each, workload.image_size)]
     if sources.checkpoint is not None and sources.calibrate_on is None:
-        raise InputError(WANTS_PICTURES)
+        raise without_pictures(deployment.model.hears)
     return Pixels.seeded(deployment).calibration
->>>>>>> serve

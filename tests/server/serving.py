@@ -37,13 +37,8 @@ def trained(folder: Path, system: str | None = None, build: Any = None) -> Servi
         write_model(folder)
     workload = Workload.of("talking", MODEL, build={**BUILD, **(build or {})})
     deployment = Deployment(workload, load_chip("ax630c"))
-<<<<<<< HEAD
-    chosen = {"calibrate_on": "seeded", **source}
-    return load(deployment, "tiny", Source(folder, **chosen), system=system)
-=======
     sources = Sources.of(folder, calibrate_on="seeded")
     return load(deployment, "tiny", sources, system=system)
->>>>>>> serve
 
 
 def synthetic(timing_only: bool = False, token_ms: float | None = None, **build: Any) -> Service:
