@@ -20,7 +20,7 @@ from axsim.fidelity.prediction import Measured
 from axsim.models.config import DecoderConfig, ModelConfig
 from axsim.spec.chip import Chip, load_chip
 from axsim.spec.descriptor import shipped
-from axsim.spec.workload import OLD_RUNTIMES, Toolchain
+from axsim.system.request import layer_ms
 
 VOCABULARY_TOLERANCE = 0.01
 """Models whose vocabularies differ by less than this fraction count as one decoder: InternVL adds
@@ -75,8 +75,8 @@ class Published:
             return _agrees(row, conditions)
         if not _same_decoder(model.decoder, other.decoder) or build.weight_format != "padded":
             return False
-        if row.toolchain and is_old(toolchain_of(row.toolchain)) != is_old(build.toolchain):
-            return False  # they differ in what the runtime spends around every layer
+        if not _same_runtime(deployment, row):
+            return False
         conditions |= {
             "weight_dtype": build.weight_dtype,
             "prefill_chunk": build.prefill_chunk,
@@ -91,9 +91,12 @@ class Published:
         return _agrees(row, conditions)
 
 
-def is_old(toolchain: Toolchain) -> bool:
-    """Whether builds of this generation spend longer around every layer."""
-    return toolchain in OLD_RUNTIMES
+def _same_runtime(deployment: Deployment, row: Measurement) -> bool:
+    """Whether the row's runtime spends as long around every layer as the build's does."""
+    if row.toolchain is None:
+        return True
+    chip, own = deployment.chip, deployment.workload.build.toolchain
+    return layer_ms(chip, toolchain_of(row.toolchain)) == layer_ms(chip, own)
 
 
 def shipped_ledger_of(chip: Chip) -> Published | None:

@@ -15,7 +15,8 @@ from typing import Literal
 
 from axsim.compiler.partition import Deployment, Subgraph
 from axsim.graph.ir import DTYPE_BITS
-from axsim.spec.workload import OLD_RUNTIMES
+from axsim.spec.chip import Chip
+from axsim.spec.workload import OLD_RUNTIMES, Toolchain
 
 Stage = Literal["preprocess", "vision", "prefill", "decode", "post", "graph"]
 """``post`` is the head after prefill or after a decode step's layers, and the choice of a token;
@@ -83,10 +84,7 @@ class HostCosts:
         logits. Layers hand on hidden states and the KV cache on the card, as the vendor's runtime
         for cards does (axcl-llm-internvl)."""
         chip, decoder = deployment.chip, deployment.model.decoder
-        build = deployment.workload.build
-        old = build.toolchain in OLD_RUNTIMES
-        prefill_ms = chip.calibrated.host_prefill_ms if old else chip.host.prefill_layer_ms
-        decode_ms = chip.calibrated.host_decode_ms if old else chip.host.decode_layer_ms
+        prefill_ms, decode_ms = layer_ms(chip, deployment.workload.build.toolchain)
         mhz = chip.cpu.clock_mhz  # cycles per microsecond
         vision, workload = deployment.model.vision, deployment.workload
         frames = vision.temporal_patch_size if vision and workload.request.video else 1
@@ -105,6 +103,14 @@ class HostCosts:
     def over_link_us(self, size: int) -> float:
         """An invocation's share of the link, with ``size`` bytes to transfer."""
         return self.link_us + size * self.link_us_per_byte
+
+
+def layer_ms(chip: Chip, toolchain: Toolchain) -> tuple[float, float]:
+    """What the runtime of a toolchain spends around a layer, of one prefill chunk and of one decode
+    step, milliseconds."""
+    if toolchain in OLD_RUNTIMES:
+        return chip.calibrated.host_prefill_ms, chip.calibrated.host_decode_ms
+    return chip.host.prefill_layer_ms, chip.host.decode_layer_ms
 
 
 def walk(deployment: Deployment, tokens: int, ends: Collection[int] = ()) -> Walk:
@@ -126,18 +132,18 @@ def walk(deployment: Deployment, tokens: int, ends: Collection[int] = ()) -> Wal
     layers = decoder.num_hidden_layers
     # Embeddings cross the link once; layers are alike, so that each has its share of that.
     row = decoder.hidden_size * DTYPE_BITS[deployment.workload.build.hidden_dtype] // 8
-    token = host.link_us + row * host.link_us_per_byte / layers
-    prompt = host.link_us + deployment.workload.build.prefill_chunk * (token - host.link_us)
+    share_us = row * host.link_us_per_byte / layers
+    prompt_us = host.link_us + deployment.workload.build.prefill_chunk * share_us
     prefill: list[Call | HostWork] = []
     for chunk, subgraph in enumerate(deployment.prefill):
         prefill += (
-            HostWork(host.prefill_layer_us + prompt, chunk=chunk),
+            HostWork(host.prefill_layer_us + prompt_us, chunk=chunk),
             Call(subgraph, chunk),
         )
     yield Pass("prefill", 0, tuple(prefill), layers)
     logits = host.over_link_us(deployment.post.output_bytes)
     post = Call(deployment.post), HostWork(host.sample_us + logits)
-    decode = HostWork(host.decode_layer_us + token), Call(deployment.decode)
+    decode = HostWork(host.decode_layer_us + host.link_us + share_us), Call(deployment.decode)
     for token in range(tokens):
         if token:
             yield Pass("decode", token, decode, layers)

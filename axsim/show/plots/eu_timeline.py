@@ -8,8 +8,17 @@ from typing import TYPE_CHECKING, Any
 from axsim.compiler.program import TaskKind
 from axsim.machine.timeline import Timeline
 from axsim.runs.results import VariantResult
-from axsim.show.plots.stage_panels import Panel, Window, panels
-from axsim.show.plots.style import SMALL, TASKS, Span, area, joined_spans, legend, new_figure
+from axsim.show.plots.stage_panels import Panel, Window, panels, subject
+from axsim.show.plots.style import (
+    SMALL,
+    TASKS,
+    Fill,
+    Span,
+    area,
+    joined_spans,
+    legend,
+    new_figure,
+)
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -43,12 +52,13 @@ def eu_timeline(
     """
     shown = panels(source, stages, window_ms)
     rows = [len(panel.timeline.program.engines) for panel in shown]
-    figure = new_figure(WIDTH, 0.7 + sum(0.75 + ROW * count for count in rows))
+    figure = new_figure(WIDTH, 1.0 + sum(0.75 + ROW * count for count in rows))
     subplots = figure.subplots(len(shown), 1, squeeze=False, height_ratios=rows)[:, 0]
     kinds: dict[TaskKind, None] = {}
     for axes, panel in zip(subplots, shown, strict=True):
         kinds |= _draw(axes, panel)
-    legend(figure, {kind: fill for kind, fill in TASKS.items() if kind in kinds})
+    used: dict[str, Fill] = {kind: fill for kind, fill in TASKS.items() if kind in kinds}
+    legend(figure, used, f"What the engines do: {subject(source)}")
     return figure
 
 
