@@ -35,6 +35,7 @@ def nested(config: Mapping[str, Any]) -> Mapping[str, Any]:
     decoder = {
         **common,
         "model_type": "whisper_decoder",
+        "layer_norm_eps": 1e-5,  # of torch
         "num_hidden_layers": full["decoder_layers"],
         "num_attention_heads": full["decoder_attention_heads"],
         "intermediate_size": full["decoder_ffn_dim"],
