@@ -108,6 +108,10 @@ class BuildSection(Section):
                 what = f"found {list(ladder)}"
                 allowed = "lengths in ascending order, such as [0, 512, 1024]"
                 faults.append(Fault("prefill_history", what, allowed))
+            most = self.kv_cache_len + self.prefill_chunk
+            if max(ladder, default=0) > most:
+                what = f"found {max(ladder)}, more than the KV cache holds"
+                faults.append(Fault("prefill_history", what, f"up to {most}, with a chunk behind"))
             if self.prefill_max_chunks is not None:
                 what = "says in other words what is compiled"
                 faults.append(Fault("prefill_max_chunks", what, also=["prefill_history"]))
@@ -120,7 +124,8 @@ class BuildSection(Section):
         if self.prefill_history is not None:
             return tuple(0 if length == 1 else length for length in self.prefill_history)
         size = self.prefill_chunk
-        return tuple(range(0, (self.prefill_max_chunks or 0) * size, size))
+        chunks = min(self.prefill_max_chunks or 0, self.kv_cache_len // size + 1)
+        return tuple(range(0, chunks * size, size))
 
     def history(self, tokens: int) -> int:
         """The compiled history that a prefill chunk after ``tokens`` tokens takes, as the vendor's
