@@ -13,19 +13,34 @@ from typer.core import TyperGroup
 from axsim.cli.command import Command, flattened
 
 
+SHOWN = 10
+"""Problems of one input that are shown, of perhaps thousands."""
+
+
 class Group(TyperGroup):
-    """Ends every :class:`axsim.errors.InputError` as text on stderr and exit status 2."""
+    """Ends every :class:`axsim.errors.InputError` as text on stderr and exit status 2, Ctrl-C as
+    shells have it, and a lack of memory as one line."""
 
     def invoke(self, ctx: Any) -> Any:
         """Run the chosen command."""
+        from axsim.cli.terminal.console import INTERRUPTED
         from axsim.errors import InputError
 
         try:
             return super().invoke(ctx)
         except InputError as error:
-            for problem in error.problems:
+            for problem in error.problems[:SHOWN]:
                 typer.echo(f"error: {problem}", err=True)
+            if len(error.problems) > SHOWN:
+                typer.echo(f"error: … and {len(error.problems) - SHOWN} more", err=True)
             raise typer.Exit(2) from None
+        except KeyboardInterrupt:
+            typer.echo("interrupted", err=True)
+            raise typer.Exit(INTERRUPTED) from None
+        except MemoryError as error:
+            reason = f": {error}" if str(error) else ""
+            typer.echo(f"error: this machine's memory does not hold it{reason}", err=True)
+            raise typer.Exit(1) from None
 
 
 app = typer.Typer(
