@@ -96,6 +96,13 @@ def write_csv(rows: Sequence[Mapping[str, Any]], path: str | Path) -> None:
         writer.writerows(rows)
 
 
+def shortest(path: Path) -> str:
+    """A path for people: from this folder if it is below it."""
+    with suppress(ValueError):
+        return str(path.relative_to(Path.cwd()))
+    return str(path)
+
+
 def _umask() -> int:
     mask = os.umask(0)
     os.umask(mask)

@@ -17,8 +17,8 @@ ROOMS = (
 )  # fmt: skip
 """From the ground up: a room imports those before it, never those after it. Two of them are single
 files."""
-ABOVE_ALL = ("__init__", "pytest_plugin")
-"""What is made of every room: the names of ``import axsim``, and the plugin."""
+ABOVE_ALL = ("__init__", "__main__", "pytest_plugin")
+"""Made of every room: the names of ``import axsim``, ``python -m axsim``, and the plugin."""
 
 NAMESAKES = {
     "cli": "a command is named like the room that does its work",

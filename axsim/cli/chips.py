@@ -3,43 +3,47 @@
 from __future__ import annotations
 
 from axsim.cli.command import Command
+from axsim.cli.options import JsonPath
 
 
-def chips() -> None:
+def chips(json_path: JsonPath = None) -> None:
     """List the shipped chips with their main figures."""
-    from rich.table import Table
-
-    from axsim.cli.terminal.console import console
+    from axsim.cli.terminal.listing import Column, show_listing
     from axsim.spec.chip import load_chip
     from axsim.spec.descriptor import shipped
 
-    table = Table(box=None, pad_edge=False)
-    for heading in ("name", "chip", "NPU", "groups"):
-        table.add_column(heading, no_wrap=True)
-    for heading in ("INT8 TOPS", "rated", "DRAM GB/s", "sustained", "OCM MB"):
-        table.add_column(heading, justify="right")
-    table.add_column("CPU")
+    rows = []
     for name in shipped("chip"):
         chip = load_chip(name)
-        rated = [f"{each.value:g}" for each in chip.rated.values() if each.unit == "TOPS"]
-        table.add_row(
-            name,
-            chip.name,
-            chip.npu.generation,
-            str(chip.npu.resource_groups),
-            f"{chip.structural_int8_tops:.1f}",
-            " / ".join(rated),
-            f"{chip.dram.bandwidth_gbps:.1f}",
-            f"{chip.sustained_gbps:.1f}",
-            f"{chip.ocm_bytes / 1e6:.1f}",
-            f"{chip.cpu.cores} × {chip.cpu.model}, {chip.cpu.clock_mhz:g} MHz",
+        rows.append(
+            {
+                "name": name,
+                "chip": chip.name,
+                "npu": chip.npu.generation,
+                "groups": chip.npu.resource_groups,
+                "int8_tops": chip.structural_int8_tops,
+                "rated_tops": [r.value for r in chip.rated.values() if r.unit == "TOPS"],
+                "dram_gbps": chip.dram.bandwidth_gbps,
+                "sustained_gbps": chip.sustained_gbps,
+                "ocm_mb": chip.ocm_bytes / 1e6,
+                "cpu": f"{chip.cpu.cores} × {chip.cpu.model}",
+                "cpu_mhz": chip.cpu.clock_mhz,
+            }
         )
-    screen = console()
-    screen.print(table)
-    screen.print(
-        "\nINT8 TOPS as the structure gives them, beside the vendor's ratings; "
-        "`axsim show NAME` explains."
+    columns = (
+        Column("\nname", "name"),
+        Column("\nNPU", "npu"),
+        Column("\ngroups", "groups"),
+        Column("INT8\nTOPS¹", "int8_tops", "{:.1f}"),
+        Column("\nrated", "rated_tops"),
+        Column("DRAM\nGB/s", "dram_gbps", "{:.1f}"),
+        Column("sus-\ntained", "sustained_gbps", "{:.1f}"),
+        Column("OCM\nMB", "ocm_mb", "{:.1f}"),
+        Column("\nCPU", "cpu"),
+        Column("\nMHz", "cpu_mhz", "{:g}"),
     )
+    note = "¹ as the structure gives them, beside the vendor's ratings; `axsim show NAME` explains"
+    show_listing("chips", rows, columns, json_path, note)
 
 
 CHIPS = Command(
@@ -47,6 +51,7 @@ CHIPS = Command(
     chips,
     """
     axsim chips
+    axsim chips --json chips.json
     """,
     place=6,
 )

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Annotated
+import textwrap
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from axsim.cli.command import Command
-from axsim.cli.options import Settings
+from axsim.cli.options import JsonPath, Settings
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Iterator
     from pathlib import Path
 
     from rich.table import Table
@@ -25,12 +26,14 @@ def show(
         str, typer.Argument(metavar="NAME", help="A chip or a workload, by name or by file.")
     ],
     settings: Settings = [],  # noqa: B006
+    json_path: JsonPath = None,
 ) -> None:
     """Explain a chip or a workload, key by key.
 
     Every key, what it means, where its value comes from, and what follows from them all.
     """
     from axsim.cli.terminal.console import console
+    from axsim.files import shortest, write_json
     from axsim.spec.describe import derived, explain
     from axsim.spec.descriptor import document, load, parse_overrides, split_overrides
     from axsim.spec.workload import Workload
@@ -42,16 +45,21 @@ def show(
         below, other = split_overrides(overrides, "chip")
         overrides, under = {**other, **below}, "chip." if below else ""
     instance = load(cls, path, overrides, under=under)
-    screen = console()
     tree = document(cls, path, overrides, under=under)
-    screen.print(f"{kind} {path.stem}: {path}\n")
+    lines, results = explain(instance, tree, skip=("variants",)), derived(instance)
+    if json_path is not None:
+        write_json(_document(kind, path, lines, results, instance), json_path)
+        return
+    screen = console()
+    screen.print(f"{kind} {path.stem}: {shortest(path)}\n", soft_wrap=True)
     if tree.comment:
-        screen.print(f"{tree.comment}\n")
-    screen.print(_table(explain(instance, tree, skip=("variants",))))
-    results = derived(instance)
+        screen.print(_paragraphs(tree.comment, screen.width) + "\n", soft_wrap=True)
+    for text, style in _explained(lines, screen.width):
+        screen.print(text, style=style, soft_wrap=True)
     if results:
         screen.print("\nFollows from these:")
-        screen.print(_table(results))
+        for text, style in _explained(results, screen.width):
+            screen.print(text, style=style, soft_wrap=True)
     if isinstance(instance, Workload) and instance.variants:
         screen.print("\nVariants:")
         screen.print(_variants(instance))
@@ -90,22 +98,55 @@ def _descriptor_class(kind: Kind) -> type[Section]:
     return Workload
 
 
-def _table(lines: Iterable[Line]) -> Table:
-    from rich.table import Table
-
+def _explained(lines: Iterable[Line], width: int) -> Iterator[tuple[str, str]]:
+    """Keys and values, and under each what it means and where it comes from, with their styles."""
     from axsim.spec.located import show as as_yaml
 
-    table = Table(box=None, pad_edge=False)
-    for heading in ("key", "value", "meaning", "source"):
-        table.add_column(heading)
     for line in lines:
         value = "" if line.heading else _plain(line.value, as_yaml(line.value))
-        table.add_row("  " * line.depth + line.key, value, line.meaning, line.source)
-    return table
+        words = "; ".join(filter(None, (line.meaning, line.source)))
+        indent = " " * 2 * line.depth
+        yield _wrapped(f"{line.key}: {value}", width, indent, f"{indent}    "), ""
+        if words:
+            yield _wrapped(words, width, f"{indent}    ", f"{indent}    "), "dim"
+
+
+def _wrapped(text: str, width: int, first: str, others: str) -> str:
+    lines = textwrap.wrap(
+        text,
+        max(width, len(others) + 20),
+        initial_indent=first,
+        subsequent_indent=others,
+        break_long_words=False,
+        break_on_hyphens=False,
+    )
+    return "\n".join(lines)
+
+
+def _paragraphs(text: str, width: int) -> str:
+    return "\n\n".join(_wrapped(part, width, "", "") for part in text.split("\n\n"))
 
 
 def _plain(value: object, text: str) -> str:
     return value if isinstance(value, str) else "" if value is None else text
+
+
+def _document(
+    kind: Kind, path: Path, lines: Iterable[Line], results: Iterable[Line], instance: Section
+) -> dict[str, Any]:
+    """What is shown, as JSON types. Keys are dotted, as `--set` takes them."""
+    keys: list[dict[str, Any]] = []
+    parents: list[str] = []
+    for line in lines:
+        parents[line.depth :] = [line.key]
+        if not line.heading:
+            key = ".".join(parents)
+            entry = {"key": key, "value": line.value, "meaning": line.meaning}
+            keys.append({**entry, "source": line.source})
+    found = {line.key: line.value for line in results}
+    names = list(getattr(instance, "variant_names", ()))
+    whole = {"kind": kind, "name": path.stem, "path": str(path), "keys": keys, "derived": found}
+    return {**whole, "variants": names} if names else whole
 
 
 def _variants(workload: Workload) -> Table:

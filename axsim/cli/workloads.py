@@ -3,24 +3,24 @@
 from __future__ import annotations
 
 from axsim.cli.command import Command
+from axsim.cli.options import JsonPath
 
 
-def workloads() -> None:
+def workloads(json_path: JsonPath = None) -> None:
     """List the shipped workloads with what they ask."""
-    from rich.table import Table
-
-    from axsim.cli.terminal.console import console
+    from axsim.cli.terminal.listing import Column, show_listing
     from axsim.spec.descriptor import shipped
     from axsim.spec.workload import load_workload
 
-    table = Table(box=None, pad_edge=False)
-    for heading in ("name", "model", "variants", "description"):
-        table.add_column(heading, no_wrap=heading == "name")
+    rows = []
     for name in shipped("workload"):
         workload = load_workload(name)
-        variants = ", ".join(workload.variant_names)
-        table.add_row(name, workload.name, variants, workload.description)
-    console().print(table)
+        variants, words = list(workload.variant_names), workload.description
+        rows.append(
+            {"name": name, "model": workload.name, "variants": variants, "description": words}
+        )
+    columns = [Column(name, name) for name in ("name", "model", "variants", "description")]
+    show_listing("workloads", rows, columns, json_path)
 
 
 WORKLOADS = Command(
@@ -28,6 +28,7 @@ WORKLOADS = Command(
     workloads,
     """
     axsim workloads
+    axsim workloads --json workloads.json
     """,
     place=7,
 )

@@ -14,6 +14,14 @@ class Interval(NamedTuple):
     high: float
 
 
+def number(value: float) -> str:
+    """Four significant digits, no exponent."""
+    if value >= 1000:
+        return f"{value:.0f}"
+    digits = 1 if value >= 100 else 2 if value >= 10 else 3
+    return f"{value:.{digits}f}"
+
+
 @dataclass(frozen=True)
 class Measured:
     """Published measurements of the same configuration: their median, least and greatest, the
@@ -26,18 +34,46 @@ class Measured:
     models: tuple[str, ...]
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Prediction:
     """A predicted value in ``unit``, its interval if known, and what was measured if anything.
 
     ``extrapolated`` says why nothing that was measured is near enough to vouch for the prediction;
-    it is empty where something is."""
+    it is empty where something is. It counts as its value: ``float(prediction)``,
+    ``f"{prediction:.1f}"``; printed it shows the rest, too."""
 
     value: float
     unit: str
     interval: Interval | None = None
     measured: Measured | None = None
     extrapolated: str = ""
+
+    def __float__(self) -> float:
+        return float(self.value)
+
+    def __format__(self, form: str) -> str:
+        return format(self.value, form) if form else str(self)
+
+    def __str__(self) -> str:
+        text = f"{number(self.value)} {self.unit}"
+        if self.interval is not None:
+            text += f" ±{self.interval.high:.0%}" + "*" * bool(self.extrapolated)
+        if self.measured is not None:
+            text += f", measured {number(self.measured.value)} ({self.error:+.1%})"
+        return text + (f" (* {self.extrapolated})" if self.extrapolated else "")
+
+    def __repr__(self) -> str:
+        return f"<{self}>"
+
+    @property
+    def low(self) -> float | None:
+        """The lower bound of its interval, in its unit."""
+        return None if self.interval is None else self.value * (1 + self.interval.low)
+
+    @property
+    def high(self) -> float | None:
+        """The upper bound of its interval, in its unit."""
+        return None if self.interval is None else self.value * (1 + self.interval.high)
 
     @property
     def error(self) -> float | None:
@@ -47,13 +83,12 @@ class Prediction:
     def to_dict(self) -> dict[str, Any]:
         """For JSON: value, unit, low and high bounds, measured, error, and why it is extrapolated
         (None when it is not)."""
-        low, high = self.interval or (None, None)
         found = self.measured
         return {
             "value": self.value,
             "unit": self.unit,
-            "low": None if low is None else self.value * (1 + low),
-            "high": None if high is None else self.value * (1 + high),
+            "low": self.low,
+            "high": self.high,
             "error": self.error,
             "extrapolated": self.extrapolated or None,
             "measured": None

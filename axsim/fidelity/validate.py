@@ -29,7 +29,7 @@ DISTINCT = 0.10
 (2 to 8 %) does not turn round."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Accuracy:
     """Errors of the predicted rows of one ``metric`` on one ``chip``, or of any set of rows;
     ``judged`` has their intervals by id."""
@@ -68,6 +68,10 @@ class Accuracy:
         own = [self.judged[each.row.id] for each in self.rows if each.row.id in self.judged]
         return fmean(each.holds for each in own) if own else None
 
+    def __repr__(self) -> str:
+        what = " ".join(filter(None, (self.metric, self.chip)))
+        return f"<{what}: {len(self.rows)} rows, MAPE {self.mape:.1%}>"
+
     @property
     def worst(self) -> Compared | None:
         """The row with the largest error."""
@@ -75,13 +79,16 @@ class Accuracy:
         return max(predicted, key=lambda row: abs(row.error or 0.0), default=None)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Validation:
     """A ledger's rows beside their predictions, in the ledger's order, and their intervals by
     id."""
 
     compared: tuple[Compared, ...]
-    judged: Mapping[str, Judged] = field(default_factory=dict)
+    judged: Mapping[str, Judged] = field(default_factory=dict, repr=False)
+
+    def __repr__(self) -> str:
+        return f"<Validation: {self.overall}; {self.boards}>"
 
     @cached_property
     def groups(self) -> tuple[Accuracy, ...]:

@@ -10,10 +10,11 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from functools import cached_property
+from html import escape
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from axsim.compiler.partition import Deployment, Memory
-from axsim.fidelity.prediction import Prediction
+from axsim.compiler.partition import MEBI, Deployment, Memory
+from axsim.fidelity.prediction import Prediction, number
 from axsim.spec.chip import Chip
 from axsim.spec.workload import Workload
 from axsim.system.alone import prolonged
@@ -74,7 +75,7 @@ class Token(NamedTuple):
     arrival_ms: float
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class VariantResult:
     """One variant. ``settings`` are the keys that tell it from the workload's file.
 
@@ -101,6 +102,12 @@ class VariantResult:
 
     def __dir__(self) -> list[str]:
         return [*super().__dir__(), *(metric.name for metric in PREDICTED)]
+
+    def __repr__(self) -> str:
+        figures = (f"{name}: {found}" for name, found in self.predictions.items())
+        return (
+            "\n  ".join([f"<{self.workload.name} {self.name} on {self.chip.name}", *figures]) + ">"
+        )
 
     @property
     def workload(self) -> Workload:
@@ -235,7 +242,7 @@ class VariantResult:
         }
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class RunResult:
     """All variants of one run, in the order of the workload. ``complete`` is False when it was
     interrupted before every variant's kernels had run."""
@@ -252,6 +259,33 @@ class RunResult:
     def __len__(self) -> int:
         return len(self.variants)
 
+    def __repr__(self) -> str:
+        return f"{self._title}\n{self.summary().to_string()}"
+
+    def _repr_html_(self) -> str:
+        """What a notebook shows."""
+        return f"<p>{escape(self._title)}</p>{self.summary().to_html()}"
+
+    @property
+    def _title(self) -> str:
+        return f"{self.workload} on {self.chip}"
+
+    def summary(self) -> pd.DataFrame:
+        """For people: predictions with their intervals and memory, a column a variant."""
+        import pandas as pd
+
+        columns = {}
+        for each in self:
+            cells = {METRICS[name].title: _short(found) for name, found in each.predictions.items()}
+            memory = each.memory
+            needed = f"{(memory.total - memory.embedding) / MEBI:.0f}"
+            cells["NPU memory, MiB"] = needed if memory.fits else f"{needed} (does not fit)"
+            if each.numerics is not None and each.numerics.cosine is not None:
+                synthetic = " on synthetic weights" if each.numerics.synthetic else ""
+                cells[f"cosine to float32{synthetic}"] = f"{each.numerics.cosine:.4f}"
+            columns[each.name] = cells
+        return pd.DataFrame(columns).fillna("")
+
     def __getitem__(self, name: str | int) -> VariantResult:
         """A variant by name or position; KeyError or IndexError when there is none."""
         if isinstance(name, int):
@@ -259,7 +293,7 @@ class RunResult:
         for variant in self.variants:
             if variant.name == name:
                 return variant
-        raise KeyError(name)
+        raise KeyError(f"no variant {name!r}; there are {', '.join(each.name for each in self)}")
 
     def with_numerics(
         self, name: str, numerics: Numerics, served: RequestTimeline | None = None
@@ -291,3 +325,9 @@ class RunResult:
         import pandas as pd
 
         return pd.DataFrame(self.to_rows()).set_index("variant")
+
+
+def _short(found: Prediction) -> str:
+    """A cell: value and interval, ``*`` where it is extrapolated."""
+    width = "" if found.interval is None else f" ±{found.interval.high:.0%}"
+    return number(found.value) + width + "*" * bool(found.extrapolated)

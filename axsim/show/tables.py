@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections import Counter
+from collections.abc import Callable, Iterable, Mapping, Sequence
 
 from rich.table import Table
 from rich.text import Text
 
 from axsim.compiler.partition import MEBI
-from axsim.fidelity.prediction import Prediction
+from axsim.fidelity.prediction import Prediction, number
 from axsim.runs.results import RunResult, VariantResult
 from axsim.show.extrapolated import footnotes, mark
 from axsim.system.breakdown import StageBreakdown
 from axsim.system.metrics import PREDICTED
+
+MOST_CHUNKS = 4
+"""Chunks of a prompt that have a column each."""
 
 
 def heading(result: RunResult) -> str:
@@ -152,27 +156,38 @@ def breakdown_table(variant: VariantResult) -> Table:
 def operators_table(stages: Sequence[StageBreakdown]) -> Table:
     """Milliseconds by operator class, a column for each stage."""
     shown = [stage for stage in stages if len(stage.by_operator) > 1]
-    table = Table(box=None, pad_edge=False, padding=(0, 1, 0, 0), collapse_padding=True)
-    table.add_column("operators, ms", no_wrap=True)
-    for stage in shown:
-        table.add_column(stage.name, justify="right")
-    names = _by_total(stage.by_operator for stage in shown)
-    for name in names:
-        cells = (stage.by_operator.get(name) for stage in shown)
-        table.add_row(name, *("" if ms is None else number(ms) for ms in cells))
-    return table
+    columns = {stage.name: stage.by_operator for stage in shown}
+    return _by_stage("operators, ms", columns, number)
 
 
 def traffic_table(stages: Sequence[StageBreakdown]) -> Table:
     """Megabytes over the DRAM interface by task kind, a column for each stage."""
-    shown = [stage for stage in stages if stage.dram_bytes]
+    columns = {stage.name: stage.dram_bytes for stage in stages if stage.dram_bytes}
+    return _by_stage("DRAM traffic, MB", columns, lambda size: f"{size / 1e6:.2f}")
+
+
+def _by_stage(
+    heading: str, columns: Mapping[str, Mapping[str, float]], text: Callable[[float], str]
+) -> Table:
+    """A row for each name, the largest in total first. The chunks of a long prompt share a
+    column, so that 80 are enough."""
+    chunks = [name for name in columns if name.startswith("prefill ")]
+    if len(chunks) > MOST_CHUNKS:
+        total: Counter[str] = Counter()
+        for name in chunks:
+            total.update(columns[name])
+        merged = {name: found for name, found in columns.items() if name not in chunks}
+        at = list(columns).index(chunks[0])
+        items = list(merged.items())
+        items.insert(at, (f"prefill, {len(chunks)} chunks", total))
+        columns = dict(items)
     table = Table(box=None, pad_edge=False, padding=(0, 1, 0, 0), collapse_padding=True)
-    table.add_column("DRAM traffic, MB", no_wrap=True)
-    for stage in shown:
-        table.add_column(stage.name, justify="right")
-    for kind in _by_total(stage.dram_bytes for stage in shown):
-        cells = (stage.dram_bytes.get(kind) for stage in shown)
-        table.add_row(kind, *("" if size is None else f"{size / 1e6:.2f}" for size in cells))
+    table.add_column(heading, no_wrap=True)
+    for name in columns:
+        table.add_column(name, justify="right")
+    for name in _by_total(columns.values()):
+        cells = (each.get(name) for each in columns.values())
+        table.add_row(name, *("" if value is None else text(value) for value in cells))
     return table
 
 
@@ -197,14 +212,6 @@ def misfits(result: RunResult) -> list[str]:
         for each in result
         if not each.memory.fits
     ]
-
-
-def number(value: float) -> str:
-    """Four significant digits, no exponent."""
-    if value >= 1000:
-        return f"{value:.0f}"
-    digits = 1 if value >= 100 else 2 if value >= 10 else 3
-    return f"{value:.{digits}f}"
 
 
 def _by_total(parts: Iterable[object]) -> list[str]:

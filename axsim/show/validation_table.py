@@ -9,8 +9,8 @@ from rich.table import Table
 from axsim.fidelity.intervals import LEVEL
 from axsim.fidelity.ledger import Measurement
 from axsim.fidelity.predict import Compared
+from axsim.fidelity.prediction import number
 from axsim.fidelity.validate import DISTINCT, Accuracy, Validation
-from axsim.show.tables import number
 
 
 def rows_table(group: Accuracy) -> Table:

@@ -5,8 +5,8 @@ from __future__ import annotations
 import textwrap
 from collections.abc import Iterator, Mapping
 
+from axsim.fidelity.prediction import number
 from axsim.runs.results import VariantResult
-from axsim.show.tables import number
 from axsim.study.explain import Explanation, Gain, total_ms
 from axsim.system.critical_path import PathStage
 

@@ -138,8 +138,12 @@ def _workload_side(name: str, chip: str | None, overrides: Overrides) -> Side:
     return Side("workload", name, {"": _keys(document)}, values)
 
 
+PROSE = ("description", "fixed", "borrowed", "rated")
+"""Sections that say where numbers come from or what is advertised: nothing follows from them."""
+
+
 def _keys(document: Mapping[str, Any]) -> dict[str, Any]:
-    return flatten({key: value for key, value in document.items() if key != "description"})
+    return flatten({key: value for key, value in document.items() if key not in PROSE})
 
 
 def pair(first: Groups, second: Groups) -> tuple[Groups, Groups]:

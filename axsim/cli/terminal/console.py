@@ -1,4 +1,4 @@
-"""Tables on the terminal, and whole in a pipe."""
+"""Where tables are printed."""
 
 from __future__ import annotations
 
@@ -9,15 +9,17 @@ if TYPE_CHECKING:
 
 INTERRUPTED = 130
 """Exit status after Ctrl-C, as shells have it."""
-PIPE_WIDTH = 200
-"""Columns assumed when the output is no terminal: nothing is cut for a reader that scrolls."""
+PIPE_WIDTH = 80
+"""Columns where the output is no terminal and COLUMNS says nothing."""
 
 
 def console(stderr: bool = False) -> Console:
-    """A rich console on standard output (or error), as wide as the terminal."""
+    """A rich console on standard output (or error): as wide as COLUMNS or the terminal says."""
+    import os
+
     from rich.console import Console
 
     screen = Console(highlight=False, markup=False, stderr=stderr)
-    if screen.is_terminal:
+    if screen.is_terminal or os.environ.get("COLUMNS", "").isdigit():
         return screen
     return Console(highlight=False, markup=False, stderr=stderr, width=PIPE_WIDTH)

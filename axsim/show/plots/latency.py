@@ -7,11 +7,10 @@ from itertools import pairwise
 from typing import TYPE_CHECKING, Any, TypeAlias, Union
 
 from axsim.errors import InputError
-from axsim.fidelity.prediction import Prediction
+from axsim.fidelity.prediction import Prediction, number
 from axsim.runs.results import RunResult, VariantResult
 from axsim.show.extrapolated import MARK, mark
 from axsim.show.plots.style import SMALL, STAGES, grid, new_figure
-from axsim.show.tables import number
 from axsim.system.metrics import WAITS
 from axsim.system.request import Stage
 

@@ -7,11 +7,11 @@ from math import atan, degrees
 from typing import TYPE_CHECKING, Any
 
 from axsim.compiler.program import EngineKind
+from axsim.fidelity.prediction import number
 from axsim.runs.results import VariantResult
 from axsim.show.ceilings import Ceiling, Point, ceilings, roofline_points
 from axsim.show.plots.labels import Label, place
 from axsim.show.plots.style import INK, SMALL, STAGES, grid, new_figure, plain_numbers
-from axsim.show.tables import number
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure

@@ -18,6 +18,7 @@ import json
 from typing import Any
 
 from axsim.compiler.program import Program, Segment
+from axsim.fidelity.prediction import number
 from axsim.machine.timeline import Timeline, Timing
 from axsim.runs.results import VariantResult
 from axsim.show.plots.style import TASKS
@@ -25,7 +26,6 @@ from axsim.show.report.content import Report
 from axsim.show.report.figures import KINDS
 from axsim.show.report.markup import Html, element, note
 from axsim.show.report.markup import section as section_of
-from axsim.show.tables import number
 from axsim.show.timelines import stage_timelines
 from axsim.show.traffic import dram_rates, ocm_use
 from axsim.system.critical_path import waited_for

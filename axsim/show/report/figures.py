@@ -5,11 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 
 from axsim.compiler.partition import MEBI
-from axsim.fidelity.prediction import Prediction
+from axsim.fidelity.prediction import Prediction, number
 from axsim.runs.results import VariantResult
 from axsim.show.extrapolated import mark
 from axsim.show.report.markup import Child, Html, element, join
-from axsim.show.tables import number
 from axsim.system.metrics import PREDICTED
 
 SHOWN = {metric.name: metric for metric in PREDICTED if metric.column_heading}

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Sequence
 
-from axsim.fidelity.prediction import Prediction
+from axsim.fidelity.prediction import Prediction, number
 from axsim.runs.results import VariantResult
 from axsim.show.report.content import Report
 from axsim.show.report.figures import (
@@ -21,7 +21,6 @@ from axsim.show.report.figures import (
 )
 from axsim.show.report.markup import Child, Column, Html, Row, element, join, note, table
 from axsim.show.report.markup import section as section_of
-from axsim.show.tables import number
 from axsim.show.words import LEAST, NAMES, first_goal, waits
 from axsim.study.explain import Explanation, Gain, total_ms
 from axsim.system.critical_path import PathStage

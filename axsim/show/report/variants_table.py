@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from axsim.fidelity.intervals import LEVEL
-from axsim.fidelity.prediction import Prediction
+from axsim.fidelity.prediction import Prediction, number
 from axsim.runs.results import RunResult, VariantResult
 from axsim.show.extrapolated import footnotes
 from axsim.show.report.content import Report
@@ -11,7 +11,6 @@ from axsim.show.report.figures import SHOWN, capitalised, interval, measured, me
 from axsim.show.report.markup import Child, Column, Html, Row, element, join, note, table
 from axsim.show.report.markup import section as section_of
 from axsim.show.tables import notes as table_notes
-from axsim.show.tables import number
 
 SYNTHETIC = (
     "Synthetic weights: seeded random numbers stood in for a trained model's. The similarities "

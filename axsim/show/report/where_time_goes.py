@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
 
+from axsim.fidelity.prediction import number
 from axsim.runs.results import VariantResult
 from axsim.show.report.content import Report
 from axsim.show.report.drawings import shown
 from axsim.show.report.figures import KINDS, panels, percent
 from axsim.show.report.markup import Child, Column, Html, Row, element, join, note, table
 from axsim.show.report.markup import section as section_of
-from axsim.show.tables import number
 from axsim.system.breakdown import ENGINES, StageBreakdown
 
 

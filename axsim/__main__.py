@@ -1,0 +1,5 @@
+"""``python -m axsim``: the command line."""
+
+from axsim.cli import main
+
+main()
