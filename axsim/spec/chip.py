@@ -20,6 +20,7 @@ from pydantic import Field, NonNegativeFloat, PositiveFloat, PositiveInt, model_
 
 from axsim.errors import Fault, InputError, Problem, checked
 from axsim.spec.descriptor import NO_OVERRIDES, Overrides, Section, find, load
+from axsim.spec.limits import implausible
 
 NpuMode = Literal["NPU1", "NPU2", "NPU3"]
 
@@ -249,6 +250,9 @@ class Chip(Section):
         {}, description="calibrated values that are not fitted, and what says so"
     )
     rated: dict[str, Rating] = Field({}, description="advertised figures, for comparison only")
+    insist: tuple[str, ...] = Field(
+        (), description="keys whose values are meant although no chip that exists comes near them"
+    )
 
     @property
     def modes(self) -> dict[NpuMode, int]:
@@ -319,6 +323,7 @@ class Chip(Section):
 
     @model_validator(mode="after")
     def _consistent(self) -> Chip:
+        checked(self, implausible(self))
         return checked(self, self._faults())
 
     def _faults(self) -> Iterator[Fault]:

@@ -28,6 +28,7 @@ from axsim.spec.descriptor import (
     load_mapping,
     override,
 )
+from axsim.spec.limits import too_large
 from axsim.spec.located import Located, locate
 
 Toolchain = Literal[
@@ -268,6 +269,7 @@ class Workload(Section):
 
     @model_validator(mode="after")
     def _consistent(self) -> Workload:
+        checked(self, too_large(self))
         checked(self, self._request_faults())
         return checked(self, self._variant_faults())
 
