@@ -23,6 +23,9 @@ _UNPRINTABLE = re.compile(
 )
 
 
+_POSITION = re.compile("[0-9]{1,9}").fullmatch
+
+
 def printable(text: str) -> str:
     """``text`` with an escape such as ``\\x1b`` for each character that would steer a terminal,
     turn the direction of writing, or that no encoding has (half of a surrogate pair)."""
@@ -120,5 +123,5 @@ def checked(model: M, faults: Iterable[Fault]) -> M:
 def path_of(key: str | Sequence[str | int]) -> tuple[str | int, ...]:
     """A key path from its dotted text; whole numbers in it are list positions."""
     if isinstance(key, str):
-        return tuple(int(part) if part.isdecimal() else part for part in key.split(".") if part)
+        return tuple(int(part) if _POSITION(part) else part for part in key.split(".") if part)
     return tuple(key)

@@ -24,7 +24,7 @@ class Group(TyperGroup):
     def invoke(self, ctx: Any) -> Any:
         """Run the chosen command."""
         from axsim.cli.terminal.console import INTERRUPTED
-        from axsim.errors import InputError
+        from axsim.errors import InputError, printable
 
         try:
             return super().invoke(ctx)
@@ -37,6 +37,12 @@ class Group(TyperGroup):
         except KeyboardInterrupt:
             typer.echo("interrupted", err=True)
             raise typer.Exit(INTERRUPTED) from None
+        except OSError as error:
+            if isinstance(error, BrokenPipeError) or error.errno is None:
+                raise  # whoever reads has enough, which is no error; or it is none of the system's
+            place = f"{error.filename}: " if error.filename is not None else ""
+            typer.echo(f"error: {printable(f'{place}{error.strerror}')}", err=True)
+            raise typer.Exit(2) from None
         except MemoryError as error:
             reason = f": {error}" if str(error) else ""
             typer.echo(f"error: this machine's memory does not hold it{reason}", err=True)

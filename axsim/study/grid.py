@@ -16,6 +16,9 @@ from axsim.spec.workload import Workload, load_workload
 from axsim.study.fingerprint import code_fingerprint, fingerprint
 from axsim.study.values import usable
 
+MOST_POINTS = 1_000_000
+"""Of a sweep that computes them all."""
+
 
 @dataclass(frozen=True)
 class Point:
@@ -61,7 +64,12 @@ class Space:
         return len(self.chips) * prod(map(len, self.vary.values()))
 
     def __iter__(self) -> Iterator[Point]:
-        """All points, chips outermost, then the varied keys in their order."""
+        """All points, chips outermost, then the varied keys in their order; InputError when there
+        are more than :data:`MOST_POINTS`."""
+        if len(self) > MOST_POINTS:
+            what = f"{len(self):.3g} points are more than can be listed"
+            allowed = f"up to {MOST_POINTS:,}, or any number with --optimizer"
+            raise InputError(Problem("--vary", "", what, allowed))
         for place in itertools.product(range(len(self.chips)), *map(_places, self.vary.values())):
             yield self.point(place)
 

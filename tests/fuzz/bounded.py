@@ -141,7 +141,7 @@ def _nonsense(text: str) -> Iterator[str]:
     except ValueError as error:
         yield f"no JSON: {error}"
         return
-    for variant in document["variants"] if isinstance(document, dict) else ():
+    for variant in document.get("variants", ()) if isinstance(document, dict) else ():
         for name, prediction in variant["predictions"].items():
             value = prediction["value"]
             if not (math.isfinite(value) and value > 0):

@@ -32,7 +32,8 @@ class Failure:
     faults: list[str]
 
     def __str__(self) -> str:
-        lines = [f"{self.kind} {self.seed}/{self.number}: axsim {' '.join(map(repr, self.outcome.arguments))}"]
+        shown = " ".join(each if len(each) < 200 else f"{each[:200]}…" for each in map(ascii, self.outcome.arguments))
+        lines = [f"{self.kind} {self.seed}/{self.number}: axsim {shown}"]
         return "\n".join([*lines, *(f"  {fault}" for fault in self.faults)])
 
 
