@@ -16,6 +16,9 @@ from typing import IO, Any
 
 from axsim.errors import InputError, Problem
 
+LARGEST_JSON = 256 << 20
+"""Bytes of a JSON file: tokenizers with their vocabularies take some tens of MiB."""
+
 STDOUT = "-"
 """Path that stands for standard output."""
 
@@ -79,6 +82,30 @@ def check_writable(path: str | Path | None) -> None:
         raise InputError(Problem("", "", f"cannot write {path}: no folder {path.parent}"))
     if not os.access(path.parent, os.W_OK):
         raise InputError(Problem("", "", f"cannot write {path}: no permission"))
+
+
+def read_json(path: Path) -> Any:
+    """What a JSON file of the user's holds.
+
+    Raises:
+        InputError: it cannot be read, is larger than :data:`LARGEST_JSON`, or is no JSON.
+    """
+    try:
+        with path.open("rb") as file:
+            content = file.read(LARGEST_JSON + 1)
+    except (OSError, ValueError) as error:
+        reason = getattr(error, "strerror", None) or error
+        raise InputError(f"{path} cannot be read: {reason}") from None
+    if len(content) > LARGEST_JSON:
+        raise InputError(f"{path} is too large: more than {LARGEST_JSON >> 20} MiB")
+    try:
+        return json.loads(content.decode("utf-8"))
+    except UnicodeDecodeError as error:
+        raise InputError(f"{path} is no JSON file: byte {error.start} is not UTF-8") from None
+    except ValueError as error:
+        raise InputError(f"{path} is no JSON file: {error}") from None
+    except RecursionError:
+        raise InputError(f"{path} is no usable JSON file: nested too deeply") from None
 
 
 def write_json(document: Mapping[str, Any], path: str | Path) -> None:

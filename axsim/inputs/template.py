@@ -15,7 +15,7 @@ from typing import Any
 
 from axsim.errors import InputError
 from axsim.inputs.tokenizer import Tokens
-from axsim.models.checkpoint import read_json
+from axsim.models.checkpoint import read_object
 
 TURN_END = "<|im_end|>"
 
@@ -74,7 +74,7 @@ def _written(text: str) -> Template:
 
 
 def _optional(path: Path) -> dict[str, Any]:
-    return read_json(path) if path.exists() else {}
+    return read_object(path) if path.exists() else {}
 
 
 def _jinja_source(folder: Path, described: Mapping[str, Any]) -> str | None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -11,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from axsim.errors import InputError
+from axsim.files import read_json
 from axsim.kernels.array import Array
 from axsim.models.config import ModelConfig
 from axsim.models.gguf import GgufFile, gguf_file
@@ -173,7 +173,7 @@ def _described(folder: Path, description: dict[str, Any]) -> ModelConfig:
     path = folder / "preprocessor_config.json"
     if config.vision is None or not path.exists():
         return config
-    given = read_json(path)
+    given = read_object(path)
     keys = {key: given[key] for key in ("image_mean", "image_std") if given.get(key)}
     for key, value in keys.items():
         numbers = isinstance(value, list) and all(isinstance(each, int | float) for each in value)
@@ -190,7 +190,7 @@ def eos_token_ids(folder: Path, description: dict[str, Any]) -> tuple[int, ...] 
     Raises InputError when it is neither a number nor a list of numbers.
     """
     generation = folder / "generation_config.json"
-    told = read_json(generation) if generation.exists() else {}
+    told = read_object(generation) if generation.exists() else {}
     inner = language_part(description)
     config = folder / "config.json"
     for source, keys in ((generation, told), (config, inner), (config, description)):
@@ -210,17 +210,12 @@ def read_config(folder: str | Path) -> dict[str, Any]:
     file = gguf_file(folder)
     if file is not None:
         return GgufFile(file).description
-    return read_json(Path(folder) / "config.json")
+    return read_object(Path(folder) / "config.json")
 
 
-def read_json(path: Path) -> dict[str, Any]:
+def read_object(path: Path) -> dict[str, Any]:
     """The object in a JSON file; InputError when it cannot be read."""
-    try:
-        value = json.loads(path.read_text(encoding="utf-8"))
-    except OSError as error:
-        raise InputError(f"{path} cannot be read: {error.strerror}") from None
-    except ValueError as error:
-        raise InputError(f"{path} is no JSON file: {error}") from None
+    value = read_json(path)
     if not isinstance(value, dict):
         raise InputError(f"{path} holds no JSON object")
     return value
@@ -237,7 +232,7 @@ def _stored_in(folder: Path) -> dict[str, SafetensorsFile] | dict[str, GgufFile]
         return dict.fromkeys(file.shapes, file)
     if not (folder / _INDEX).exists():
         raise InputError(f"{folder} has neither {_SINGLE} nor {_INDEX}")
-    weight_map = read_json(folder / _INDEX).get("weight_map")
+    weight_map = read_object(folder / _INDEX).get("weight_map")
     if not isinstance(weight_map, dict):
         raise InputError(f"{folder / _INDEX} has no weight_map")
     shards = {shard: SafetensorsFile(folder / shard) for shard in set(weight_map.values())}

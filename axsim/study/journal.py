@@ -58,13 +58,18 @@ class Journal:
         for line in content[:whole].splitlines():
             try:
                 entry = json.loads(line)
-            except ValueError:  # a hole left by a power failure: that point is computed again
+            except (ValueError, RecursionError):  # a hole left by a power failure: that point is computed again
                 continue
-            if isinstance(entry, Mapping) and {"point", "rows"} <= entry.keys():
-                self.finished[entry["point"]] = entry["rows"]
+            point, rows = (entry.get("point"), entry.get("rows")) if _is(entry) else (None, None)
+            if isinstance(point, str) and isinstance(rows, list) and all(map(_is, rows)):
+                self.finished[point] = rows
 
     def __enter__(self) -> Journal:
         return self
 
     def __exit__(self, *_: object) -> None:
         self._file.close()
+
+
+def _is(entry: object) -> bool:
+    return isinstance(entry, Mapping)
