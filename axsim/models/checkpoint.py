@@ -17,6 +17,7 @@ from axsim.models.gguf import GgufFile, gguf_file
 from axsim.models.gptq import Gptq
 from axsim.models.hf_config import model_config
 from axsim.models.joins import JOINS, language_part
+from axsim.models.json_kinds import LARGEST, check_kinds
 from axsim.models.layout import Stored, ignored, layout_of
 from axsim.models.safetensors import SafetensorsFile
 from axsim.models.weights import tensor_shapes
@@ -45,7 +46,10 @@ class Checkpoint:
         self.eos_token_ids = eos_token_ids(self.folder, description)
         self._gptq = Gptq.of(description, str(self.folder / "config.json"))
         layout = layout_of(self._files, description)
-        self._shapes = tensor_shapes(self.config)
+        try:
+            self._shapes = tensor_shapes(self.config)
+        except ValueError as error:
+            raise InputError(f"{self.folder / 'config.json'}: {error}") from None
         self._sources = {name: layout.sources(self.config, name) for name in self._shapes}
         self._check()
 
@@ -100,7 +104,7 @@ class Checkpoint:
     def _check(self) -> None:
         missing, wrong = [], []
         used: set[str] = set()
-        for name, shape in tensor_shapes(self.config).items():
+        for name, shape in self._shapes.items():
             sources = self._sources[name]
             used.update(source.name for source in sources)
             expected = (shape[0] // len(sources), *shape[1:])
@@ -198,7 +202,7 @@ def eos_token_ids(folder: Path, description: dict[str, Any]) -> tuple[int, ...] 
         if found is None:
             continue
         ids = found if isinstance(found, list) else [found]
-        if not all(isinstance(each, int) and each >= 0 for each in ids):
+        if not all(type(each) is int and 0 <= each < LARGEST for each in ids):
             raise InputError(f"{source}: eos_token_id is {found!r}; allowed: an id or a list")
         return tuple(ids)
     return None
@@ -210,7 +214,10 @@ def read_config(folder: str | Path) -> dict[str, Any]:
     file = gguf_file(folder)
     if file is not None:
         return GgufFile(file).description
-    return read_object(Path(folder) / "config.json")
+    path = Path(folder) / "config.json"
+    config = read_object(path)
+    check_kinds(config, str(path))
+    return config
 
 
 def read_object(path: Path) -> dict[str, Any]:

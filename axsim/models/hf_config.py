@@ -13,6 +13,7 @@ from axsim.models.defaults import DECODER_DEFAULTS, VISION_DEFAULTS
 from axsim.models.families import BY_MODEL_TYPE, Family, Json
 from axsim.models.hf_rope import base, corrected, per_kind
 from axsim.models.joins import JOINS, Join
+from axsim.models.json_kinds import check_kinds
 from axsim.models.parts import ACTIVATIONS
 from axsim.models.towers import TOWERS, tower_of
 
@@ -24,6 +25,7 @@ def model_config(config: Json, source: str = "config.json") -> ModelConfig:
 
     Raises InputError, naming ``source`` and the key, for anything that the graphs cannot express.
     """
+    check_kinds(config, source)
     kind = str(config.get("model_type"))
     try:
         if kind in JOINS:
@@ -33,7 +35,7 @@ def model_config(config: Json, source: str = "config.json") -> ModelConfig:
         return ModelConfig(_decoder(config, source))
     except KeyError as error:
         raise InputError(f"{source} has no key {error.args[0]}") from None
-    except (TypeError, ValueError, ZeroDivisionError) as error:
+    except (TypeError, ValueError, ArithmeticError) as error:
         raise InputError(f"{source}: {error}") from None
 
 

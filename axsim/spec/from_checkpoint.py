@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import MISSING, asdict, fields
 from math import lcm, prod
 from pathlib import Path
 from typing import Any
 
+from axsim.errors import printable
 from axsim.models.checkpoint import architecture, eos_token_ids, read_config
 from axsim.models.config import (
     DecoderConfig,
@@ -20,6 +22,10 @@ from axsim.models.gptq import Gptq
 from axsim.models.joins import JOINS, language_part
 from axsim.models.parts import Parts
 from axsim.models.weights import tensor_shapes
+from axsim.spec.architecture import ModelSection
+from axsim.spec.descriptor import load_mapping
+from axsim.spec.located import parse
+from axsim.spec.workload import Workload
 
 SMALL_IMAGE = 224
 """Pixels along a side of the smaller package that the vendor builds beside the model's own size."""
@@ -46,7 +52,10 @@ def workload_text(folder: str | Path) -> str:
     description = read_config(folder)
     Gptq.of(description, str(folder / "config.json"))
     model = architecture(folder)
-    name = folder.resolve().name
+    source = str(folder / "config.json")
+    parts = {key: part for key, part in asdict(model).items() if part is not None}
+    load_mapping(ModelSection, parts, source)
+    name = printable(folder.resolve().name).strip() or "model"
     kind = description.get("model_type")
     sizes = _image_sizes(model, description)
     ends = eos_token_ids(folder, description)
@@ -73,7 +82,9 @@ def workload_text(folder: str | Path) -> str:
         "variants:",
     ]
     lines += [f"  - {{name: {n}, set: {{{s}}}}}" for n, s in _variants(model, sizes, description)]
-    return "\n".join(lines) + "\n"
+    text = "\n".join(lines) + "\n"
+    load_mapping(Workload, parse(text, source).plain(), source)  # what is written can be run
+    return text
 
 
 def _parameters(model: ModelConfig) -> int:
@@ -247,7 +258,7 @@ def _text(value: object) -> str:
     if isinstance(value, str):
         plain = value[:1].isalpha() and all(c.isalnum() or c in "-_. " for c in value)
         reserved = value.lower() in ("true", "false", "null")
-        return value if plain and not reserved else '"' + value.replace('"', '\\"') + '"'
+        return value if plain and not reserved else json.dumps(value, ensure_ascii=False)
     if isinstance(value, tuple):
         return f"[{', '.join(map(_text, value))}]"
     return str(value)

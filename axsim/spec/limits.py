@@ -135,15 +135,20 @@ def implausible(chip: Chip) -> Iterator[Fault]:
         yield Fault(key, f"found {_brief(value)}, which no chip has", allowed)
 
 
+def beyond(section: Any, prefix: str) -> Iterator[Fault]:
+    """A fault for each key of a workload's section, whose keys begin with ``prefix``, that is
+    larger than any model's."""
+    for key, most in LARGEST.items():
+        value = _at(section, key.removeprefix(prefix)) if key.startswith(prefix) else None
+        if value is not None and value > most:
+            yield Fault(key.removeprefix(prefix), f"found {_brief(value)}", f"up to {most:,}")
+
+
 def too_large(workload: Workload) -> Iterator[Fault]:
     """A fault for each size of a workload that could not be simulated."""
-    beyond = False
-    for key, most in LARGEST.items():
-        value = _at(workload, key)
-        if value is not None and value > most:
-            beyond = True
-            yield Fault(key, f"found {_brief(value)}", f"up to {most:,}")
-    if beyond or workload.model.onnx is not None:
+    found = [*beyond(workload, "")]
+    yield from found
+    if found or workload.model.onnx is not None:
         return
     for key, what, elements in _tensors(workload):
         if elements > MOST_ELEMENTS:
