@@ -57,7 +57,18 @@ class Checkpoint:
         """The tensor as float32; KeyError when the model has none of that name."""
         parts = [self._float32(s) for s in self._sources[name]]
         whole = parts[0] if len(parts) == 1 else np.concatenate(parts)
-        return self._shaped(name, whole)
+        return self._shaped(name, self._finite(name, whole))
+
+    def _finite(self, name: str, values: Array) -> Array:
+        """The values; InputError when some are infinite or no numbers."""
+        with np.errstate(all="ignore"):
+            sound = np.isfinite(values.sum()) or np.isfinite(values).all()
+        if not sound:
+            wrong = int(values.size - np.isfinite(values).sum())
+            source = self._sources[name][0].name
+            what = f"{wrong:,} of its {values.size:,} values are infinite or no numbers"
+            raise InputError(f"{self.folder}: {source}: {what}")
+        return values
 
     def _shaped(self, name: str, stored: Array) -> Array:
         """The tensor in our dimensions."""
@@ -99,7 +110,7 @@ class Checkpoint:
         height = self._files[source].shapes[source][0]
         if wanted.size and not 0 <= wanted.min() <= wanted.max() < height:
             raise IndexError(f"{name} has {height} rows, not {wanted.max()}")
-        return self._files[source].float32(source, wanted)
+        return self._finite(name, self._files[source].float32(source, wanted))
 
     def _check(self) -> None:
         missing, wrong = [], []
@@ -240,8 +251,12 @@ def _stored_in(folder: Path) -> dict[str, SafetensorsFile] | dict[str, GgufFile]
     if not (folder / _INDEX).exists():
         raise InputError(f"{folder} has neither {_SINGLE} nor {_INDEX}")
     weight_map = read_object(folder / _INDEX).get("weight_map")
-    if not isinstance(weight_map, dict):
+    if not isinstance(weight_map, dict) or not weight_map:
         raise InputError(f"{folder / _INDEX} has no weight_map")
+    for shard in weight_map.values():
+        if not isinstance(shard, str) or Path(shard).name != shard or not shard:
+            what = f"names the shard {shard!r}, which is no file of its folder"
+            raise InputError(f"{folder / _INDEX} {what}")
     shards = {shard: SafetensorsFile(folder / shard) for shard in set(weight_map.values())}
     absent = [f"{n} in {s}" for n, s in weight_map.items() if n not in shards[s].shapes]
     if absent:

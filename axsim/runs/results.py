@@ -11,9 +11,11 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from html import escape
+from math import isfinite
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from axsim.compiler.partition import MEBI, Deployment, Memory
+from axsim.errors import InputError
 from axsim.fidelity.prediction import Prediction, number
 from axsim.spec.chip import Chip
 from axsim.spec.workload import Workload
@@ -46,6 +48,14 @@ class Numerics:
     stopped_at_eos: bool
     calibrated_on: str | None = None
     graph_cosine: float | None = None
+
+    def __post_init__(self) -> None:
+        found = (self.vision_cosine, self.logits_cosine, self.graph_cosine)
+        if not all(isfinite(each) for each in found if each is not None):
+            raise InputError(
+                "the kernels' results are infinite or no numbers: with these weights and inputs "
+                "activations overflow"
+            )
 
     @property
     def cosine(self) -> float | None:
