@@ -91,6 +91,8 @@ class Chat:
             cut = [prepared(picture, size, self.dynamic_tiling) for picture in self._opened]
             shown = [self._shown(workload, len(tiles)) for tiles in cut]
             ids = self.tokens.encode(self._text(shown), begin=self._template.plain)
+            if not ids:
+                raise InputError("the prompt is empty: there is no token to begin with")
             pictures = [tile for tiles in cut for tile in tiles]
             rows = (
                 np.array(ids) == self._id(self._context) if pictures else np.zeros(len(ids), bool)

@@ -12,6 +12,7 @@ from __future__ import annotations
 
 from pathlib import Path
 from typing import Any
+from warnings import catch_warnings, simplefilter
 
 import numpy as np
 
@@ -19,27 +20,53 @@ from axsim.errors import InputError
 from axsim.kernels.array import Array
 
 SUFFIXES = (".bmp", ".gif", ".jpeg", ".jpg", ".png", ".tif", ".tiff", ".webp")
+LARGEST = 64 << 20
+"""Pixels of a picture: more than cameras of phones have."""
 MAX_TILES = 12
 """``max_dynamic_patch`` of InternVL2's configurations."""
 
 
 def open_picture(path: str | Path) -> Any:
-    """The picture of a file as a Pillow image in RGB.
+    """The picture of a file as a Pillow image in RGB, upright as its EXIF data say; the first of
+    several, 16 bits as their upper eight.
 
     Raises:
-        InputError: Pillow is not installed, or the file is no readable picture.
+        InputError: Pillow is not installed, or the file is no readable picture, or one of more
+            pixels than :data:`LARGEST`.
     """
     try:
-        from PIL import Image
+        from PIL import Image, ImageOps
     except ImportError:
         raise InputError("reading pictures needs Pillow: pip install 'axsim[image]'") from None
     try:
-        with Image.open(path) as opened:
-            picture: Any = opened.convert("RGB")
-            return picture
-    except (OSError, ValueError, Image.DecompressionBombError) as error:
+        with catch_warnings():
+            simplefilter("ignore")  # Pillow's of large pictures, whose size is looked at here
+            opened: Any = Image.open(path)
+        with opened:
+            if opened.width * opened.height > LARGEST:
+                what = f"{opened.width} x {opened.height} pixels are more than {LARGEST >> 20} Mi"
+                raise ValueError(what)
+            return ImageOps.exif_transpose(_eight_bits(opened)).convert("RGB")
+    except MemoryError:
+        raise
+    except Exception as error:  # Pillow's readers of broken files raise whatever they stumble over
         reason = getattr(error, "strerror", None) or error
         raise InputError(f"{path} is no readable picture: {reason}") from None
+
+
+def _eight_bits(picture: Any) -> Any:
+    """Grey levels of 16 bits in eight, as other pictures have them; ValueError for others that have
+    no largest level."""
+    from PIL import Image
+
+    if picture.mode == "F" or picture.mode[:1] != "I":
+        if picture.mode == "F":
+            raise ValueError("its pixels are floating-point numbers without a largest level")
+        return picture
+    levels = np.asarray(picture)
+    if levels.min() < 0 or levels.max() > 0xFFFF:
+        raise ValueError("its pixels have more than 16 bits")
+    return Image.fromarray((levels >> 8).astype(np.uint8))
 
 
 def folder_pictures(folder: str | Path) -> list[Path]:
@@ -60,12 +87,13 @@ def prepared(picture: Any, size: int, tiling: bool = False) -> list[Array]:
 
 def one_tile(picture: Any, size: int) -> Array:
     """The whole picture stretched to [1, size, size, 3] uint8, bilinear without antialiasing."""
-    pixels = np.asarray(picture, np.uint8).astype(np.int64)
+    pixels = np.asarray(picture, np.uint8)
     (top, bottom, down), (left, right, across) = (
         _taps(length, size) for length in pixels.shape[:2]
     )
     down, across = down[:, None, None], across[None, :, None]
-    rows = pixels[top] * (_UNIT - down) + pixels[bottom] * down
+    # Only the rows that are needed become wide numbers.
+    rows = pixels[top].astype(np.int64) * (_UNIT - down) + pixels[bottom] * down
     mixed = rows[:, left] * (_UNIT - across) + rows[:, right] * across
     rounded: Array = (mixed + _UNIT * _UNIT // 2) // (_UNIT * _UNIT)
     return rounded.astype(np.uint8)[None]

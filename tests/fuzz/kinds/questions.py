@@ -62,7 +62,7 @@ def _picture(rng: Random) -> bytes:
         picture = Image.fromarray(noise[..., 0].astype(np.uint16) * 257)
     else:
         picture = picture.convert("RGB").convert(mode)
-    formats = {"RGB": ("PNG", "JPEG", "BMP", "GIF", "WEBP", "TIFF"), "CMYK": ("JPEG", "TIFF"), "F": ("TIFF",), "YCbCr": ("JPEG", "TIFF")}
+    formats = {"RGB": ("PNG", "JPEG", "BMP", "GIF", "WEBP", "TIFF"), "CMYK": ("JPEG", "TIFF"), "F": ("TIFF",), "I": ("TIFF",), "YCbCr": ("JPEG", "TIFF")}
     kind = rng.choice(formats.get(mode, ("PNG",)))
     out = BytesIO()
     extra: dict[str, Any] = {}
