@@ -6,6 +6,7 @@ import typer
 
 from axsim.cli.command import Command
 from axsim.cli.options import ChipName, JsonPath, Settings, Variants, WorkloadName
+from axsim.cli.terminal.console import say
 
 
 def explain(
@@ -37,10 +38,10 @@ def explain(
             if index:
                 typer.echo()
             for line in lines(explanation):
-                typer.echo(line)
+                say(line)
         others = [each.name for each in result if each not in chosen]
         if others:
-            typer.echo(f"\nOther variants (--variant): {', '.join(others)}")
+            say(f"\nOther variants (--variant): {', '.join(others)}")
     if json_path is not None:
         write_json({"explanations": [each.to_dict() for each in found]}, json_path)
 

@@ -14,6 +14,15 @@ PIPE_WIDTH = 80
 """Columns where the output is no terminal and COLUMNS says nothing."""
 
 
+def say(text: str, err: bool = False) -> None:
+    """A line with the user's words in it, without what would steer the terminal."""
+    import typer
+
+    from axsim.errors import printable
+
+    typer.echo(printable(text), err=err)
+
+
 def console(stderr: bool = False) -> Console:
     """A rich console on standard output (or error): as wide as COLUMNS or the terminal says."""
     import os
