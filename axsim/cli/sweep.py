@@ -158,7 +158,7 @@ def sweep(
         timing_only=timing_only,
         checkpoint=checkpoint,
     )
-    points = list(where) if optimizer is None else None
+    points = where.points() if optimizer is None else None
     try:
         with ExitStack() as stack:
             journal = stack.enter_context(_journal(output, points, resume))

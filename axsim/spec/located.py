@@ -21,7 +21,7 @@ from axsim.errors import InputError, Problem, printable, unprintable
 
 LARGEST_FILE = 4 << 20
 """Bytes of a file that somebody may have written by hand."""
-MOST_VALUES = 200_000
+MOST_VALUES = 20_000
 """Values of a document, those that aliases repeat included."""
 LONGEST_LINE = 10_000
 """Characters of a line beyond which no comment is looked for in it."""

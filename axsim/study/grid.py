@@ -64,14 +64,18 @@ class Space:
         return len(self.chips) * prod(map(len, self.vary.values()))
 
     def __iter__(self) -> Iterator[Point]:
-        """All points, chips outermost, then the varied keys in their order; InputError when there
-        are more than :data:`MOST_POINTS`."""
-        if len(self) > MOST_POINTS:
-            what = f"{len(self):.3g} points are more than can be listed"
-            allowed = f"up to {MOST_POINTS:,}, or any number with --optimizer"
-            raise InputError(Problem("--vary", "", what, allowed))
+        """All points, chips outermost, then the varied keys in their order."""
         for place in itertools.product(range(len(self.chips)), *map(_places, self.vary.values())):
             yield self.point(place)
+
+    def points(self) -> list[Point]:
+        """All of them; InputError when there are more than :data:`MOST_POINTS`."""
+        count = len(self.chips) * prod(map(len, self.vary.values()))
+        if count > MOST_POINTS:
+            what = f"{count:.3g} points are more than can be listed"
+            allowed = f"up to {MOST_POINTS:,}, or any number with --optimizer"
+            raise InputError(Problem("--vary", "", what, allowed))
+        return list(self)
 
     def point(self, place: Sequence[int]) -> Point:
         """The point at the position of the chip and of each varied key's value."""
@@ -129,7 +133,7 @@ def grid(
     **options: Any,
 ) -> list[Point]:
     """All points of a :func:`space`, whose arguments these are."""
-    return list(space(workload, chips, vary, **options))
+    return space(workload, chips, vary, **options).points()
 
 
 def _places(values: Sequence[Any]) -> range:

@@ -20,7 +20,7 @@ from axsim.spec.located import scalar, show
 _RANGE = re.compile(r"(?P<low>[^.]+(?:\.\d+)?)\.\.(?P<high>[^:]+):(?P<count>\d+)")
 
 
-MOST_VALUES = 100_000
+MOST_VALUES = 10_000
 """Of one key."""
 
 SHOWN = 3

@@ -67,7 +67,7 @@ def _bombs() -> dict[str, Any]:
         "deep": lambda rng: "[" * rng.choice((100, 1000, 100_000)),
         "deep block": lambda rng: "\n".join(" " * i + "a:" for i in range(rng.choice((50, 900)))),
         "comments": lambda rng: "# x\n" * rng.choice((10, 100_000)) + "name: x\n",
-        "keys": lambda rng: "".join(f"k{i}: {i}\n" for i in range(rng.choice((20, 60_000)))),
+        "keys": lambda rng: "".join(f"k{i}: {i}\n" for i in range(rng.choice((20, 30_000)))),
         "one line": lambda rng: "a: [" + "1, " * rng.choice((10, 300_000)) + "1]  # x\n",
         "large": lambda rng: "a: " + "x" * rng.choice((10, 20_000_000)),
         "doubled": lambda rng: base.tiny_text() + "name: again\n",
