@@ -191,9 +191,14 @@ def _described(folder: Path, description: dict[str, Any]) -> ModelConfig:
     given = read_object(path)
     keys = {key: given[key] for key in ("image_mean", "image_std") if given.get(key)}
     for key, value in keys.items():
-        numbers = isinstance(value, list) and all(isinstance(each, int | float) for each in value)
+        least = 0.0 if key == "image_mean" else 1e-6
+        numbers = isinstance(value, list) and all(
+            isinstance(each, int | float) and not isinstance(each, bool) and least <= each <= 256
+            for each in value
+        )
         if not numbers or len(value) != config.vision.num_channels:
-            raise InputError(f"{path}: {key} is {value!r}; allowed: a number for each channel")
+            allowed = f"a number for each channel, {least:g} to 256"
+            raise InputError(f"{path}: {key} is {value!r}; allowed: {allowed}")
     pixels: dict[str, Any] = {key: tuple(map(float, value)) for key, value in keys.items()}
     return replace(config, vision=replace(config.vision, **pixels))
 

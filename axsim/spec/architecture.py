@@ -11,7 +11,7 @@ from dataclasses import replace
 from functools import cached_property
 from typing import TYPE_CHECKING, Literal
 
-from pydantic import Field, NonNegativeInt, PositiveInt, model_validator
+from pydantic import Field, NonNegativeInt, PositiveFloat, PositiveInt, model_validator
 
 from axsim.errors import Fault, checked
 from axsim.models.config import (
@@ -88,7 +88,7 @@ class VisionSection(Section):
     image_mean: tuple[float, ...] = Field(
         (0.485, 0.456, 0.406), description="mean of each channel, of 1"
     )
-    image_std: tuple[float, ...] = Field(
+    image_std: tuple[PositiveFloat, ...] = Field(
         (0.229, 0.224, 0.225), description="standard deviation of each channel, of 1"
     )
 

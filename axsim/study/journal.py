@@ -30,6 +30,10 @@ class Journal:
             self._file: IO[bytes] = open(path, "a+b")  # noqa: SIM115  (closed by __exit__)
         except OSError as error:
             raise InputError(Problem("", "", f"cannot write {path}: {error.strerror}")) from None
+        if not _locked(self._file):
+            self._file.close()
+            what = f"{path} is being written by another process"
+            raise InputError(Problem("", "", what, "one sweep for an output"))
         self._read()
 
     @staticmethod
@@ -73,3 +77,19 @@ class Journal:
 
 def _is(entry: object) -> bool:
     return isinstance(entry, Mapping)
+
+
+def _locked(file: IO[bytes]) -> bool:
+    """Whether the file is this process's alone until it is closed; always where there are no
+    locks."""
+    try:
+        import fcntl
+    except ImportError:  # Windows
+        return True
+    try:
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    except OSError:  # a file system without locks
+        return True
+    return True
