@@ -17,10 +17,15 @@ if TYPE_CHECKING:
     from axsim.compiler.partition import Deployment, Memory
     from axsim.errors import InputError
     from axsim.fidelity.prediction import Interval, Measured, Prediction
-    from axsim.runs.results import Numerics, RunResult, VariantResult
+    from axsim.runs.computed import Numerics
+    from axsim.runs.results import RunResult, VariantResult
     from axsim.runs.run import run
+    from axsim.runs.shared_results import ScenarioResult, TenantResult
+    from axsim.runs.shared_run import simulate
     from axsim.show.report.write import report
+    from axsim.spec.board import Board, load_board
     from axsim.spec.chip import Chip, load_chip
+    from axsim.spec.scenario import Scenario, load_scenario
     from axsim.spec.workload import Workload, load_workload
     from axsim.study.objective import best
     from axsim.study.pareto import pareto
@@ -29,6 +34,7 @@ if TYPE_CHECKING:
     from axsim.system.breakdown import StageBreakdown
 
 __all__ = [
+    "Board",
     "Chip",
     "Deployment",
     "InputError",
@@ -38,20 +44,28 @@ __all__ = [
     "Numerics",
     "Prediction",
     "RunResult",
+    "Scenario",
+    "ScenarioResult",
     "StageBreakdown",
+    "TenantResult",
     "VariantResult",
     "Workload",
     "best",
+    "load_board",
     "load_chip",
+    "load_scenario",
     "load_workload",
     "pareto",
     "report",
     "run",
     "search",
+    "simulate",
     "sweep",
 ]
 
 _HOMES = {
+    "Board": "axsim.spec.board",
+    "load_board": "axsim.spec.board",
     "Chip": "axsim.spec.chip",
     "load_chip": "axsim.spec.chip",
     "Deployment": "axsim.compiler.partition",
@@ -60,12 +74,17 @@ _HOMES = {
     "StageBreakdown": "axsim.system.breakdown",
     "Interval": "axsim.fidelity.prediction",
     "Measured": "axsim.fidelity.prediction",
-    "Numerics": "axsim.runs.results",
+    "Numerics": "axsim.runs.computed",
     "Prediction": "axsim.fidelity.prediction",
     "RunResult": "axsim.runs.results",
     "VariantResult": "axsim.runs.results",
     "report": "axsim.show.report.write",
     "run": "axsim.runs.run",
+    "ScenarioResult": "axsim.runs.shared_results",
+    "TenantResult": "axsim.runs.shared_results",
+    "simulate": "axsim.runs.shared_run",
+    "Scenario": "axsim.spec.scenario",
+    "load_scenario": "axsim.spec.scenario",
     "best": "axsim.study.objective",
     "pareto": "axsim.study.pareto",
     "search": "axsim.study.search",

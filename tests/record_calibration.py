@@ -53,7 +53,8 @@ def _measured() -> list[Chip]:
 def _fit_chips(executor: Executor | None) -> None:
     ledger, models = load_ledger(shipped_ledger()), architectures()
     measured = _measured()
-    unmeasured = [chip for chip in shipped_chips().values() if chip not in measured]
+    whole = [chip for chip in shipped_chips().values() if chip.like is None]
+    unmeasured = [chip for chip in whole if chip not in measured]
     for chip in (*measured, *unmeasured):
         source = find("chip", chip.name)
         lent = {

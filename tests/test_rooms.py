@@ -13,7 +13,8 @@ import axsim
 ROOT = Path(axsim.__file__).parent
 ROOMS = (
     "errors", "files", "kernels", "graph", "models", "network", "numerics", "spec", "compiler",
-    "machine", "system", "inputs", "fidelity", "runs", "export", "study", "show", "cli",
+    "machine", "system", "inputs", "fidelity", "runs", "export", "study", "axmodel", "show",
+    "axengine", "server", "cli",
 )  # fmt: skip
 """From the ground up: a room imports those before it, never those after it. Two of them are single
 files."""

@@ -12,8 +12,7 @@ from typing import Annotated, Any
 import typer
 from typer.core import TyperGroup
 
-from axsim.cli.command import Command, flattened
-
+from axsim.cli.command import Command, Once, flattened
 
 _UsageError: Any = typer.BadParameter.__bases__[0]
 """Click's, which newer releases of typer bring along and older ones import."""
@@ -114,4 +113,9 @@ def commands() -> list[Command]:
 
 
 for _command in commands():
-    app.command(_command.name, epilog=_command.epilog)(flattened(_command.function))
+    app.command(
+        _command.name,
+        cls=Once,
+        epilog=_command.epilog,
+        context_settings=_command.context_settings,
+    )(flattened(_command.function))

@@ -49,7 +49,7 @@ def calibrate(
         typer.Option(
             metavar="NAME",
             show_default=False,
-            help="Leave this calibrated parameter as it is; may be repeated.",
+            help="Leave this calibrated (or power) parameter as it is; may be repeated.",
         ),
     ] = [],  # noqa: B006
     cross_validate: Annotated[
@@ -67,6 +67,15 @@ def calibrate(
             "out, which intervals come from.",
         ),
     ] = None,
+    power: Annotated[
+        Optional[Path],  # noqa: UP045
+        typer.Option(
+            metavar="FILE.csv",
+            help="Fit the chip's power block to a meter's readings instead: columns id, workload, "
+            "variant, set (KEY=VALUE; …), run (idle, request or a stage, repeated while the meter "
+            "is read), watts, note.",
+        ),
+    ] = None,
     json_path: JsonPath = None,
     quiet: Quiet = False,
 ) -> None:
@@ -76,8 +85,12 @@ def calibrate(
     parameter with its standard error, its plausible range and the rows that determine it, and says
     which ones the rows leave open. Only the calibrated values of the chip's file are replaced. The
     same rows give the same values, whatever the chip had before.
+
+    With --power, the chip's power block (idle watts, watts of busy units, energy of a DRAM byte and
+    of a multiply-accumulate) is fitted to readings of a meter, no part of it below zero.
     """
     os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")  # matrices of a hundred rows: threads wait
+    from axsim.errors import InputError, Problem
     from axsim.fidelity.calibrate import calibrate as fit
     from axsim.fidelity.ledger import load_ledger, shipped_ledger
     from axsim.fidelity.left_out import read as read_left_out
@@ -97,11 +110,21 @@ def calibrate(
         raise typer.BadParameter("only one of --output and --json can be -")
     quiet = quiet or "-" in (str(output), str(json_path))
     source = find("chip", chip)
+    if power is not None:
+        if ledger or models or cross_validate:
+            what = "--power fits to readings alone: no --ledger, --models or --cross-validate"
+            raise typer.BadParameter(what)
+        _calibrate_power(source, power, keep, output, json_path, quiet)
+        return
+    given = load_chip(source)
+    if given.like is not None:
+        what = f"{given.name} has its calibrated values from {given.like}"
+        raise InputError(Problem("", "", what, f"axsim calibrate {given.like}"))
     rows = load_ledger(ledger or shipped_ledger())
     known = architectures(models)
     with processes() as executor, _progress(quiet) as on_progress:
         found = fit(
-            load_chip(source),
+            given,
             rows,
             known,
             keep=keep,
@@ -120,6 +143,45 @@ def calibrate(
         _write_left_out(found, known, left_out)
     if json_path is not None:
         write_json(found.to_dict(), json_path)
+
+
+def _calibrate_power(
+    source: Path,
+    readings: Path,
+    keep: list[str],
+    output: Path | None,
+    json_path: Path | None,
+    quiet: bool,
+) -> None:
+    """Fit, show and write a power block."""
+    from dataclasses import asdict
+
+    from axsim.cli.terminal.console import console
+    from axsim.fidelity.chip_file import with_power
+    from axsim.fidelity.power_fit import fit_power, load_readings
+    from axsim.files import whole_text, write_json
+    from axsim.show.power_table import note, parameters_table, readings_table, remarks
+    from axsim.spec.chip import load_chip
+
+    chip = load_chip(source)
+    found = fit_power(chip, load_readings(readings), keep)
+    count = f"{len(found.readings)} reading{'' if len(found.readings) == 1 else 's'}"
+    if not quiet:
+        out = console()
+        out.print(f"{chip.name}, power block fitted to {count} of {readings}\n")
+        out.print(parameters_table(found))
+        for line in remarks(found):
+            out.print(line)
+        out.print()
+        out.print(readings_table(found))
+    block = {"source": f"fitted to {count} of {readings.name}", **found.block}
+    if output is not None:
+        notes = {each.name: note(each) for each in found.parameters}
+        text = with_power(source, block, notes)
+        with whole_text(output) as file:
+            file.write(text)
+    if json_path is not None:
+        write_json({"power": block, **asdict(found)}, json_path)
 
 
 def _write_left_out(
@@ -226,6 +288,7 @@ CALIBRATE = Command(
     """
     axsim calibrate ax650n -o ax650n.yaml
     axsim calibrate my_board.yaml --ledger mine.csv --cross-validate -o my_board.yaml
+    axsim calibrate ax630c --power meter.csv -o my_board.yaml
     """,
     place=14,
 )

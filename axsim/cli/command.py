@@ -8,6 +8,8 @@ from dataclasses import MISSING, Field, dataclass, fields, is_dataclass
 from functools import wraps
 from typing import Any, get_args, get_type_hints
 
+from typer.core import TyperCommand
+
 
 @dataclass(frozen=True)
 class Command:
@@ -16,13 +18,20 @@ class Command:
     ``examples`` can be pasted: one a line, or several lines joined by backslashes. ``place`` is
     where the list of commands has it; those without one come last, by name. A parameter of
     ``function`` whose type is a dataclass stands for an option each of its fields: commands share
-    options so.
+    options so. With ``passes_arguments``, everything behind the first argument is an argument, too,
+    even if it looks like an option.
     """
 
     name: str
     function: Callable[..., None]
     examples: str
     place: int = 1000
+    passes_arguments: bool = False
+
+    @property
+    def context_settings(self) -> dict[str, Any]:
+        """How the command line is read."""
+        return {"allow_interspersed_args": False} if self.passes_arguments else {}
 
     @property
     def epilog(self) -> str:
@@ -31,6 +40,22 @@ class Command:
         several = sum(not line.startswith(" ") for line in lines) > 1
         heading = "Examples:" if several else "Example:"
         return "\n".join(["\b", heading, *(f"  {line}" for line in lines)])
+
+
+class Once(TyperCommand):
+    """Refuses an option that is given twice and holds one value: the last one would win without a
+    word."""
+
+    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
+        """What the words of the command line stand for."""
+        _, _, given = self.make_parser(ctx).parse_args(args=list(args))
+        seen: list[Any] = []
+        for parameter in given:
+            single = parameter.param_type_name == "option" and not parameter.multiple
+            if single and parameter in seen and not parameter.is_eager:
+                ctx.fail(f"{parameter.opts[0]} is given twice; it takes one value")
+            seen.append(parameter)
+        return super().parse_args(ctx, args)
 
 
 def flattened(function: Callable[..., None]) -> Callable[..., None]:

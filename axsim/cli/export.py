@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from axsim.cli.command import Command
-from axsim.cli.options import CalibrationFolder, DeploymentOptions
+from axsim.cli.options import DeploymentOptions
 from axsim.cli.terminal.console import say
 
 if TYPE_CHECKING:
@@ -54,7 +54,6 @@ def export(
         bool,
         typer.Option("--quantized", help="As deployed: QuantizeLinear, DequantizeLinear, bf16."),
     ] = False,
-    images: CalibrationFolder = None,
 ) -> None:
     """Write the deployed subgraphs as ONNX models, in float32 or quantised as they are deployed.
 
@@ -67,16 +66,20 @@ def export(
         from axsim.export.subgraphs import export as export_graph
     except ImportError:
         raise InputError("exporting needs onnx: pip install 'axsim[onnx]'") from None
-    from axsim.cli.precision import pictures_of
     from axsim.runs.checkpoints import weights_of
+    from axsim.runs.run_pictures import RunPictures
     from axsim.study.precision import Analysis
 
-    deployment = options.deployed("ax650n")
-    weights = weights_of(deployment, options.checkpoint)
-    pixels = None if images is None else pictures_of(images, deployment, compared=False)
-    analysis = Analysis(deployment, weights, pixels, options.observer_class, options.smooth_quant)
+    deployment, sources = options.deployed("ax650n"), options.sources()
     parts = _parts(deployment, subgraph)
     layers = _layers(deployment, layer)
+    weights = weights_of(deployment, options.checkpoint)
+    pixels = None
+    if Part.vision in parts and (quantized or options.smooth_quant):
+        pixels = RunPictures([deployment], sources).of(deployment)
+    elif sources.images or sources.calibrate_on:
+        raise InputError("--images and --calibrate-on are for a vision part that is --quantized")
+    analysis = Analysis(deployment, weights, pixels, sources.observer, options.smooth_quant)
     try:
         output.mkdir(parents=True, exist_ok=True)
     except OSError as error:
@@ -120,6 +123,7 @@ def _jobs(
     quantized: bool,
 ) -> Iterator[Job]:
     """File name, graph, weights and quantisation parameters of each model."""
+    from axsim.models.config import size_text
     from axsim.models.decoder import of_layer
     from axsim.models.weights import layer_weights, post_weights
     from axsim.numerics.stored import StoredWeights
@@ -127,11 +131,12 @@ def _jobs(
     suffix = "_quantized" if quantized else ""
     if Part.vision in parts:
         graph, get, qparams = analysis.vision_build(quantized)
-        yield f"vision_{deployment.workload.image_size}{suffix}", graph, get, qparams
+        yield f"vision_{size_text(deployment.workload.image_size)}{suffix}", graph, get, qparams
     groups = [deployment.decode] if Part.decode in parts else []
-    groups += deployment.prefill if Part.prefill in parts else []
+    if Part.prefill in parts:
+        groups += [group for turn in deployment.turns for group in turn.prefill]
     decoder = deployment.model.decoder
-    for group in groups:
+    for group in {group.graph.name: group for group in groups}.values():
         assert decoder is not None
         for index in layers:
             name = f"{group.graph.name}_layer{index}{suffix}"

@@ -12,7 +12,12 @@ from axsim.cli.command import Command
 
 def import_(
     folder: Annotated[
-        Path, typer.Argument(metavar="DIR", help="A checkpoint folder with its config.json.")
+        Path,
+        typer.Argument(
+            metavar="DIR",
+            help="A checkpoint folder with its config.json, or that; or a package of the vendor's "
+            "runtime.",
+        ),
     ],
     output: Annotated[
         Path,
@@ -22,15 +27,20 @@ def import_(
     """Write the workload of a checkpoint: its architecture, with a build and a request to edit.
 
     Reads config.json of decoders (Llama, Qwen, Gemma, Phi, Mistral, Granite, GLM and more), of
-    vision-language models (InternVL, Qwen-VL, SmolVLM, LLaVA, PaliGemma and more) and of vision
-    towers (ViT, CLIP, SigLIP, DINO); what it cannot build it refuses with the reason. Weights are
-    not needed.
+    vision-language models (InternVL, Qwen-VL, SmolVLM, LLaVA, PaliGemma and more), of vision
+    towers (ViT, CLIP, SigLIP, DINO) and of Whisper; what it cannot build it refuses with the
+    reason. Weights are not needed. Of a package, the files' names and sizes and the runtime's
+    config.json tell chunk, layers, weights, KV cache and groups; the model's own config.json must
+    lie in it too.
     """
     from axsim.files import check_writable, whole_text
-    from axsim.spec.from_checkpoint import workload_text
+    from axsim.spec.from_checkpoint import assumed, workload_text
 
     check_writable(output)
     text = workload_text(folder)
+    sizes = ", ".join(f"{key} {value}" for key, value in assumed(folder).items())
+    if sizes:
+        typer.echo(f"assumed, as transformers does where config.json is silent: {sizes}", err=True)
     with whole_text(output) as file:
         file.write(text)
 

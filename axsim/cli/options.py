@@ -4,12 +4,24 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass, field
-from enum import Enum
+from functools import cached_property
 from pathlib import Path
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Annotated, Optional, TypeAlias
 
 import typer
+
+from axsim.cli.source_options import (
+    CalibrateOnSeeded,
+    CalibrationFolder,
+    CheckpointFolder,
+    Observer,
+    ObserverName,
+    SmoothQuant,
+    TextFile,
+    check_kernel_options,
+    sources_of,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -17,21 +29,10 @@ if TYPE_CHECKING:
     from axsim.compiler.partition import Deployment
     from axsim.inputs.chat import Chat
     from axsim.runs.results import RunResult
+    from axsim.runs.sources import Sources
+    from axsim.spec.board import Board
 
 # Optional, not "| None": typer evaluates these annotations on Python 3.10 as well.
-
-
-class ObserverName(str, Enum):
-    """How ranges of activations are found."""
-
-    minmax = "minmax"
-    percentile = "percentile"
-    mse = "mse"
-    kl = "kl"
-
-
-OBSERVERS = {"minmax": "MinMax", "percentile": "Percentile", "mse": "MSE", "kl": "KL"}
-"""The class that each name stands for, in :mod:`axsim.numerics.observers`."""
 
 
 WorkloadName: TypeAlias = Annotated[
@@ -45,6 +46,39 @@ WorkloadName: TypeAlias = Annotated[
 ChipName: TypeAlias = Annotated[
     str,
     typer.Option("--chip", metavar="CHIP", help="A chip by name (`axsim chips`) or by file."),
+]
+
+ChipOnBoard: TypeAlias = Annotated[
+    Optional[str],  # noqa: UP045
+    typer.Option(
+        "--chip",
+        metavar="CHIP",
+        help="A chip by name (`axsim chips`) or by file; this or --board.",
+    ),
+]
+
+BoardName: TypeAlias = Annotated[
+    Optional[str],  # noqa: UP045
+    typer.Option(
+        "--board",
+        metavar="BOARD",
+        help="A board by name (`axsim boards`) or by file: its chip, memory, storage and link.",
+    ),
+]
+
+BoardNames: TypeAlias = Annotated[
+    list[str],
+    typer.Option(
+        "--board",
+        metavar="BOARD,…",
+        show_default=False,
+        help="Boards by name (`axsim boards`) or by file, beside or in place of chips.",
+    ),
+]
+
+MustFit: TypeAlias = Annotated[
+    bool,
+    typer.Option("--must-fit", help="Exit status 1 when the memory does not hold a variant."),
 ]
 
 ChipNames: TypeAlias = Annotated[
@@ -84,23 +118,6 @@ VariantName: TypeAlias = Annotated[
     ),
 ]
 
-CheckpointFolder: TypeAlias = Annotated[
-    Optional[Path],  # noqa: UP045
-    typer.Option(
-        "--checkpoint", metavar="DIR", help="Weights from a checkpoint in place of synthetic ones."
-    ),
-]
-
-CalibrationFolder: TypeAlias = Annotated[
-    Optional[Path],  # noqa: UP045
-    typer.Option(
-        "--images",
-        metavar="DIR",
-        help="Calibrate the ranges of U8 and U16 activations on the pictures of this folder, in "
-        "place of a seeded one.",
-    ),
-]
-
 InputShapes: TypeAlias = Annotated[
     list[str],
     typer.Option(
@@ -120,14 +137,6 @@ OutputNames: TypeAlias = Annotated[
         show_default=False,
         help="End an ONNX file's network at this tensor, in place of its outputs; may be repeated.",
     ),
-]
-
-Observer: TypeAlias = Annotated[
-    ObserverName, typer.Option("--observer", help="How the ranges of activations are found.")
-]
-
-SmoothQuant: TypeAlias = Annotated[
-    bool, typer.Option("--smooth-quant", help="Move outlier channels into the weights first.")
 ]
 
 TimingOnly: TypeAlias = Annotated[
@@ -185,28 +194,70 @@ class RunOptions:
     """What is simulated on which chip, with which weights, with or without kernels."""
 
     workload: WorkloadName
-    chip: ChipName
+    chip: ChipOnBoard = None
+    board: BoardName = None
+    must_fit: MustFit = False
     variant: Variants = field(default_factory=list)
     settings: Settings = field(default_factory=list)
     seed: Seed = None
     checkpoint: CheckpointFolder = None
     images: CalibrationFolder = None
+    calibrate_on: CalibrateOnSeeded = None
+    observer: Observer = ObserverName.minmax
+    text: TextFile = None
     timing_only: TimingOnly = False
     quiet: Quiet = False
 
     def check(self) -> None:
         """Raises InputError for options that contradict each other."""
-        from axsim.errors import InputError
-
-        if self.images is not None and self.timing_only:
-            raise InputError("--images calibrates the kernels, which --timing-only leaves out")
+        check_kernel_options(
+            self.timing_only, self.images, self.calibrate_on, self.observer, self.text
+        )
 
     @property
+    def sources(self) -> Sources:
+        """What the kernels' numbers are made from; InputError when that contradicts itself."""
+        return sources_of(self.checkpoint, self.images, self.text, self.observer, self.calibrate_on)
+
+    @cached_property
+    def place(self) -> str:
+        """The chip's name or file: that of ``--chip``, or the board's.
+
+        Raises:
+            BadParameter: neither or both are given.
+        """
+        if self.chip is not None and self.board is not None:
+            raise typer.BadParameter("--chip and --board: give one, a board has its chip")
+        if self.chip is not None:
+            return self.chip
+        if self._board is None:
+            raise typer.BadParameter("Missing option '--chip' (or '--board')")
+        return self._board.chip
+
+    @cached_property
+    def _board(self) -> Board | None:
+        from axsim.spec.board import load_board
+
+        return None if self.board is None else load_board(self.board)
+
+    @cached_property
     def overrides(self) -> dict[str, object]:
-        """The keys of ``--set`` with their values."""
+        """The keys that the board sets, and those of ``--set`` with their values."""
         from axsim.spec.descriptor import parse_overrides
 
-        return parse_overrides(self.settings)
+        keys = self._board.overrides if self._board else {}
+        own = parse_overrides(self.settings)
+        return {**{f"chip.{key}": value for key, value in keys.items()}, **own}
+
+    def check_fit(self, result: RunResult) -> None:
+        """With ``--must-fit``, exit status 1 when the memory does not hold a variant."""
+        from axsim.show.tables import misfits
+
+        lines = misfits(result, self.board or "") if self.must_fit else []
+        for line in lines:
+            typer.echo(f"error: {line}", err=True)
+        if lines:
+            raise typer.Exit(1)
 
     def timed(
         self, chat: Chat | None = None, keys: Mapping[str, object] = MappingProxyType({})
@@ -216,7 +267,7 @@ class RunOptions:
 
         return time_run(
             self.workload,
-            self.chip,
+            self.place,
             variants=self.variant or None,
             overrides={**self.overrides, **keys},
             seed=self.seed,
@@ -232,28 +283,41 @@ class DeploymentOptions:
     variant: VariantName = None
     settings: Settings = field(default_factory=list)
     checkpoint: CheckpointFolder = None
+    images: CalibrationFolder = None
+    calibrate_on: CalibrateOnSeeded = None
     observer: Observer = ObserverName.minmax
     smooth_quant: SmoothQuant = False
 
     def deployed(self, chip: str) -> Deployment:
         """The variant on ``chip``; the first one when none is named."""
-        from axsim.compiler.partition import Deployment
         from axsim.errors import InputError
+
+        found = self.deployed_whatever(chip)
+        if found.workload.model.onnx is not None:
+            what = f"{found.workload.name} is a network from an ONNX file"
+            others = "build, run, explain, report, sweep and snapshot"
+            raise InputError(f"{what}, which axsim {others} take")
+        return found
+
+    def deployed_whatever(
+        self, chip: str, more: Mapping[str, object] = MappingProxyType({})
+    ) -> Deployment:
+        """The same, also of a network from an ONNX file or the model of a checkpoint's folder;
+        ``more`` are keys beside those of ``--set``."""
+        from axsim.compiler.partition import Deployment
         from axsim.spec.chip import load_chip
         from axsim.spec.descriptor import parse_overrides, split_overrides
+        from axsim.spec.from_checkpoint import workload_of
         from axsim.spec.workload import load_workload
 
-        chip_keys, keys = split_overrides(parse_overrides(self.settings), "chip")
+        chip_keys, keys = split_overrides({**parse_overrides(self.settings), **more}, "chip")
+        load = workload_of if Path(self.workload).is_dir() else load_workload
         if self.variant is None:
-            chosen = next(iter(load_workload(self.workload, keys).expand().values()))
+            chosen = next(iter(load(self.workload, keys).expand().values()))
         else:
-            chosen = load_workload(self.workload, keys, self.variant)
-        if chosen.model.onnx is not None:
-            what = f"{chosen.name} is a network from an ONNX file"
-            raise InputError(f"{what}, which axsim run, explain, report, sweep and snapshot take")
+            chosen = load(self.workload, keys, self.variant)
         return Deployment(chosen, load_chip(chip, chip_keys))
 
-    @property
-    def observer_class(self) -> str:
-        """The class of ``--observer``, in :mod:`axsim.numerics.observers`."""
-        return OBSERVERS[self.observer.value]
+    def sources(self, text: Path | None = None) -> Sources:
+        """What the numbers are made from; InputError when that contradicts itself."""
+        return sources_of(self.checkpoint, self.images, text, self.observer, self.calibrate_on)

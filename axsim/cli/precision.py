@@ -10,25 +10,20 @@ import typer
 
 from axsim.cli.command import Command
 from axsim.cli.options import DeploymentOptions
+from axsim.cli.source_options import TextFile
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from axsim.compiler.partition import Deployment
     from axsim.numerics.comparison import Precision
+    from axsim.numerics.likelihood import TextScore
     from axsim.study.lifting import Lift
-    from axsim.study.precision import Pixels
 
 
 def precision(
     options: DeploymentOptions,
-    images: Annotated[
-        Optional[Path],  # noqa: UP045
-        typer.Option(
-            metavar="FOLDER",
-            help="Pictures: the first is compared, the others calibrate. Seeded ones by default.",
-        ),
-    ] = None,
+    text: TextFile = None,
     per_layer: Annotated[
         bool,
         typer.Option(
@@ -55,14 +50,20 @@ def precision(
 ) -> None:
     """Compare every operator with float32, worst first, and propose what to lift to U16.
 
-    Errors build up from the pixels to the logits, as on the chip, unless --per-layer. With
-    --target, the activations of a U8 vision part that reach it in U16 at the least predicted
-    milliseconds; the cosine told is that of a run with just these lifted.
+    Errors build up from the pixels to the logits, as on the chip, unless --per-layer; below the
+    operators stand the ends as the run computes them, and how well a checkpoint's decoder predicts
+    a text (--text, or a page that comes with axsim). With --target, the activations of a U8 vision
+    part that reach it in U16 at the least predicted milliseconds; the cosine told is that of a run
+    with just these lifted.
     """
     from axsim.cli.terminal.console import console
+    from axsim.cli.terminal.steps_bar import Steps, read_text
     from axsim.errors import InputError
     from axsim.files import check_writable
     from axsim.runs.checkpoints import weights_of
+    from axsim.runs.run_pictures import RunPictures
+    from axsim.runs.text_source import open_passage
+    from axsim.show.text_table import text_heading, text_table
     from axsim.study.lifting import lift as lift_to
     from axsim.study.precision import Analysis
 
@@ -73,43 +74,45 @@ def precision(
     build = deployment.workload.build
     if target is not None and (deployment.vision is None or build.vision_dtype != "u8"):
         raise InputError("--target proposes what to lift from U8: the workload has no U8 vision")
-    pixels = None if images is None else pictures_of(images, deployment)
+    sources = options.sources(text)
     weights = weights_of(deployment, options.checkpoint)
-    screen = console()
-    with screen.status("reading weights") as status:
+    pictures = RunPictures([deployment], sources)
+    pixels = None if deployment.model.vision is None else pictures.of(deployment)
+    passage, not_judged = open_passage([deployment], sources)
+    with Steps() as steps:
         analysis = Analysis(
             deployment,
             weights,
             pixels,
-            options.observer_class,
+            sources.observer,
             options.smooth_quant,
             per_layer,
-            status.update,
+            steps.update,
         )
         found, ends = analysis.operators(), analysis.ends()
-        lift = None if target is None else lift_to(analysis, target, status.update)
-    _show(found, ends, rows, synthetic=options.checkpoint is None)
+        score = None
+        if passage is not None and not per_layer:
+            score = read_text(deployment, weights, passage, steps)
+        lift = None if target is None else lift_to(analysis, target, steps.update)
+    _show(found, ends, rows)
+    if ends and deployment.model.vision is not None and deployment.workload.images:
+        console().print(f"vision output: {pictures.compared_on(deployment)}")
+    if sources.checkpoint is None:
+        console().print(
+            "on synthetic weights: what the arithmetic loses, not a trained model's loss"
+        )
+    if score is not None and passage is not None:
+        console().print(f"\n{text_heading(score.tokens, passage.name)}")
+        console().print(text_table([(deployment.workload.label, score)]))
+    elif not_judged is not None:
+        console().print(f"not judged on a text: {not_judged}", soft_wrap=True)
     if lift is not None:
         _show_lift(lift, deployment)
     if output is not None:
-        _write(output, found, ends, lift)
+        _write(output, found, ends, lift, score)
 
 
-def pictures_of(folder: Path, deployment: Deployment, compared: bool = True) -> Pixels:
-    """The pictures of a folder as the deployed vision part takes them; all of them calibrate when
-    nothing is ``compared``."""
-    from axsim.inputs.images import folder_pictures, one_tile, open_picture
-    from axsim.study.precision import Pixels
-
-    workload = deployment.workload
-    files = folder_pictures(folder)
-    pictures = [one_tile(open_picture(f), workload.image_size) for f in files]
-    return Pixels.split(pictures, workload.images) if compared else Pixels(pictures, pictures[:1])
-
-
-def _show(
-    found: Sequence[Precision], ends: Sequence[Precision], count: int, synthetic: bool
-) -> None:
+def _show(found: Sequence[Precision], ends: Sequence[Precision], count: int) -> None:
     from rich.table import Table
 
     from axsim.cli.terminal.console import console
@@ -133,8 +136,6 @@ def _show(
     hidden = len(worst) - len(shown)
     if hidden:
         screen.print(f"… and {hidden} operators with a better signal to noise; --rows 0 shows all")
-    if synthetic:
-        screen.print("on synthetic weights: what the arithmetic loses, not a trained model's loss")
 
 
 def _show_lift(lift: Lift, deployment: Deployment) -> None:
@@ -160,7 +161,11 @@ def _show_lift(lift: Lift, deployment: Deployment) -> None:
 
 
 def _write(
-    path: Path, found: Sequence[Precision], ends: Sequence[Precision], lift: Lift | None
+    path: Path,
+    found: Sequence[Precision],
+    ends: Sequence[Precision],
+    lift: Lift | None,
+    score: TextScore | None,
 ) -> None:
     from axsim.files import write_csv, write_json
     from axsim.numerics.comparison import worst_first
@@ -170,6 +175,8 @@ def _write(
         write_csv([*operators, *map(_plain, ends)], path)
         return
     document: dict[str, Any] = {"operators": operators, "ends": [_plain(row) for row in ends]}
+    if score is not None:
+        document["text"] = score.to_dict()
     if lift is not None:
         document["proposal"] = {
             "target": lift.target,

@@ -14,6 +14,7 @@ from axsim.cli.terminal.console import INTERRUPTED, say
 if TYPE_CHECKING:
     from axsim.cli.terminal.screen import Screen
     from axsim.runs.results import RunResult
+    from axsim.runs.sources import Sources
 
 
 def report(
@@ -31,6 +32,7 @@ def report(
     """
     from axsim.cli.terminal.screen import Screen
     from axsim.files import check_writable
+    from axsim.runs.run import check_sources
     from axsim.show.report.content import gather
     from axsim.show.report.write import command_line, with_seed, write
 
@@ -38,41 +40,41 @@ def report(
     options.check()
     screen = Screen(quiet=options.quiet or str(output) == "-")
     interrupted = False
+    sources = options.sources
     try:
         result = options.timed()
         if options.timing_only:
             screen.timing(result)
         else:
-            result, interrupted = _with_kernels(result, options, screen)
+            check_sources(result, sources)
+            result, interrupted = _with_kernels(result, sources, screen)
     except KeyboardInterrupt:
         raise typer.Exit(INTERRUPTED) from None
     keys = with_seed(options.overrides, options.seed)
     command = command_line(
         options.workload,
-        options.chip,
+        options.place,
         options.variant,
         keys,
         options.timing_only,
-        options.checkpoint,
-        options.images,
+        sources,
     )
-    write(gather(result, options.workload, options.chip, keys, command), output)
+    write(gather(result, options.workload, options.place, keys, command), output)
     if screen.shows:
         say(f"{output}: {output.stat().st_size / 1e6:.2f} MB")
     if interrupted:
         typer.echo("interrupted: the variants without cosine were not finished", err=True)
         raise typer.Exit(INTERRUPTED)
+    options.check_fit(result)
 
 
-def _with_kernels(result: RunResult, options: RunOptions, screen: Screen) -> tuple[RunResult, bool]:
+def _with_kernels(result: RunResult, sources: Sources, screen: Screen) -> tuple[RunResult, bool]:
     """The result with what the kernels computed, and whether Ctrl-C ended them early."""
     from axsim.runs.run import run_kernels
 
     try:
         with screen.running(result) as shown:
-            for reached in run_kernels(
-                result, options.checkpoint, shown.progress, images=options.images
-            ):
+            for reached in run_kernels(result, sources, shown.progress):
                 result = reached
                 shown.update(reached)
     except KeyboardInterrupt:

@@ -76,15 +76,17 @@ def run(
 
     Shows each variant's vision encode time, TTFT, image to first token, decode speed, memory and
     similarity to float32, with the measured value where one is published, then where the time of
-    the (first) variant goes. The ranges of U8 and U16 activations come from --images, else from the
-    picture of --image, which they fit better than they would another one, else from a seeded one.
+    the (first) variant goes. A checkpoint's decoder reads a text besides (--text, or a page that
+    comes with axsim): perplexity, divergence and agreement with float32. The ranges of U8 and U16
+    activations come from --images, else from the picture of --image; else, for synthetic weights,
+    from a seeded one.
     """
     from axsim.cli.terminal.answer import Answer
     from axsim.cli.terminal.conversation import converse
     from axsim.cli.terminal.run_plot import check_picture, draw
     from axsim.cli.terminal.screen import Screen
     from axsim.files import check_writable
-    from axsim.runs.run import run_kernels
+    from axsim.runs.run import check_sources, run_kernels
     from axsim.show.tables import misfits
 
     for path in (json_path, csv_path, trace):
@@ -96,6 +98,7 @@ def run(
     if len(to_stdout) > 1:
         raise typer.BadParameter("only one of --json, --csv and --trace can be -")
     options.check()
+    sources = options.sources
     chat = None
     if prompt is not None or image or realtime or dynamic_tiling:
         chat = _chat(options, prompt, image, dynamic_tiling)
@@ -103,31 +106,28 @@ def run(
     interrupted = False
     try:
         result = options.timed(chat, network.keys)
+        if not options.timing_only:
+            check_sources(result, sources, chat)
     except KeyboardInterrupt:
         raise typer.Exit(INTERRUPTED) from None
     if plot is not None:
         draw(result, plot, plot_kind, plot_stage)
     answers: list[Answer] = []
     if not options.timing_only:
-        for line in misfits(result):
+        for line in misfits(result, options.board or ""):
             say(f"warning: {line}", err=True)
     if options.timing_only:
         screen.timing(result)
     elif chat is not None:
         answers = [Answer(each, chat.tokens) for each in result]
         try:
-            result = converse(
-                result, options.checkpoint, options.images, chat, answers, realtime, screen.shows
-            )
+            result = converse(result, sources, chat, answers, realtime, screen.shows)
         except KeyboardInterrupt:
             interrupted = True
     else:
         try:
             with screen.running(result) as shown:
-                kernels = run_kernels(
-                    result, options.checkpoint, shown.progress, images=options.images
-                )
-                for reached in kernels:
+                for reached in run_kernels(result, sources, shown.progress):
                     result = reached
                     shown.update(reached)
         except KeyboardInterrupt:
@@ -137,6 +137,7 @@ def run(
     if interrupted:
         typer.echo("interrupted: the variants without cosine were not finished", err=True)
         raise typer.Exit(INTERRUPTED)
+    options.check_fit(result)
 
 
 def _chat(

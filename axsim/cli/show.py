@@ -1,4 +1,4 @@
-"""``axsim show``: one chip or workload, key by key."""
+"""``axsim show``: one chip, board, workload or scenario, key by key."""
 
 from __future__ import annotations
 
@@ -21,14 +21,20 @@ if TYPE_CHECKING:
     from axsim.spec.workload import Workload
 
 
+KINDS: tuple[Kind, ...] = ("chip", "board", "workload", "scenario")
+
+
 def show(
     name: Annotated[
-        str, typer.Argument(metavar="NAME", help="A chip or a workload, by name or by file.")
+        str,
+        typer.Argument(
+            metavar="NAME", help="A chip, board, workload or scenario, by name or by file."
+        ),
     ],
     settings: Settings = [],  # noqa: B006
     json_path: JsonPath = None,
 ) -> None:
-    """Explain a chip or a workload, key by key.
+    """Explain a chip, a board, a workload or a scenario, key by key.
 
     Every key, what it means, where its value comes from, and what follows from them all.
     """
@@ -36,9 +42,11 @@ def show(
     from axsim.files import shortest, write_json
     from axsim.spec.describe import derived, explain
     from axsim.spec.descriptor import document, load, parse_overrides, split_overrides
+    from axsim.spec.kinds import kind_of
+    from axsim.spec.scenario import load_scenario
     from axsim.spec.workload import Workload
 
-    kind, path = _find(name)
+    kind, path = kind_of(name, KINDS)
     overrides: dict[str, object] = parse_overrides(settings)
     under, cls = "", _descriptor_class(kind)
     if kind == "chip":
@@ -47,6 +55,10 @@ def show(
     instance = load(cls, path, overrides, under=under)
     tree = document(cls, path, overrides, under=under)
     lines, results = explain(instance, tree, skip=("variants",)), derived(instance)
+    if kind == "scenario":
+        load_scenario(path, overrides)  # its workloads too
+        # a tenant is one of many things: what it is not goes unsaid
+        lines = [line for line in lines if not line.depth or line.source != "default"]
     if json_path is not None:
         write_json(_document(kind, path, lines, results, instance), json_path)
         return
@@ -65,34 +77,19 @@ def show(
         screen.print(_variants(instance))
 
 
-def _find(name: str) -> tuple[Kind, Path]:
-    """Which kind of descriptor is meant, and its file."""
-    from axsim.errors import InputError, Problem
-    from axsim.spec.descriptor import find, shipped
-    from axsim.spec.diagnosis import nearest
-    from axsim.spec.located import read
-
-    found: list[tuple[Kind, Path]] = []
-    for kind in ("chip", "workload"):
-        try:
-            found.append((kind, find(kind, name)))
-        except InputError:
-            continue
-    if len(found) == 1:
-        return found[0]
-    if found:  # a file of the user's own: a workload has a model
-        return found[read(found[0][1]).child("model") is not None]
-    names = [*shipped("chip"), *shipped("workload")]
-    allowed = ", ".join([*names, "the path of a YAML file"])
-    what = f"no chip, workload or file is named {name!r}"
-    raise InputError(Problem("", "", what, allowed, nearest(name, names)))
-
-
 def _descriptor_class(kind: Kind) -> type[Section]:
     if kind == "chip":
         from axsim.spec.chip import Chip
 
         return Chip
+    if kind == "scenario":
+        from axsim.spec.scenario import Scenario
+
+        return Scenario
+    if kind == "board":
+        from axsim.spec.board import Board
+
+        return Board
     from axsim.spec.workload import Workload
 
     return Workload
@@ -152,6 +149,8 @@ def _document(
 def _variants(workload: Workload) -> Table:
     from rich.table import Table
 
+    from axsim.models.config import size_text
+
     table = Table(box=None, pad_edge=False)
     for heading in ("name", "image px", "vision", "weights", "prompt tokens", "prefill", "new"):
         table.add_column(heading, justify="left" if heading == "name" else "right")
@@ -159,7 +158,7 @@ def _variants(workload: Workload) -> Table:
         vision, text = each.model.vision is not None, each.model.decoder is not None
         table.add_row(
             name,
-            f"{each.images} × {each.image_size}" if vision else "",
+            f"{each.images} × {size_text(each.image_size)}" if vision else "",
             each.build.vision_dtype if vision else "",
             each.build.weight_dtype if text else "",
             str(each.prompt_tokens) if text else "",
@@ -175,6 +174,7 @@ SHOW = Command(
     """
     axsim show ax630c
     axsim show internvl2_1b --set build.vision_dtype=u16
+    axsim show camera_answers
     """,
     place=8,
 )

@@ -11,7 +11,7 @@ import typer
 
 from axsim.cli.command import Command
 from axsim.cli.options import (
-    CheckpointFolder,
+    BoardNames,
     ChipNames,
     Settings,
     TimingOnly,
@@ -19,13 +19,24 @@ from axsim.cli.options import (
     WorkloadName,
     chip_names,
 )
+from axsim.cli.source_options import (
+    CalibrateOnSeeded,
+    CalibrationFolder,
+    CheckpointFolder,
+    Observer,
+    ObserverName,
+    TextFile,
+    check_kernel_options,
+    sources_of,
+)
 from axsim.cli.terminal.console import INTERRUPTED, say
 from axsim.cli.terminal.goal import Optimizer
 
 if TYPE_CHECKING:
+    from axsim.spec.board import Board
+    from axsim.spec.chip import Chip
     from axsim.study.grid import Point
     from axsim.study.point import Row
-    from axsim.study.sweep import OnProgress
 
 STDOUT = Path("-")
 TRIALS = 100
@@ -34,7 +45,8 @@ TRIALS = 100
 
 def sweep(
     workload: WorkloadName,
-    chip: ChipNames,
+    chip: ChipNames = [],  # noqa: B006
+    board: BoardNames = [],  # noqa: B006
     vary: Annotated[
         list[str],
         typer.Option(
@@ -63,7 +75,8 @@ def sweep(
             metavar="[min:|max:]COLUMN",
             show_default=False,
             help="Show the best rows in this column of the table; of several objectives, the "
-            "Pareto front. Milliseconds and bytes are better small, tokens/s and cosine large.",
+            "Pareto front. Milliseconds, bytes and perplexity are better small, "
+            "tokens/s, cosine and top1_agreement large.",
         ),
     ] = [],  # noqa: B006
     constraint: Annotated[
@@ -100,6 +113,10 @@ def sweep(
         ),
     ] = None,
     checkpoint: CheckpointFolder = None,
+    images: CalibrationFolder = None,
+    calibrate_on: CalibrateOnSeeded = None,
+    observer: Observer = ObserverName.minmax,
+    text: TextFile = None,
     timing_only: TimingOnly = False,
     resume: Annotated[
         bool, typer.Option("--resume", help="Compute only what an earlier run did not finish.")
@@ -130,10 +147,14 @@ def sweep(
 
     from axsim.cli.terminal.goal import check_search, draw, read_goal, show
     from axsim.cli.terminal.run_plot import check_picture
+    from axsim.cli.terminal.share import points_bar
     from axsim.files import check_writable
     from axsim.spec.descriptor import parse_overrides
-    from axsim.study.columns import table_columns
+    from axsim.spec.kinds import load_either
+    from axsim.spec.scenario import Scenario
+    from axsim.study.columns import columns_of, table_columns
     from axsim.study.grid import space
+    from axsim.study.point import check_point
     from axsim.study.sweep import compute, pool, table
     from axsim.study.values import parse_vary
 
@@ -146,24 +167,33 @@ def sweep(
         raise typer.BadParameter("--jobs is for this machine, --scheduler for another")
     if resume and output in (None, STDOUT):
         raise typer.BadParameter("--resume needs the --output whose journal it continues")
+    check_kernel_options(timing_only, images, calibrate_on, observer, text)
+    sources = sources_of(checkpoint, images, text, observer, calibrate_on)
     varied, overrides = parse_vary(vary), parse_overrides(settings)
-    goal = read_goal(objective, constraint, table_columns([*varied, *overrides]), timing_only)
+    subject, keys = load_either(workload), [*varied, *overrides]
+    places = _places(chip, board)
+    if isinstance(subject, Scenario):
+        columns = columns_of(subject, keys)
+    else:
+        columns = table_columns(keys, _blocks(places, keys))
+    goal = read_goal(objective, constraint, columns, timing_only, checkpoint is not None)
     check_search(optimizer, trials, seed, goal)
     where = space(
-        workload,
-        chip_names(chip),
+        subject,
+        places,
         varied,
         settings=overrides,
         variants=variant or None,
         timing_only=timing_only,
-        checkpoint=checkpoint,
+        sources=sources,
     )
+    check_point(next(iter(where)))
     points = where.points() if optimizer is None else None
     try:
         with ExitStack() as stack:
             journal = stack.enter_context(_journal(output, points, resume))
             executor = stack.enter_context(pool(jobs, scheduler, len(where)))
-            on_progress = stack.enter_context(_progress(quiet))
+            on_progress = stack.enter_context(points_bar(not quiet))
             if points is not None:
                 found = compute(points, executor, journal, on_progress)
             else:
@@ -195,13 +225,45 @@ def sweep(
         say(f"error: no point could be computed: {rows[0]['error']}", err=True)
         raise typer.Exit(1)
     if plot is not None:
-        draw(rows, varied, goal, chip_names(chip), plot)
+        draw(rows, varied, goal, list(map(_chip, places)), plot)
     if goal is not None:
-        keys = [*overrides, *varied]
-        options = ["--timing-only"] if timing_only else []
-        if checkpoint is not None:
-            options += ["--checkpoint", str(checkpoint)]
-        show(rows, goal, workload, keys, list(varied), options, err=output == STDOUT)
+        options = [*(["--timing-only"] if timing_only else []), *sources.options]
+        boards = [each.name for each in places if not isinstance(each, str)]
+        show(
+            rows,
+            goal,
+            workload,
+            [*overrides, *varied],
+            list(varied),
+            options,
+            boards,
+            err=output == STDOUT,
+        )
+
+
+def _places(chips: list[str], boards: list[str]) -> list[str | Board]:
+    """Chips by name or file, and boards.
+
+    Raises:
+        BadParameter: there is neither.
+    """
+    from axsim.spec.board import load_board
+
+    if not chips and not boards:
+        raise typer.BadParameter("Missing option '--chip' (or '--board')")
+    return [*chip_names(chips), *map(load_board, chip_names(boards))]
+
+
+def _chip(place: str | Board) -> Chip:
+    from axsim.spec.chip import load_chip
+
+    return load_chip(place) if isinstance(place, str) else place.chip_on_it()
+
+
+def _blocks(places: list[str | Board], keys: list[str]) -> set[str]:
+    """The optional blocks that some chip has, or is given by a key."""
+    given = any(key.startswith("chip.power.") for key in keys)
+    return {"power"} if given or any(_chip(place).power for place in places) else set()
 
 
 @contextmanager
@@ -255,37 +317,6 @@ def _write(rows: list[dict[str, Any]], output: Path) -> None:
         pq.write_table(pa.table(columns(rows)), file)
 
 
-@contextmanager
-def _progress(quiet: bool) -> Iterator[OnProgress]:
-    """A bar with the time left, on a terminal."""
-    from rich.console import Console
-    from rich.progress import (
-        BarColumn,
-        MofNCompleteColumn,
-        Progress,
-        TextColumn,
-        TimeElapsedColumn,
-        TimeRemainingColumn,
-    )
-
-    err = Console(stderr=True)
-    if quiet or not err.is_terminal:
-        yield lambda done, total: None
-        return
-    columns = (
-        BarColumn(),
-        MofNCompleteColumn(),
-        TextColumn("points,"),
-        TimeElapsedColumn(),
-        TextColumn("so far,"),
-        TimeRemainingColumn(),
-        TextColumn("left"),
-    )
-    with Progress(*columns, console=err, transient=True) as bar:
-        task = bar.add_task("", total=None)
-        yield lambda done, total: bar.update(task, completed=done, total=total)
-
-
 SWEEP = Command(
     "sweep",
     sweep,
@@ -296,6 +327,8 @@ SWEEP = Command(
           --vary chip.dram.peak_gbps=4..34:16 --vary chip.npu.int8_tops=1..16:16
     axsim sweep mine.yaml --chip ax650n --timing-only --objective ttft_ms --optimizer optuna \\
           --vary build.prefill_chunk=32..512:31 --vary chip.dram.peak_gbps=16..64:25
+    axsim sweep mine.yaml --chip ax650n --checkpoint DIR --vary build.weight_dtype=s8,s4 \\
+          --objective decode_tokens_per_s --objective perplexity --plot tradeoff.png
     axsim sweep internvl2_1b --chip ax630c --objective ttft_ms --constraint 'cosine>=0.99'
     """,
     place=9,

@@ -31,7 +31,7 @@ def compile_graph(
 def compile_lowered(lowered: Lowered, chip: Chip, mode: Mode, part: Part) -> Program:
     """:func:`compile_graph` for a graph that was lowered before, which no chip has a part in."""
     planned = plan(lowered, part, mode.ocm_bytes)
-    shape = Shape.of(chip, mode.groups)
+    shape = Shape.of(chip, mode.groups, mode.ocm_bytes)
     made = {piece: _segment(piece, chip, shape) for piece in dict.fromkeys(planned.pieces)}
     return Program(
         lowered.graph.name,

@@ -22,6 +22,7 @@ from axsim.graph.clamps import absorbed
 from axsim.graph.ir import DTYPE_BITS, Graph, Node, Tensor
 from axsim.graph.operator import Work
 from axsim.graph.ops import OPERATORS
+from axsim.spec.power import MAC_TYPES, MacType
 
 Unit = Literal["conv", "teng"]
 
@@ -49,6 +50,14 @@ class Matmul:
     def macs(self) -> int:
         """Multiply-accumulates, padding not counted."""
         return self.batch * self.rows * self.inner * self.columns
+
+    @property
+    def mac_type(self) -> MacType:
+        """What it multiplies, as its energy goes by."""
+        if self.left in FLOATS:
+            return "bf16"
+        wide = sum(DTYPE_BITS[dtype] > 8 for dtype in (self.left, self.right))
+        return MAC_TYPES[wide]
 
     @property
     def keys(self) -> int:
@@ -330,7 +339,8 @@ def _read_by_norms(graph: Graph) -> frozenset[str]:
 
     An operator's output is stored in the type that its consumer wants [Pulsar2 documentation,
     precision guide], and norms of integer towers compute in 16 bits: with 8 bits AX630C's U8 towers
-    (P002, P006, P015) come out a quarter fast, with 32 both chips' towers slow.
+    (P002, P006, P015) come out a quarter fast, with 32 both chips' towers slow. Numbers are not
+    computed so: see :mod:`axsim.numerics.integer_graph`.
     """
     wanted = {node.inputs[0] for node in graph.nodes if OPERATORS[node.op].role == "norm"}
     for node in reversed(graph.nodes):

@@ -1,9 +1,9 @@
 """The deployed subgraphs of a workload, compiled for a chip.
 
 As the vendor's runtime has them: the vision part; one decoder-layer file with group 0 (decode) and
-group k + 1 (prefill chunk k, attending to k chunks of history); post (final norm and head); the
-embedding table stays on the CPU. All layers of a decoder are alike, so each group is compiled once.
-A network from an ONNX file is one subgraph, whole.
+a group for each compiled length of history (prefill, a chunk at a time); post (final norm and
+head); the embedding table stays on the CPU. All layers of a decoder are alike, so each group is
+compiled once. A network from an ONNX file is one subgraph, whole.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from axsim.compiler.lower import Lowered, lower
 from axsim.compiler.program import Program
 from axsim.errors import InputError, Problem
 from axsim.graph.ir import DTYPE_BITS, Graph
-from axsim.models.config import DecoderConfig, ModelConfig, ProjectorConfig, VisionConfig
+from axsim.models.config import DecoderConfig, ModelConfig, Pixels, ProjectorConfig, VisionConfig
 from axsim.models.decoder import decoder_layer_graph, post_graph
 from axsim.models.vision import vision_graph
 from axsim.numerics.formats import (
@@ -35,7 +35,7 @@ from axsim.numerics.formats import (
     assign_network,
     weight_bytes,
 )
-from axsim.spec.chip import Chip, Mode
+from axsim.spec.chip import Chip, Link, Mode
 from axsim.spec.workload import Workload
 
 if TYPE_CHECKING:
@@ -59,6 +59,22 @@ class Deployment:
     def mode(self) -> Mode:
         """The NPU mode in use."""
         return self.chip.mode(self.workload.build.npu_mode or self.chip.default_mode)
+
+    @cached_property
+    def load_ms(self) -> float | None:
+        """How long the model takes from storage into memory, over the link too where there is one,
+        one after the other; None where the storage's speed is not known."""
+        memory, host = self.memory, self.chip.host
+        if host.storage_mb_per_s is None:
+            return None
+        files = sum(memory.stored.values())
+        ms = (files + memory.embedding) / host.storage_mb_per_s / 1e3
+        return ms + (files / host.pcie_gbps / 1e6 if self.link and host.pcie_gbps else 0.0)
+
+    @property
+    def link(self) -> Link | None:
+        """What lies between the host and the chip: the build's word, else the chip's."""
+        return self.workload.build.link or self.chip.host.link
 
     @cached_property
     def model(self) -> ModelConfig:
@@ -104,11 +120,37 @@ class Deployment:
 
     @cached_property
     def prefill(self) -> tuple[Subgraph, ...]:
-        """A decoder layer on each prompt chunk: chunk k attends to k whole chunks of history."""
-        chunk = self.workload.build.prefill_chunk
-        return tuple(
-            self.layer(chunk, chunk * index) for index in range(self.workload.prefill_chunks)
-        )
+        """A decoder layer on each prompt chunk, of the first turn."""
+        return self.chunks(self.workload.cached_tokens, self.workload.prompt_tokens)
+
+    def chunks(self, cached_tokens: int, new_tokens: int) -> tuple[Subgraph, ...]:
+        """A decoder layer on each chunk of ``new_tokens`` after ``cached_tokens``: with the
+        compiled history that holds what is before it."""
+        build = self.workload.build
+        histories = build.histories(cached_tokens, new_tokens)
+        return tuple(self.layer(build.prefill_chunk, history) for history in histories)
+
+    @cached_property
+    def turns(self) -> tuple[Deployment, ...]:
+        """Each turn of the conversation as a request of its own; itself where there is one only."""
+        if not self.workload.request.turns:
+            return (self,)
+        return tuple(map(self.turn, range(len(self.workload.asked))))
+
+    def turn(self, index: int, cached_tokens: int | None = None) -> Deployment:
+        """One of them, after so many tokens in the KV cache, see
+        :meth:`axsim.spec.workload.Workload.turn`. It shares what is compiled."""
+        return self.with_workload(self.workload.turn(index, cached_tokens))
+
+    def with_workload(self, workload: Workload) -> Deployment:
+        """Another request of the same build, which shares what is compiled."""
+        other = Deployment(workload, self.chip)
+        other.__dict__["_compiled"] = self._compiled
+        return other
+
+    @cached_property
+    def _compiled(self) -> dict[tuple[Lowered, Part], Subgraph]:
+        return {}
 
     @cached_property
     def decode(self) -> Subgraph:
@@ -136,21 +178,28 @@ class Deployment:
     @property
     def _float_on_conv(self) -> bool:
         """Whether floating-point attention runs on CONV: asked for, and possible on the chip."""
-        return self.workload.build.float_matmul_on_conv and self.chip.npu.conv.float_matmul
+        return self.workload.float_matmul_on_conv and self.chip.npu.conv.float_matmul
 
     def _compile(self, lowered: Lowered, part: Part) -> Subgraph:
-        program = compile_lowered(lowered, self.chip, self.mode, part)
-        return Subgraph(lowered.graph, program, _stored_bytes(lowered, part))
+        known = self._compiled
+        if (lowered, part) not in known:
+            program = compile_lowered(lowered, self.chip, self.mode, part)
+            known[lowered, part] = Subgraph(lowered.graph, program, _stored_bytes(lowered, part))
+        return known[lowered, part]
 
     @cached_property
     def memory(self) -> Memory:
-        """What the deployed model occupies in DRAM."""
-        decoder, vision = self.model.decoder, self.vision
-        capacity = self.chip.dram.capacity_bytes
+        """What the deployed model occupies in DRAM: in all of it, or in the part of the NPU where
+        the host has one of its own."""
+        decoder, vision, dram = self.model.decoder, self.vision, self.chip.dram
+        capacity = dram.npu_bytes or dram.capacity_bytes
+        apart = dram.npu_bytes is not None or self.link is not None
         if self.graph is not None:
             program = self.graph.program
             weights, stored = {"graph": program.weight_bytes}, {"graph": self.graph.stored_bytes}
-            return Memory(weights, stored, 0, program.activation_bytes, 0, capacity)
+            return Memory(
+                weights, stored, 0, program.activation_bytes, 0, capacity, embedding_apart=apart
+            )
         weights = {"vision": vision.program.weight_bytes if vision else 0}
         stored = {"vision": vision.stored_bytes if vision else 0}
         activations = [vision.program.activation_bytes if vision else 0]
@@ -162,13 +211,17 @@ class Deployment:
             weights["post"] = self.post.program.weight_bytes
             stored["layers"] = layers * self.decode.stored_bytes
             stored["post"] = self.post.stored_bytes
-            kv = 2 * layers * build.kv_cache_len * decoder.kv_dim * width
+            rows = build.kv_cache_len * decoder.kv_dim
+            rows += decoder.cross_tokens * decoder.hidden_size
+            kv = 2 * layers * rows * width * build.kv_slots
             embedding = decoder.vocab_size * decoder.hidden_size * width
             activations += [
                 subgraph.program.activation_bytes
-                for subgraph in (*self.prefill, self.decode, self.post)
+                for turn in self.turns
+                for subgraph in (*turn.prefill, self.decode, self.post)
             ]
-        return Memory(weights, stored, kv, max(activations), embedding, capacity)
+        slots = self.workload.build.kv_slots
+        return Memory(weights, stored, kv, max(activations), embedding, capacity, slots, apart)
 
 
 @dataclass(frozen=True)
@@ -180,12 +233,23 @@ class Subgraph:
     program: Program
     stored_bytes: int
 
+    @property
+    def input_bytes(self) -> int:
+        """All that is put in."""
+        return sum(self.graph.tensors[name].bytes for name in self.graph.inputs)
+
+    @property
+    def output_bytes(self) -> int:
+        """All that comes out."""
+        return sum(self.graph.tensors[name].bytes for name in self.graph.outputs)
+
 
 @dataclass(frozen=True)
 class Memory:
     """Memory use in bytes: ``weights`` by part as they lie in DRAM and ``stored`` as they lie in
-    flash, the KV cache over the compiled length, the largest activations of any subgraph, the CPU's
-    embedding table, and the chip's DRAM."""
+    flash, the KV cache over the compiled length in all ``kv_slots``, the largest activations of any
+    subgraph, the CPU's embedding table, and the ``capacity`` that is to hold them. The embedding
+    table is ``apart`` where the CPU has other memory than that."""
 
     weights: Mapping[str, int]
     stored: Mapping[str, int]
@@ -193,15 +257,27 @@ class Memory:
     activations: int
     embedding: int
     capacity: int
+    kv_slots: int = 1
+    embedding_apart: bool = False
+
+    @property
+    def kv_slot(self) -> int:
+        """The KV cache of one conversation."""
+        return self.kv_cache // self.kv_slots
+
+    @property
+    def npu(self) -> int:
+        """What the NPU reads and writes."""
+        return sum(self.weights.values()) + self.kv_cache + self.activations
 
     @property
     def total(self) -> int:
-        """All of it."""
-        return sum(self.weights.values()) + self.kv_cache + self.activations + self.embedding
+        """All that ``capacity`` is to hold."""
+        return self.npu + (0 if self.embedding_apart else self.embedding)
 
     @property
     def fits(self) -> bool:
-        """Whether the chip's memory holds it."""
+        """Whether ``capacity`` holds it."""
         return self.total <= self.capacity
 
     @property
@@ -223,7 +299,7 @@ def _stored_bytes(lowered: Lowered, part: Part) -> int:
 def _lower_vision(
     vision: VisionConfig,
     projector: ProjectorConfig | None,
-    image_size: int,
+    image_size: Pixels,
     dtype: VisionDtype,
     overrides: tuple[tuple[str, VisionDtype], ...],
     float_matmul_on_conv: bool,

@@ -121,7 +121,14 @@ def base_label(operation: Operation) -> str:
 
 
 def _step(operation: Operation) -> Step:
-    return Step(base_label(operation), operation.operator, operation.macs, operation.vector_work)
+    matmul = operation.matmul
+    return Step(
+        base_label(operation),
+        operation.operator,
+        operation.macs,
+        operation.vector_work,
+        matmul.mac_type if matmul else None,
+    )
 
 
 @dataclass(frozen=True)

@@ -17,6 +17,8 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
+    from axsim.spec.power import MacType
+
 Column: TypeAlias = Any
 """Numbers, one a task: a list, or a numpy array where compiled loops made it."""
 
@@ -134,13 +136,15 @@ class Step:
     """One fused operator of a segment.
 
     ``operator`` is its class for reports (``projection``, ``attention matmul``, ``softmax``, …);
-    ``label`` is the first computing node's name without the layer.
+    ``label`` is the first computing node's name without the layer; ``mac_type`` tells what it
+    multiplies.
     """
 
     label: str
     operator: str
     macs: int
     vector_ops: int
+    mac_type: MacType | None = None
 
 
 @dataclass(frozen=True, eq=False)

@@ -1,14 +1,14 @@
-"""Writing calibrated values into a chip's file; every other character of it stays."""
+"""Writing fitted values into a chip's file; every other character of it stays."""
 
 from __future__ import annotations
 
+import json
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 from axsim.errors import InputError, Problem
-from axsim.spec.chip import Chip
-from axsim.spec.descriptor import document
+from axsim.spec.located import read
 
 MARK = "calibrated:"
 
@@ -22,7 +22,7 @@ def with_calibrated(source: Path, values: Mapping[str, float], notes: Mapping[st
     Raises:
         InputError: ``source`` is no chip file, or a value is not written there as a plain number.
     """
-    block = document(Chip, source).child("calibrated")
+    block = read(source).child("calibrated")
     lines = source.read_text(encoding="utf-8").splitlines(keepends=True)
     for name, value in values.items():
         found = None if block is None else block.child(name)
@@ -34,6 +34,35 @@ def with_calibrated(source: Path, values: Mapping[str, float], notes: Mapping[st
             raise InputError(Problem(str(source), f"calibrated.{name}", what))
         lines[number - 1] = _replaced(lines[number - 1], match, value, notes.get(name, ""))
     return "".join(lines)
+
+
+def with_power(source: Path, block: Mapping[str, object], notes: Mapping[str, str]) -> str:
+    """The text of the chip file ``source`` with ``block`` as its ``power``, in place of one that is
+    there, else at its end. ``notes`` stand behind the values as comments."""
+    lines = source.read_text(encoding="utf-8").splitlines(keepends=True)
+    if lines and not lines[-1].endswith("\n"):
+        lines[-1] += "\n"
+    new = ["power:\n", *_block(block, notes, "", "  ")]
+    first = next((n for n, line in enumerate(lines) if re.match(r"power\s*:", line)), None)
+    if first is None:
+        return "".join([*lines, "\n", *new])
+    after = first + 1
+    while after < len(lines) and re.match(r"\s+\S", lines[after]):
+        after += 1
+    return "".join([*lines[:first], *new, *lines[after:]])
+
+
+def _block(
+    block: Mapping[str, object], notes: Mapping[str, str], under: str, indent: str
+) -> Iterator[str]:
+    for key, value in block.items():
+        if isinstance(value, Mapping):
+            yield f"{indent}{key}:\n"
+            yield from _block(value, notes, f"{key}.", f"{indent}  ")
+            continue
+        note = notes.get(f"{under}{key}")
+        shown = json.dumps(value, ensure_ascii=False)
+        yield f"{indent}{key}: {shown}{f'  # {note}' if note else ''}\n"
 
 
 def _replaced(line: str, match: re.Match[str], value: float, note: str) -> str:

@@ -117,7 +117,7 @@ class LedgerFit:
 
     def solve(self, start: Floats) -> Floats:
         """The parameters' logarithms that fit the rows best, from ``start``."""
-        optimize = _scipy_optimize()
+        optimize = scipy_optimize()
         if not len(start):
             return start
         whiten = self.effects.whitener(np.arange(len(self.rows)))
@@ -143,7 +143,7 @@ class LedgerFit:
     def refit(self, x: Floats, whiteners: Sequence[Floats]) -> list[Floats]:
         """The parameters' logarithms for each of ``whiteners``, which leave out some rows: from
         ``x``, a fit to all rows, and along its slopes, all at the same time."""
-        optimize = _scipy_optimize()
+        optimize = scipy_optimize()
         slopes = self.slopes(x)
         points = [x] * len(whiteners)
         moving = set(range(len(whiteners))) if len(x) else set()
@@ -195,7 +195,8 @@ def covariance(jacobian: Floats, pull: Floats | None = None) -> Floats:
     return spread
 
 
-def _scipy_optimize() -> Any:
+def scipy_optimize() -> Any:
+    """scipy's optimisers; InputError says how to install them."""
     try:
         from scipy import optimize
     except ImportError:

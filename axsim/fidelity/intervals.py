@@ -30,6 +30,7 @@ from axsim.fidelity.groups import group
 from axsim.fidelity.left_out import LeftOut, shipped_left_out
 from axsim.fidelity.prediction import Interval
 from axsim.fidelity.regime import Regime, regime_of_metric, unanchored
+from axsim.fidelity.surroundings import over_link, turns
 from axsim.spec.chip import Chip, load_chip
 from axsim.spec.descriptor import shipped
 
@@ -84,10 +85,17 @@ class Evidence:
         key = (chip, regime, without)
         if key not in self._expected:
             reason = unanchored(regime, self._anchors[chip])
-            chosen = {regime.group} | (self._groups if reason else set())
-            width = max(self.half_width(chip, kind, without) for kind in sorted(chosen))
+            width = self.half_width(chip, regime.group, without)
+            if reason:
+                width = self.widest(chip, regime.group, without)
             self._expected[key] = Expected(Interval(-width, width), reason)
         return self._expected[key]
+
+    def widest(self, chip: str | None, kind: str, without: str | None = None) -> float:
+        """The half-width of what nothing anchors: the widest of the chip's groups, ``kind`` among
+        them."""
+        kinds = sorted(self._groups | {kind})
+        return max(self.half_width(chip, each, without) for each in kinds)
 
     def half_width(self, chip: str | None, kind: str, without: str | None = None) -> float:
         """Of one chip and group, whatever the regime."""
@@ -169,10 +177,10 @@ def shipped_evidence() -> Evidence:
 
 
 def measured_name(chip: Chip) -> str | None:
-    """The name of ``chip`` among those measured; None when the ledger has no rows of it, or when it
-    is not the shipped one to the last number."""
-    own = chip.name in shipped_evidence().chips and _shipped(chip.name) == chip
-    return chip.name if own else None
+    """The name of ``chip``'s silicon among those measured; None when the ledger has no rows of it,
+    or when a number that times depend on is not the shipped one's. The link is judged apart."""
+    shipped_one = _shipped(chip.silicon) if chip.silicon in shipped_evidence().chips else None
+    return chip.silicon if shipped_one is not None and chip.times_as(shipped_one) else None
 
 
 @lru_cache(maxsize=16)
@@ -185,17 +193,30 @@ def expectations(deployment: Deployment, request: RequestTimeline) -> Callable[[
     """The intervals of a deployment's predictions, by metric.
 
     A picture and a prompt are wrong together, by the same clock and the same DRAM: the relative
-    widths of both are weighted with their shares of the time.
+    widths of both are weighted with their shares of the time. What a link and engines by turns
+    leave open comes on top (:mod:`axsim.fidelity.surroundings`).
     """
     evidence, chip = shipped_evidence(), measured_name(deployment.chip)
+    doubt = turns(deployment)
 
     def of(metric: str) -> Expected:
         if metric != "image_to_first_token_ms":
-            return evidence.expect(chip, regime_of_metric(deployment, group(metric)))
+            regime = regime_of_metric(deployment, group(metric))
+            found = evidence.expect(chip, regime)
+            if not doubt:
+                return found
+            width = evidence.widest(chip, regime.group)
+            reason = "; ".join(filter(None, (doubt, found.extrapolated)))
+            return Expected(Interval(-width, width), reason)
         vision, prompt = of("vision_encode_ms"), of("ttft_ms")
         share = 1 - request.ttft_ms / request.image_to_first_token_ms
         width = share * vision.interval.high + (1 - share) * prompt.interval.high
-        reasons = filter(None, (vision.extrapolated, prompt.extrapolated))
+        reasons = dict.fromkeys(filter(None, (vision.extrapolated, prompt.extrapolated)))
         return Expected(Interval(-width, width), "; ".join(reasons))
 
-    return of
+    def in_its_place(metric: str) -> Expected:
+        found = of(metric)
+        interval, why = over_link(found.interval, deployment, metric, request)
+        return Expected(interval, "; ".join(filter(None, (found.extrapolated, why))))
+
+    return of if deployment.link is None else in_its_place

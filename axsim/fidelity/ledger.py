@@ -6,8 +6,6 @@ Face field names. Users append rows of their own boards, or keep files of the sa
 
 from __future__ import annotations
 
-import csv
-import io
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, fields
@@ -15,12 +13,11 @@ from pathlib import Path
 from typing import Any
 
 from axsim.errors import InputError, Problem, printable, unprintable
+from axsim.fidelity.csv_records import records, whole
 from axsim.models.config import DecoderConfig, ModelConfig, ProjectorConfig, VisionConfig
 from axsim.spec.descriptor import data_folder
-from axsim.spec.diagnosis import nearest
 from axsim.spec.located import read
 from axsim.system.metrics import LEDGER
-
 
 PLAUSIBLE_VALUES = 1e-6, 1e15
 """Least and largest value of a row: of milliseconds, tokens per second and cycles."""
@@ -55,6 +52,7 @@ class Measurement:
 
 
 COLUMNS = tuple(f.name for f in fields(Measurement) if f.name != "line")
+REQUIRED = ("id", "chip", "model", "metric", "value")
 _NUMBERS = ("image_size", "prefill_chunk", "cached_tokens", "prompt_chunks", "kv_cache_len")
 
 
@@ -111,49 +109,19 @@ def load_ledger(path: Path) -> tuple[Measurement, ...]:
         InputError: no such file, missing or unknown columns, or values that cannot be read; every
             fault with its line and column.
     """
-    try:
-        text = path.read_text(encoding="utf-8-sig")
-    except (OSError, UnicodeDecodeError) as error:
-        reason = error.strerror if isinstance(error, OSError) else "it is no UTF-8 text"
-        raise InputError(Problem("", "", f"cannot read ledger {path}: {reason}")) from None
-    try:
-        return _rows(csv.DictReader(io.StringIO(text, newline="")), path)
-    except csv.Error as error:
-        raise InputError(Problem(str(path), "", f"is no CSV: {error}")) from None
-
-
-def _rows(reader: csv.DictReader[str], path: Path) -> tuple[Measurement, ...]:
-    header = list(reader.fieldnames or [])
-    required = ("id", "chip", "model", "metric", "value")
-    faults = [
-        Problem(f"{path}:1", name, "column is missing", ", ".join(COLUMNS))
-        for name in required
-        if name not in header
-    ]
-    faults += [
-        Problem(f"{path}:1", name, "unknown column", ", ".join(COLUMNS), nearest(name, COLUMNS))
-        for name in header
-        if name not in COLUMNS
-    ]
-    faults += [
-        Problem(f"{path}:1", name, "column is given twice")
-        for name in COLUMNS
-        if header.count(name) > 1
-    ]
-    if faults:
-        raise InputError(faults)
+    faults: list[Problem] = []
     rows = []
     seen: dict[str, int] = {}
-    for record in reader:
-        where = f"{path}:{reader.line_num}"
+    for line, record in records(path, COLUMNS, REQUIRED, "ledger"):
+        where = f"{path}:{line}"
         try:
-            row = _row(record, reader.line_num, where)
+            row = _row(record, line, where)
         except InputError as error:
             faults += error.problems
             continue
         if row.id in seen:
             faults.append(Problem(where, "id", f"{row.id!r} is on line {seen[row.id]} too"))
-        seen[row.id] = reader.line_num
+        seen[row.id] = line
         rows.append(row)
     if not rows and not faults:
         faults.append(Problem(str(path), "", "the ledger has no rows"))
@@ -162,14 +130,10 @@ def _rows(reader: csv.DictReader[str], path: Path) -> tuple[Measurement, ...]:
     return tuple(rows)
 
 
-def _row(record: Mapping[str | None, Any], line: int, where: str) -> Measurement:
+def _row(record: Mapping[str, str], line: int, where: str) -> Measurement:
     faults: list[Problem] = []
-    if None in record or any(value is None for value in record.values()):
-        raise InputError(Problem(where, "", "the row has more or fewer fields than the header"))
     values: dict[str, Any] = {"line": line}
-    for column, text in record.items():
-        assert column is not None
-        text = text.strip()
+    for column, text in whole(record, where).items():
         try:
             values[column] = _value(column, text)
         except ValueError as error:

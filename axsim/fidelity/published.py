@@ -20,7 +20,7 @@ from axsim.fidelity.prediction import Measured
 from axsim.models.config import DecoderConfig, ModelConfig
 from axsim.spec.chip import Chip, load_chip
 from axsim.spec.descriptor import shipped
-from axsim.spec.workload import OLD_RUNTIMES, Toolchain
+from axsim.system.request import layer_ms
 
 VOCABULARY_TOLERANCE = 0.01
 """Models whose vocabularies differ by less than this fraction count as one decoder: InternVL adds
@@ -60,9 +60,9 @@ class Published:
     def _same(deployment: Deployment, row: Measurement, other: ModelConfig) -> bool:
         workload, build = deployment.workload, deployment.workload.build
         model = deployment.model
-        if row.chip != deployment.chip.name:
+        if row.chip != deployment.chip.silicon:
             return False
-        if row.link != build.link:
+        if row.link != deployment.link:
             return False
         conditions: dict[str, object] = {"npu_mode": build.npu_mode or deployment.chip.default_mode}
         if row.metric == "vision_encode_ms":
@@ -75,22 +75,28 @@ class Published:
             return _agrees(row, conditions)
         if not _same_decoder(model.decoder, other.decoder) or build.weight_format != "padded":
             return False
-        if row.toolchain and is_old(toolchain_of(row.toolchain)) != is_old(build.toolchain):
-            return False  # they differ in what the runtime spends around every layer
+        if not _same_runtime(deployment, row):
+            return False
         conditions |= {
             "weight_dtype": build.weight_dtype,
             "prefill_chunk": build.prefill_chunk,
             "kv_cache_len": build.kv_cache_len,
-            "float_matmul_on_conv": build.float_matmul_on_conv,
+            "float_matmul_on_conv": workload.float_matmul_on_conv,
         }
         if row.metric == "ttft_ms":
+            chunk = build.prefill_chunk
+            if workload.histories != tuple(range(0, workload.prefill_chunks * chunk, chunk)):
+                return False  # rows are of a prompt alone, on a build with all lengths of history
             conditions["prompt_chunks"] = workload.prefill_chunks
         return _agrees(row, conditions)
 
 
-def is_old(toolchain: Toolchain) -> bool:
-    """Whether builds of this generation spend longer around every layer."""
-    return toolchain in OLD_RUNTIMES
+def _same_runtime(deployment: Deployment, row: Measurement) -> bool:
+    """Whether the row's runtime spends as long around every layer as the build's does."""
+    if row.toolchain is None:
+        return True
+    chip, own = deployment.chip, deployment.workload.build.toolchain
+    return layer_ms(chip, toolchain_of(row.toolchain)) == layer_ms(chip, own)
 
 
 def shipped_ledger_of(chip: Chip) -> Published | None:

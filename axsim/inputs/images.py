@@ -11,13 +11,14 @@ Normalisation is part of the vision graph, as in the vendor's compiled models. T
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 from warnings import catch_warnings, simplefilter
 
 import numpy as np
 
 from axsim.errors import InputError
 from axsim.kernels.array import Array
+from axsim.models.config import Pixels, sides, size_text
 
 SUFFIXES = (".bmp", ".gif", ".jpeg", ".jpg", ".png", ".tif", ".tiff", ".webp")
 LARGEST = 64 << 20
@@ -26,14 +27,15 @@ MAX_TILES = 12
 """``max_dynamic_patch`` of InternVL2's configurations."""
 
 
-def open_picture(path: str | Path) -> Any:
+def open_picture(source: str | Path | IO[bytes], name: str = "", max_pixels: int = LARGEST) -> Any:
     """The picture of a file as a Pillow image in RGB, upright as its EXIF data say; the first of
-    several, 16 bits as their upper eight.
+    several, 16 bits as their upper eight. ``name`` is what errors call it, its path by default; one
+    of more than ``max_pixels`` is refused before it is decoded.
 
     Raises:
-        InputError: Pillow is not installed, or the file is no readable picture, or one of more
-            pixels than :data:`LARGEST`.
+        InputError: Pillow is not installed, or the file is no readable picture.
     """
+    name = name or str(source)
     try:
         from PIL import Image, ImageOps
     except ImportError:
@@ -41,17 +43,17 @@ def open_picture(path: str | Path) -> Any:
     try:
         with catch_warnings():
             simplefilter("ignore")  # Pillow's of large pictures, whose size is looked at here
-            opened: Any = Image.open(path)
+            opened: Any = Image.open(source)
         with opened:
-            if opened.width * opened.height > LARGEST:
-                what = f"{opened.width} x {opened.height} pixels are more than {LARGEST >> 20} Mi"
-                raise ValueError(what)
+            if opened.width * opened.height > max_pixels:
+                what = f"{name} has {opened.width} x {opened.height} pixels"
+                raise InputError(f"{what}; allowed: {max_pixels / 1e6:.1f} million")
             return ImageOps.exif_transpose(_eight_bits(opened)).convert("RGB")
-    except MemoryError:
+    except (InputError, MemoryError):
         raise
     except Exception as error:  # Pillow's readers of broken files raise whatever they stumble over
         reason = getattr(error, "strerror", None) or error
-        raise InputError(f"{path} is no readable picture: {reason}") from None
+        raise InputError(f"{name} is no readable picture: {reason}") from None
 
 
 def _eight_bits(picture: Any) -> Any:
@@ -59,9 +61,9 @@ def _eight_bits(picture: Any) -> Any:
     no largest level."""
     from PIL import Image
 
-    if picture.mode == "F" or picture.mode[:1] != "I":
-        if picture.mode == "F":
-            raise ValueError("its pixels are floating-point numbers without a largest level")
+    if picture.mode == "F":
+        raise ValueError("its pixels are floating-point numbers without a largest level")
+    if picture.mode[:1] != "I":
         return picture
     levels = np.asarray(picture)
     if levels.min() < 0 or levels.max() > 0xFFFF:
@@ -80,20 +82,25 @@ def folder_pictures(folder: str | Path) -> list[Path]:
     return found
 
 
-def prepared(picture: Any, size: int, tiling: bool = False) -> list[Array]:
-    """The picture as :func:`tiles` or, without ``tiling``, as :func:`one_tile`."""
-    return tiles(picture, size) if tiling else [one_tile(picture, size)]
+def prepared(picture: Any, size: Pixels, tiling: bool = False) -> list[Array]:
+    """The picture as :func:`tiles` or, without ``tiling``, as :func:`one_tile`; InputError for
+    tiles that are not square."""
+    if not tiling:
+        return [one_tile(picture, size)]
+    if not isinstance(size, int):
+        raise InputError(f"--dynamic-tiling cuts square tiles; image_size is {size_text(size)}")
+    return tiles(picture, size)
 
 
-def one_tile(picture: Any, size: int) -> Array:
-    """The whole picture stretched to [1, size, size, 3] uint8, bilinear without antialiasing."""
+def one_tile(picture: Any, size: Pixels) -> Array:
+    """The whole picture stretched to [1, H, W, 3] uint8, bilinear without antialiasing."""
     pixels = np.asarray(picture, np.uint8)
     (top, bottom, down), (left, right, across) = (
-        _taps(length, size) for length in pixels.shape[:2]
+        _taps(length, side) for length, side in zip(pixels.shape[:2], sides(size), strict=True)
     )
     down, across = down[:, None, None], across[None, :, None]
-    # Only the rows that are needed become wide numbers.
-    rows = pixels[top].astype(np.int64) * (_UNIT - down) + pixels[bottom] * down
+    above, below = pixels[top].astype(np.int64), pixels[bottom].astype(np.int64)
+    rows = above * (_UNIT - down) + below * down
     mixed = rows[:, left] * (_UNIT - across) + rows[:, right] * across
     rounded: Array = (mixed + _UNIT * _UNIT // 2) // (_UNIT * _UNIT)
     return rounded.astype(np.uint8)[None]

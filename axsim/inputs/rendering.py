@@ -15,7 +15,7 @@ import subprocess
 import sys
 from collections.abc import Mapping, Sequence
 from functools import lru_cache
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 SECONDS = 10
 """For all renderings of one call: templates take milliseconds."""
@@ -35,12 +35,12 @@ class Rendered(NamedTuple):
 
 
 def rendered(
-    source: str, special: Mapping[str, str], contents: Sequence[object]
+    source: str, special: Mapping[str, str], conversations: Sequence[Sequence[tuple[str, object]]]
 ) -> tuple[Rendered, ...]:
-    """What the template ``source`` makes of a user's message with each of the ``contents``;
+    """What the template ``source`` makes of each conversation, a list of roles and contents;
     ``special`` are the tokenizer's special tokens by their names in templates."""
-    asked = {"source": source, "special": dict(special), "contents": list(contents)}
-    return _asked(json.dumps(asked), len(contents))
+    asked = {"source": source, "special": dict(special), "conversations": list(conversations)}
+    return _asked(json.dumps(asked), len(conversations))
 
 
 @lru_cache(maxsize=32)
@@ -66,7 +66,8 @@ def main() -> None:
     """Answer one question."""
     asked = json.loads(sys.stdin.buffer.read())
     _limit()
-    answers = [_render(asked["source"], asked["special"], each) for each in asked["contents"]]
+    source, special = asked["source"], asked["special"]
+    answers = [_render(source, special, each) for each in asked["conversations"]]
     sys.stdout.write(json.dumps(answers))
 
 
@@ -79,7 +80,9 @@ def _limit() -> None:
     resource.setrlimit(resource.RLIMIT_AS, (MEMORY, most))
 
 
-def _render(source: str, special: Mapping[str, str], content: object) -> Rendered:
+def _render(
+    source: str, special: Mapping[str, str], conversation: Sequence[tuple[str, object]]
+) -> Rendered:
     """As transformers does: in a sandbox, blocks without their line breaks, with the tokenizer's
     special tokens as variables."""
     import jinja2
@@ -96,7 +99,7 @@ def _render(source: str, special: Mapping[str, str], content: object) -> Rendere
     try:
         template = environment.from_string(_GENERATION.sub("", source))  # marks for training
         text = template.render(
-            messages=[{"role": "user", "content": content}],
+            messages=[{"role": role, "content": content} for role, content in conversation],
             add_generation_prompt=True,
             tools=None,
             documents=None,

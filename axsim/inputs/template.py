@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from axsim.errors import InputError
 from axsim.inputs.rendering import rendered
@@ -19,33 +19,64 @@ from axsim.models.checkpoint import read_object
 
 TURN_END = "<|im_end|>"
 
-_HERMES = (
-    "<|im_start|>system\n你是由上海人工智能实验室联合商汤科技开发的书生多模态大模型，"
-    "英文名叫InternVL, 是一个有用无害的人工智能助手。<|im_end|>"
-    "<|im_start|>user\n{}<|im_end|><|im_start|>assistant\n"
+
+class Message(NamedTuple):
+    """What one side says, ``system``, ``user`` or ``assistant``: the texts between its pictures, so
+    one text when it has none."""
+
+    role: str
+    said: tuple[str, ...]
+
+    @property
+    def text(self) -> str:
+        """All texts, without what stands between them."""
+        return "".join(self.said)
+
+
+@dataclass(frozen=True)
+class _ChatMl:
+    """Turns between ``<|im_start|>`` and ``<|im_end|>``, with ``after`` behind each; ``system`` is
+    said first where nothing else is."""
+
+    system: str = ""
+    after: str = "\n"
+
+    def __call__(self, messages: Sequence[Message]) -> str:
+        spoken = [(each.role, each.text) for each in messages]
+        if self.system and spoken[0][0] != "system":
+            spoken.insert(0, ("system", self.system))
+        turns = [f"<|im_start|>{role}\n{text}{TURN_END}{self.after}" for role, text in spoken]
+        return "".join(turns) + "<|im_start|>assistant\n"
+
+
+_HERMES = _ChatMl(
+    "你是由上海人工智能实验室联合商汤科技开发的书生多模态大模型，"
+    "英文名叫InternVL, 是一个有用无害的人工智能助手。",
+    after="",
 )
 """InternVL2's template: no line break after the separator."""
-_INTERNVL2_5 = (
-    "<|im_start|>system\n你是书生·万象，英文名是InternVL，是由上海人工智能实验室、"
-    "清华大学及多家合作单位联合开发的多模态大语言模型。<|im_end|>\n"
-    "<|im_start|>user\n{}<|im_end|>\n<|im_start|>assistant\n"
+_INTERNVL2_5 = _ChatMl(
+    "你是书生·万象，英文名是InternVL，是由上海人工智能实验室、"
+    "清华大学及多家合作单位联合开发的多模态大语言模型。"
 )
-_CHATML = "<|im_start|>user\n{}<|im_end|>\n<|im_start|>assistant\n"
 TEMPLATES = {"Hermes-2": _HERMES, "internvl2_5": _INTERNVL2_5}
-"""By the name in config.json; ``{}`` is what the user says."""
+"""By the name in config.json."""
+
+Render = Callable[[Sequence[Message]], str]
 
 
 @dataclass(frozen=True)
 class Template:
-    """``render`` makes the prompt's text of what is said; ``ends`` are tokens that end the answer,
-    beside the model's own. ``plain``: the text is continued, and the tokenizer puts its own tokens
-    around it. ``parts``, of a template that can place pictures, renders what is said between them.
+    """``render`` makes the prompt's text of a conversation whose last message is a question;
+    ``ends`` are tokens that end the answer, beside the model's own. ``plain``: the text is
+    continued, and the tokenizer puts its own tokens around it. ``parts``, of a template that can
+    place pictures, renders what is said between them, and is None where it can't.
     """
 
-    render: Callable[[str], str]
+    render: Render
     ends: tuple[str, ...] = ()
     plain: bool = False
-    parts: Callable[[Sequence[str]], str | None] | None = None
+    parts: Callable[[Sequence[Message]], str | None] | None = None
 
 
 def template_of(folder: str | Path, config: Mapping[str, Any], tokens: Tokens) -> Template:
@@ -65,12 +96,12 @@ def template_of(folder: str | Path, config: Mapping[str, Any], tokens: Tokens) -
     if source is not None:
         return _jinja(source, folder, described)
     if tokens.id(TURN_END) is not None:
-        return _written(_CHATML)
-    return Template(lambda said: said, plain=True)
+        return _written(_ChatMl())
+    return Template(lambda messages: "\n".join(each.text for each in messages), plain=True)
 
 
-def _written(text: str) -> Template:
-    return Template(lambda said: text.replace("{}", said), (TURN_END,))
+def _written(render: Render) -> Template:
+    return Template(render, (TURN_END,))
 
 
 def _optional(path: Path) -> dict[str, Any]:
@@ -104,31 +135,38 @@ def _jinja(source: str, folder: str | Path, described: Mapping[str, Any]) -> Tem
         raise InputError(f"{what}: pip install 'axsim[tokenizers]'") from None
     special = {key: _token(described[key]) for key in described if key.endswith("_token")}
 
-    def pieces(said: Sequence[str]) -> list[dict[str, str]]:
-        content: list[dict[str, str]] = []
-        for index, text in enumerate(said):
-            content += [{"type": "image"}] if index else []
-            # Line breaks around pictures are the template's own.
-            content += [{"type": "text", "text": text.strip("\n")}] if text.strip() else []
-        return content
+    def split(messages: Sequence[Message]) -> list[tuple[str, object]]:
+        return [(each.role, _content(each)) for each in messages]
 
-    def parts(said: Sequence[str]) -> str | None:
-        (found,) = rendered(source, special, [pieces(said)])
+    def parts(messages: Sequence[Message]) -> str | None:
+        (found,) = rendered(source, special, [split(messages)])
         return None if found.error else found.text
 
-    def render(said: str) -> str:
+    def render(messages: Sequence[Message]) -> str:
+        asked = messages[-1].text.strip()
         # Templates of models that see may take nothing but a list of parts.
-        whole, split = rendered(source, special, [said, pieces([said])])
-        if not whole.error and said.strip() in whole.text:
+        texts: list[tuple[str, object]] = [(each.role, each.text) for each in messages]
+        whole, apart = rendered(source, special, [texts, split(messages)])
+        if not whole.error and asked in whole.text:
             return whole.text
-        if not split.error and (said.strip() in split.text or not whole.error):
-            return split.text or whole.text
+        if not apart.error and (asked in apart.text or not whole.error):
+            return apart.text or whole.text
         if whole.error:
             raise InputError(f"the chat template of {folder} cannot be rendered: {whole.error}")
         return whole.text
 
     ends = special.get("eos_token")
     return Template(render, (ends,) if ends else (), parts=parts)
+
+
+def _content(message: Message) -> list[dict[str, str]]:
+    """A message as a list of texts and pictures."""
+    content: list[dict[str, str]] = []
+    for index, text in enumerate(message.said):
+        content += [{"type": "image"}] if index else []
+        # Line breaks around pictures are the template's own.
+        content += [{"type": "text", "text": text.strip("\n")}] if text.strip() else []
+    return content
 
 
 def _token(value: object) -> str:

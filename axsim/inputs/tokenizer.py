@@ -5,7 +5,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 from axsim.errors import InputError
 from axsim.files import read_json
@@ -58,6 +58,14 @@ class Tokens:
         ids: list[int] = self._model.encode(text, add_special_tokens=begin).ids
         return ids
 
+    def beginning(self, text: str) -> list[int]:
+        """The tokens that the tokenizer puts before ``text``, as a model was trained to begin."""
+        plain, whole = self.encode(text), self.encode(text, begin=True)
+        for start in range(len(whole) - len(plain) + 1):
+            if whole[start : start + len(plain)] == plain:
+                return whole[:start]
+        return []
+
     def decode(self, ids: Sequence[int]) -> str:
         """Text of ``ids`` without special tokens."""
         text: str = self._model.decode(list(ids), skip_special_tokens=True)
@@ -69,11 +77,18 @@ class Tokens:
         return found
 
 
+class Decodes(Protocol):
+    """Token ids to text."""
+
+    def decode(self, ids: Sequence[int]) -> str:
+        """Text of ``ids`` without special tokens."""
+
+
 class Stream:
     """Pieces of text of tokens that come one by one. A piece waits while its last character is not
     complete: one character may take several tokens."""
 
-    def __init__(self, tokens: Tokens) -> None:
+    def __init__(self, tokens: Decodes) -> None:
         self._tokens = tokens
         self._ids: list[int] = []
         self._shown = ""

@@ -66,15 +66,16 @@ class Machine:
         self._enter(execution)
         return execution
 
-    def open(self, size: float, now_us: float) -> Transfer:
-        """Begin to move ``size`` bytes for somebody else; infinitely many last until closed.
+    def open(self, size: float, now_us: float, weight: float = 1.0) -> Transfer:
+        """Begin to move ``size`` bytes for somebody else, with a share of ``weight`` beside 1 of
+        each transfer of an execution; infinitely many last until closed.
 
         Raises:
             ValueError: ``now_us`` is before the last event.
         """
         now = self._clock(now_us)
         transfer = Transfer()
-        self._dram.open((transfer, 0), size, now)
+        self._dram.open((transfer, 0), size, now, weight)
         self._enter(transfer)
         return transfer
 

@@ -10,10 +10,12 @@ from axsim.machine.timeline import Timeline, Timing
 class Npu:
     """Runs programs. Segments that were timed once are replayed, unless ``replay`` is False: they
     start from a drained machine and depend on nothing but their tasks, so the result is the same.
+    ``taken_bytes_per_us`` of the DRAM's bandwidth belong to others all the time.
     """
 
-    def __init__(self, replay: bool = True) -> None:
+    def __init__(self, replay: bool = True, taken_bytes_per_us: float = 0.0) -> None:
         self._replay = replay
+        self._taken = taken_bytes_per_us
         self._known: dict[Segment, Timing] = {}
 
     def run(self, program: Program) -> Timeline:
@@ -23,6 +25,7 @@ class Npu:
     def _time(self, segment: Segment, program: Program) -> Timing:
         timing = self._known.get(segment) if self._replay else None
         if timing is None:
-            timing = simulate(segment, len(program.engines), program.dram_bytes_per_us)
+            rate = program.dram_bytes_per_us - self._taken
+            timing = simulate(segment, len(program.engines), rate)
             self._known[segment] = timing
         return timing

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -17,10 +18,10 @@ from axsim.models.gguf import GgufFile, gguf_file
 from axsim.models.gptq import Gptq
 from axsim.models.hf_config import model_config
 from axsim.models.joins import JOINS, language_part
-from axsim.models.json_kinds import LARGEST, check_kinds
 from axsim.models.layout import Stored, ignored, layout_of
 from axsim.models.safetensors import SafetensorsFile
 from axsim.models.weights import tensor_shapes
+from axsim.models.whisper import nested
 
 _SINGLE, _INDEX = "model.safetensors", "model.safetensors.index.json"
 _LISTED = 12
@@ -46,10 +47,7 @@ class Checkpoint:
         self.eos_token_ids = eos_token_ids(self.folder, description)
         self._gptq = Gptq.of(description, str(self.folder / "config.json"))
         layout = layout_of(self._files, description)
-        try:
-            self._shapes = tensor_shapes(self.config)
-        except ValueError as error:
-            raise InputError(f"{self.folder / 'config.json'}: {error}") from None
+        self._shapes = tensor_shapes(self.config)
         self._sources = {name: layout.sources(self.config, name) for name in self._shapes}
         self._check()
 
@@ -115,7 +113,7 @@ class Checkpoint:
     def _check(self) -> None:
         missing, wrong = [], []
         used: set[str] = set()
-        for name, shape in self._shapes.items():
+        for name, shape in tensor_shapes(self.config).items():
             sources = self._sources[name]
             used.update(source.name for source in sources)
             expected = (shape[0] // len(sources), *shape[1:])
@@ -218,7 +216,7 @@ def eos_token_ids(folder: Path, description: dict[str, Any]) -> tuple[int, ...] 
         if found is None:
             continue
         ids = found if isinstance(found, list) else [found]
-        if not all(type(each) is int and 0 <= each < LARGEST for each in ids):
+        if not all(type(each) is int and each >= 0 for each in ids):
             raise InputError(f"{source}: eos_token_id is {found!r}; allowed: an id or a list")
         return tuple(ids)
     return None
@@ -230,10 +228,19 @@ def read_config(folder: str | Path) -> dict[str, Any]:
     file = gguf_file(folder)
     if file is not None:
         return GgufFile(file).description
-    path = Path(folder) / "config.json"
-    config = read_object(path)
-    check_kinds(config, str(path))
-    return config
+    folder = Path(folder)
+    if folder.is_file():
+        raise InputError(f"{folder} is a file; give the folder that it is in")
+    if not folder.exists():
+        what, hint = f"no such folder: {folder}", ""
+        if _HUB_NAME.fullmatch(folder.as_posix()):
+            hint = "; a model of the hub of that name is downloaded with: hf download "
+            hint += f"{folder.as_posix()} --local-dir {folder.name}"
+        raise InputError(f"{what}{hint}")
+    return dict(nested(read_object(folder / "config.json")))
+
+
+_HUB_NAME = re.compile(r"[A-Za-z0-9][\w.-]*/[A-Za-z0-9][\w.-]*")
 
 
 def read_object(path: Path) -> dict[str, Any]:

@@ -59,6 +59,10 @@ class DecoderConfig:
     ``mrope_section``: how many rotated pairs turn with a token's time, row and column, one after
     the other or, ``mrope_interleaved``, in turn; empty where there is one position only (Qwen2-VL).
 
+    ``position_rows``: rows of a learnt table of positions, added to embeddings by the host, in
+    place of any rotation; 0 for none. ``cross_tokens``: rows of an encoder that every layer attends
+    to as well, in a second attention behind the first; 0 for none (Whisper).
+
     Raises ValueError when the sizes contradict each other.
     """
 
@@ -87,6 +91,8 @@ class DecoderConfig:
     logit_softcap: float = 0.0
     mrope_section: tuple[int, ...] = ()
     mrope_interleaved: bool = False
+    position_rows: int = 0
+    cross_tokens: int = 0
     parts: Parts = None  # type: ignore[assignment]  # of the family, when not given
 
     def __post_init__(self) -> None:
@@ -176,6 +182,9 @@ class VisionConfig:
     * ``feature_layer``: the layer whose output counts, from the end
     * ``pool``: the output is one row, the ``class`` token's or one of ``attention`` with a learnt
       query (SigLIP); ``pool_width``: then a linear layer of that width, with tanh if ``pool_tanh``
+    * ``stem``: ``patches`` of a picture, or ``sound``: a spectrogram of ``num_channels`` mel bins
+      and ``image_size`` frames, through two convolutions of 3 frames with a GELU behind each, the
+      second with a stride of ``patch_size`` frames (Whisper)
     * ``idle``: parts that checkpoints hold and nothing uses: post_norm, pool, mask_token, newline
 
     Raises ValueError when the sizes contradict each other.
@@ -217,6 +226,7 @@ class VisionConfig:
     pool_width: int = 0
     pool_bias: bool = True
     pool_tanh: bool = False
+    stem: Literal["patches", "sound"] = "patches"
     idle: tuple[str, ...] = ()
     image_mean: tuple[float, ...] = (0.485, 0.456, 0.406)
     image_std: tuple[float, ...] = (0.229, 0.224, 0.225)
@@ -252,15 +262,27 @@ class VisionConfig:
     def grid(self, image_size: Pixels) -> tuple[int, int]:
         """Rows and columns of patches; pixels that fill none are dropped, as the convolution drops
         them. ValueError when the image is smaller than a patch."""
-        height, width = sides(image_size)
+        height, width = self.canvas(image_size)
+        if self.stem == "sound":
+            return 1, -(-width // self.patch_size)
         if min(height, width) < self.patch_size:
             raise ValueError(f"image size {image_size} has no patches of {self.patch_size} pixels")
         return height // self.patch_size, width // self.patch_size
+
+    def canvas(self, image_size: Pixels) -> tuple[int, int]:
+        """Rows and columns of what the tower is given: pixels, or one row of frames."""
+        height, width = sides(image_size)
+        return (1, width) if self.stem == "sound" else (height, width)
 
     def tokens(self, image_size: Pixels) -> int:
         """Tokens inside the tower, those before the patches included."""
         rows, columns = self.grid(image_size)
         return rows * columns + self.prefix_tokens
+
+
+def size_text(image_size: Pixels) -> int | str:
+    """An image size for people: 448, or 448x672, height first."""
+    return image_size if isinstance(image_size, int) else "x".join(map(str, image_size))
 
 
 def sides(image_size: Pixels) -> tuple[int, int]:
@@ -285,6 +307,8 @@ class ProjectorConfig:
       this image (Gemma 3); every row the whole ``prompt`` (PaliGemma)
     * ``queries``: in place of all of the above, so many learnt rows that attend to all patches
       (MiniCPM-V's resampler)
+    * ``cross_layers``: in place of all of the above, keys and values of so many decoder layers,
+      which attend to the tower's rows: none of these stands in the prompt (Whisper)
     """
 
     hidden_size: int
@@ -301,6 +325,7 @@ class ProjectorConfig:
     deepstack_layers: tuple[int, ...] = ()
     sees_ahead: Literal["nothing", "image", "prompt"] = "nothing"
     queries: int = 0
+    cross_layers: int = 0
 
     @property
     def block(self) -> int:
@@ -309,6 +334,8 @@ class ProjectorConfig:
 
     def tokens(self, grid: tuple[int, int]) -> int:
         """Image tokens of a grid of patches."""
+        if self.cross_layers:
+            return 0
         return self.queries or (grid[0] // self.block) * (grid[1] // self.block)
 
 
@@ -319,6 +346,11 @@ class ModelConfig:
     decoder: DecoderConfig | None
     vision: VisionConfig | None = None
     projector: ProjectorConfig | None = None
+
+    @property
+    def hears(self) -> bool:
+        """Whether its vision part is an encoder of sound."""
+        return self.vision is not None and self.vision.stem == "sound"
 
     def image_tokens(self, image_size: Pixels) -> int:
         """Rows that the vision part makes of one image; 0 without one."""

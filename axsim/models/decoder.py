@@ -23,6 +23,7 @@ def decoder_layer_graph(cfg: DecoderConfig, new_tokens: int, cached_tokens: int)
     Inputs: K_cache, V_cache [1, cached, kv_dim] (rows are tokens; K after rotation), or the unused
     dummy [1, 1, hidden] when nothing is cached; indices [axes, new] u32, absolute positions
     below cached + new; input [1, new, hidden]; mask [1, new, cached + new], added to the scores.
+    Where the decoder attends to an encoder, cross_K, cross_V [1, cross_tokens, hidden] besides.
     Outputs: K_cache_out, V_cache_out [1, new, kv_dim]; output [1, new, hidden].
 
     Raises ValueError when new_tokens is not positive or cached_tokens is negative.
@@ -46,6 +47,8 @@ def decoder_layer_graph(cfg: DecoderConfig, new_tokens: int, cached_tokens: int)
         h = b.node("Add", [attention, _mlp(b, cfg, h)], name="mlp.parallel")
     else:
         x = _residual(b, cfg, x, attention, "attn", "post_attention_norm")
+        if cfg.cross_tokens:
+            x = b.node("Add", [x, _cross_attention(b, cfg, x)], name="cross.residual")
         h = _norm(b, cfg, x, "post_attention_layernorm") if cfg.parts.pre_norm else x
         h = _mlp(b, cfg, h)
     x = _residual(b, cfg, x, h, "mlp", "post_mlp_norm")
@@ -66,22 +69,22 @@ def of_layer(graph: Graph, cfg: DecoderConfig, layer: int) -> Graph:
     return replace(graph, values=values)
 
 
-def post_graph(cfg: DecoderConfig) -> Graph:
-    """Final norm and language-model head for one token.
+def post_graph(cfg: DecoderConfig, tokens: int = 1) -> Graph:
+    """Final norm and language-model head; for one token as it is deployed, or for several.
 
-    Input ``input`` [1, 1, hidden]; output ``output`` [1, 1, vocab]. Weights: ``norm.*`` and
-    ``lm_head.*``.
+    Input ``input`` [1, tokens, hidden]; output ``output`` [1, tokens, vocab]. Weights: ``norm.*``
+    and ``lm_head.*``.
     """
     b = GraphBuilder("post")
-    x = b.input("input", (1, 1, cfg.hidden_size))
-    x = b.node("Reshape", [x], name="input.rows", shape=(1, cfg.hidden_size))
+    x = b.input("input", (1, tokens, cfg.hidden_size))
+    x = b.node("Reshape", [x], name="input.rows", shape=(tokens, cfg.hidden_size))
     x = _norm(b, cfg, x, "norm")
     x = linear(b, x, cfg.vocab_size, "lm_head", "lm_head", bias=cfg.parts.head_bias)
     if cfg.logits_multiplier != 1:
         x = _scale(b, x, "lm_head.scale", cfg.logits_multiplier)
     if cfg.logit_softcap:
         x = _softcap(b, x, "lm_head.softcap", cfg.logit_softcap)
-    return b.build([b.node("Reshape", [x], name="output", shape=(1, 1, cfg.vocab_size))])
+    return b.build([b.node("Reshape", [x], name="output", shape=(1, tokens, cfg.vocab_size))])
 
 
 def _attention(
@@ -98,7 +101,8 @@ def _attention(
     group = cfg.num_attention_heads // kv_heads
     parts = cfg.parts
     q = linear(b, x, cfg.q_dim, "attn.q_proj", "self_attn.q_proj", parts.qkv_bias)
-    k = linear(b, x, cfg.kv_dim, "attn.k_proj", "self_attn.k_proj", parts.qkv_bias)
+    key_bias = parts.qkv_bias and parts.key_bias
+    k = linear(b, x, cfg.kv_dim, "attn.k_proj", "self_attn.k_proj", key_bias)
     v = linear(b, x, cfg.kv_dim, "attn.v_proj", "self_attn.v_proj", parts.qkv_bias)
     if parts.qk_norm != "none" and not parts.qk_norm_after_rope:
         q, k = _qk_norm(b, cfg, q, "q"), _qk_norm(b, cfg, k, "k")
@@ -127,9 +131,37 @@ def _attention(
     return linear(b, x, cfg.hidden_size, "attn.o_proj", "self_attn.o_proj", parts.output_bias)
 
 
+def _cross_attention(b: GraphBuilder, cfg: DecoderConfig, x: str) -> str:
+    """Attention to the rows of an encoder, whose keys and values are inputs: [T, hidden] to
+    [T, hidden]."""
+    tokens, width = b.shape(x)[0], cfg.hidden_size
+    heads, d = cfg.num_attention_heads, cfg.head_dim
+    shape = (1, cfg.cross_tokens, width)
+    k, v = b.input("cross_K", shape), b.input("cross_V", shape)
+    h = _norm(b, cfg, x, "cross_attn_norm")
+    q = linear(b, h, width, "cross.q_proj", "cross_attn.q_proj", cfg.parts.qkv_bias)
+    q = b.node("Reshape", [q], name="cross.q_view", shape=(tokens, heads, d))
+    q = b.node("Transpose", [q], name="cross.q_heads", perm=(1, 0, 2))
+    k, v = (
+        b.node("Reshape", [t], name=f"cross.{p}_view", shape=(cfg.cross_tokens, heads, d))
+        for t, p in ((k, "k"), (v, "v"))
+    )
+    k = b.node("Transpose", [k], name="cross.k_heads", perm=(1, 2, 0))
+    v = b.node("Transpose", [v], name="cross.v_heads", perm=(1, 0, 2))
+    s = _scale(b, b.node("MatMul", [q, k], name="cross.scores"), "cross.scale", d**-0.5)
+    s = b.node("Softmax", [s], name="cross.softmax", axis=-1)
+    x = b.node("MatMul", [s, v], name="cross.context")
+    x = b.node("Transpose", [x], name="cross.merge", perm=(1, 0, 2))
+    x = b.node("Reshape", [x], name="cross.merge_view", shape=(tokens, width))
+    return linear(b, x, width, "cross.o_proj", "cross_attn.o_proj", cfg.parts.output_bias)
+
+
 def _rotate(b: GraphBuilder, cfg: DecoderConfig, q: str, k: str, indices: str) -> tuple[str, str]:
     """Rotary position embedding of q and k: [T, dim] to [1, T, dim]; k becomes K_cache_out."""
     tokens = b.shape(q)[0]
+    if cfg.position_rows:
+        q = b.node("Reshape", [q], name="attn.q_rows", shape=(1, tokens, cfg.q_dim))
+        return q, b.node("Reshape", [k], name="K_cache_out", shape=(1, tokens, cfg.kv_dim))
     # The table reaches as far as the positions of this subgraph can.
     table = (b.shape("mask")[2], cfg.rotary_dim // 2)
     rotation = cfg.rotation(_USUAL)

@@ -37,6 +37,10 @@ def _nothing(config: Json) -> Mapping[str, object]:
     return {}
 
 
+def _none(config: Json) -> Mapping[str, int]:
+    return {}
+
+
 @dataclass(frozen=True)
 class Family:
     """One row.
@@ -46,7 +50,7 @@ class Family:
     else says what does. ``flags`` are keys of config.json that turn parts on or off, ``epsilon``
     the key of the norms' epsilon, ``required`` keys that must have this value if they are given:
     others ask for parts that this row does not have. ``multipliers`` gives the multipliers and soft
-    caps of a :class:`~axsim.models.config.DecoderConfig`.
+    caps of a :class:`~axsim.models.config.DecoderConfig`, ``sizes`` those that few families have.
 
     ``windows``: which layers have a sliding window where config.json gives one: ``none``, ``all``,
     ``asked`` (all, where ``use_sliding_window`` says so too), or all but every so manyth. ``nope``:
@@ -63,6 +67,7 @@ class Family:
     epsilon: str = "rms_norm_eps"
     required: Mapping[str, object] = field(default_factory=dict)
     multipliers: Callable[[Json], Mapping[str, object]] = _nothing
+    sizes: Callable[[Json], Mapping[str, int]] = _none
     windows: Literal["none", "all", "asked"] | int = "none"
     nope: Literal["none", "full", "lists"] = "none"
     names: Names = Names()
@@ -97,6 +102,11 @@ def _minicpm(config: Json) -> Mapping[str, object]:
 
 def _cohere(config: Json) -> Mapping[str, object]:
     return {"logits_multiplier": config["logit_scale"]}
+
+
+def _whisper_sizes(config: Json) -> Mapping[str, int]:
+    rows, heard = config["max_position_embeddings"], config["cross_tokens"]
+    return {"position_rows": rows, "cross_tokens": heard}
 
 
 _BOTH = ("qkv_bias", "output_bias")
@@ -267,6 +277,22 @@ _ROWS = (
         Parts(norm="LayerNormalization", norm_bias=True, gated=False, activation="relu2"),
         end_of_sequence=3, flags=_LLAMA_FLAGS, epsilon="norm_eps",
         names=Names({"mlp.fc1": "mlp.up_proj", "mlp.fc2": "mlp.down_proj"}, norm_offset=1.0),
+    ),
+    Family(
+        "whisper", ("whisper_decoder",), ("Whisper",),
+        Parts(
+            norm="LayerNormalization", norm_bias=True, qkv_bias=True, key_bias=False,
+            output_bias=True, mlp_bias=True, gated=False, activation="gelu",
+        ),
+        end_of_sequence=50257, epsilon="layer_norm_eps", sizes=_whisper_sizes,
+        names=Names(
+            {"input_layernorm": "self_attn_layer_norm", "self_attn.o_proj": "self_attn.out_proj",
+             "cross_attn_norm": "encoder_attn_layer_norm",
+             "cross_attn.q_proj": "encoder_attn.q_proj",
+             "cross_attn.o_proj": "encoder_attn.out_proj",
+             "post_attention_layernorm": "final_layer_norm", "mlp.fc1": "fc1", "mlp.fc2": "fc2",
+             "norm": "layer_norm"}
+        ),
     ),
     Family(
         "seed_oss", ("seed_oss",), ("SeedOss",), Parts(qkv_bias=True), end_of_sequence=2,

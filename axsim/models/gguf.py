@@ -16,13 +16,8 @@ import numpy as np
 
 from axsim.errors import InputError
 from axsim.kernels.array import Array
-
-_FAMILIES = {
-    "llama": ("llama", "LlamaForCausalLM"),
-    "qwen2": ("qwen2", "Qwen2ForCausalLM"),
-    "qwen3": ("qwen3", "Qwen3ForCausalLM"),
-}
-"""``general.architecture`` of a file, and model_type and class of config.json."""
+from axsim.models.families import BY_MODEL_TYPE
+from axsim.models.gguf_formats import FORMATS, REASONS, Format
 
 _KEYS = {
     "num_hidden_layers": "block_count",
@@ -51,8 +46,12 @@ _MODULES = {
     "ffn_up": "mlp.up_proj",
     "ffn_down": "mlp.down_proj",
 }
+_BIASED = {"qkv_bias": "attn_q", "output_bias": "attn_output", "mlp_bias": "ffn_down"}
+"""A module that has a bias where a decoder has the part."""
 _IDLE = "rope_freqs.weight"
 """Divisors of the frequencies, which the correction of the rotation gives too."""
+_FACTORS = {"short_factor": "rope_factors_short.weight", "long_factor": "rope_factors_long.weight"}
+"""Longrope's divisors of the frequencies, by their keys in config.json."""
 
 
 def gguf_file(path: str | Path) -> Path | None:
@@ -86,8 +85,11 @@ class GgufFile:
             raise InputError(f"{path} is no readable GGUF file: {error}") from None
         self.path = path
         values = {key: field.contents() for key, field in reader.fields.items()}
+        self._format = _format(path, values)
+        apart = {_IDLE, *_FACTORS.values()}
+        self._apart = {each.name: each for each in reader.tensors if each.name in apart}
         self._tensors = {
-            _renamed(path, tensor.name): tensor for tensor in reader.tensors if tensor.name != _IDLE
+            self._renamed(each.name): each for each in reader.tensors if each.name not in apart
         }
         # Dimensions stand the other way round in these files.
         self.shapes = {
@@ -97,16 +99,15 @@ class GgufFile:
         self.description = self._described(values)
 
     def _described(self, values: Mapping[str, Any]) -> dict[str, Any]:
-        kind = values.get("general.architecture")
-        if kind not in _FAMILIES:
-            known = ", ".join(_FAMILIES)
-            raise InputError(f"{self.path}: general.architecture is {kind!r}; known: {known}")
-        model_type, architecture = _FAMILIES[kind]
-        experts = values.get(f"{kind}.expert_count")
-        if experts:
-            raise InputError(f"{self.path}: a mixture of {experts} experts is not supported")
-        given = {key: _number(values.get(f"{kind}.{theirs}")) for key, theirs in _KEYS.items()}
+        kind, form = values["general.architecture"], self._format
+        keys = {**_KEYS, **form.keys}
+        given = {key: _number(values.get(f"{kind}.{theirs}")) for key, theirs in keys.items()}
         heads = given["num_attention_heads"]
+        if not given["head_dim"]:
+            given["head_dim"] = given["hidden_size"] // heads
+        turned = values.get(f"{kind}.rope.dimension_count")
+        if turned and turned < given["head_dim"]:
+            given["partial_rotary_factor"] = turned / given["head_dim"]
         rope = {
             "rope_type": values.get(f"{kind}.rope.scaling.type"),
             "factor": values.get(f"{kind}.rope.scaling.factor"),
@@ -114,19 +115,48 @@ class GgufFile:
                 f"{kind}.rope.scaling.original_context_length"
             ),
         }
+        factors = {
+            key: [_number(float(each)) for each in self._apart[name].data]
+            for key, name in _FACTORS.items()
+            if name in self._apart
+        }
+        if factors:
+            rope |= {**factors, "rope_type": "longrope", "factor": None}
         scaled = rope["rope_type"] not in (None, "none")
         end = values.get("tokenizer.ggml.eos_token_id")
         self._heads = {"q_proj": heads, "k_proj": given["num_key_value_heads"] or heads}
-        self._permuted = kind == "llama"
         return {
-            "model_type": model_type,
-            "architectures": [architecture],
+            "model_type": form.model_type,
+            "architectures": [form.architecture],
             "vocab_size": self.shapes["model.embed_tokens.weight"][0],
             "tie_word_embeddings": "lm_head.weight" not in self.shapes,
             **({"eos_token_id": int(end)} if end is not None else {}),
             **({"rope_scaling": rope} if scaled else {}),
             **{key: value for key, value in given.items() if value is not None},
+            **self._biases(),
+            **form.completed(given),
         }
+
+    def _biases(self) -> dict[str, bool]:
+        """The keys of config.json that turn biases on and off, by what the first layer has."""
+        held = {
+            part: self._renamed(f"blk.0.{module}.bias") in self.shapes
+            for part, module in _BIASED.items()
+        }
+        return {
+            flag: all(held[part] for part in parts)
+            for flag, parts in BY_MODEL_TYPE[self._format.model_type].flags.items()
+            if all(part in held for part in parts)
+        }
+
+    def _renamed(self, name: str) -> str:
+        """transformers' name of a tensor."""
+        modules = {**_MODULES, **self._format.modules}
+        match = re.fullmatch(r"(?:blk\.(\d+)\.)?(\w+)\.(weight|bias)", name)
+        if match is None or match[2] not in modules:
+            raise InputError(f"{self.path}: the tensor {name} is unknown")
+        layer = f"model.layers.{match[1]}." if match[1] else ""
+        return f"{layer}{modules[match[2]]}.{match[3]}"
 
     def stored(self, name: str) -> Array:
         """The tensor in float32."""
@@ -145,7 +175,10 @@ class GgufFile:
             raise InputError(f"{self.path}: {what}, which gguf cannot dequantise") from None
         value = value.reshape(-1, *self.shapes[name][1:])
         part = name.split(".")[-2]
-        return self._halves(value, part) if self._permuted and part in self._heads else value
+        if "norm" in part and name.endswith("weight") and self._format.norm_offset:
+            scale: Array = value - np.float32(self._format.norm_offset)
+            return scale
+        return self._halves(value, part) if self._format.paired and part in self._heads else value
 
     def _halves(self, value: Array, part: str) -> Array:
         """Rows of q or k in the order of transformers: files of Llama hold the two of each rotated
@@ -155,15 +188,18 @@ class GgufFile:
         return turned
 
 
+def _format(path: Path, values: Mapping[str, Any]) -> Format:
+    """How the file's architecture is written down; InputError for one that is not known."""
+    kind = values.get("general.architecture")
+    experts = values.get(f"{kind}.expert_count")
+    if experts:
+        raise InputError(f"{path}: a mixture of {experts} experts is not supported")
+    if kind not in FORMATS:
+        why = REASONS.get(str(kind)) or f"known: {', '.join(FORMATS)}"
+        raise InputError(f"{path}: general.architecture is {kind!r}; {why}")
+    return FORMATS[kind]
+
+
 def _number(value: Any) -> Any:
     """A number as it was meant: files hold floats of 32 bits."""
     return float(f"{value:.7g}") if isinstance(value, float) else value
-
-
-def _renamed(path: Path, name: str) -> str:
-    """transformers' name of a tensor."""
-    match = re.fullmatch(r"(?:blk\.(\d+)\.)?(\w+)\.(weight|bias)", name)
-    if match is None or match[2] not in _MODULES:
-        raise InputError(f"{path}: the tensor {name} is unknown")
-    layer = f"model.layers.{match[1]}." if match[1] else ""
-    return f"{layer}{_MODULES[match[2]]}.{match[3]}"

@@ -12,10 +12,11 @@ from axsim.models.config import DecoderConfig, ModelConfig, VisionConfig
 from axsim.models.defaults import DECODER_DEFAULTS, VISION_DEFAULTS
 from axsim.models.families import BY_MODEL_TYPE, Family, Json
 from axsim.models.hf_rope import base, corrected, per_kind
+from axsim.models.hf_values import check_values
 from axsim.models.joins import JOINS, Join
-from axsim.models.json_kinds import check_kinds
 from axsim.models.parts import ACTIVATIONS
 from axsim.models.towers import TOWERS, tower_of
+from axsim.models.whisper import nested
 
 
 def model_config(config: Json, source: str = "config.json") -> ModelConfig:
@@ -25,8 +26,10 @@ def model_config(config: Json, source: str = "config.json") -> ModelConfig:
 
     Raises InputError, naming ``source`` and the key, for anything that the graphs cannot express.
     """
-    check_kinds(config, source)
     kind = str(config.get("model_type"))
+    config = nested(config)
+    if kind in JOINS or kind in BY_MODEL_TYPE or tower_of(config) is not None:
+        check_values(config, source)
     try:
         if kind in JOINS:
             return _joined(JOINS[kind], config, source)
@@ -35,7 +38,7 @@ def model_config(config: Json, source: str = "config.json") -> ModelConfig:
         return ModelConfig(_decoder(config, source))
     except KeyError as error:
         raise InputError(f"{source} has no key {error.args[0]}") from None
-    except (TypeError, ValueError, ArithmeticError) as error:
+    except (ArithmeticError, AttributeError, IndexError, TypeError, ValueError) as error:
         raise InputError(f"{source}: {error}") from None
 
 
@@ -62,6 +65,35 @@ def _joined(join: Join, config: Json, source: str) -> ModelConfig:
 
 
 _OUTER = frozenset({"model_type", "architectures", "vision_config", "tie_word_embeddings"})
+
+
+SIZES = (
+    "num_hidden_layers", "hidden_size", "intermediate_size", "num_attention_heads",
+    "num_key_value_heads", "vocab_size", "depth", "embed_dim", "num_heads", "image_size",
+    "patch_size",
+)  # fmt: skip
+"""Keys that say how large a model is."""
+
+
+def assumed_sizes(config: Json) -> dict[str, object]:
+    """Sizes that config.json leaves to transformers' defaults, by their keys there."""
+    kind = str(config.get("model_type"))
+    join, parts = JOINS.get(kind), []
+    if join is None:
+        parts.append(("", {**VISION_DEFAULTS, **DECODER_DEFAULTS}.get(kind, {}), config))
+    else:
+        text, vision = config.get(join.decoder) or {}, config.get("vision_config") or {}
+        if text:
+            usual = DECODER_DEFAULTS.get(text.get("model_type") or join.text, {})
+            parts.append((f"{join.decoder}.", usual, text))
+        usual = VISION_DEFAULTS.get(vision.get("model_type") or join.tower_type, {})
+        parts.append(("vision_config.", usual, vision))
+    return {
+        f"{prefix}{key}": usual[key]
+        for prefix, usual, given in parts
+        for key in SIZES
+        if key in usual and key not in given
+    }
 
 
 def _tower(vision: Json, usual: str, source: str, prefix: str) -> VisionConfig:
@@ -100,7 +132,10 @@ def _decoder(config: Json, source: str, prefix: str = "") -> DecoderConfig:
     kind = str(config.get("model_type"))
     family = BY_MODEL_TYPE.get(kind)
     if family is None:
-        raise InputError(f"{source}: {prefix}model_type is {kind!r}; {_unknown(kind)}")
+        why = _unknown(kind) if not _experts(config) else _MIXTURE
+        raise InputError(f"{source}: {prefix}model_type is {kind!r}; {why}")
+    if _experts(config):
+        raise InputError(f"{source}: {prefix}{_experts(config)} is given; {_MIXTURE}")
     _heads(config, source, prefix, family)
     config = {**DECODER_DEFAULTS.get(kind, {}), **config}
     _only(config, source, prefix, family.required)
@@ -134,6 +169,7 @@ def _decoder(config: Json, source: str, prefix: str = "") -> DecoderConfig:
         nope_layers=_nope(config, family, window, full),
         parts=_parts(config, family, f"{source}: {prefix}"),
         **_numbers(family.multipliers(config)),
+        **family.sizes(config),
     )
 
 
@@ -205,12 +241,21 @@ def _heads(config: Json, source: str, prefix: str, family: Family) -> None:
         )
 
 
+def _experts(config: Json) -> str:
+    """The key that says how many experts there are, where there are several."""
+    for key, value in config.items():
+        counts = re.fullmatch(r"(moe_|n_|num_)*(routed_|local_)?(num_)?experts", key)
+        if counts and isinstance(value, int) and value > 1:
+            return key
+    return ""
+
+
 def _unknown(kind: str) -> str:
     """Why a model_type is refused."""
     if "moe" in kind:
         kind = "moe"
-    if kind in _REASONS:
-        return _REASONS[kind]
+    if kind in REFUSED:
+        return REFUSED[kind]
     return f"known: {', '.join([*JOINS, *BY_MODEL_TYPE])}"
 
 
@@ -218,9 +263,10 @@ _MIXTURE = "mixtures of experts are not supported: which matrices are read depen
 _ONNX = "its tower is no transformer: export its parts to ONNX and simulate those"
 _STATE = "layers with a recurrent state are not supported"
 _TABLE = "decoders with a learnt table of positions are not supported"
-_REASONS = {
+REFUSED = {
     **dict.fromkeys(
-        ("moe", "mixtral", "deepseek_v2", "deepseek_v3", "gpt_oss", "llama4"), _MIXTURE
+        ("moe", "mixtral", "deepseek_v2", "deepseek_v3", "gpt_oss", "llama4", "dbrx", "dots1"),
+        _MIXTURE,
     ),
     **dict.fromkeys(("fast_vlm", "fastvlm", "llava_qwen2"), _ONNX),
     **dict.fromkeys(
@@ -229,7 +275,6 @@ _REASONS = {
     ),
     **dict.fromkeys(("gpt2", "opt", "gpt_neo"), _TABLE),
     "bitnet": "ternary weights with their own norms are not supported",
-    "whisper": "encoders of sound and decoders that attend to them are not supported",
 }  # fmt: skip
 """Why models that people ask for are refused, by ``model_type``."""
 

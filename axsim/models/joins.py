@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 
+from axsim.models import picture_maker
 from axsim.models.config import DecoderConfig, ProjectorConfig, VisionConfig
 from axsim.models.families import Json
 
@@ -30,7 +31,8 @@ class Join:
     keys of the whole that must have this value if they are given.
 
     ``tied`` is whether the head is the embedding table where config.json does not say;
-    ``head_apart``: checkpoints store the head beside the table, whatever the language part says.
+    ``head_apart``: checkpoints store the head beside the table, whatever the language part says;
+    ``parked`` counts the parameters of parts that are not deployed.
     ``prefixes``: where tower and projector stand in checkpoints, and how the decoder's names begin.
     ``modules`` maps our names of the projector's modules to theirs; ``norm_offset`` is added to
     the stored scale of its norm, ``transposed``: its matrices are stored [in, out]. ``image`` are
@@ -56,6 +58,7 @@ class Join:
     transposed: bool = False
     tied: bool = False
     head_apart: bool = False
+    parked: Callable[[Json], int] = lambda config: 0
 
 
 def language_part(config: Json) -> Json:
@@ -170,6 +173,10 @@ def _gemma3(config: Json, vision: VisionConfig, decoder: DecoderConfig) -> Proje
 
 def _janus(config: Json, vision: VisionConfig, decoder: DecoderConfig) -> ProjectorConfig:
     depth = config["vision_config"].get("depth", 2)
+    out = config["vision_config"].get("projection_dim", decoder.hidden_size)
+    if out != decoder.hidden_size:
+        what = f"vision_config.projection_dim is {out}, the language part has"
+        raise ValueError(f"{what} {decoder.hidden_size}")
     return ProjectorConfig(decoder.hidden_size, 1.0, norm="none", layers=depth)
 
 
@@ -207,6 +214,11 @@ def _minicpmv_tower(config: Json, vision: VisionConfig) -> VisionConfig:
         vision = replace(vision, num_hidden_layers=vision.num_hidden_layers - 1)
     size, table = config.get("image_size", 448), vision.image_size
     return replace(vision, image_size=size, position_size=table, resampling="nearest", pool="none")
+
+
+def _whisper(config: Json, vision: VisionConfig, decoder: DecoderConfig) -> ProjectorConfig:
+    layers = decoder.num_hidden_layers
+    return ProjectorConfig(decoder.hidden_size, 1.0, norm="none", cross_layers=layers)
 
 
 _TWO = {"mlp1.1": "linear_1", "mlp1.3": "linear_2"}
@@ -326,6 +338,14 @@ _ROWS = (
         image=("<begin_of_image>", "<image_placeholder>", "<end_of_image>"),
         modules={"mlp1.1": "fc1", "mlp1.3": "hidden_layers.0", "mlp1.5": "hidden_layers.1"},
         text="llama", tower_type="janus_vision_model", tied=True,
+        parked=lambda config: picture_maker.parameters(config.get("vq_config") or {}),
+    ),
+    Join(
+        "whisper", ("WhisperForConditionalGeneration",), _whisper,
+        prefixes=(("model.encoder.", "model.decoder.layers.", "model.decoder"),),
+        image=("", "", ""),
+        modules={"cross.{}.k": "{}.encoder_attn.k_proj", "cross.{}.v": "{}.encoder_attn.v_proj"},
+        text="whisper_decoder", tower_type="whisper_encoder", tied=True,
     ),
     Join(
         "mistral3", ("Mistral3ForConditionalGeneration",), _mistral3, prefixes=_HF,

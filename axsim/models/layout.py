@@ -81,7 +81,7 @@ class Layout:
             stored = decoder_source(model.decoder, name.removeprefix(DECODER))
             return (replace(stored, name=self.in_decoder(stored.name)),)
         assert model.vision is not None
-        if name.startswith(("mlp1.", "deepstack.", "resampler.")):
+        if name.startswith(("mlp1.", "deepstack.", "resampler.", "cross.")):
             return (self._of_projector(name, model.decoder),)
         if name == "image_newline":
             outer = "model." if self.decoder == "model." else ""
@@ -90,7 +90,7 @@ class Layout:
 
     def in_decoder(self, name: str) -> str:
         """Where a tensor of a decoder alone stands here."""
-        if self.decoder == "model.text_model":
+        if self.decoder in ("model.text_model", "model.decoder"):
             return name if name.startswith("lm_head") else name.replace("model", self.decoder, 1)
         if self.decoder != "model.":
             return self.decoder + name
@@ -101,8 +101,9 @@ class Layout:
         if name.startswith("resampler.") and decoder is not None:
             return _of_resampler(name, decoder.hidden_size)
         module, _, kind = name.rpartition(".")
-        numbered = re.sub(r"^deepstack\.\d+", "deepstack.{}", module)
-        theirs = self.join.modules[numbered].format(*re.findall(r"^deepstack\.(\d+)", module))
+        numbered = re.sub(r"^(deepstack|cross)\.\d+", r"\1.{}", module)
+        number = re.findall(r"^(?:deepstack|cross)\.(\d+)", module)
+        theirs = self.join.modules[numbered].format(*number)
         stored = theirs if theirs.endswith("_weight") else f"{theirs}.{kind}"
         norm = module.endswith(".0")
         offset = self.join.norm_offset if norm and kind == "weight" else 0.0
@@ -214,8 +215,14 @@ _IGNORED = re.compile(
 
 _TEXT_TOWER = ("text_model.", "text_projection.", "logit_scale", "logit_bias")
 """The other half of a dual encoder, which is not deployed with the tower."""
+_PICTURE_MAKER = (
+    "model.vqmodel.", "model.generation_embeddings.", "model.generation_aligner.",
+    "model.generation_head.",
+)  # fmt: skip
+"""Of Janus, see :mod:`axsim.models.picture_maker`."""
 
 
 def ignored(name: str) -> bool:
-    """Whether a stored tensor is a buffer without information, or a dual encoder's text tower."""
-    return _IGNORED.search(name) is not None or name.startswith(_TEXT_TOWER)
+    """Whether a stored tensor is a buffer without information, or of a part that is not deployed: a
+    dual encoder's text tower, or what makes pictures."""
+    return _IGNORED.search(name) is not None or name.startswith((*_TEXT_TOWER, *_PICTURE_MAKER))

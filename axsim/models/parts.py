@@ -48,7 +48,7 @@ class Parts:
       residual. Gemma 2 has both, OLMo 2 the second only.
     * ``parallel``: attention and MLP read the same norm and are added together
     * ``qkv_bias``, ``output_bias``, ``mlp_bias``, ``head_bias``: of the projections, attention's
-      output, the MLP, the language-model head
+      output, the MLP, the language-model head; ``key_bias``: on k, where q and v have one
     * ``qk_norm``: RMSNorm of q and k, over each ``head`` or over the whole ``width``;
       ``qk_norm_after_rope``: not before the rotation but after it
     * ``interleaved``: rotated pairs are neighbours (2i, 2i + 1), not (i, i + rotated / 2)
@@ -63,6 +63,7 @@ class Parts:
     post_norm: bool = False
     parallel: bool = False
     qkv_bias: bool = False
+    key_bias: bool = True
     output_bias: bool = False
     mlp_bias: bool = False
     head_bias: bool = False

@@ -7,7 +7,8 @@ from axsim.models.config import ProjectorConfig, VisionConfig
 from axsim.models.layers import linear
 from axsim.models.parts import ACTIVATIONS
 from axsim.models.resampler import resample_rows
-from axsim.models.tower import Grid, any_norm
+from axsim.models.tower import any_norm
+from axsim.models.tower_windows import Grid
 
 
 def project(
@@ -44,6 +45,19 @@ def project(
             act = ACTIVATIONS[projector.activation]
             x = b.node(act.op, [x], name=f"{name}.{at + 1}", **act.attrs)
     return x
+
+
+def crossed(b: GraphBuilder, projector: ProjectorConfig, x: str) -> list[str]:
+    """Keys and values [1, T, decoder hidden] of rows [T, hidden] for each decoder layer that
+    attends to them."""
+    width, tokens = projector.hidden_size, b.shape(x)[0]
+    found = []
+    for index in range(projector.cross_layers):
+        for part, bias in (("k", False), ("v", True)):
+            name = f"cross.{index}.{part}"
+            rows = linear(b, x, width, f"{name}.proj", name, bias=bias)
+            found.append(b.node("Reshape", [rows], name=name, shape=(1, tokens, width)))
+    return found
 
 
 def _norm(b: GraphBuilder, projector: ProjectorConfig, x: str, name: str) -> str:

@@ -6,7 +6,8 @@ from axsim.graph.builder import GraphBuilder
 from axsim.kernels.array import Array
 from axsim.models.config import ProjectorConfig
 from axsim.models.layers import linear
-from axsim.models.tower import Grid, any_norm
+from axsim.models.tower import any_norm
+from axsim.models.tower_windows import Grid
 
 HEAD_DIM = 128
 """Channels of a head of its attention, at every width."""

@@ -8,6 +8,7 @@ import numpy as np
 
 from axsim.kernels.array import Array
 from axsim.models.config import VisionConfig
+from axsim.models.tower_windows import order
 
 
 @lru_cache(maxsize=8)
@@ -30,9 +31,7 @@ def axial_table(vision: VisionConfig, grid: tuple[int, int]) -> tuple[Array, Arr
         of_column = frequency[1::2]
     angle = np.concatenate([row[:, None] * of_row, column[:, None] * of_column], axis=1)
     if vision.window_size:
-        side = vision.window_size // vision.patch_size
-        shape = (rows // side, side, columns // side, side, -1)
-        angle = angle.reshape(shape).transpose(0, 2, 1, 3, 4).reshape(rows * columns, -1)
+        angle = angle[order(vision, grid)]
     angle = np.concatenate([np.zeros((vision.prefix_tokens, 2 * quarter), np.float32), angle])
     cos, sin = np.cos(angle)[None], np.sin(angle)[None]
     cos.flags.writeable = sin.flags.writeable = False

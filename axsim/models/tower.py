@@ -10,19 +10,20 @@ from collections.abc import Callable
 
 from axsim.graph.builder import GraphBuilder
 from axsim.kernels.array import Array
-from axsim.models.config import Pixels, VisionConfig, sides
+from axsim.models.config import Pixels, VisionConfig
 from axsim.models.layers import activated, linear
+from axsim.models.tower_windows import Grid, by_windows, regions, split
 
 LAYERS = "vision_model.encoder.layers"
 EMBEDDINGS = "vision_model.embeddings"
-
-Grid = tuple[int, int]
 
 
 def embed(b: GraphBuilder, vision: VisionConfig, image_size: Pixels) -> str:
     """Pixels to tokens [T, hidden], position added."""
     hidden, patch = vision.hidden_size, vision.patch_size
     rows, columns = grid = vision.grid(image_size)
+    if vision.stem == "sound":
+        return _positioned(b, vision, _heard(b, vision, image_size))
     x = _frames(b, vision, image_size)
     kernel = (hidden, b.shape(x)[1], patch, patch)
     weights = [b.weight(f"{EMBEDDINGS}.patch_embedding.weight", kernel)]
@@ -35,16 +36,38 @@ def embed(b: GraphBuilder, vision: VisionConfig, image_size: Pixels) -> str:
     before += [("distillation_token", 1)] if vision.distillation_token else []
     x = _behind(b, before, x, "class_embedding.concat")
     if vision.position == "learned":
-        shape = (1, b.shape(x)[0], hidden)
-        position = b.weight(f"{EMBEDDINGS}.position_embedding", shape)
-        position = b.node("Reshape", [position], name="position_embedding.rows", shape=shape[1:])
-        x = b.node("Add", [x, position], name="position_embedding.add")
+        x = _positioned(b, vision, x)
     if vision.register_tokens:
         # Behind the class token in checkpoints; attention does not care about the order.
         x = _registers(b, vision, x)
     if vision.pre_norm:
         x = norm(b, vision, x, "pre_norm", "vision_model.pre_norm")
-    return _by_windows(b, vision, grid, x) if vision.window_size else x
+    return by_windows(b, vision, grid, x) if vision.window_size else x
+
+
+def _positioned(b: GraphBuilder, vision: VisionConfig, x: str) -> str:
+    """Plus the table of positions."""
+    shape = (1, b.shape(x)[0], vision.hidden_size)
+    position = b.weight(f"{EMBEDDINGS}.position_embedding", shape)
+    position = b.node("Reshape", [position], name="position_embedding.rows", shape=shape[1:])
+    return b.node("Add", [x, position], name="position_embedding.add")
+
+
+def _heard(b: GraphBuilder, vision: VisionConfig, frames: Pixels) -> str:
+    """A spectrogram to tokens [T, hidden]: convolutions over three frames each."""
+    hidden, x = vision.hidden_size, _frames(b, vision, frames)
+    for number, stride in ((1, 1), (2, vision.patch_size)):
+        name = f"{EMBEDDINGS}.conv{number}"
+        weights = [
+            b.weight(f"{name}.weight", (hidden, b.shape(x)[1], 1, 3)),
+            b.weight(f"{name}.bias", (hidden,)),
+        ]
+        x = b.node(
+            "Conv", [x, *weights], name=f"conv{number}", strides=(1, stride), pads=(0, 1, 0, 1)
+        )
+        x = activated(b, vision.activation, x, f"conv{number}")
+    x = b.node("Reshape", [x], name="frames.flatten", shape=(hidden, b.shape(x)[3]))
+    return b.node("Transpose", [x], name="frames.transpose", perm=(1, 0))
 
 
 def layer(b: GraphBuilder, vision: VisionConfig, grid: Grid, i: int, x: str) -> str:
@@ -75,21 +98,9 @@ def any_norm(
     return b.node(operator, inputs, name=name, axis=-1, epsilon=epsilon)
 
 
-def raster(b: GraphBuilder, vision: VisionConfig, grid: Grid, x: str, name: str) -> str:
-    """Tokens in the order of the picture, row by row."""
-    if not vision.window_size:
-        return x
-    side = vision.window_size // vision.patch_size
-    rows, columns = grid
-    shape = (rows // side, columns // side, side, side, vision.hidden_size)
-    x = b.node("Reshape", [x], name=f"{name}.windows", shape=shape)
-    x = b.node("Transpose", [x], name=f"{name}.order", perm=(0, 2, 1, 3, 4))
-    return b.node("Reshape", [x], name=f"{name}.rows", shape=(rows * columns, vision.hidden_size))
-
-
 def _frames(b: GraphBuilder, vision: VisionConfig, image_size: Pixels) -> str:
     """Normalised pixels [1, channels * frames, H, W]; frames of a channel side by side."""
-    height, width = sides(image_size)
+    height, width = vision.canvas(image_size)
     channels, frames = vision.num_channels, vision.temporal_patch_size
     x = b.input("input", (1, height, width, channels), "u8")
     x = b.node("Cast", [x], name="normalize.cast", to="f32")
@@ -131,19 +142,6 @@ def _registers(b: GraphBuilder, vision: VisionConfig, x: str) -> str:
     return b.node("Concat", [first, rest], name="class_embedding.again", axis=0)
 
 
-def _by_windows(b: GraphBuilder, vision: VisionConfig, grid: Grid, x: str) -> str:
-    side = vision.window_size // vision.patch_size
-    rows, columns = grid
-    if rows % side or columns % side:
-        raise ValueError(
-            f"a grid of {rows} x {columns} patches is not made of windows of {side} x {side}"
-        )
-    shape = (rows // side, side, columns // side, side, vision.hidden_size)
-    x = b.node("Reshape", [x], name="windows.grid", shape=shape)
-    x = b.node("Transpose", [x], name="windows.order", perm=(0, 2, 1, 3, 4))
-    return b.node("Reshape", [x], name="windows.rows", shape=(rows * columns, vision.hidden_size))
-
-
 def _qkv(b: GraphBuilder, vision: VisionConfig, x: str, name: str, weights: str) -> list[str]:
     """q, k and v [T, hidden] each."""
     hidden = vision.hidden_size
@@ -164,8 +162,6 @@ def _attention(
     weights: str,
     windowed: bool,
 ) -> str:
-    tokens, hidden = b.shape(x)
-    heads, d = vision.num_attention_heads, vision.head_dim
     q, k, v = _qkv(b, vision, x, name, weights)
     if vision.qk_norm:
         rms, epsilon = "RMSNormalization", vision.layer_norm_eps
@@ -173,14 +169,31 @@ def _attention(
         k = any_norm(b, rms, epsilon, k, f"{name}.k_norm", f"{weights}.k_norm")
     if vision.rotary != "none":
         q, k = _rotate(b, vision, grid, q, k, name)
-    # [heads, T, d], or one after the other for each window
-    lead: tuple[int, ...] = ()
     if windowed:
-        lead = (tokens * vision.patch_size**2 // vision.window_size**2,)
-        tokens //= lead[0]
+        every = regions(vision, grid)
+        qkv = zip((q, k, v), "qkv", strict=True)
+        sides = [split(b, each, every, f"{name}.{part}") for each, part in qkv]
+        found = []
+        for number, (region, *own) in enumerate(zip(every, *sides, strict=True)):
+            label = name if len(every) == 1 else f"{name}.{number}"
+            found.append(_attended(b, vision, own, label, (region.windows,)))
+        x = found[0] if len(found) == 1 else b.node("Concat", found, name=f"{name}.all", axis=0)
+    else:
+        x = _attended(b, vision, [q, k, v], name)
+    return linear(b, x, vision.hidden_size, f"{name}.proj", f"{weights}.proj", vision.output_bias)
+
+
+def _attended(
+    b: GraphBuilder, vision: VisionConfig, qkv: list[str], name: str, lead: tuple[int, ...] = ()
+) -> str:
+    """Attention [T, hidden] of q, k and v [T, hidden] (rotated ones [1, T, hidden]): among all
+    rows, or within each of so many windows of equal size."""
+    total, hidden = b.shape(qkv[0])[-2:]
+    heads, d = vision.num_attention_heads, vision.head_dim
+    tokens = total // lead[0] if lead else total
     q, k, v = (
         b.node("Reshape", [t], name=f"{name}.{p}_view", shape=(*lead, tokens, heads, d))
-        for t, p in zip((q, k, v), "qkv", strict=True)
+        for t, p in zip(qkv, "qkv", strict=True)
     )
     n = len(lead)
     axes = tuple(range(n))
@@ -194,9 +207,7 @@ def _attention(
     s = b.node("Softmax", [s], name=f"{name}.softmax", axis=-1)
     x = b.node("MatMul", [s, v], name=f"{name}.context")
     x = b.node("Transpose", [x], name=f"{name}.merge", perm=rows)
-    whole = b.shape(x)[0] * tokens if windowed else tokens
-    x = b.node("Reshape", [x], name=f"{name}.merge_view", shape=(whole, hidden))
-    return linear(b, x, hidden, f"{name}.proj", f"{weights}.proj", bias=vision.output_bias)
+    return b.node("Reshape", [x], name=f"{name}.merge_view", shape=(total, hidden))
 
 
 def _rotate(

@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 
 from axsim.models.config import VisionConfig
 from axsim.models.families import Json
+from axsim.models.whisper import FRAMES_PER_ROW
 
 _HALF = {"image_mean": (0.5, 0.5, 0.5), "image_std": (0.5, 0.5, 0.5)}
 """SigLIP's pixels, from -1 to 1."""
@@ -57,12 +58,13 @@ def _transformer(vision: Json, **parts: object) -> VisionConfig:
         "num_hidden_layers": vision["num_hidden_layers"],
         "hidden_size": vision["hidden_size"],
         "num_attention_heads": vision["num_attention_heads"],
-        "patch_size": _side(vision["patch_size"]),
         "num_channels": vision.get("num_channels", 3),
         "activation": vision.get("hidden_act", "gelu"),
         "class_token": False,
         "layer_scale": False,
     }
+    if "patch_size" not in parts:
+        keys["patch_size"] = _side(vision["patch_size"])
     if "image_size" not in parts:
         keys["image_size"] = _side(vision["image_size"])
     if "intermediate_size" not in parts:
@@ -275,6 +277,20 @@ def _paddleocr(vision: Json) -> VisionConfig:
     )
 
 
+def _whisper(vision: Json) -> VisionConfig:
+    return _transformer(
+        vision,
+        image_size=vision["num_frames"],
+        patch_size=FRAMES_PER_ROW,
+        stem="sound",
+        layer_norm_eps=1e-5,
+        post_norm=True,
+        key_bias=False,
+        image_mean=(0.4,),  # codes from 0 to 255 are features from -1 to 1.5
+        image_std=(0.4,),
+    )
+
+
 _QWEN = {
     "image_size": _QWEN_IMAGE,
     "class_token": False,
@@ -389,6 +405,17 @@ _ROWS = (
             "mlp.down_proj": "feed_forward.down_proj",
         },
         required={"hidden_act": ("gelu", "silu")},
+    ),
+    Tower(
+        ("whisper_encoder",), _whisper,
+        {
+            "embeddings.conv1": "conv1", "embeddings.conv2": "conv2",
+            "embeddings.position_embedding": "embed_positions.weight", "post_norm": "layer_norm",
+            "layers": "layers", "norm1": "self_attn_layer_norm", "norm2": "final_layer_norm",
+            "attn.q": "self_attn.q_proj", "attn.k": "self_attn.k_proj",
+            "attn.v": "self_attn.v_proj", "attn.proj": "self_attn.out_proj",
+            "mlp.fc1": "fc1", "mlp.fc2": "fc2",
+        },
     ),
     Tower(("qwen2_vl", "qwen2_vl_vision"), _qwen2_vl, _QWEN_NAMES,
           required={"temporal_patch_size": 2}),

@@ -10,8 +10,9 @@ from axsim.graph.builder import GraphBuilder
 from axsim.graph.ir import Graph
 from axsim.models.config import Pixels, ProjectorConfig, VisionConfig
 from axsim.models.pool import pool
-from axsim.models.projector import project
-from axsim.models.tower import embed, layer, norm, raster
+from axsim.models.projector import crossed, project
+from axsim.models.tower import embed, layer, norm
+from axsim.models.tower_windows import raster
 
 
 def vision_graph(
@@ -24,7 +25,9 @@ def vision_graph(
     Input ``input``: [1, H, W, 3] u8, RGB. Output ``output``: [1, image tokens, decoder hidden]; the
     tower's last hidden state [1, tokens, hidden] or its pooled row [1, 1, width] when ``projector``
     is None. An int is the decoder's hidden size with InternVL's standard projector. Outputs
-    ``deepstack.0`` and so on: [1, image tokens, decoder hidden] to add after decoder layers.
+    ``deepstack.0`` and so on: [1, image tokens, decoder hidden] to add after decoder layers. Where
+    decoder layers attend to the tower, ``output`` is its last hidden state, and ``cross.0.k``,
+    ``cross.0.v`` and so on are the keys and values of each layer, [1, tokens, decoder hidden].
 
     Raises ValueError when the image size does not fit the projector.
     """
@@ -42,7 +45,9 @@ def vision_graph(
             deep.append(b.node("Reshape", [h], name=name, shape=(1, *b.shape(h))))
     if vision.post_norm and "post_norm" not in vision.idle:
         x = norm(b, vision, x, "post_norm", "vision_model.post_norm")
-    if projector is not None:
+    if projector is not None and projector.cross_layers:
+        deep = crossed(b, projector, x)
+    elif projector is not None:
         x = project(b, vision, projector, grid, raster(b, vision, grid, x, "raster"))
     elif vision.pool != "none":
         x = pool(b, vision, x)

@@ -9,7 +9,6 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from functools import lru_cache
-from math import lcm
 from typing import Protocol
 
 from axsim.kernels.array import Array
@@ -26,6 +25,7 @@ from axsim.models.vision import vision_graph
 
 DECODER = "language_model."
 EMBED_TOKENS = f"{DECODER}model.embed_tokens.weight"
+EMBED_POSITIONS = f"{DECODER}model.embed_positions.weight"
 POSITION = f"{EMBEDDINGS}.position_embedding"
 
 Shape = tuple[int, ...]
@@ -50,6 +50,8 @@ def tensor_shapes(model: ModelConfig) -> dict[str, Shape]:
     if model.decoder is not None:
         cfg = model.decoder
         shapes[EMBED_TOKENS] = (cfg.vocab_size, cfg.hidden_size)
+        if cfg.position_rows:
+            shapes[EMBED_POSITIONS] = (cfg.position_rows, cfg.hidden_size)
         layer = decoder_layer_graph(cfg, 1, 0).weights()
         for i in range(cfg.num_hidden_layers):
             shapes |= {layer_tensor(i, t.name): t.shape for t in layer}
@@ -61,8 +63,7 @@ def tensor_shapes(model: ModelConfig) -> dict[str, Shape]:
 def _vision_shapes(vision: VisionConfig, projector: ProjectorConfig | None) -> dict[str, Shape]:
     """Tensors of the vision part, with those that are stored and never used."""
     # Only the position embedding depends on the picture's size, which the projector may refuse.
-    joined = vision.patch_size * (projector.block if projector else 1)
-    size = lcm(joined, vision.window_size or 1)
+    size = vision.patch_size * (projector.block if projector else 1)
     whole = replace(vision, feature_layer=-1, idle=())
     graphs = [vision_graph(whole, size, projector)]
     if projector is not None and vision.pool != "none":
@@ -99,6 +100,15 @@ def embedded(weights: Weights, cfg: DecoderConfig, tokens: Sequence[int]) -> Arr
     return (
         rows if cfg.embedding_multiplier == 1 else rows * rows.dtype.type(cfg.embedding_multiplier)
     )
+
+
+def placed(weights: Weights, cfg: DecoderConfig, rows: Array, start: int) -> Array:
+    """Embedded rows [tokens, hidden] of the tokens from ``start`` on, with their rows of the table
+    of positions added where there is one."""
+    if not cfg.position_rows:
+        return rows
+    out: Array = rows + weights.rows(EMBED_POSITIONS, range(start, start + len(rows)))
+    return out
 
 
 def layer_weights(weights: Weights, layer: int) -> Callable[[str], Array]:

@@ -25,13 +25,14 @@ _QUANTISED = (
     "belongs to a quantised export; give the float model, which is quantised as it is built"
 )
 _LIST = "makes a list whose length depends on values; cut it off with --output, it runs on the host"
-_ADVICE = {
+ADVICE = {
     **dict.fromkeys(("If", "Loop", "Scan", "SequenceMap"), _CONTROL),
     **dict.fromkeys(("LSTM", "GRU", "RNN"), _RECURRENT),
     **dict.fromkeys(("QuantizeLinear", "DequantizeLinear", "DynamicQuantizeLinear"), _QUANTISED),
     **dict.fromkeys(("QLinearConv", "QLinearMatMul", "ConvInteger", "MatMulInteger"), _QUANTISED),
     **dict.fromkeys(("NonMaxSuppression", "NonZero", "Unique", "Compress"), _LIST),
 }
+"""Why operators that people meet are refused, and what to do."""
 
 
 def refused(where: str, refusals: Sequence[Refusal]) -> InputError:
@@ -39,7 +40,7 @@ def refused(where: str, refusals: Sequence[Refusal]) -> InputError:
     kinds: dict[tuple[str, str], list[str]] = {}
     for refusal in refusals:
         advice = "is not supported; cut it off with --output, or add it to axsim/graph/ops"
-        reason = refusal.reason or _ADVICE.get(refusal.op, advice)
+        reason = refusal.reason or ADVICE.get(refusal.op, advice)
         kinds.setdefault((refusal.op, reason), []).append(refusal.node)
     problems = []
     for (op, reason), nodes in sorted(kinds.items()):

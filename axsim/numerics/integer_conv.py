@@ -24,7 +24,7 @@ from axsim.kernels.qparams import QParams
 from axsim.kernels.scratch import Scratch
 from axsim.kernels.windows import Windows, windows
 from axsim.numerics.integer_kernels import IntegerMatrix, bias_codes
-from axsim.numerics.matrix import quantise_matrix
+from axsim.numerics.matrix import Matrix, quantise_matrix
 
 _scratch = Scratch()
 _BYTES = 1 << 18
@@ -50,28 +50,37 @@ class ConvWeight:
     codes: Array | None = None
 
 
-def conv_weight(w: Array, op: str, group: int, products: Products) -> ConvWeight:
-    """The weight of a Conv or ConvTranspose as integers need it."""
+def quantised_taps(w: Array, op: str, group: int) -> Matrix:
+    """The weight of a Conv or ConvTranspose as S8 codes in its own shape, with a scale for each
+    output channel."""
     if op == "ConvTranspose":
         rows = w.reshape(group, -1, *w.shape[1:]).swapaxes(1, 2)  # [group, M / group, C / group, …]
         stored = quantise_matrix(rows.reshape(group * w.shape[1], -1))
-        assert stored.scale is not None
         codes = stored.codes.reshape(rows.shape).swapaxes(1, 2).reshape(w.shape)
-        return ConvWeight(w.shape, group, stored.scale, _sums(stored.codes), codes=codes)
+        return Matrix(codes, stored.scale, "s8")
+    stored = quantise_matrix(w.reshape(w.shape[0], -1))
+    return Matrix(stored.codes.reshape(w.shape), stored.scale, "s8")
+
+
+def conv_weight(w: Array | Matrix, op: str, group: int, products: Products) -> ConvWeight:
+    """The weight of a Conv or ConvTranspose as integers need it; codes are taken as they are."""
+    stored = w if isinstance(w, Matrix) else quantised_taps(w, op, group)
+    codes, scale = stored.codes, stored.scale
+    assert scale is not None
+    shape = codes.shape
+    if op == "ConvTranspose":
+        channels = codes.reshape(group, -1, *shape[1:]).swapaxes(1, 2)
+        sums = _sums(channels.reshape(group * shape[1], -1))
+        return ConvWeight(shape, group, scale, sums, codes=codes)
     # Taps before channels, as patches have them.
-    rows = np.moveaxis(w, 1, -1).reshape(w.shape[0], -1)
-    stored = quantise_matrix(rows)
-    assert stored.scale is not None
-    sums = _sums(stored.codes)
-    if w.shape[1] == 1 and group > 1 and rows.shape[1] < 256:
-        taps = np.ascontiguousarray(stored.codes.T)
-        return ConvWeight(w.shape, group, stored.scale, sums, codes=taps)
-    count = w.shape[0] // group
+    rows = np.ascontiguousarray(np.moveaxis(codes, 1, -1)).reshape(shape[0], -1)
+    sums = _sums(rows)
+    if shape[1] == 1 and group > 1 and rows.shape[1] < 256:
+        return ConvWeight(shape, group, scale, sums, codes=np.ascontiguousarray(rows.T))
+    count = shape[0] // group
     parts = [slice(g * count, (g + 1) * count) for g in range(group)]
-    matrices = tuple(
-        IntegerMatrix(products.pack(stored.codes[part]), stored.scale[part]) for part in parts
-    )
-    return ConvWeight(w.shape, group, stored.scale, sums, matrices)
+    matrices = tuple(IntegerMatrix(products.pack(rows[part]), scale[part]) for part in parts)
+    return ConvWeight(shape, group, scale, sums, matrices)
 
 
 def _sums(codes: Array) -> Array:

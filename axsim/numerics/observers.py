@@ -144,47 +144,73 @@ def _squared_error(centres: Array, counts: Array, low: float, high: float, dtype
 
 
 class KL:
-    """The symmetric threshold whose 128-level histogram is nearest to the true one (TensorRT):
-    4096 bins of the magnitude. The range is MinMax cut at that threshold on either side."""
+    """The threshold, of either side of zero, whose saturated and rounded histogram is nearest to
+    the true one in Kullback-Leibler divergence (TensorRT; 4096 bins, steps of 1/128 of the range).
 
-    levels = 128
+    The levels are those of the codes over the range that is left, 256 of U8; what has no more bins
+    than levels, as with U16, is covered whole. Divergence counts values and not their size, so that
+    alone it cuts off a transformer's outlier channels, which are few and carry the signal: of a
+    residual stream with 0.2 % of channels sixty times as large as the others it left a cosine of
+    0.84 (onnxruntime's calibrator 0.93, MinMax 0.991), behind GELU 0.74 (0.93, 0.999). So a
+    threshold counts only if its squared error is no larger than MinMax's. A trained text encoder
+    (MiniLM, six layers, U8) so keeps 0.753, MinMax 0.732, and without the bound 0.700.
+    """
 
     def __init__(self) -> None:
         self._histogram, self._ends = Histogram(4096), MinMax()
 
     def update(self, x: Array) -> None:
         """See :class:`Observer`."""
-        self._histogram.update(np.abs(x))
+        self._histogram.update(x)
         self._ends.update(x)
 
     def range(self, dtype: str) -> Range:
         """See :class:`Observer`."""
         low, high = self._ends.range(dtype)
-        counts = self._histogram.counts.astype(np.float64)
-        edges = self._histogram.edges
-        best, threshold = np.inf, max(abs(low), abs(high))
-        for size in range(self.levels, counts.size + 1, max(1, self.levels // 8)):
-            divergence = _divergence(counts, size, self.levels)
+        whole = min(low, 0.0), max(high, 0.0)
+        centres, counts = self._histogram.centres, self._histogram.counts
+        allowed = _squared_error(centres, counts, *whole, dtype)
+        largest = max(-whole[0], whole[1])
+        best, chosen = np.inf, whole
+        for threshold in largest * np.arange(128, 0, -1) / 128:
+            ends = max(whole[0], -threshold), min(whole[1], threshold)
+            if _squared_error(centres, counts, *ends, dtype) > allowed:
+                continue
+            divergence = saturated_divergence(centres, counts, *ends, _levels(dtype))
             if divergence < best:
-                best, threshold = divergence, float(edges[size])
-        return max(low, -threshold), min(high, threshold)
+                best, chosen = divergence, ends
+        return float(chosen[0]), float(chosen[1])
 
 
-def _divergence(counts: Array, size: int, levels: int) -> float:
-    """KL divergence of the first ``size`` bins, the rest folded in, from their ``levels`` means."""
-    p = counts[:size].copy()
+def saturated_divergence(
+    centres: Array, counts: Array, low: float, high: float, levels: int
+) -> float:
+    """KL divergence, nats, of a histogram whose ends are folded into [low, high] from the one in
+    which every level has the mean of its filled bins; infinite where there are more levels than
+    bins, which says nothing of the levels."""
+    inside = np.flatnonzero((centres >= low) & (centres <= high))
+    if inside.size < levels:
+        return float(np.inf)
+    first, last = inside[0], inside[-1] + 1
+    p = counts[first:last].astype(np.float64)
     filled = p > 0
-    bin_level = np.arange(size) * levels // size
-    total = np.bincount(bin_level, weights=p, minlength=levels)
-    members = np.bincount(bin_level, weights=filled, minlength=levels)
-    q = np.where(filled, (total / np.maximum(members, 1))[bin_level], 0.0)
-    p[-1] += counts[size:].sum()
-    if not q.sum() or not p.sum():
+    level = np.arange(p.size) * levels // p.size
+    total = np.bincount(level, weights=p, minlength=levels)
+    members = np.bincount(level, weights=filled, minlength=levels)
+    q = np.where(filled, (total / np.maximum(members, 1))[level], 0.0)
+    p[0] += counts[:first].sum()
+    p[-1] += counts[last:].sum()
+    if not q.sum():
         return float(np.inf)
     p, q = p / p.sum(), q / q.sum()
     safe = (p > 0) & (q > 0)
     lost = p[(p > 0) & (q == 0)].sum()
     return float((p[safe] * np.log(p[safe] / q[safe])).sum() + lost * 1e3)
+
+
+def _levels(dtype: str) -> int:
+    least, most = CODE_RANGE[dtype]
+    return most - least + 1
 
 
 OBSERVERS: dict[str, Callable[[], Observer]] = {

@@ -13,6 +13,7 @@ from axsim.models.weights import (
     Weights,
     embedded,
     layer_weights,
+    placed,
     post_weights,
     vision_weights,
 )
@@ -50,6 +51,7 @@ class Device:
         self._vision, self._decoder = vision, decoder
         self._tick = tick
         self._executors: dict[tuple[int, int], Executor] = {}
+        self._known: dict[int, Subgraph] = {}  # held, so that its identity stays its own
 
     def vision(self, subgraph: Subgraph, image: Array) -> Array:
         """One image [1, S, S, 3] u8 to image tokens [1 + deepstack layers, tokens, hidden]."""
@@ -64,7 +66,7 @@ class Device:
         self, subgraph: Subgraph, layer: int, inputs: Mapping[str, Array]
     ) -> dict[str, Array]:
         """See :class:`axsim.runs.host.Decoder`."""
-        key = (id(subgraph), layer)
+        key = (self._identity(subgraph), layer)
         if key not in self._executors:
             get = layer_weights(self._stored, layer)  # type: ignore[arg-type]
             config = self._deployment.model.decoder
@@ -78,7 +80,7 @@ class Device:
         """See :class:`axsim.runs.host.Decoder`."""
         config = self._deployment.model.decoder
         assert config is not None
-        key = (id(subgraph), -1)
+        key = (self._identity(subgraph), -1)
         if key not in self._executors:
             get = post_weights(self._stored, config)  # type: ignore[arg-type]
             self._executors[key] = Executor(subgraph.graph, get, self._decoder)
@@ -90,6 +92,15 @@ class Device:
         config = self._deployment.model.decoder
         assert config is not None
         return embedded(self._weights, config, tokens)
+
+    def placed(self, rows: Array, start: int) -> Array:
+        """See :class:`axsim.runs.host.Decoder`."""
+        config = self._deployment.model.decoder
+        assert config is not None
+        return placed(self._weights, config, rows, start)
+
+    def _identity(self, subgraph: Subgraph) -> int:
+        return id(self._known.setdefault(id(subgraph), subgraph))
 
     def _execute(
         self, subgraph: Subgraph, executor: Executor, inputs: Mapping[str, Array], kind: str

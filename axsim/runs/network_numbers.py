@@ -7,6 +7,7 @@ deviation were taken from. Weights are the file's own; where it has none, seeded
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -22,16 +23,22 @@ from axsim.numerics.integer_graph import Integer
 from axsim.numerics.ranges import Calibration
 from axsim.numerics.steps import Arithmetic
 from axsim.numerics.weight_only import WeightOnly
+from axsim.runs.computed import Numerics
 from axsim.runs.devices import macs_by_node
-from axsim.runs.results import Numerics
+
+if TYPE_CHECKING:
+    from axsim.numerics.observers import Observer
 
 Tick = Callable[[int, str], None]
 
 CALIBRATED_ON = "a seeded input, not the compared one"
 
 
-def network_numbers(deployment: Deployment, tick: Tick) -> Numerics:
-    """One input through the network in the arithmetic of the build and in float32.
+def network_numbers(
+    deployment: Deployment, tick: Tick, observer: Callable[[], Observer]
+) -> Numerics:
+    """One input through the network in the arithmetic of the build and in float32; ``observer``
+    makes what finds a tensor's range.
 
     ``tick`` is told the multiply-accumulates of each node and the arithmetic's name.
     """
@@ -49,7 +56,7 @@ def network_numbers(deployment: Deployment, tick: Tick) -> Numerics:
 
     deployed: Arithmetic = WeightOnly()
     if build.vision_dtype != "bf16":
-        calibration = Calibration()
+        calibration = Calibration(observer)
         run("calibration", calibration, "float32")
         deployed = Integer(calibration.qparams(graph))
     reference = run("input", None, "float32")

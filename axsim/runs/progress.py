@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from axsim.compiler.partition import Deployment, Subgraph
 from axsim.runs.sharing import (
@@ -13,8 +14,13 @@ from axsim.runs.sharing import (
     pixels_key,
     request_key,
     sees,
+    text_key,
     vision_part,
 )
+
+if TYPE_CHECKING:
+    from axsim.runs.judge import Judge
+    from axsim.runs.run_pictures import RunPictures
 
 _WORK = {"float32": 1.0, "u8": 0.4, "u16": 0.8, "bf16": 1.1, "prefill": 1.1, "decode": 12.0}
 """Rough cost of a multiply-accumulate by arithmetic; decode steps are bound by memory."""
@@ -33,20 +39,21 @@ OnProgress = Callable[[Progress], None]
 
 
 class Meter:
-    """Counts the work done for ``deployments``, of which each calibrates on
-    ``calibration_pictures`` of its own. ``label`` says what is being done now."""
+    """Counts the work done for ``deployments``, which see ``pictures`` and are judged by ``judge``.
+    ``label`` says what is being done now."""
 
     def __init__(
         self,
         deployments: Iterable[Deployment],
-        calibration_pictures: int,
+        pictures: RunPictures,
+        judge: Judge | None,
         on_progress: OnProgress | None,
     ) -> None:
         self.label = ""
         self._on_progress = on_progress
         merged: dict[Key, float] = {}
-        for each in deployments:
-            merged |= _work(each, calibration_pictures)
+        for each in deployments if on_progress is not None else ():
+            merged |= _work(each, pictures, judge)
         self._done, self._total = 0.0, max(sum(merged.values()), 1.0)
 
     def tick(self, macs: int, kind: str) -> None:
@@ -58,29 +65,38 @@ class Meter:
         self._on_progress(Progress(self._done, self._total, self.label))
 
 
-def _work(deployment: Deployment, calibration_pictures: int) -> dict[Key, float]:
+def _work(deployment: Deployment, pictures: RunPictures, judge: Judge | None) -> dict[Key, float]:
     """Units of work of each part of a variant's run, by the key that it is shared under."""
     workload = deployment.workload
     parts: dict[Key, float] = {}
     deployed = 0.0
     if sees(deployment):
         macs = _sum_macs(vision_part(deployment))
-        parts[request_key(deployment, "vision reference")] = workload.images * macs
+        compared = pictures.compared_count(deployment) * macs
+        parts[request_key(deployment, "images")] = compared
         if calibrated(deployment):
-            parts[pixels_key(deployment, "calibration")] = calibration_pictures * macs
-        deployed += workload.images * macs * _WORK[workload.build.vision_dtype]
+            count = pictures.calibration_count(deployment)
+            parts[pixels_key(deployment, "calibration")] = count * macs
+        deployed += compared * _WORK[workload.build.vision_dtype]
     if deployment.graph is not None:
         macs = _sum_macs(deployment.graph)
         kind = workload.build.vision_dtype
         deployed += macs * (_WORK[kind] + (1 if kind == "bf16" else 2))
     cfg = deployment.model.decoder
     if cfg is not None:
-        prefill = sum(map(_sum_macs, deployment.prefill)) * cfg.num_hidden_layers
-        post = _sum_macs(deployment.post)
-        parts[request_key(deployment, "logits reference")] = prefill + post
-        step = _sum_macs(deployment.decode) * cfg.num_hidden_layers + post
-        steps = (workload.new_tokens - 1) * step + post
-        deployed += prefill * _WORK["prefill"] + steps * _WORK["decode"]
+        layers, post = cfg.num_hidden_layers, _sum_macs(deployment.post)
+        before = sum(map(_sum_macs, deployment.chunks(0, workload.cached_tokens))) * layers
+        prefill = [sum(map(_sum_macs, turn.prefill)) * layers for turn in deployment.turns]
+        parts[request_key(deployment, "logits")] = before + prefill[0] + post
+        step = _sum_macs(deployment.decode) * layers + post
+        steps = sum((turn.new_tokens - 1) * step + post for turn in workload.asked)
+        deployed += (before + sum(prefill)) * _WORK["prefill"] + steps * _WORK["decode"]
+        if judge is not None:
+            read, head = judge.macs(deployment)
+            parts[("text reference", deployment.model)] = read
+            parts[text_key(deployment, "text")] = read * _WORK["prefill"] + head * (
+                _WORK["float32"] + _WORK["prefill"]
+            )
     parts[numbers_key(deployment, "all")] = deployed
     return parts
 

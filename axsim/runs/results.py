@@ -7,16 +7,16 @@ configuration, the measured value.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from html import escape
-from math import isfinite
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from axsim.compiler.partition import MEBI, Deployment, Memory
-from axsim.errors import InputError
 from axsim.fidelity.prediction import Prediction, number
+from axsim.models.config import size_text
+from axsim.runs.computed import Numerics, numeric_columns
 from axsim.spec.chip import Chip
 from axsim.spec.workload import Workload
 from axsim.system.alone import prolonged
@@ -26,56 +26,6 @@ from axsim.system.request_timeline import RequestTimeline
 
 if TYPE_CHECKING:
     import pandas as pd
-
-
-@dataclass(frozen=True)
-class Numerics:
-    """What the kernels computed.
-
-    Cosine similarity of the deployed arithmetic to float32, for the vision part's output over all
-    images and for the logits of the first token; the generated tokens; the token that float32 would
-    have chosen first. ``synthetic`` says that the weights are seeded random numbers: then the
-    similarities show the arithmetic, not the accuracy of a trained model. ``calibrated_on`` tells
-    what the ranges of U8 and U16 activations were taken from. ``graph_cosine`` is the similarity of
-    a network from an ONNX file, of its output that fares worst.
-    """
-
-    synthetic: bool
-    vision_cosine: float | None
-    logits_cosine: float | None
-    tokens: tuple[int, ...]
-    reference_token: int | None
-    stopped_at_eos: bool
-    calibrated_on: str | None = None
-    graph_cosine: float | None = None
-
-    def __post_init__(self) -> None:
-        found = (self.vision_cosine, self.logits_cosine, self.graph_cosine)
-        if not all(isfinite(each) for each in found if each is not None):
-            raise InputError(
-                "the kernels' results are infinite or no numbers: with these weights and inputs "
-                "activations overflow"
-            )
-
-    @property
-    def cosine(self) -> float | None:
-        """The similarity that a build is judged by: of the vision part's output, which image size
-        and activation dtype decide, or of the logits where there is no vision part."""
-        found = (self.graph_cosine, self.vision_cosine, self.logits_cosine)
-        return next((each for each in found if each is not None), None)
-
-    def to_dict(self) -> dict[str, Any]:
-        """For JSON."""
-        return {
-            "synthetic": self.synthetic,
-            "vision_cosine": self.vision_cosine,
-            "logits_cosine": self.logits_cosine,
-            "graph_cosine": self.graph_cosine,
-            "tokens": list(self.tokens),
-            "reference_token": self.reference_token,
-            "stopped_at_eos": self.stopped_at_eos,
-            "calibrated_on": self.calibrated_on,
-        }
 
 
 class Token(NamedTuple):
@@ -90,7 +40,8 @@ class VariantResult:
     """One variant. ``settings`` are the keys that tell it from the workload's file.
 
     ``planned`` is the request alone on the chip up to its second token: what is predicted is read
-    from it. ``served`` is the one on which the kernels ran.
+    from it. ``served`` is the one on which the kernels ran. In a conversation all this is about the
+    first turn, and ``later`` are the others.
 
     Every metric of :data:`~axsim.system.metrics.PREDICTED` is an attribute, ``ttft_ms`` for
     example. Those that the workload does not have (vision encode without a tower, TTFT without a
@@ -104,6 +55,7 @@ class VariantResult:
     predictions: Mapping[str, Prediction]
     numerics: Numerics | None = None
     served: RequestTimeline | None = field(default=None, repr=False)
+    later: tuple[VariantResult, ...] = field(default=(), repr=False)
 
     def __getattr__(self, name: str) -> Prediction | None:
         if name in METRICS and METRICS[name].of is not None:
@@ -154,6 +106,11 @@ class VariantResult:
         """Tokens generated; those asked for when the kernels did not run."""
         return self.workload.new_tokens if self.numerics is None else len(self.numerics.tokens)
 
+    @property
+    def turns(self) -> tuple[VariantResult, ...]:
+        """Itself and the later turns."""
+        return (self, *self.later)
+
     @cached_property
     def timeline(self) -> RequestTimeline:
         """What happened to the request, to its last token: an end-of-sequence token that the
@@ -186,28 +143,50 @@ class VariantResult:
             "preprocess_ms": self.preprocess_ms,
             "predictions": {name: found.to_dict() for name, found in self.predictions.items()},
             "arrivals_ms": list(self.arrivals_ms),
+            "turns": [turn._of_turn() for turn in self.turns],
             "memory": {
                 "weights_bytes": dict(memory.weights),
                 "stored_bytes": dict(memory.stored),
                 "kv_cache_bytes": memory.kv_cache,
+                "kv_slots": memory.kv_slots,
+                "kv_slot_bytes": memory.kv_slot,
                 "activations_bytes": memory.activations,
                 "embedding_bytes": memory.embedding,
                 "total_bytes": memory.total,
                 "capacity_bytes": memory.capacity,
                 "fits": memory.fits,
+                "load_ms": self.deployment.load_ms,
             },
             "breakdown": [stage.to_dict() for stage in self.breakdown],
             "numerics": None if self.numerics is None else self.numerics.to_dict(),
         }
 
+    def _of_turn(self) -> dict[str, Any]:
+        """What tells a turn from the others."""
+        names = ("vision_encode_ms", "ttft_ms", "image_to_first_token_ms")
+        times = {name: self.predictions[name].value for name in names if name in self.predictions}
+        keys = ("cached_tokens", "images", "prompt_tokens", "prefill_chunks", "new_tokens")
+        conditions = self._conditions()
+        return {
+            **{key: conditions[key] for key in keys},
+            "prefill_history": list(self.workload.histories),
+            **times,
+            "arrivals_ms": list(self.arrivals_ms),
+            "tokens": None if self.numerics is None else list(self.numerics.tokens),
+        }
+
     def to_row(self) -> dict[str, Any]:
         """One flat row for tables: conditions, predictions with ``_low``, ``_high``, ``_measured``,
         ``_error`` and ``_extrapolated`` (why, or None) beside them, memory, numerics (``cosine`` is
-        what a build is judged by, see :attr:`Numerics.cosine`). None where there is nothing."""
+        what a build is judged by, see :attr:`Numerics.cosine`; perplexity and its companions are
+        there for checkpoints alone). None where there is nothing; no energy at all on a chip that
+        does not say what it draws."""
         row: dict[str, Any] = {"variant": self.name, **self._conditions()}
         row |= {"preprocess_ms": self.preprocess_ms, "post_ms": self.planned.post_ms or None}
-        for name in (metric.name for metric in PREDICTED):
-            found = self.predictions.get(name)
+        for metric in PREDICTED:
+            name, found = metric.name, self.predictions.get(metric.name)
+            if metric.needs and getattr(self.chip, metric.needs) is None:
+                continue
             values = found.to_dict() if found else {}
             measured = values.get("measured") or {}
             row[name] = values.get("value")
@@ -215,7 +194,7 @@ class VariantResult:
             row[f"{name}_measured"] = measured.get("value")
             row[f"{name}_error"] = values.get("error")
             row[f"{name}_extrapolated"] = values.get("extrapolated")
-        memory, numerics = self.memory, self.numerics
+        memory = self.memory
         row |= {
             "weights_bytes": sum(memory.weights.values()),
             "kv_cache_bytes": memory.kv_cache,
@@ -223,12 +202,8 @@ class VariantResult:
             "embedding_bytes": memory.embedding,
             "capacity_bytes": memory.capacity,
             "fits": memory.fits,
-            "synthetic": numerics.synthetic if numerics else None,
-            "cosine": numerics.cosine if numerics else None,
-            "vision_cosine": numerics.vision_cosine if numerics else None,
-            "logits_cosine": numerics.logits_cosine if numerics else None,
-            "graph_cosine": numerics.graph_cosine if numerics else None,
-            "generated_tokens": len(numerics.tokens) if numerics else None,
+            "load_ms": self.deployment.load_ms,
+            **numeric_columns(self.numerics),
         }
         return row
 
@@ -240,12 +215,15 @@ class VariantResult:
             "chip": self.chip.name,
             "npu_mode": self.npu_mode,
             "images": workload.images,
-            "image_size": workload.image_size if vision else None,
+            "image_size": size_text(workload.image_size) if vision else None,
             "vision_dtype": build.vision_dtype if vision or workload.model.onnx else None,
             "weight_dtype": build.weight_dtype if decoder else None,
             "kv_cache_len": build.kv_cache_len if decoder else None,
             "prefill_chunk": build.prefill_chunk if decoder else None,
             "prefill_chunks": self.prefill_chunks,
+            "toolchain": build.toolchain if decoder else None,
+            "float_matmul_on_conv": workload.float_matmul_on_conv if decoder else None,
+            "cached_tokens": workload.cached_tokens if decoder else None,
             "prompt_tokens": workload.prompt_tokens,
             "new_tokens": workload.new_tokens,
             "seed": workload.request.seed,
@@ -288,11 +266,16 @@ class RunResult:
         for each in self:
             cells = {METRICS[name].title: _short(found) for name, found in each.predictions.items()}
             memory = each.memory
-            needed = f"{(memory.total - memory.embedding) / MEBI:.0f}"
+            needed = f"{memory.npu / MEBI:.0f}"
             cells["NPU memory, MiB"] = needed if memory.fits else f"{needed} (does not fit)"
             if each.numerics is not None and each.numerics.cosine is not None:
                 synthetic = " on synthetic weights" if each.numerics.synthetic else ""
                 cells[f"cosine to float32{synthetic}"] = f"{each.numerics.cosine:.4f}"
+            if each.numerics is not None and each.numerics.text is not None:
+                text = each.numerics.text
+                reached = f"{text.perplexity:.4g} ({text.float32_perplexity:.4g})"
+                cells["perplexity (of float32)"] = reached
+                cells["same likeliest token"] = f"{text.top1_agreement:.1%}"
             columns[each.name] = cells
         return pd.DataFrame(columns).fillna("")
 
@@ -306,13 +289,20 @@ class RunResult:
         raise KeyError(f"no variant {name!r}; there are {', '.join(each.name for each in self)}")
 
     def with_numerics(
-        self, name: str, numerics: Numerics, served: RequestTimeline | None = None
+        self, name: str, turns: Sequence[tuple[Numerics, RequestTimeline | None]]
     ) -> RunResult:
-        """The same with one variant's numeric results filled in, and the request on which its
-        kernels ran."""
+        """The same with one variant's numeric results filled in, turn by turn, and the requests on
+        which its kernels ran."""
+
+        def filled(variant: VariantResult) -> VariantResult:
+            first, *later = [
+                replace(turn, numerics=numerics, served=served)
+                for turn, (numerics, served) in zip(variant.turns, turns, strict=False)
+            ]
+            return replace(first, later=(*later, *variant.later[len(later) :]))
+
         variants = tuple(
-            replace(variant, numerics=numerics, served=served) if variant.name == name else variant
-            for variant in self.variants
+            filled(variant) if variant.name == name else variant for variant in self.variants
         )
         return replace(self, variants=variants)
 

@@ -13,6 +13,7 @@ from axsim.fidelity.prediction import Interval, Prediction
 from axsim.fidelity.published import Published, shipped_ledger_of
 from axsim.machine.npu import Npu
 from axsim.runs.results import RunResult, VariantResult
+from axsim.runs.sources import SYNTHETIC, Sources
 from axsim.spec.chip import Chip, load_chip
 from axsim.spec.descriptor import NO_OVERRIDES, Overrides, override, split_overrides
 from axsim.spec.workload import Workload, load_workload
@@ -39,6 +40,9 @@ def run(
     seed: int | None = None,
     checkpoint: str | Path | None = None,
     images: str | Path | None = None,
+    text: str | Path | None = None,
+    observer: str = "MinMax",
+    calibrate_on: str | None = None,
     intervals: Intervals | None = None,
     on_progress: OnProgress | None = None,
 ) -> RunResult:
@@ -48,24 +52,29 @@ def run(
     ``variants`` chooses among the workload's; all by default. ``overrides`` replace dotted keys,
     those of the chip with the prefix ``chip.``. ``timing_only`` leaves the kernels out: the same
     timeline without numeric results. ``seed`` replaces ``request.seed``. Weights come from the
-    folder ``checkpoint``, else they are synthetic. The ranges of quantised activations come from
-    the pictures of the folder ``images``, else from a seeded one. ``intervals`` gives the
-    predictions' intervals; by default they follow from how well rows of the ledger are predicted
-    that were left out of the fit.
+    folder ``checkpoint``, else they are synthetic. Of the pictures of the folder ``images`` some
+    are compared with float32, and the ranges of quantised activations come from the others, as
+    ``observer`` finds them (a name of :data:`~axsim.numerics.observers.OBSERVERS`). Without a
+    folder both are seeded, which a checkpoint takes with ``calibrate_on="seeded"`` alone. A
+    checkpoint's decoder is judged on the file ``text``, or on the page that comes with axsim.
+    ``intervals`` gives the predictions' intervals; by default they follow from how well rows of the
+    ledger are predicted that were left out of the fit.
     ``on_progress`` is told how far the kernels are.
 
     >>> result = axsim.run("internvl2_1b", chip="ax630c", timing_only=True)
     >>> result["448-u8"].ttft_ms.value
 
     Raises:
-        InputError: a descriptor, key, variant or checkpoint is wrong.
+        InputError: a descriptor, key, variant or checkpoint is wrong, or a source of numbers is
+            missing or has no effect.
     """
+    sources = Sources.of(checkpoint, images, text, observer, calibrate_on)
     result = time_run(
         workload, chip, variants=variants, overrides=overrides, seed=seed, intervals=intervals
     )
     if timing_only:
         return result
-    *_, last = run_kernels(result, checkpoint, on_progress, images=images)
+    *_, last = run_kernels(result, sources, on_progress)
     return last
 
 
@@ -112,30 +121,34 @@ def time_variant(
     published: Published | None = None,
     intervals: Intervals | None = None,
 ) -> VariantResult:
-    """Time one variant: every subgraph of ``deployment`` on ``npu``, without kernels."""
+    """Time one variant: every subgraph of ``deployment`` on ``npu``, without kernels. Its later
+    turns are timed as requests of their own, each after answers of full length."""
     planned = alone(deployment, npu)
     predictions = _predict(deployment, planned, published, intervals)
-    return VariantResult(name, settings, deployment, planned, predictions)
+    later = tuple(
+        time_variant(f"{name}, turn {number}", settings, turn, npu, published, intervals)
+        for number, turn in enumerate(deployment.turns[1:], 2)
+    )
+    return VariantResult(name, settings, deployment, planned, predictions, later=later)
 
 
 def run_kernels(
     timed: RunResult,
-    checkpoint: str | Path | None = None,
+    sources: Sources = SYNTHETIC,
     on_progress: OnProgress | None = None,
     chat: Chat | None = None,
     on_token: OnToken | None = None,
-    images: str | Path | None = None,
 ) -> Iterator[RunResult]:
     """Run the kernels of variant after variant; each step yields the result so far.
 
     The first is the timed result itself, marked incomplete; the last has every variant's numerics.
     ``chat`` asks its question in place of seeded pixels and tokens; ``on_token`` is told each token
-    of the answer as it is computed. Ranges are calibrated on the pictures of the folder ``images``;
-    without one on the picture of the question, or on a seeded one.
+    of the answer as it is computed. ``sources`` say what weights, pictures and text are; without a
+    folder of pictures the ranges are those of the question's own.
 
     Raises:
-        InputError: the checkpoint is broken or of another architecture, or ``images`` has no
-            pictures or nothing to calibrate.
+        InputError: the checkpoint is broken or of another architecture, or a source is missing or
+            has no effect.
     """
     from dataclasses import replace
 
@@ -144,12 +157,22 @@ def run_kernels(
     result = replace(timed, timing_only=False, complete=False)
     yield result
     deployments = [variant.deployment for variant in timed]
-    kernels = Kernels(deployments, checkpoint, on_progress, chat, on_token, images)
+    kernels = Kernels(deployments, sources, on_progress, chat, on_token)
     for index, variant in enumerate(timed):
-        numerics, served = kernels.run(variant.deployment)
-        result = result.with_numerics(variant.name, numerics, served)
+        result = result.with_numerics(variant.name, kernels.run(variant.deployment))
         result = replace(result, complete=index + 1 == len(timed))
         yield result
+
+
+def check_sources(timed: RunResult, sources: Sources, chat: Chat | None = None) -> None:
+    """Find out before a long run that :func:`run_kernels` can't have its pictures or its text.
+
+    Raises:
+        InputError: as :func:`run_kernels`.
+    """
+    from axsim.runs.checks import check_deployments
+
+    check_deployments([variant.deployment for variant in timed], sources, chat)
 
 
 def _variants(
@@ -194,10 +217,10 @@ def _predict(
         measured = None
         if published and metric.in_ledger:
             measured = published.find(deployment, metric.name)
-        interval, reason = (
-            expected(metric.name)
-            if intervals is None
-            else (intervals(deployment.chip, metric.name), "")
-        )
+        interval, reason = None, ""
+        if intervals is not None:
+            interval = intervals(deployment.chip, metric.name)
+        elif not metric.needs:
+            interval, reason = expected(metric.name)
         found[metric.name] = Prediction(float(value), metric.unit, interval, measured, reason)
     return found

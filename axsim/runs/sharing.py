@@ -11,8 +11,8 @@ Key = tuple[object, ...]
 
 
 def sees(deployment: Deployment) -> bool:
-    """Whether the request has images for a tower."""
-    return deployment.vision is not None and deployment.workload.images > 0
+    """Whether the request, or any of its turns, has images for a tower."""
+    return deployment.vision is not None and deployment.workload.all_images > 0
 
 
 def calibrated(deployment: Deployment) -> bool:
@@ -35,7 +35,7 @@ def pixels_key(deployment: Deployment, what: str) -> Key:
 def request_key(deployment: Deployment, what: str) -> Key:
     """Of something that float32 makes of the request."""
     workload = deployment.workload
-    return *pixels_key(deployment, what), workload.images, workload.prompt_tokens
+    return *pixels_key(deployment, what), *(turn[:3] for turn in workload.asked)
 
 
 def images_key(deployment: Deployment, what: str) -> Key:
@@ -45,10 +45,19 @@ def images_key(deployment: Deployment, what: str) -> Key:
     return *request_key(deployment, what), own
 
 
+def text_key(deployment: Deployment, what: str) -> Key:
+    """Of something that a deployed decoder makes of a text."""
+    build = deployment.workload.build
+    dtypes = build.weight_dtype, build.post_weight_dtype, build.hidden_dtype
+    sizes = build.prefill_chunk, build.compiled_histories, build.kv_cache_len
+    seed = deployment.workload.request.seed
+    return what, deployment.model, seed, *dtypes, *sizes
+
+
 def numbers_key(deployment: Deployment, what: str) -> Key:
     """Of deployed numbers: chip, NPU mode and tool options change times only."""
     workload, build = deployment.workload, deployment.workload.build
     decoder = (build.weight_dtype, build.post_weight_dtype, build.prefill_chunk)
     request = workload.request.model_dump_json()
-    sizes = build.kv_cache_len, workload.new_tokens
+    sizes = build.kv_cache_len, workload.new_tokens, build.compiled_histories
     return *images_key(deployment, what), *decoder, *sizes, request

@@ -23,5 +23,5 @@ def footnotes(result: RunResult) -> list[str]:
                 if variant.name not in names:
                     names.append(variant.name)
     lines = [f"{', '.join(names)}: {reason}" for reason, names in variants.items()]
-    head = [f"{MARK} extrapolated, with the interval of the widest group of measurements:"]
+    head = [f"{MARK} extrapolated, with a wider interval:"]
     return [*head, *(f"  {line}" for line in lines)] if lines else []

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import shlex
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
 from rich.table import Table
@@ -47,13 +47,24 @@ def summary(leaders: Sequence[Row], rows: Sequence[Row], goal: Goal) -> str:
     return text if len(leaders) <= MOST else f"{text}; the best {MOST}"
 
 
-def run_command(row: Row, workload: str, keys: Sequence[str], options: Sequence[str] = ()) -> str:
-    """The command that shows a row in full: ``keys`` are those that were set or varied."""
-    words = ["axsim", "run", workload, "--chip", str(row["chip"])]
+def run_command(
+    row: Row,
+    workload: str,
+    keys: Sequence[str],
+    options: Sequence[str] = (),
+    boards: Collection[str] = (),
+) -> str:
+    """The command that shows a row in full: ``keys`` are those that were set or varied, ``boards``
+    the chips of rows that are boards."""
+    place = str(row["chip"])
     settings = {key: row[key] for key in keys}
-    variant = _variant(workload, settings, str(row["variant"]))
-    if variant is not None:
-        words += ["--variant", variant]
+    on = ["--board" if place in boards else "--chip", place]
+    if "scenario" in row:
+        words = ["axsim", "simulate", workload, *on]
+    else:
+        words = ["axsim", "run", workload, *on]
+        variant = _variant(workload, settings, str(row["variant"]))
+        words += [] if variant is None else ["--variant", variant]
     for key, value in settings.items():
         words += ["--set", f"{key}={_scalar(value)}"]
     return shlex.join([*words, *options])

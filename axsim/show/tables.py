@@ -26,7 +26,12 @@ def heading(result: RunResult) -> str:
     if first.workload.new_tokens:
         prompts = [str(each.workload.prompt_tokens) for each in result]
         tokens = "/".join(dict.fromkeys(prompts))
-        parts.append(f"prompt of {tokens} tokens, {first.workload.new_tokens} new ones")
+        asked = f"prompt of {tokens} tokens"
+        if first.workload.cached_tokens:
+            asked += f" after {first.workload.cached_tokens} cached ones"
+        if first.later:
+            asked = f"{len(first.turns)} turns, the first a {asked}"
+        parts.append(f"{asked}, {first.workload.new_tokens} new ones")
     return "; ".join(parts)
 
 
@@ -41,7 +46,7 @@ def variants_table(result: RunResult) -> Table:
     table = Table(box=None, pad_edge=False, padding=(0, 1, 0, 0), collapse_padding=True)
     table.add_column("\n\nvariant", no_wrap=True)
     present = {name for each in result for name in each.predictions}
-    metrics = [m for m in PREDICTED if m.name in present and m.column_heading]
+    metrics = [m for m in PREDICTED if m.name in present and m.column_heading and not m.needs]
     headings: list[tuple[str, ...]] = []
     for metric in metrics:
         if metric.name == "ttft_ms":
@@ -68,7 +73,7 @@ def variants_table(result: RunResult) -> Table:
             row.append(_with_interval(found))
             below.append(_measured(found))
         memory = each.memory
-        row.append(f"{(memory.total - memory.embedding) / MEBI:.0f}")
+        row.append(f"{memory.npu / MEBI:.0f}")
         if not memory.fits:
             row[-1] += "\ndoes not\nfit"
         if numeric and vision:
@@ -92,23 +97,42 @@ def notes(result: RunResult) -> list[str]:
     if others:
         lines.append(f"measured TTFT and decode speed: {', '.join(others)}, the same decoder")
     if not result.timing_only:
-        lines.append("² cosine similarity of the deployed arithmetic to float32")
+        lines.append(
+            "² cosine similarity of the deployed arithmetic to float32; logits: those that"
+        )
+        lines.append("  the first token is chosen from, after the request's prompt")
         if any(each.numerics is None or each.numerics.synthetic for each in result):
-            lines[-1] += " on synthetic weights:"
-            lines.append("  it shows what the arithmetic loses, not a trained model's accuracy")
-        lines += _calibration(result)
-    return [*lines, *footnotes(result)]
+            lines.append("  on synthetic weights it shows what the arithmetic loses, not a trained")
+            lines.append("  model's accuracy")
+        lines += accuracy_notes(result)
+    return [*lines, *assumed(result), *footnotes(result)]
 
 
-def _calibration(result: RunResult) -> list[str]:
-    """What the ranges of activations were taken from."""
+def assumed(result: RunResult) -> list[str]:
+    """What of a language model's build nobody has said, and decides its times."""
+    lines = []
+    for each in result:
+        build = each.workload.build
+        flagged = each.chip.npu.conv.float_matmul and build.float_matmul_on_conv is None
+        if each.workload.model.decoder is None or not flagged:
+            continue
+        flag = f"float_matmul_on_conv {'on' if each.workload.float_matmul_on_conv else 'off'}"
+        told = "toolchain" in build.model_fields_set
+        newest = "" if told else " (newest)"
+        lines.append(f"assumed: {flag}, as the vendor builds with {build.toolchain}{newest}")
+    return list(dict.fromkeys(lines))
+
+
+def accuracy_notes(result: RunResult) -> list[str]:
+    """What the ranges of activations were taken from, what was compared, and what was not."""
     found = [each.numerics for each in result if each.numerics and each.numerics.calibrated_on]
     lines = []
     for text in dict.fromkeys(str(each.calibrated_on) for each in found):
         lines.append(f"ranges of U8 and U16 activations calibrated on {text}")
-        pictures = not any(each.graph_ms for each in result)
-        if pictures and "seeded" in text and not all(each.synthetic for each in found):
-            lines[-1] += "; --images DIR takes real ones"
+    compared = [each.numerics.compared_on for each in result if each.numerics]
+    lines += [f"vision output compared on {text}" for text in dict.fromkeys(compared) if text]
+    reasons = [each.numerics.not_judged for each in result if each.numerics]
+    lines += [f"not judged on a text: {text}" for text in dict.fromkeys(reasons) if text]
     return lines
 
 
@@ -120,15 +144,43 @@ def _other_models(result: RunResult) -> list[str]:
 
 
 def tokens_lines(result: RunResult) -> list[str]:
-    """The generated tokens of each variant."""
+    """The generated tokens of each variant and turn."""
     lines = []
-    for each in result:
+    for each in (turn for variant in result for turn in variant.turns):
         if each.numerics is None or not each.numerics.tokens:
             continue
         ids = " ".join(map(str, each.numerics.tokens))
         end = " (end of sequence)" if each.numerics.stopped_at_eos else ""
         lines.append(f"{each.name}: {ids}{end}")
     return lines
+
+
+def turns_table(variant: VariantResult) -> Table:
+    """The turns of a conversation: what each finds in the KV cache, what it asks, and how long its
+    first token takes."""
+    table = Table(box=None, pad_edge=False, padding=(0, 1, 0, 0), collapse_padding=True)
+    table.add_column("\n\nturn", no_wrap=True)
+    vision = any(turn.workload.images for turn in variant.turns)
+    headings = [
+        "cached\ntokens",
+        "images",
+        "prompt\ntokens",
+        "prefill",
+        "longest\nhistory",
+        "TTFT¹\nms",
+    ]
+    headings += ["image to\n1st token\nms"] if vision else []
+    for text in headings:
+        table.add_column("\n" * (2 - text.count("\n")) + text, justify="right", no_wrap=True)
+    for index, turn in enumerate(variant.turns, 1):
+        asked = turn.workload
+        row = [str(index), str(asked.cached_tokens), str(asked.images), str(asked.prompt_tokens)]
+        row += [f"{turn.prefill_chunks}×{asked.build.prefill_chunk}", str(max(asked.histories))]
+        row.append(_with_interval(turn.ttft_ms))
+        if vision:
+            row.append(_with_interval(turn.image_to_first_token_ms))
+        table.add_row(*row)
+    return table
 
 
 def breakdown_table(variant: VariantResult) -> Table:
@@ -198,17 +250,24 @@ def memory_line(variant: VariantResult) -> str:
     text = f"memory, MiB: weights {sum(memory.weights.values()) / MEBI:.0f} ({', '.join(parts)})"
     if memory.kv_cache:
         text += f", KV cache {memory.kv_cache / MEBI:.1f}"
+        if memory.kv_slots > 1:
+            text += f" ({memory.kv_slots} slots of {memory.kv_slot / MEBI:.1f})"
     text += f", activations {memory.activations / MEBI:.1f}"
     if memory.embedding:
         text += f", embedding table (CPU) {memory.embedding / MEBI:.0f}"
-    return f"{text}; {memory.verdict}"
+    text += f"; {memory.verdict}"
+    ms, speed = variant.deployment.load_ms, variant.chip.host.storage_mb_per_s
+    if ms is None or speed is None:
+        return text
+    over = f" and {variant.deployment.link.upper()}" if variant.deployment.link else ""
+    return f"{text}; loads in {number(ms / 1e3)} s, at {speed:g} MB/s of storage{over}"
 
 
-def misfits(result: RunResult) -> list[str]:
-    """One line for each variant that the chip's memory does not hold."""
+def misfits(result: RunResult, place: str = "") -> list[str]:
+    """One line for each variant that the memory of the chip, or of a board, does not hold."""
+    where = f"on {place or result.chip}; the times are those of a chip with the memory"
     return [
-        f"{each.name}: the model {each.memory.verdict} on {result.chip}; the times are those of a "
-        "chip with the memory"
+        f"{each.name}: the model {each.memory.verdict} {where}"
         for each in result
         if not each.memory.fits
     ]

@@ -55,10 +55,11 @@ def write_trace(result: RunResult, path: str | Path) -> None:
 
 
 def trace_events(result: RunResult) -> Iterator[Event]:
-    """The events of every variant."""
+    """The events of every variant; each turn of a conversation begins at 0."""
     arrows = itertools.count(1)
-    for pid, variant in enumerate(result, 1):
-        yield from _Request(variant, pid, arrows).events()
+    turns = (turn for variant in result for turn in variant.turns)
+    for pid, turn in enumerate(turns, 1):
+        yield from _Request(turn, pid, arrows).events()
 
 
 REQUEST, HOST, ENGINES = 0, 1, 2

@@ -84,6 +84,11 @@ class VisionSection(Section):
     pool_width: NonNegativeInt = Field(0, description="linear layer behind that row; 0: none")
     pool_bias: bool = Field(True, description="bias of that layer")
     pool_tanh: bool = Field(False, description="tanh behind that layer")
+    stem: Literal["patches", "sound"] = Field(
+        "patches",
+        description="what becomes tokens: patches of a picture, or image_size frames of a "
+        "spectrogram with num_channels mel bins, patch_size of them a token",
+    )
     idle: tuple[str, ...] = Field((), description="parts in checkpoints that nothing uses")
     image_mean: tuple[float, ...] = Field(
         (0.485, 0.456, 0.406), description="mean of each channel, of 1"
@@ -102,8 +107,8 @@ class VisionSection(Section):
             faults += _divides(self, "window_size", "patch_size")
         for name in ("image_mean", "image_std"):
             given = len(getattr(self, name))
-            if given != self.num_channels:
-                faults.append(Fault(name, f"found {given} numbers", "one for each channel"))
+            if given not in (1, self.num_channels):
+                faults.append(Fault(name, f"found {given} numbers", "one for each channel, or one"))
         if -self.feature_layer > self.num_hidden_layers:
             what = f"found {self.feature_layer}"
             faults.append(Fault("feature_layer", what, f"-{self.num_hidden_layers} to -1"))
@@ -137,6 +142,7 @@ class PartsSection(Section):
     post_norm: bool | None = Field(None, description="norm of what each adds to the residual")
     parallel: bool | None = Field(None, description="attention and MLP read one norm and are added")
     qkv_bias: bool | None = Field(None, description="bias of q, k and v")
+    key_bias: bool | None = Field(None, description="bias on k, where q and v have one")
     output_bias: bool | None = Field(None, description="bias of attention's output")
     mlp_bias: bool | None = Field(None, description="bias of the MLP")
     head_bias: bool | None = Field(None, description="bias of the language-model head")
@@ -187,6 +193,12 @@ class DecoderSection(Section):
         (), description="rotated pairs that turn with time, row and column of a token"
     )
     mrope_interleaved: bool = Field(False, description="those pairs in turn, not in three runs")
+    position_rows: NonNegativeInt = Field(
+        0, description="rows of a learnt table of positions, in place of any rotation; 0: none"
+    )
+    cross_tokens: NonNegativeInt = Field(
+        0, description="rows of an encoder that every layer attends to as well; 0: none"
+    )
     parts: PartsSection = Field(PartsSection(), description="parts that are not the family's")
 
     @model_validator(mode="after")
@@ -264,6 +276,14 @@ class ProjectorSection(Section):
     queries: NonNegativeInt = Field(
         0, description="learnt rows that attend to all patches, in place of all that; 0: none"
     )
+    cross_layers: NonNegativeInt = Field(
+        0, description="decoder layers that attend to the tower's rows, in place of all that"
+    )
+
+    @property
+    def block(self) -> int:
+        """Patches along each side that one image token joins."""
+        return round(1 / self.downsample_ratio)
 
     @model_validator(mode="after")
     def _consistent(self) -> ProjectorSection:
@@ -329,6 +349,7 @@ class ModelSection(Section):
             faults.append(
                 Fault("projector.hidden_size", found, allowed, also=["decoder.hidden_size"])
             )
+        faults += _crossed(self.vision, self.projector, self.decoder)
         return checked(self, faults)
 
     def config(self) -> ModelConfig:
@@ -345,6 +366,23 @@ class ModelSection(Section):
         if self.decoder:
             decoder = self.decoder.config(self.vocab_size or self.decoder.vocab_size)
         return ModelConfig(decoder, vision, projector)
+
+
+def _crossed(
+    vision: VisionSection | None, projector: ProjectorSection | None, decoder: DecoderSection | None
+) -> Iterator[Fault]:
+    """What does not fit between an encoder and a decoder that attends to it."""
+    layers = projector.cross_layers if projector else 0
+    expected = decoder.num_hidden_layers if decoder and decoder.cross_tokens else 0
+    if layers != expected:
+        allowed = f"{expected}, the decoder's layers that attend to the tower"
+        key = "projector.cross_layers" if projector else "decoder.cross_tokens"
+        yield Fault(key, f"found {layers}", allowed)
+    elif layers and vision and decoder:
+        rows = VisionConfig(**vision.model_dump()).tokens(vision.image_size)
+        if rows != decoder.cross_tokens:
+            what = f"found {decoder.cross_tokens}"
+            yield Fault("decoder.cross_tokens", what, f"{rows}, the rows of the tower")
 
 
 def _divides(section: Section, key: str, by: str) -> Iterator[Fault]:

@@ -11,7 +11,7 @@ Rates of execution units are per unit and cycle; the number of units follows fro
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, ClassVar, Literal
@@ -20,11 +20,20 @@ from pydantic import Field, NonNegativeFloat, PositiveFloat, PositiveInt, model_
 
 from axsim.errors import Fault, InputError, Problem, checked
 from axsim.spec.descriptor import NO_OVERRIDES, Overrides, Section, find, load
+from axsim.spec.like import completed
 from axsim.spec.limits import implausible
+from axsim.spec.located import Located
+from axsim.spec.power import PowerSection
 
 NpuMode = Literal["NPU1", "NPU2", "NPU3"]
 
+Link = Literal["pcie"]
+
 MemoryShare = Annotated[float, Field(gt=0, le=1)]
+
+AROUND = ("link", "pcie_ms", "pcie_ms_span", "pcie_gbps", "storage_mb_per_s")
+CAPACITY = ("capacity_bytes", "npu_bytes")
+"""Keys of the host and of the DRAM that say how a chip is built in."""
 
 TOLERANCE = 0.01
 """Two ways of saying the same number may differ by this fraction (rounded data sheets)."""
@@ -101,11 +110,19 @@ class DramSection(Section):
         None, description="peak bandwidth, gigabytes per second"
     )
     capacity_bytes: PositiveInt = Field(description="memory that the NPU can be given")
+    npu_bytes: PositiveInt | None = Field(
+        None, description="the part that the board gives to the NPU, where it is kept apart"
+    )
     compiler_bytes_per_cycle: PositiveFloat = Field(
         description="bandwidth in the vendor compiler's own model, bytes per nominal cycle"
     )
     row_tile_efficiency: PositiveFloat = Field(
         le=1, description="bandwidth of activation row tiles relative to that of weight streams"
+    )
+    weights: dict[Literal["camera", "encoder", "display"], PositiveFloat] = Field(
+        {},
+        description="share of the bandwidth that a burst of frames gets, beside 1 of each transfer "
+        "of the NPU; 1 when not given",
     )
 
     @model_validator(mode="after")
@@ -121,6 +138,9 @@ class DramSection(Section):
                     f"{self.data_rate_mtps:g} MT/s give {derived:.1f} GB/s"
                 )
                 faults.append(Fault("peak_gbps", what, also=["width_bits", "data_rate_mtps"]))
+        if self.npu_bytes is not None and self.npu_bytes > self.capacity_bytes:
+            allowed = f"up to {self.capacity_bytes}, capacity_bytes"
+            faults.append(Fault("npu_bytes", f"found {self.npu_bytes}", allowed))
         return checked(self, faults)
 
     @property
@@ -188,6 +208,9 @@ class CalibratedSection(Section):
 class HostSection(Section):
     """Host costs that follow from sizes."""
 
+    storage_mb_per_s: PositiveFloat | None = Field(
+        None, description="sequential reading of the storage that models lie on, 10^6 bytes"
+    )
     preprocess_cycles_per_pixel: NonNegativeFloat = Field(
         description="resize and colour swap of one output pixel, CPU cycles, shared by all cores"
     )
@@ -197,12 +220,30 @@ class HostSection(Section):
     prefill_layer_ms: NonNegativeFloat = Field(
         description="runtime around one prefill invocation of a layer, likewise"
     )
+    link: Link | None = Field(
+        None, description="how another host reaches the chip, as on a card; none is its own host"
+    )
     pcie_ms: NonNegativeFloat = Field(
-        description="round trip around one invocation when the chip is on a card (build.link pcie)"
+        description="round trip around one invocation over the link, beside what is transferred"
+    )
+    pcie_ms_span: tuple[NonNegativeFloat, NonNegativeFloat] | None = Field(
+        None, description="least and greatest pcie_ms of other hosts, where one's own is not known"
+    )
+    pcie_gbps: PositiveFloat | None = Field(
+        None, description="rate of the link, gigabytes per second; no transfers when not given"
     )
     sample_cycles_per_logit: NonNegativeFloat = Field(
         description="arg-max or sampling over the vocabulary, CPU cycles for each logit"
     )
+
+    @model_validator(mode="after")
+    def _consistent(self) -> HostSection:
+        span = self.pcie_ms_span
+        faults: list[Fault] = []
+        if span is not None and not span[0] <= self.pcie_ms <= span[1]:
+            what = f"says {span[0]:g} to {span[1]:g} ms, but pcie_ms is {self.pcie_ms:g}"
+            faults.append(Fault("pcie_ms_span", what, also=["pcie_ms"]))
+        return checked(self, faults)
 
 
 class Rating(Section):
@@ -234,10 +275,14 @@ class Chip(Section):
         "dram.peak_gbps": ("dram.data_rate_mtps",),
         "dram.data_rate_mtps": ("dram.peak_gbps",),
         "dram.width_bits": ("dram.peak_gbps",),
+        "host.pcie_ms": ("host.pcie_ms_span",),
     }
 
     name: str = Field(min_length=1, description="name of the chip, as measurements call it")
     description: str = Field("", description="what the chip is")
+    like: str | None = Field(
+        None, description="another chip, whose silicon it is; what is not said here is as there"
+    )
     npu: NpuSection = Field(description="the neural processing unit")
     dram: DramSection = Field(description="external memory")
     cpu: CpuSection = Field(description="host processor")
@@ -248,6 +293,9 @@ class Chip(Section):
     )
     fixed: dict[str, str] = Field(
         {}, description="calibrated values that are not fitted, and what says so"
+    )
+    power: PowerSection | None = Field(
+        None, description="what it draws from its supply; without it no energy is predicted"
     )
     rated: dict[str, Rating] = Field({}, description="advertised figures, for comparison only")
     insist: tuple[str, ...] = Field(
@@ -286,6 +334,22 @@ class Chip(Section):
         ocm = self.ocm_bytes * modes[name] / self.npu.resource_groups * shares.get(name, 1.0)
         return Mode(name, modes[name], ocm)
 
+    def by_turns(self, partitions: Mapping[str, str]) -> bool:
+        """Whether partitions (NPU modes by name) work one at a time on the same resource groups,
+        each with its part of the on-chip memory, rather than beside each other.
+
+        Raises:
+            InputError: the chip has no such mode, or holds neither their groups nor their memory.
+        """
+        groups = {name: self.mode(mode).groups for name, mode in partitions.items()}
+        if sum(groups.values()) <= self.npu.resource_groups:
+            return False
+        if sum(self.mode(mode).ocm_bytes for mode in partitions.values()) <= self.ocm_bytes:
+            return True
+        wanted = ", ".join(f"{name}: {count}" for name, count in groups.items())
+        what = f"{wanted} resource groups overlap ({self.name} has {self.npu.resource_groups})"
+        raise InputError(Problem("", "partitions", what))
+
     def nominal(self) -> Chip:
         """The chip as the vendor's compiler counts: nominal clock and its own DRAM rate."""
         clock = self.npu.nominal_clock_mhz
@@ -320,6 +384,24 @@ class Chip(Section):
     def sustained_gbps(self) -> float:
         """Bandwidth of streamed weights, gigabytes per second."""
         return self.dram.bandwidth_gbps * self.calibrated.dram_efficiency
+
+    @property
+    def silicon(self) -> str:
+        """The chip whose times measurements know: its own name, or that of the one it is like."""
+        return self.like or self.name
+
+    def times_as(self, other: Chip) -> bool:
+        """Whether every number that times depend on is the other's, those of the link apart."""
+        return (
+            (self.npu, self.cpu, self.calibrated) == (other.npu, other.cpu, other.calibrated)
+            and _but(self.dram, *CAPACITY) == _but(other.dram, *CAPACITY)
+            and _but(self.host, *AROUND) == _but(other.host, *AROUND)
+        )
+
+    @classmethod
+    def written(cls, source: Path) -> Located:
+        """The document of a file, with what it takes from the chip that it is like."""
+        return completed(cls, "chip", super().written(source))
 
     @model_validator(mode="after")
     def _consistent(self) -> Chip:
@@ -358,6 +440,11 @@ class Chip(Section):
             if groups > npu.resource_groups:
                 what = f"joins {groups} groups, more than npu.resource_groups"
                 yield Fault(f"npu.modes.{mode}", what, f"up to {npu.resource_groups}")
+
+
+def _but(section: Section, *names: str) -> dict[str, object]:
+    """The values of a section without those of ``names``."""
+    return {key: value for key, value in section if key not in names}
 
 
 def load_chip(name_or_path: str | Path, overrides: Overrides = NO_OVERRIDES) -> Chip:

@@ -1,4 +1,4 @@
-"""Chip and workload descriptors: finding them, reading them, overriding keys, checking them.
+"""Descriptors of chips, workloads and scenarios: found, read, keys overridden, checked.
 
 A descriptor is a YAML file validated by a pydantic class. Every fault ends as one
 :class:`axsim.errors.InputError` that lists all of them, each with file and line (or the override
@@ -18,7 +18,7 @@ from axsim.errors import InputError, Problem, path_of
 from axsim.spec import diagnosis
 from axsim.spec.located import Located, display, locate, read, scalar, show
 
-Kind: TypeAlias = Literal["chip", "workload"]
+Kind: TypeAlias = Literal["chip", "board", "workload", "scenario"]
 Overrides: TypeAlias = Mapping[str, object]
 """Dotted key to the value that replaces the descriptor's, in the order of application."""
 
@@ -146,8 +146,8 @@ def split_overrides(
     return inside, outside
 
 
-def data_folder(name: Literal["chips", "workloads", "measurements"]) -> Path:
-    """The shipped folder: inside the installed package, or beside it in a clone."""
+def data_folder(name: str) -> Path:
+    """A shipped folder: inside the installed package, or beside it in a clone."""
     package = Path(__file__).resolve().parents[1]
     installed = package / "data" / name
     return installed if installed.is_dir() else package.parent / name
@@ -155,7 +155,7 @@ def data_folder(name: Literal["chips", "workloads", "measurements"]) -> Path:
 
 def shipped(kind: Kind) -> dict[str, Path]:
     """Name to file of every descriptor that comes with axsim, in alphabetical order."""
-    folder = data_folder("chips" if kind == "chip" else "workloads")
+    folder = data_folder(f"{kind}s")
     return {path.stem: path for path in sorted(folder.glob("*.yaml"))}
 
 
@@ -189,7 +189,7 @@ def find(kind: Kind, name_or_path: str | Path) -> Path:
         what = f"{str(path)!r} is a folder" if path.is_dir() else f"no such file: {str(path)!r}"
     else:
         what = f"no {kind} is named {str(path)!r}"
-    files = "a YAML file" if kind == "chip" else "a YAML or ONNX file"
+    files = "a YAML or ONNX file" if kind == "workload" else "a YAML file"
     allowed = ", ".join([*known, f"the path of {files}"])
     raise InputError(Problem("", "", what, allowed, diagnosis.nearest(wanted, known)))
 

@@ -8,7 +8,7 @@ from math import lcm, prod
 from pathlib import Path
 from typing import Any
 
-from axsim.errors import printable
+from axsim.errors import InputError, Problem, printable
 from axsim.models.checkpoint import architecture, eos_token_ids, read_config
 from axsim.models.config import (
     DecoderConfig,
@@ -19,18 +19,22 @@ from axsim.models.config import (
 )
 from axsim.models.families import FAMILIES
 from axsim.models.gptq import Gptq
+from axsim.models.hf_config import assumed_sizes
 from axsim.models.joins import JOINS, language_part
 from axsim.models.parts import Parts
 from axsim.models.weights import tensor_shapes
 from axsim.spec.architecture import ModelSection
-from axsim.spec.descriptor import load_mapping
-from axsim.spec.located import parse
-from axsim.spec.workload import Workload
+from axsim.spec.descriptor import NO_OVERRIDES, Overrides, load_mapping
+from axsim.spec.located import parse, scalar
+from axsim.spec.package import Package, find_package
+from axsim.spec.workload import FLAGGED, NEWEST_TOOLCHAIN, Workload
 
 SMALL_IMAGE = 224
 """Pixels along a side of the smaller package that the vendor builds beside the model's own size."""
 
 TEXT_TOKENS = 54
+SPOKEN_TOKENS = 4
+"""Before what Whisper writes: start, language, task, no timestamps."""
 NEW_TOKENS = 16
 KV_CACHE_LEN = 1023
 CHUNK_STEP = 64
@@ -43,28 +47,79 @@ def workload_text(folder: str | Path) -> str:
 
     The architecture is that of config.json, every field that differs from the default written out;
     build and request are those of the vendor's demonstrations, with a variant for each image size
-    and vision dtype, or for each weight dtype of a decoder alone.
+    and vision dtype, or for each weight dtype of a decoder alone. Of a package of the vendor's
+    runtime, the build is its own (:mod:`axsim.spec.package`).
 
     Raises:
-        InputError: config.json is missing or broken, or describes an unknown architecture.
+        InputError: config.json is missing or broken, or describes an unknown architecture; a
+            package contradicts itself.
     """
-    folder = Path(folder)
-    description = read_config(folder)
-    Gptq.of(description, str(folder / "config.json"))
-    model = architecture(folder)
-    source = str(folder / "config.json")
-    parts = {key: part for key, part in asdict(model).items() if part is not None}
-    load_mapping(ModelSection, parts, source)
+    folder = _folder(folder)
+    package = find_package(folder)
     name = printable(folder.resolve().name).strip() or "model"
+    folder = package.model if package else folder
+    source = str(folder / "config.json")
+    description = read_config(folder)
+    model = architecture(folder)
+    Gptq.of(description, source)
+    _check_model(model, source)
+    try:
+        text = _text_of(folder, description, model, name, package)
+    except ValueError as error:  # sizes that no graph holds
+        raise InputError(f"{source}: {error}") from None
+    try:
+        load_mapping(Workload, scalar(text), "")
+    except InputError as error:
+        what = "what it describes cannot be deployed as the vendor's demonstrations are"
+        raise InputError(
+            Problem(source, each.key, f"{what}: {each.what}", each.allowed)
+            for each in error.problems
+        ) from None
+    return text
+
+
+def assumed(folder: str | Path) -> dict[str, object]:
+    """The sizes that config.json of a checkpoint leaves to the defaults of transformers."""
+    folder = _folder(folder)
+    package = find_package(folder)
+    return assumed_sizes(read_config(package.model if package else folder))
+
+
+def _folder(path: str | Path) -> Path:
+    """The checkpoint's folder, of which config.json may be given."""
+    path = Path(path)
+    return path.parent if path.name == "config.json" and path.is_file() else path
+
+
+def _check_model(model: ModelConfig, source: str) -> None:
+    """InputError when a workload's file could not hold the architecture."""
+    parts = {"vision": model.vision, "projector": model.projector, "decoder": model.decoder}
+    found = {key: asdict(part) for key, part in parts.items() if part is not None}
+    try:
+        load_mapping(ModelSection, found, "")
+    except InputError as error:
+        raise InputError(
+            Problem(source, each.key, each.what, each.allowed) for each in error.problems
+        ) from None
+
+
+def _text_of(
+    folder: Path,
+    description: dict[str, Any],
+    model: ModelConfig,
+    name: str,
+    package: Package | None,
+) -> str:
     kind = description.get("model_type")
     sizes = _image_sizes(model, description)
     ends = eos_token_ids(folder, description)
     lines = [
-        f"# Made by `axsim import` from config.json of {name} (model_type {kind}).",
+        f"# Made by `axsim import` from {'the package' if package else 'config.json of'} {name} "
+        f"(model_type {kind}).",
         f"name: {_text(name)}",
         f"description: {_text(_what(model))}",
         "",
-        _commented("model:", f"{_parameters(model):,} parameters"),
+        _commented("model:", _counted(model, description)),
     ]
     for key, part in (
         ("vision", model.vision),
@@ -75,16 +130,37 @@ def workload_text(folder: str | Path) -> str:
             lines += _section(key, part, _source(key, kind))
     lines += [
         "",
-        *_build(model, description),
+        *_build(model, description, package),
         "",
-        *_request(model, sizes, ends, _kv(model, description)),
+        *_request(model, sizes, ends, _kv(model, description, package)),
         "",
         "variants:",
     ]
-    lines += [f"  - {{name: {n}, set: {{{s}}}}}" for n, s in _variants(model, sizes, description)]
-    text = "\n".join(lines) + "\n"
-    load_mapping(Workload, parse(text, source).plain(), source)  # what is written can be run
-    return text
+    rows = _variants(model, sizes, description, package)
+    lines += [f"  - {{name: {n}, set: {{{s}}}}}" for n, s in rows]
+    return "\n".join(lines) + "\n"
+
+
+def workload_of(
+    folder: str | Path, overrides: Overrides = NO_OVERRIDES, variant: str | None = None
+) -> Workload:
+    """The workload of :func:`workload_text`; ``overrides`` and ``variant`` as for
+    :func:`axsim.spec.workload.load_workload`."""
+    name = str(folder)
+    document = parse(workload_text(folder), name).plain()
+    if variant is None:
+        return load_mapping(Workload, document, name, overrides)
+    base = load_mapping(Workload, document, name)
+    base.variant(variant)
+    chosen = next(v.set for v in base.variants if v.name == variant)
+    return load_mapping(Workload, document, name, {**chosen, **overrides, "variants": ()})
+
+
+def _counted(model: ModelConfig, description: dict[str, Any]) -> str:
+    join = JOINS.get(str(description.get("model_type")))
+    parked = join.parked(description) if join else 0
+    text = f"{_parameters(model) + parked:,} parameters"
+    return f"{text}, {parked:,} of them in parts that are not deployed" if parked else text
 
 
 def _parameters(model: ModelConfig) -> int:
@@ -95,6 +171,8 @@ def _parameters(model: ModelConfig) -> int:
 def _what(model: ModelConfig) -> str:
     if model.vision is None:
         return "a text prompt"
+    if model.hears:
+        return "half a minute of sound"
     return "one image and a question" if model.decoder else "one image"
 
 
@@ -142,6 +220,8 @@ def _image_sizes(model: ModelConfig, description: dict[str, Any]) -> list[int]:
     if vision is None:
         return []
     own = int(description.get("force_image_size") or vision.image_size)
+    if model.hears:
+        return [own]
     step = _step(model)
     if vision.position == "none":  # made for any size: as large as the usual context holds
         room = KV_CACHE_LEN + 1 - TEXT_TOKENS - NEW_TOKENS
@@ -162,15 +242,20 @@ def _prompt(model: ModelConfig, size: int) -> int:
     """Tokens of the default request with one image of ``size`` pixels."""
     if model.vision is None or model.projector is None:
         return 128
-    return TEXT_TOKENS + model.image_tokens(size)
+    return (SPOKEN_TOKENS if model.hears else TEXT_TOKENS) + model.image_tokens(size)
 
 
 def _chunk(model: ModelConfig, size: int) -> int:
+    if model.hears:
+        return SPOKEN_TOKENS
     return -(-_prompt(model, size) // CHUNK_STEP) * CHUNK_STEP
 
 
-def _kv(model: ModelConfig, description: dict[str, Any]) -> int:
-    """The usual context, or one that holds the largest image; no more than the model has."""
+def _kv(model: ModelConfig, description: dict[str, Any], package: Package | None = None) -> int:
+    """The package's context; else the usual one, or one that holds the largest image; no more than
+    the model has."""
+    if package is not None and package.kv_cache_len is not None:
+        return package.kv_cache_len
     inner = language_part(description) or description
     longest = int(inner.get("max_position_embeddings") or KV_CACHE_LEN + 1)
     scaling = model.decoder.rope_scaling if model.decoder else None
@@ -181,7 +266,35 @@ def _kv(model: ModelConfig, description: dict[str, Any]) -> int:
     return max(min(max(KV_CACHE_LEN, needed), longest - 1), 1)
 
 
-def _build(model: ModelConfig, description: dict[str, Any]) -> list[str]:
+def _packaged(model: ModelConfig, description: dict[str, Any], package: Package) -> list[str]:
+    """The build that a package's files tell."""
+    assert model.decoder is not None
+    lines = [_commented("build:", f"as the package {package.prefix}_p{package.chunk} says")]
+    if model.vision is not None:
+        lines.append(_commented("  vision_dtype: u8", "assumed: file names do not tell"))
+    told = package.weight_dtype(model.decoder)
+    size = f"{package.layer_bytes / 1e6:.1f} MB a layer"
+    why = size if told else "assumed: the files hold no weights"
+    lines.append(_commented(f"  weight_dtype: {told or _weights(description)}", why))
+    lines.append(_commented(f"  prefill_chunk: {package.chunk}", "names of the layers' files"))
+    known = package.kv_cache_len is not None
+    source = "config.json of the runtime" if known else "assumed: config.json does not tell"
+    lines.append(_commented(f"  kv_cache_len: {_kv(model, description, package)}", source))
+    if package.histories is not None:
+        lengths = ", ".join(map(str, package.histories))
+        lines.append(_commented(f"  prefill_history: [{lengths}]", "groups of config.json"))
+    return lines
+
+
+def _toolchain() -> str:
+    """The generation that is assumed, and what comes with it."""
+    flag = "; builds with float_matmul_on_conv" if NEWEST_TOOLCHAIN in FLAGGED else ""
+    return _commented(f"  toolchain: {NEWEST_TOOLCHAIN}", f"assumed: the newest{flag}")
+
+
+def _build(model: ModelConfig, description: dict[str, Any], package: Package | None) -> list[str]:
+    if package is not None:
+        return [*_packaged(model, description, package), _toolchain()]
     lines = [_commented("build:", "as the vendor's demonstrations are built; edit freely")]
     if model.vision is not None:
         lines.append("  vision_dtype: u8")
@@ -193,6 +306,7 @@ def _build(model: ModelConfig, description: dict[str, Any]) -> list[str]:
             lines.append(_commented("  weight_format: gptq", "quantization_config of 8 bits"))
         lines.append(_commented(f"  prefill_chunk: {min(_chunk(model, size), kv)}", "whole prompt"))
         lines.append(_commented(f"  kv_cache_len: {kv}", "tokens of prompt and answer"))
+        lines.append(_toolchain())
     return lines
 
 
@@ -212,9 +326,12 @@ def _request(
 ) -> list[str]:
     lines = ["request:"]
     if sizes:
-        lines += ["  images: 1", f"  image_size: {sizes[-1]}"]
+        lines.append(f"  image_size: {sizes[-1]}")
     if model.decoder is not None:
-        if sizes:
+        if model.hears:
+            comment = "start, language, task, no timestamps"
+            lines.append(_commented(f"  text_tokens: {SPOKEN_TOKENS}", comment))
+        elif sizes:
             comment = "chat template and a short question around the image"
             lines.append(_commented(f"  text_tokens: {TEXT_TOKENS}", comment))
         else:
@@ -228,16 +345,19 @@ def _request(
 
 
 def _variants(
-    model: ModelConfig, sizes: list[int], description: dict[str, Any]
+    model: ModelConfig, sizes: list[int], description: dict[str, Any], package: Package | None
 ) -> list[tuple[str, str]]:
     if not sizes:
         own = _weights(description)
+        if package is not None and model.decoder is not None:
+            own = package.weight_dtype(model.decoder) or own
+            return [(own, f"build.weight_dtype: {own}")]
         return [(d, f"build.weight_dtype: {d}") for d in dict.fromkeys([own, "s8", "s4"])]
     found = []
     for size in sizes:
         for dtype in ("u8", "u16"):
             keys = f"request.image_size: {size}, build.vision_dtype: {dtype}"
-            if model.decoder is not None:
+            if model.decoder is not None and package is None:
                 chunk = min(_chunk(model, size), _kv(model, description))
                 keys += f", build.prefill_chunk: {chunk}"
             found.append((f"{size}-{dtype}", keys))

@@ -23,7 +23,7 @@ FURTHER = 1000.0
 COUNTS = dict.fromkeys(
     ("resource_groups", "conv_per_group", "teng_per_group", "sdma_per_group"), (1, 64)
 )
-"""Of units: each is simulated, so that insisting does not help. 64 groups would be twenty AX650N."""
+"""Of units: each is simulated, so that insisting does not help; 64 groups are twenty AX650N."""
 
 _RATE, _SHARE, _TIME = (1e-2, 1e6), (1e-3, 1.0), (0.0, 1e3)
 

@@ -7,6 +7,7 @@ several keys (image tokens, prompt tokens, prefill chunks) are properties of :cl
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Mapping
 from dataclasses import asdict
 from pathlib import Path
@@ -15,9 +16,11 @@ from typing import Any, ClassVar, Literal, get_args
 from pydantic import Field, NonNegativeInt, PositiveInt, field_validator, model_validator
 
 from axsim.errors import Fault, InputError, Problem, checked
-from axsim.models.config import ModelConfig
+from axsim.models.config import ModelConfig, Pixels, sides, size_text
+from axsim.models.smart_resize import MAX_PIXELS, MIN_PIXELS, smart_resize
 from axsim.numerics.formats import VisionDtype, WeightDtype, WeightFormat
 from axsim.spec.architecture import ModelSection
+from axsim.spec.chip import Link
 from axsim.spec.descriptor import (
     NETWORK_SUFFIX,
     NO_OVERRIDES,
@@ -29,7 +32,9 @@ from axsim.spec.descriptor import (
     override,
 )
 from axsim.spec.limits import too_large
-from axsim.spec.located import Located, locate
+from axsim.spec.located import Located, locate, show
+from axsim.spec.turns import Asked, Compiled, Turn, asked, length_faults
+from axsim.spec.video import Video
 
 Toolchain = Literal[
     "pulsar2-2.5", "pulsar2-3.2", "pulsar2-3.3", "pulsar2-3.4", "pulsar2-4.x", "pulsar2-5.1"
@@ -39,6 +44,8 @@ ALLOWED_TOOLCHAINS: tuple[Toolchain, ...] = get_args(Toolchain)
 NEWEST_TOOLCHAIN: Toolchain = ALLOWED_TOOLCHAINS[-1]
 OLD_RUNTIMES: tuple[Toolchain, ...] = ("pulsar2-2.5", "pulsar2-3.2", "pulsar2-3.3")
 """Builds that spend longer around every layer of a decoder: about 1 ms in prefill."""
+FLAGGED: tuple[Toolchain, ...] = ("pulsar2-5.1",)
+"""Builds whose own example of llm_build sets float_matmul_on_conv."""
 
 
 class BuildSection(Section):
@@ -65,9 +72,19 @@ class BuildSection(Section):
     prefill_max_chunks: PositiveInt | None = Field(
         None, description="prefill calls compiled for one prompt; when not given, what the KV holds"
     )
+    prefill_history: tuple[NonNegativeInt, ...] | None = Field(
+        None,
+        description="lengths of history that prefill is compiled for, ascending: a chunk takes the "
+        "next one that holds what is before it; every multiple of prefill_chunk when not given",
+    )
     kv_cache_len: PositiveInt = Field(1023, description="tokens that the compiled KV cache holds")
-    float_matmul_on_conv: bool = Field(
-        False, description="attention's matmuls on CONV in place of TENG (vendor build flag)"
+    kv_slots: PositiveInt = Field(
+        1, description="KV caches kept in memory: one for each conversation that is to go on"
+    )
+    float_matmul_on_conv: bool | None = Field(
+        None,
+        description="attention's matmuls on CONV in place of TENG (vendor build flag); when not "
+        "given, whether the vendor's example for the toolchain sets it",
     )
     toolchain: Toolchain = Field(
         NEWEST_TOOLCHAIN,
@@ -75,8 +92,10 @@ class BuildSection(Section):
         "around every layer",
     )
 
-    link: Literal["pcie"] | None = Field(
-        None, description="how the host reaches the chip: on a card over PCIe, or as its own host"
+    link: Link | None = Field(
+        None,
+        description="how the host reaches the chip, as on a card; what the chip's host.link says "
+        "when not given",
     )
 
     @model_validator(mode="after")
@@ -85,21 +104,75 @@ class BuildSection(Section):
         if self.precision_overrides and self.vision_dtype == "bf16":
             what = "has no effect: a bf16 vision part is not quantised"
             faults.append(Fault("precision_overrides", what, also=["vision_dtype"]))
+        ladder = self.prefill_history
+        if ladder is not None:
+            if not ladder or list(ladder) != sorted(set(ladder)):
+                what = f"found {list(ladder)}"
+                allowed = "lengths in ascending order, such as [0, 512, 1024]"
+                faults.append(Fault("prefill_history", what, allowed))
+            if self.prefill_max_chunks is not None:
+                what = "says in other words what is compiled"
+                faults.append(Fault("prefill_max_chunks", what, also=["prefill_history"]))
         return checked(self, faults)
+
+    @property
+    def compiled_histories(self) -> tuple[int, ...]:
+        """Lengths of history that prefill is compiled for; empty when it has all that it needs.
+        Vendor logs call a group without history 1."""
+        if self.prefill_history is not None:
+            return tuple(0 if length == 1 else length for length in self.prefill_history)
+        size = self.prefill_chunk
+        return tuple(range(0, (self.prefill_max_chunks or 0) * size, size))
+
+    def history(self, tokens: int) -> int:
+        """The compiled history that a prefill chunk after ``tokens`` tokens takes, as the vendor's
+        runtime chooses its group: the shortest that holds them (axllm, SetKVCache).
+
+        Raises ValueError when none is long enough.
+        """
+        for length in self.compiled_histories:
+            if length >= tokens:
+                return length
+        if self.compiled_histories:
+            raise ValueError(f"no compiled history holds {tokens} tokens")
+        return -(-tokens // self.prefill_chunk) * self.prefill_chunk
+
+    def histories(self, cached_tokens: int, new_tokens: int) -> tuple[int, ...]:
+        """The compiled history of each prefill call on ``new_tokens`` after ``cached_tokens``."""
+        starts = range(cached_tokens, cached_tokens + new_tokens, self.prefill_chunk)
+        return tuple(map(self.history, starts))
 
 
 class RequestSection(Section):
     """What is asked of the deployed model."""
 
     images: int | None = Field(None, ge=0, description="images (tiles); 1 with a tower, else 0")
-    image_size: PositiveInt | None = Field(
-        None, description="pixels along one side; the tower's own when not given"
+    image_size: PositiveInt | tuple[PositiveInt, PositiveInt] | None = Field(
+        None,
+        description="pixels along one side, or height and width, as 448x672; the tower's own when "
+        "not given",
     )
+    min_pixels: PositiveInt | None = Field(
+        None, description="image_size is a picture's, resized to this many pixels at least"
+    )
+    max_pixels: PositiveInt | None = Field(
+        None, description="image_size is a picture's, resized to this many pixels at most"
+    )
+    video: Video | None = Field(None, description="frames of a video, in place of images")
     text_tokens: PositiveInt | None = Field(
         None, description="prompt tokens around the images; 54 when not given"
     )
     prompt_tokens: PositiveInt | None = Field(
         None, description="whole prompt, in place of text_tokens"
+    )
+    cached_tokens: int = Field(
+        0,
+        ge=0,
+        description="tokens before the prompt whose keys and values are in the KV cache: a system "
+        "prompt computed before, or earlier turns",
+    )
+    turns: tuple[Turn, ...] = Field(
+        (), description="a conversation on one KV cache, in place of one prompt"
     )
     new_tokens: PositiveInt = Field(16, description="tokens to generate, the first one included")
     seed: int = Field(0, ge=0, description="seed of pixels, synthetic weights and sampling")
@@ -113,6 +186,18 @@ class RequestSection(Section):
     top_k: PositiveInt | None = Field(None, description="sample among the k likeliest tokens")
     top_p: float | None = Field(None, gt=0, le=1, description="sample among this much probability")
 
+    @field_validator("image_size", mode="before")
+    @classmethod
+    def _height_by_width(cls, value: object) -> object:
+        size = value
+        if isinstance(value, str) and re.fullmatch(r"[1-9]\d{0,5}x[1-9]\d{0,5}", value):
+            size = tuple(map(int, value.split("x")))
+        each = size if isinstance(size, tuple) and len(size) == 2 else (size,)
+        if size is not None and not all(type(side) is int and side > 0 for side in each):
+            allowed = "pixels along one side, or height and width, such as 448x672 or [448, 672]"
+            raise Fault((), f"found {show(value)}", allowed)
+        return size
+
     @field_validator("eos_token_id", mode="before")
     @classmethod
     def _one_or_more(cls, value: object) -> object:
@@ -125,6 +210,17 @@ class RequestSection(Section):
             for name in ("top_k", "top_p")
             if getattr(self, name) is not None and not self.temperature
         ]
+        faults += [
+            Fault(name, "has no effect: each turn has its own", also=["turns"])
+            for name in ("images", "text_tokens", "prompt_tokens", "video")
+            if getattr(self, name) is not None and self.turns
+        ]
+        if self.video and self.images is not None:
+            faults.append(Fault("images", "has no effect: video has frames", also=["video"]))
+        low, high = self.min_pixels or 0, self.max_pixels
+        if high is not None and low > high:
+            what, also = f"found {low}", ["max_pixels"]
+            faults.append(Fault("min_pixels", what, f"up to max_pixels, {high}", also=also))
         return checked(self, faults)
 
 
@@ -150,8 +246,12 @@ class Workload(Section):
     """A model, its build and a request; see the module's text."""
 
     REPLACES: ClassVar[dict[str, tuple[str, ...]]] = {
-        "request.prompt_tokens": ("request.text_tokens",),
-        "request.text_tokens": ("request.prompt_tokens",),
+        "request.prompt_tokens": ("request.text_tokens", "request.turns"),
+        "request.text_tokens": ("request.prompt_tokens", "request.turns"),
+        "request.images": ("request.turns",),
+        "request.turns": ("request.images", "request.prompt_tokens", "request.text_tokens"),
+        "build.prefill_history": ("build.prefill_max_chunks",),
+        "build.prefill_max_chunks": ("build.prefill_history",),
     }
 
     name: str = Field(min_length=1, description="the model's name, as measurements call it")
@@ -162,17 +262,46 @@ class Workload(Section):
     variants: tuple[Variant, ...] = Field((), description="the rows that `axsim run` shows")
 
     @property
+    def float_matmul_on_conv(self) -> bool:
+        """The build flag: as given, else as the vendor's example for the toolchain builds language
+        models."""
+        given = self.build.float_matmul_on_conv
+        if given is None:
+            return self.model.decoder is not None and self.build.toolchain in FLAGGED
+        return given
+
+    @property
     def images(self) -> int:
-        """Images (tiles) in the request."""
+        """Images (tiles) in the request; of the first turn, as all that follows, where there are
+        several."""
+        if self.request.turns:
+            return self.request.turns[0].images
+        if self.request.video is not None:
+            vision = self.model.vision
+            return self.request.video.patches(vision.temporal_patch_size if vision else 1)
         if self.request.images is None:
             return int(self.model.vision is not None)
         return self.request.images
 
     @property
-    def image_size(self) -> int:
-        """Pixels along one side of each image; 0 without a vision tower."""
-        vision = self.model.vision
-        return 0 if vision is None else self.request.image_size or vision.image_size
+    def all_images(self) -> int:
+        """Images of all turns."""
+        return sum(turn.images for turn in self.asked)
+
+    @property
+    def image_size(self) -> Pixels:
+        """Pixels along one side of each image, or height and width: as the vision part takes them;
+        0 without a tower."""
+        vision, request = self.model.vision, self.request
+        if vision is None:
+            return 0
+        size = request.image_size or vision.image_size
+        if request.min_pixels or request.max_pixels:
+            least, most = request.min_pixels or MIN_PIXELS, request.max_pixels or MAX_PIXELS
+            block = self.model.projector.block if self.model.projector else 1
+            factor = vision.patch_size * block
+            size = smart_resize(*sides(size), factor, min(least, most), max(least, most))
+        return size[0] if isinstance(size, tuple) and size[0] == size[1] else size
 
     @property
     def image_tokens(self) -> int:
@@ -189,13 +318,22 @@ class Workload(Section):
         """Tokens that prefill has to take; 0 without a decoder."""
         if self.model.decoder is None:
             return 0
-        text = self.request.text_tokens or DEFAULT_TEXT_TOKENS
+        turns = self.request.turns
+        text = turns[0].text_tokens if turns else self.request.text_tokens or DEFAULT_TEXT_TOKENS
         return self.request.prompt_tokens or text + self.images * self.image_tokens
 
     @property
     def new_tokens(self) -> int:
         """Tokens to generate at most, the one after prefill included; 0 without a decoder."""
-        return self.request.new_tokens if self.model.decoder else 0
+        if self.model.decoder is None:
+            return 0
+        own = self.request.turns[0].new_tokens if self.request.turns else None
+        return own or self.request.new_tokens
+
+    @property
+    def cached_tokens(self) -> int:
+        """Tokens before the prompt whose keys and values are there."""
+        return self.request.cached_tokens
 
     @property
     def prefill_chunks(self) -> int:
@@ -203,12 +341,44 @@ class Workload(Section):
         return -(-self.prompt_tokens // self.build.prefill_chunk)
 
     @property
+    def histories(self) -> tuple[int, ...]:
+        """The compiled history of each prefill call."""
+        return self.build.histories(self.cached_tokens, self.prompt_tokens)
+
+    @property
+    def asked(self) -> tuple[Asked, ...]:
+        """What each turn asks; a lone request is one turn."""
+        request = self.request
+        if not request.turns:
+            alone = Asked(self.cached_tokens, self.images, self.prompt_tokens, self.new_tokens)
+            return (alone,)
+        size = self.image_tokens
+        return tuple(asked(request.turns, self.cached_tokens, size, request.new_tokens))
+
+    def turn(self, index: int, cached_tokens: int | None = None) -> Workload:
+        """One turn as a request of its own, after so many tokens in the KV cache: by default those
+        of the turns before, each with an answer of full length."""
+        if not self.request.turns:
+            return self
+        cached, images, prompt, new = self.asked[index]
+        keys = {
+            "turns": (),
+            "cached_tokens": cached if cached_tokens is None else cached_tokens,
+            "images": images if self.model.vision else None,
+            "prompt_tokens": prompt,
+            "new_tokens": new,
+        }
+        request = self.request.model_copy(update=keys)
+        return self.model_copy(update={"request": request, "variants": ()})
+
+    @property
     def label(self) -> str:
         """A short name of this configuration: ``448-u8``, ``p128`` for a decoder alone, ``u8`` for
         a network."""
         if self.model.onnx is not None:
             return self.build.vision_dtype
-        parts = [f"{self.image_size}-{self.build.vision_dtype}"] if self.model.vision else []
+        size = size_text(self.image_size)
+        parts = [f"{size}-{self.build.vision_dtype}"] if self.model.vision else []
         return "-".join(parts) or f"p{self.prompt_tokens}"
 
     @property
@@ -280,7 +450,7 @@ class Workload(Section):
             yield from self._network_faults()
             return
         if vision is None:
-            for name in ("images", "image_size"):
+            for name in ("images", "image_size", "min_pixels", "max_pixels", "video"):
                 if getattr(request, name):
                     yield Fault(f"request.{name}", "asks for vision, but model.vision is missing")
         else:
@@ -291,6 +461,9 @@ class Workload(Section):
             if decoder is None and self.images == 0:
                 yield Fault("request.images", "asks for nothing: there is no decoder either")
         if decoder is None:
+            for name in ("turns", "cached_tokens"):
+                if getattr(request, name):
+                    yield Fault(f"request.{name}", "needs a decoder, and there is none")
             return
         beyond = [token for token in request.eos_token_id or () if token >= decoder.vocab_size]
         if beyond:
@@ -310,21 +483,15 @@ class Workload(Section):
                 least = self.images * self.image_tokens
                 what = f"found {request.prompt_tokens}"
                 yield Fault("request.prompt_tokens", what, f"at least {least}, the image tokens")
-        longest = build.kv_cache_len + 1 - self.new_tokens
-        compiled = build.prefill_max_chunks
-        given = [key for key in ("prompt_tokens", "text_tokens") if getattr(request, key)]
-        prompt_key = ".".join(["request", *given[:1]])
-        if self.prompt_tokens > longest:
-            what = f"a prompt of {self.prompt_tokens} tokens and {self.new_tokens} new ones"
-            what += " is longer than the compiled context"
-            allowed = f"prompt_tokens + new_tokens up to {build.kv_cache_len + 1}, kv_cache_len + 1"
-            also = ["build.kv_cache_len"] if "kv_cache_len" in build.model_fields_set else []
-            yield Fault(prompt_key, what, allowed, also=also)
-        if compiled and self.prefill_chunks > compiled:
-            what = f"a prompt of {self.prompt_tokens} tokens is longer than the compiled prefill"
-            allowed = f"up to {compiled * build.prefill_chunk} tokens: {compiled} chunks"
-            allowed += f" of {build.prefill_chunk}"
-            yield Fault(prompt_key, what, allowed, also=["build.prefill_max_chunks"])
+        held = build.prefill_chunk, build.compiled_histories, build.kv_cache_len
+        keys = build.model_fields_set - (
+            {"prefill_history"} if not build.prefill_history else set()
+        )
+        prompt = [key for key in ("prompt_tokens", "text_tokens") if getattr(request, key)]
+        lone = None if request.turns else ("request", *prompt[:1])
+        yield from length_faults(self.asked, Compiled(*held, keys), lone)
+        if decoder.cross_tokens:
+            yield from self._crossed_faults()
         scaling = decoder.rope_scaling
         trained = scaling.original_max_position_embeddings if scaling else 0
         if scaling and scaling.kind == "longrope" and build.kv_cache_len >= trained:
@@ -337,6 +504,26 @@ class Workload(Section):
             what = f"found {build.prefill_chunk}, more than the KV cache holds"
             yield Fault("build.prefill_chunk", what, f"up to {build.kv_cache_len}, kv_cache_len")
 
+    def _crossed_faults(self) -> Iterator[Fault]:
+        """Of a decoder that attends to an encoder, which has to run first, and once."""
+        decoder, request = self.model.decoder, self.request
+        assert decoder is not None
+        if [turn.images for turn in self.asked] != [1, *[0] * (len(self.asked) - 1)]:
+            allowed = "1 before the first turn: what the decoder attends to"
+            yield Fault(
+                "request.turns" if request.turns else "request.images",
+                "found another number of images",
+                allowed,
+            )
+        if request.cached_tokens:
+            yield Fault(
+                "request.cached_tokens", "has nothing to attend to before the encoder has run"
+            )
+        longest = decoder.position_rows or self.build.kv_cache_len + 1
+        if self.build.kv_cache_len >= longest:
+            what = f"found {self.build.kv_cache_len}"
+            yield Fault("build.kv_cache_len", what, f"up to {longest - 1}, less than position_rows")
+
     def _network_faults(self) -> Iterator[Fault]:
         """Keys that mean nothing to a network from an ONNX file."""
         for name, allowed in OF_NETWORKS.items():
@@ -348,22 +535,34 @@ class Workload(Section):
         """What keeps images of the requested size from being cut into patches, blocks, windows."""
         vision, projector = self.model.vision, self.model.projector
         assert vision is not None
-        patch, size = vision.patch_size, self.image_size
-        block = round(1 / projector.downsample_ratio) if projector else 1
-        window = max(vision.window_size // patch, 1)
+        request = self.request
+        for name in ("min_pixels", "max_pixels"):
+            if getattr(request, name) and vision.rotary != "qwen2_vl":
+                what = "has no effect: this tower's pictures are not resized by their pixels"
+                return Fault(f"request.{name}", what)
+        key = "request.image_size" if request.image_size else "model.vision.image_size"
+        if vision.stem == "sound" and self.image_size != vision.image_size:
+            return Fault(key, f"found {size_text(self.image_size)}", f"{vision.image_size} frames")
+        try:
+            size = self.image_size
+        except ValueError as error:
+            found = size_text(request.image_size or vision.image_size)
+            return Fault(key, f"found {found}: {error}", "up to 200 times")
+        patch, own = vision.patch_size, vision.image_size
+        block = projector.block if projector else 1
         # A tower trained on a size that is no multiple drops what fills no patch, as convolutions
-        # do; of another tower's it would be a slip.
-        whole = not size % patch or bool(vision.image_size % patch)
-        side = size // patch
-        if whole and side and not side % block and not side % window:
+        # do, and so does one whose own grid remains; else it would be a slip.
+        if all(
+            side >= patch
+            and (not side % patch or own % patch or side // patch == own // patch)
+            and not side // patch % block
+            for side in sides(size)
+        ):
             return None
-        joined = max(block, window)
         why = f"patch_size {patch}"
-        why += f" × {joined} patches joined by the projector" if block > 1 else ""
-        why += f", in windows of {vision.window_size} pixels" if window > block else ""
-        key = "request.image_size" if self.request.image_size else "model.vision.image_size"
-        allowed = f"a multiple of {patch * joined} ({why})"
-        return Fault(key, f"found {size}", allowed, also=["model.vision.patch_size"])
+        why += f" × {block} patches joined by the projector" if block > 1 else ""
+        allowed = f"a multiple of {patch * block} ({why})"
+        return Fault(key, f"found {size_text(size)}", allowed, also=["model.vision.patch_size"])
 
     def _variant_faults(self) -> Iterator[Fault]:
         seen: set[str] = set()

@@ -43,7 +43,8 @@ class Change:
 def timings(rows: Iterable[Mapping[str, Any]]) -> Timings:
     """The compared metrics of rows as :meth:`VariantResult.to_row` makes them."""
     return {
-        row["variant"]: {name: row[name] for name in SHOWN if row[name] is not None} for row in rows
+        row["variant"]: {name: row[name] for name in SHOWN if row.get(name) is not None}
+        for row in rows
     }
 
 

@@ -22,6 +22,7 @@ Groups = Mapping[str, Mapping[str, Any]]
 """Variant, then name, to value."""
 
 NUMERICS = ("vision_cosine", "logits_cosine", "graph_cosine")
+OF_TEXT = ("perplexity", "kl_divergence", "top1_agreement")
 
 
 @dataclass(frozen=True)
@@ -112,7 +113,9 @@ def _values(variant: Mapping[str, Any]) -> dict[str, float]:
     values["preprocess_ms"] = variant["preprocess_ms"]
     values["memory_bytes"] = variant["memory"]["total_bytes"]
     numerics = variant["numerics"] or {}
-    return values | {key: numerics[key] for key in NUMERICS if numerics.get(key) is not None}
+    text = numerics.get("text") or {}
+    named = {key: numerics.get(key) for key in NUMERICS} | {key: text.get(key) for key in OF_TEXT}
+    return values | {key: value for key, value in named.items() if value is not None}
 
 
 def _chip_side(name: str, workload: str | None, overrides: Overrides) -> Side:

@@ -158,12 +158,12 @@ def _build_changes(deployment: Deployment) -> Iterator[tuple[_Keys, str, str]]:
             yield {"vision_dtype": "u16"}, "vision tower in u16", "some accuracy"
     if deployment.model.decoder is None:
         return
-    if chip.npu.conv.float_matmul and not build.float_matmul_on_conv:
+    if chip.npu.conv.float_matmul and not deployment.workload.float_matmul_on_conv:
         text = "attention's matmuls on CONV (float_matmul_on_conv)"
         yield {"float_matmul_on_conv": True}, text, "a newer toolchain"
     if build.weight_dtype != "s4":
         yield {"weight_dtype": "s4"}, "decoder weights in s4", "accuracy"
-    needed = deployment.workload.prompt_tokens + deployment.workload.new_tokens
+    needed = 1 + max(turn.kept_tokens for turn in deployment.workload.asked)
     shorter = -(-needed // CACHE_STEP) * CACHE_STEP - 1
     if needed - 1 <= shorter < build.kv_cache_len:
         text = f"KV cache compiled for {shorter} tokens"

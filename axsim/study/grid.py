@@ -2,17 +2,22 @@
 
 from __future__ import annotations
 
+import hashlib
 import itertools
 import json
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from math import prod
 from pathlib import Path
 from typing import Any
 
 from axsim.errors import InputError, Problem
+from axsim.runs.sources import SYNTHETIC, Sources
+from axsim.spec.board import Board
 from axsim.spec.chip import Chip, load_chip
-from axsim.spec.workload import Workload, load_workload
+from axsim.spec.kinds import load_either
+from axsim.spec.scenario import Scenario
+from axsim.spec.workload import Workload
 from axsim.study.fingerprint import code_fingerprint, fingerprint
 from axsim.study.values import usable
 
@@ -27,6 +32,8 @@ class Point:
     ``workload`` and ``chip`` are descriptors as JSON, ``settings`` a JSON object of overrides,
     those of the chip with the prefix ``chip.``; equal texts share what a process has made of them.
     ``chip_name`` is how the user calls the chip. ``variants`` chooses among the workload's.
+    ``varied`` are the keys of ``settings`` that replace what variants set. Where ``tenants`` is
+    given, ``workload`` is a scenario, and that is what its files hold.
     """
 
     workload: str
@@ -35,13 +42,17 @@ class Point:
     settings: str
     variants: tuple[str, ...] | None = None
     timing_only: bool = False
-    checkpoint: str | None = None
+    sources: Sources = SYNTHETIC
+    varied: tuple[str, ...] = ()
+    tenants: str = ""
 
     @property
     def key(self) -> str:
         """Names the point's result: changes with anything that it depends on, the code included."""
         parts: list[object] = [self.workload, self.chip, self.chip_name, self.settings]
-        parts += [self.variants, self.timing_only, self.checkpoint, code_fingerprint()]
+        parts += [self.variants, self.timing_only, asdict(self.sources), self.varied]
+        parts += [self.tenants] if self.tenants else []
+        parts.append(code_fingerprint())
         return fingerprint(parts)
 
 
@@ -49,7 +60,8 @@ class Point:
 class Space:
     """Every chip with every combination of the varied keys; points are made when asked for.
 
-    ``workload`` and each chip's second part are descriptors as JSON.
+    ``workload`` and each chip's second part are descriptors as JSON; ``tenants`` as in
+    :class:`Point`.
     """
 
     workload: str
@@ -58,7 +70,8 @@ class Space:
     settings: Mapping[str, object]
     variants: tuple[str, ...] | None = None
     timing_only: bool = False
-    checkpoint: str | None = None
+    sources: Sources = SYNTHETIC
+    tenants: str = ""
 
     def __len__(self) -> int:
         return len(self.chips) * prod(map(len, self.vary.values()))
@@ -83,22 +96,21 @@ class Space:
         name, text = self.chips[chip]
         values = {key: self.vary[key][i] for key, i in zip(self.vary, indices, strict=True)}
         settings = json.dumps({**self.settings, **values}, ensure_ascii=False)
-        return Point(
-            self.workload, text, name, settings, self.variants, self.timing_only, self.checkpoint
-        )
+        how = self.variants, self.timing_only, self.sources, tuple(self.vary), self.tenants
+        return Point(self.workload, text, name, settings, *how)
 
 
 def space(
-    workload: Workload | str | Path,
-    chips: Sequence[Chip | str | Path],
+    workload: Workload | Scenario | str | Path,
+    chips: Sequence[Chip | Board | str | Path],
     vary: Mapping[str, Sequence[Any]],
     *,
     settings: Mapping[str, object],
     variants: Sequence[str] | None = None,
     timing_only: bool = False,
-    checkpoint: str | Path | None = None,
+    sources: Sources = SYNTHETIC,
 ) -> Space:
-    """What a sweep or a search is over.
+    """What a sweep or a search is over; a board stands for its chip as it has it.
 
     Raises:
         InputError: a descriptor is wrong, a key does not exist, or nothing is left to compute.
@@ -108,10 +120,16 @@ def space(
         raise InputError(Problem(f"--vary {both[0]}", both[0], "is varied and set as well"))
     if not chips or not all(vary.values()):
         raise InputError("there is nothing to sweep: no chip, or a varied key without values")
-    if not isinstance(workload, Workload):
-        workload = load_workload(workload)
-    for name in variants or ():
-        workload.variant(name)
+    if not isinstance(workload, Workload | Scenario):
+        workload = load_either(workload)
+    tenants = ""
+    if isinstance(workload, Scenario):
+        if variants or sources != SYNTHETIC:
+            raise InputError(f"{workload.name} is a scenario, without variants and weights")
+        tenants, timing_only = fingerprint(contents(workload)), False
+    else:
+        for name in variants or ():
+            workload.variant(name)
     named = [_named(chip) for chip in chips]
     vary = _usable(workload, named[0][1], vary, "--vary")
     _usable(workload, named[0][1], {key: (value,) for key, value in settings.items()}, "--set")
@@ -122,13 +140,27 @@ def space(
         dict(settings),
         None if variants is None else tuple(variants),
         timing_only,
-        None if checkpoint is None else str(checkpoint),
+        sources,
+        tenants,
     )
 
 
+def contents(scenario: Scenario) -> list[object]:
+    """What the files of a scenario's tenants hold."""
+    found: list[object] = []
+    for name, tenant in scenario.models.items():
+        workload = scenario.workload(name)
+        found.append(workload.model_dump_json(exclude_unset=True))
+        files = [workload.model.onnx, tenant.arrivals.csv if tenant.arrivals else None]
+        for file in files:
+            if file is not None and Path(file).is_file():
+                found.append(hashlib.sha256(Path(file).read_bytes()).hexdigest())
+    return found
+
+
 def grid(
-    workload: Workload | str | Path,
-    chips: Sequence[Chip | str | Path],
+    workload: Workload | Scenario | str | Path,
+    chips: Sequence[Chip | Board | str | Path],
     vary: Mapping[str, Sequence[Any]],
     **options: Any,
 ) -> list[Point]:
@@ -140,12 +172,14 @@ def _places(values: Sequence[Any]) -> range:
     return range(len(values))
 
 
-def _named(chip: Chip | str | Path) -> tuple[str, Chip]:
+def _named(chip: Chip | Board | str | Path) -> tuple[str, Chip]:
+    if isinstance(chip, Board):
+        return chip.name, chip.chip_on_it()
     return (chip.name, chip) if isinstance(chip, Chip) else (str(chip), load_chip(chip))
 
 
 def _usable(
-    workload: Workload, chip: Chip, vary: Mapping[str, Sequence[Any]], option: str
+    workload: Workload | Scenario, chip: Chip, vary: Mapping[str, Sequence[Any]], option: str
 ) -> dict[str, tuple[Any, ...]]:
     """Every key with the values that it gets.
 

@@ -62,7 +62,10 @@ class Journal:
         for line in content[:whole].splitlines():
             try:
                 entry = json.loads(line)
-            except (ValueError, RecursionError):  # a hole left by a power failure: that point is computed again
+            except (
+                ValueError,
+                RecursionError,
+            ):  # a hole left by a power failure: that point is computed again
                 continue
             point, rows = (entry.get("point"), entry.get("rows")) if _is(entry) else (None, None)
             if isinstance(point, str) and isinstance(rows, list) and all(map(_is, rows)):

@@ -25,11 +25,13 @@ Row = Mapping[str, Any]
 R = TypeVar("R", bound=Row)
 Direction = Literal["min", "max"]
 
-LESS = ("_ms", "_us", "_bytes")
+LESS = ("_ms", "_us", "_bytes", "perplexity", "kl_divergence")
 """Ends of the names of columns, no metrics, of which less is better."""
-MORE = ("cosine",)
+MORE = ("cosine", "top1_agreement")
 """Ends of the names of columns, no metrics, of which more is better."""
-NUMERIC = ("cosine", "generated_tokens")
+OF_TEXT = ("perplexity", "kl_divergence", "top1_agreement", "judged_tokens")
+"""Ends of the names of columns that a checkpoint has alone."""
+NUMERIC = ("cosine", "generated_tokens", *OF_TEXT)
 """Ends of the names of columns that only the kernels fill."""
 
 _OPERATORS: dict[str, Callable[[Any, Any], bool]] = {
@@ -114,17 +116,27 @@ class Goal:
         found = dict.fromkeys(each.column for each in self.objectives)
         return list(found | dict.fromkeys(each.column for each in self.constraints))
 
-    def check(self, columns: Collection[str], timing_only: bool = False) -> None:
+    def check(
+        self, columns: Collection[str], timing_only: bool = False, trained: bool = True
+    ) -> None:
         """Find out before a long run that the table will not have what is asked for.
 
         Raises:
-            InputError: a column does not exist, or only the kernels fill it.
+            InputError: a column does not exist, or only the kernels fill it, or only those on
+                weights that were ``trained``.
         """
         for name in self.columns:
+            metric = METRICS.get(name)
+            if name not in columns and metric is not None and metric.needs:
+                what = f"needs chip.{metric.needs}, which no chip here has"
+                raise InputError(Problem("", name, what))
             if name not in columns:
                 raise unknown_column(name, list(columns))
             if timing_only and name.endswith(NUMERIC):
                 what = "needs the kernels, which --timing-only leaves out"
+                raise InputError(Problem("", name, what))
+            if not trained and name.endswith(OF_TEXT):
+                what = "needs a model that was trained: --checkpoint DIR"
                 raise InputError(Problem("", name, what))
 
     def feasible(self, rows: Iterable[R]) -> list[R]:

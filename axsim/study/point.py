@@ -22,8 +22,10 @@ from axsim.machine.npu import Npu
 from axsim.numerics.formats import Part
 from axsim.runs.results import RunResult
 from axsim.runs.run import run_kernels, time_variant
+from axsim.runs.shared_run import simulate
 from axsim.spec.chip import Chip
 from axsim.spec.descriptor import load_mapping, split_overrides
+from axsim.spec.scenario import Scenario
 from axsim.spec.workload import Workload
 from axsim.study.grid import Point
 
@@ -35,13 +37,19 @@ PROGRAMS = 256
 
 
 def evaluate(point: Point) -> list[Row]:
-    """One row per variant. A failure becomes a row with its ``error``; nothing is raised."""
+    """One row per variant, or one of a scenario. A failure becomes a row with its ``error``;
+    nothing is raised."""
     settings = json.loads(point.settings)
     chip_keys, keys = split_overrides(settings, "chip")
     given: Row = {"chip": point.chip_name, **settings}
+    if point.tenants:
+        try:
+            return [{**_scenario_row(point, chip_keys, keys), **given, "error": None}]
+        except Exception as error:
+            return [_failed(given, error)]
     try:
         bench = _bench(point.chip, json.dumps(chip_keys))
-        chosen = _variants(point.workload, json.dumps(keys), point.variants)
+        chosen = _variants(point.workload, json.dumps(keys), point.variants, point.varied)
     except Exception as error:
         return [_failed(given, error)]
     rows = []
@@ -52,6 +60,26 @@ def evaluate(point: Point) -> list[Row]:
         except Exception as error:
             rows.append(_failed({"variant": name, **given}, error))
     return rows
+
+
+def check_point(point: Point) -> None:
+    """Find out before a long sweep that its kernels can't have their pictures or their text.
+
+    Raises:
+        InputError: as :func:`axsim.run`; other faults are left to the point's row.
+    """
+    if point.timing_only:
+        return
+    from axsim.runs.checks import check_deployments
+
+    chip_keys, keys = split_overrides(json.loads(point.settings), "chip")
+    try:
+        bench = _bench(point.chip, json.dumps(chip_keys))
+        chosen = _variants(point.workload, json.dumps(keys), point.variants, point.varied)
+    except InputError:
+        return
+    deployments = [Deployment(each, bench.chip) for each in chosen.values()]
+    check_deployments(deployments, point.sources)
 
 
 def evaluate_all(points: Sequence[Point]) -> list[list[Row]]:
@@ -84,8 +112,14 @@ def _row(name: str, workload: Workload, bench: _Bench, point: Point) -> Row:
     if point.timing_only:
         return result.to_row()
     timed = RunResult(workload.name, bench.chip.name, (result,), timing_only=True)
-    *_, last = run_kernels(timed, point.checkpoint)
+    *_, last = run_kernels(timed, point.sources)
     return last[0].to_row()
+
+
+def _scenario_row(point: Point, chip_keys: Mapping[str, Any], keys: Mapping[str, Any]) -> Row:
+    scenario = load_mapping(Scenario, json.loads(point.workload), "", keys)
+    chip = load_mapping(Chip, json.loads(point.chip), "", chip_keys, under="chip.")
+    return {"variant": scenario.name, **simulate(scenario, chip).to_row()}
 
 
 def _failed(row: Row, error: Exception) -> Row:
@@ -145,13 +179,28 @@ def _machine(sections: str) -> _Machine:
 
 @lru_cache(maxsize=256)
 def _variants(
-    workload: str, overrides: str, names: tuple[str, ...] | None
+    workload: str, overrides: str, names: tuple[str, ...] | None, varied: tuple[str, ...]
 ) -> Mapping[str, Workload]:
     document, keys = json.loads(workload), json.loads(overrides)
     if names is None:
+        replacing = {key: keys[key] for key in varied if key in keys}
+        document["variants"] = _replaced(document.get("variants", ()), replacing)
         return load_mapping(Workload, document, "", keys).expand()
     own = {each["name"]: each["set"] for each in document["variants"]}
     return {
         name: load_mapping(Workload, document, "", {**own[name], **keys, "variants": ()})
         for name in names
     }
+
+
+def _replaced(variants: Sequence[Row], keys: Row) -> list[Row]:
+    """Variants with ``keys`` in place of what they set. Those that become the same are there once;
+    one that is none of ``variants`` is named by its values."""
+    names = {json.dumps(each["set"], sort_keys=True): each["name"] for each in variants}
+    found: dict[str, Row] = {}
+    for each in variants:
+        values = {key: keys.get(key, value) for key, value in each["set"].items()}
+        text = json.dumps(values, sort_keys=True)
+        joined = "-".join(str(value) for value in values.values() if value is not None)
+        found.setdefault(text, {"name": names.get(text, joined), "set": values})
+    return list(found.values())

@@ -9,35 +9,22 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from functools import cached_property
-from typing import Any
+from functools import cached_property, partial
 
 import numpy as np
 
 from axsim.compiler.partition import Deployment
 from axsim.graph.ir import Graph
-from axsim.inputs.sampling import family_end
-from axsim.inputs.seeded import image_span, seeded_image, seeded_tokens
 from axsim.kernels.array import Array
 from axsim.kernels.qparams import QParams
 from axsim.machine.npu import Npu
-from axsim.models.config import DecoderConfig, VisionConfig
-from axsim.models.decoder import decoder_layer_graph, of_layer, post_graph
-from axsim.models.prompt import Prompt, prompt_of
+from axsim.models.config import VisionConfig
 from axsim.models.vision import vision_graph
-from axsim.models.weights import (
-    Weights,
-    embedded,
-    layer_tensor,
-    layer_weights,
-    post_weights,
-    vision_weights,
-)
-from axsim.models.window import windowed
+from axsim.models.weights import Weights, vision_weights
 from axsim.numerics import comparison as precision
 from axsim.numerics.comparison import Precision
 from axsim.numerics.executor import Executor
-from axsim.numerics.formats import DecoderScheme, VisionDtype, VisionScheme, assign
+from axsim.numerics.formats import VisionDtype, VisionScheme, assign
 from axsim.numerics.integer_graph import Integer, IntegerWeights
 from axsim.numerics.mixed import Overrides
 from axsim.numerics.observers import OBSERVERS
@@ -45,11 +32,16 @@ from axsim.numerics.ranges import Calibration
 from axsim.numerics.sensitivity import Sensitivity
 from axsim.numerics.smooth import ChannelMaxima, SmoothedWeights
 from axsim.numerics.steps import Arithmetic
-from axsim.numerics.stored import StoredWeights
 from axsim.numerics.weight_only import WeightOnly
-from axsim.runs.host import prefill_mask
-from axsim.runs.reference import Recent
+from axsim.runs.asked import asked_prompt, cached_prompt
+from axsim.runs.devices import Device
+from axsim.runs.host import HostLoop
+from axsim.runs.reference import Recent, read
+from axsim.runs.run_pictures import Pixels
+from axsim.runs.stock import decoder_weights
 from axsim.spec.descriptor import override
+from axsim.study.decoder_rows import decoder_rows
+from axsim.system.request import ride, walk
 
 PLAIN: Overrides = {}
 """The build as it is."""
@@ -59,43 +51,19 @@ OnStep = Callable[[str], None]
 
 
 @dataclass(frozen=True)
-class Pixels:
-    """``calibration``: pictures [1, S, S, 3] u8 that ranges are taken from; ``request``: those that
-    are compared."""
-
-    calibration: Sequence[Array]
-    request: Sequence[Array]
-
-    @classmethod
-    def seeded(cls, deployment: Deployment) -> Pixels:
-        """The pictures of ``axsim run`` without a file."""
-        workload = deployment.workload
-        size, seed = workload.image_size, workload.request.seed
-        request = [seeded_image(size, seed, f"image {i}") for i in range(max(workload.images, 1))]
-        return cls([seeded_image(size, seed, "calibration 0")], request)
-
-    @classmethod
-    def split(cls, pictures: Sequence[Array], images: int) -> Pixels:
-        """The first ``images`` pictures are compared, the ranges taken from the others; when there
-        are no others, from the same."""
-        count = max(images, 1)
-        request = [pictures[i % len(pictures)] for i in range(count)]
-        return cls(pictures[count:] or pictures, request)
-
-
-@dataclass(frozen=True)
 class _Seen:
-    """The vision part on one picture: rows, its output's, the float32 output, and the losses."""
+    """The vision part on the first picture: rows and the losses; and its output for all that are
+    compared, one picture after the other, in float32."""
 
     rows: list[Precision]
-    end: Precision
-    expected: Array
     losses: Mapping[str, float]
+    expected: Sequence[Array]
 
 
 class Analysis:
     """Compares one deployment with float32. ``observer`` is a name of OBSERVERS. ``per_layer``
-    gives every operator float32 inputs, so that its row shows its own error alone."""
+    gives every operator float32 inputs, so that its row shows its own error alone. ``pixels`` are
+    seeded by default."""
 
     def __init__(
         self,
@@ -121,16 +89,23 @@ class Analysis:
         rows = []
         if self._seen is not None:
             rows += self._seen.rows
-        if self._read is not None:
-            rows += self._read[0]
+        if self._deployment.model.decoder is not None:
+            rows += self._decoder_rows()
         return rows
 
     def ends(self) -> list[Precision]:
-        """End to end: the vision part's output, and the logits after the prompt; none per layer."""
+        """End to end, as the run computes it: the vision part's output over all compared pictures,
+        and the logits after the prompt; none per layer."""
         if self._mode == "PerLayer":
             return []
-        found = [self._seen.end] if self._seen is not None else []
-        return found + ([self._read[1]] if self._read is not None else [])
+        found = []
+        if self._seen is not None:
+            both = np.concatenate(self._seen.expected), np.concatenate(self._deployed_images)
+            found.append(_end("vision output", "vision", *both))
+        if self._deployment.model.decoder is not None:
+            self._on_step("decoder: the request as it is deployed")
+            found.append(_end("first logits", "decoder", *self._first_logits()))
+        return found
 
     def vision_build(
         self, quantised: bool
@@ -152,89 +127,60 @@ class Analysis:
         sensitivity = None
         if self._deployment.workload.build.vision_dtype == "u8":
             sensitivity = Sensitivity(graph, self._calibration.qparams(graph))
-        outputs: dict[str, tuple[Array, Array]] = {}
         rows = precision.compare(
             graph,
             self._vision_weights,
             self._arithmetic(PLAIN),
-            {"input": self._all_pixels.request[0]},
-            outputs=outputs,
+            {"input": self._all_pixels.compared[0]},
             mode=self._mode,
             watch=None if sensitivity is None else sensitivity.watch,
         )
-        expected, found = outputs["output"]
         lost = sensitivity.losses() if sensitivity else {}
-        return _Seen(rows, _end("vision output", "vision", expected, found), expected, lost)
+        expected = [self._run(None, image) for image in self._all_pixels.compared]
+        return _Seen(rows, lost, expected)
 
     @cached_property
-    def _read(self) -> tuple[list[Precision], Precision] | None:
-        """Rows of every decoder layer and of post, and the logits'."""
-        cfg = self._deployment.model.decoder
-        if cfg is None:
-            return None
-        build, count = self._deployment.workload.build, self._deployment.workload.prompt_tokens
-        exact, rounded = self._prompt(cfg, False), self._prompt(cfg, True)
-        reference, found = exact.rows[None], rounded.rows[None]
-        scheme = DecoderScheme(build.weight_dtype, build.hidden_dtype)
-        graph = assign(decoder_layer_graph(cfg, count, 0), scheme)
-        dummy = np.zeros((1, 1, cfg.hidden_size), np.float32)
-        fixed = {
-            "K_cache": dummy,
-            "V_cache": dummy,
-            "indices": exact.indices(0, count),
-            "mask": exact.opened(prefill_mask(count, 0, count), 0, count),
-        }
-        arithmetic = WeightOnly()
-        rows: list[Precision] = []
-        for layer in range(cfg.num_hidden_layers):
-            self._on_step(f"decoder: layer {layer + 1} of {cfg.num_hidden_layers}")
-            outputs: dict[str, tuple[Array, Array]] = {}
-            mask = windowed(fixed["mask"], cfg, layer, 0)
-            compared = precision.compare(
-                of_layer(graph, cfg, layer),
-                layer_weights(self._weights, layer),
-                arithmetic,
-                {**fixed, "mask": mask, "input": reference},
-                stored=self._stored(layer_tensor(layer, ""), build.weight_dtype),
-                found={**fixed, "mask": mask, "input": found},
-                outputs=outputs,
-                mode=self._mode,
-            )
-            rows += [_within(f"decoder.{layer}.", row) for row in compared]
-            reference, found = outputs["output"]
-            if layer < len(exact.deep):
-                reference, found = reference + exact.deep[layer], found + rounded.deep[layer]
-        scheme = DecoderScheme(build.post_weight_dtype, build.hidden_dtype)
-        outputs = {}
-        compared = precision.compare(
-            assign(post_graph(cfg), scheme),
-            post_weights(self._weights, cfg),
-            arithmetic,
-            {"input": reference[:, -1:]},
-            found={"input": found[:, -1:]},
-            outputs=outputs,
-            mode=self._mode,
+    def _deployed_images(self) -> Sequence[Array]:
+        """What the deployed vision part makes of every compared picture."""
+        arithmetic = self._arithmetic(PLAIN)
+        return [self._run(arithmetic, image) for image in self._all_pixels.compared]
+
+    def _decoder_rows(self) -> list[Precision]:
+        """Rows of every decoder layer and of post."""
+        embed = Device(self._deployment, self._weights).embed
+        exact = asked_prompt(self._deployment, embed, self._images(False))
+        rounded = asked_prompt(self._deployment, embed, self._images(True))
+        return decoder_rows(
+            self._deployment, self._weights, exact, rounded, self._mode, self._on_step
         )
-        rows += [_within("post.", row) for row in compared]
-        return rows, _end("first logits", "decoder", *outputs["output"])
 
-    def _stored(self, prefix: str, dtype: str) -> Callable[[str], Any]:
-        """A decoder layer's weights as the NPU stores them, 4-bit codes of a checkpoint kept."""
-        stored = StoredWeights(self._weights, dtype)
-        return lambda name: stored(prefix + name)
+    def _first_logits(self) -> tuple[Array, Array]:
+        """Logits [vocab] after the prompt in float32 and as deployed, on the way of the run: in
+        chunks over the KV cache, operators merged as they are."""
+        deployment, cfg = self._deployment, self._deployment.model.decoder
+        assert cfg is not None
+        stored = decoder_weights(deployment, self._weights)
 
-    def _prompt(self, cfg: DecoderConfig, deployed: bool) -> Prompt:
-        """The embedded prompt of the request."""
-        workload = self._deployment.workload
-        avoid = family_end(cfg)
-        tokens = seeded_tokens(workload.prompt_tokens, cfg.vocab_size, workload.request.seed, avoid)
-        rows = embedded(self._weights, cfg, tokens)
-        image_rows, seen = np.zeros(len(tokens), np.bool_), []
-        if self._deployment.model.vision is not None and workload.images:
-            arithmetic = self._arithmetic(PLAIN) if deployed else None
-            image_rows[image_span(workload)] = True
-            seen = [self._run(arithmetic, image) for image in self._all_pixels.request]
-        return prompt_of(self._deployment.model, rows, image_rows, seen, workload.image_size)
+        def loop(device: Device, images: Sequence[Array]) -> HostLoop:
+            prompt = partial(asked_prompt, deployment, device.embed, images)
+            made = HostLoop(deployment, device, prompt, lambda logits: int(logits.argmax()))
+            before = cached_prompt(deployment, device.embed)
+            if before is not None:
+                made.precompute(before)
+            return made
+
+        exact = Device(deployment, self._weights)
+        rounded = Device(deployment, self._weights, stored, None, WeightOnly())
+        loops = [loop(exact, self._images(False)), loop(rounded, self._images(True))]
+        read([ride(walk(deployment, 1), loop.compute) for loop in loops], cfg, stored)
+        return loops[0].first_logits, loops[1].first_logits
+
+    def _images(self, deployed: bool) -> Sequence[Array]:
+        """The request's images as the decoder gets them."""
+        if self._seen is None:
+            return ()
+        seen = self._deployed_images if deployed else self._seen.expected
+        return seen[: self._deployment.workload.images]
 
     def _run(
         self, arithmetic: Arithmetic | None, image: Array, overrides: Overrides = PLAIN
@@ -248,11 +194,10 @@ class Analysis:
         return self._vision.losses
 
     def similarity(self, overrides: Overrides) -> float:
-        """Cosine of the vision output of a mixed build on the first picture."""
-        if not overrides and self._mode == "EndToEnd":
-            return self._vision.end.cosine
-        found = self._run(self._arithmetic(overrides), self._all_pixels.request[0], overrides)
-        return precision.cosine(self._vision.expected, found)
+        """Cosine of the vision output of a mixed build over the compared pictures."""
+        arithmetic = self._arithmetic(overrides)
+        found = [self._run(arithmetic, image, overrides) for image in self._all_pixels.compared]
+        return precision.cosine(np.concatenate(self._vision.expected), np.concatenate(found))
 
     def encode_ms(self, overrides: Overrides) -> float:
         """Predicted vision encode time of a mixed build."""
@@ -334,10 +279,6 @@ class _Kept:
         if value.ndim != 2:
             self._small[name] = value
         return value
-
-
-def _within(part: str, row: Precision) -> Precision:
-    return replace(row, node=part + row.node, tensor=part + row.tensor)
 
 
 def _end(name: str, part: str, reference: Array, found: Array) -> Precision:

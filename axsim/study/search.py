@@ -17,10 +17,13 @@ from random import Random
 from typing import TYPE_CHECKING, Any
 
 from axsim.errors import InputError, Problem
+from axsim.runs.sources import Sources
 from axsim.spec.chip import Chip
 from axsim.spec.descriptor import NO_OVERRIDES, Overrides
+from axsim.spec.kinds import load_either
+from axsim.spec.scenario import Scenario
 from axsim.spec.workload import Workload
-from axsim.study.columns import table_columns
+from axsim.study.columns import columns_of, table_columns
 from axsim.study.grid import Point, Space, space
 from axsim.study.journal import Journal
 from axsim.study.objective import Goal
@@ -42,7 +45,7 @@ the order of losses: any feasible point is better, and of two others the one tha
 
 
 def search(
-    workload: Workload | str | Path,
+    workload: Workload | Scenario | str | Path,
     chip: Chip | str | Path | Sequence[Chip | str | Path],
     vary: Mapping[str, Sequence[Any]],
     objective: str | Sequence[str],
@@ -54,6 +57,10 @@ def search(
     overrides: Overrides = NO_OVERRIDES,
     timing_only: bool = False,
     checkpoint: str | Path | None = None,
+    images: str | Path | None = None,
+    text: str | Path | None = None,
+    observer: str = "MinMax",
+    calibrate_on: str | None = None,
     jobs: int | None = None,
     executor: Executor | None = None,
     scheduler: str | None = None,
@@ -79,6 +86,8 @@ def search(
     import pandas as pd
 
     chips = [chip] if isinstance(chip, Chip | str | Path) else list(chip)
+    if not isinstance(workload, Workload | Scenario):
+        workload = load_either(workload)
     where = space(
         workload,
         chips,
@@ -86,10 +95,12 @@ def search(
         settings=overrides,
         variants=variants,
         timing_only=timing_only,
-        checkpoint=checkpoint,
+        sources=Sources.of(checkpoint, images, text, observer, calibrate_on),
     )
     goal = Goal.parse(objective, constraint)
-    goal.check(table_columns([*vary, *overrides]), timing_only)
+    keys = [*vary, *overrides]
+    columns = columns_of(workload, keys) if isinstance(workload, Scenario) else table_columns(keys)
+    goal.check(columns, timing_only, checkpoint is not None)
     with ExitStack() as stack:
         kept = None if journal is None else stack.enter_context(Journal(Path(journal)))
         if executor is None:

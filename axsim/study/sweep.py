@@ -15,8 +15,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from axsim.errors import InputError
+from axsim.runs.sources import Sources
 from axsim.spec.chip import Chip
 from axsim.spec.descriptor import NO_OVERRIDES, Overrides, split_overrides
+from axsim.spec.scenario import Scenario
 from axsim.spec.workload import Workload
 from axsim.study.executors import cluster, local
 from axsim.study.grid import Point, grid
@@ -43,7 +45,7 @@ IN_FLIGHT = 64
 
 
 def sweep(
-    workload: Workload | str | Path,
+    workload: Workload | Scenario | str | Path,
     chip: Chip | str | Path | Sequence[Chip | str | Path],
     vary: Mapping[str, Sequence[Any]],
     *,
@@ -51,6 +53,10 @@ def sweep(
     overrides: Overrides = NO_OVERRIDES,
     timing_only: bool = False,
     checkpoint: str | Path | None = None,
+    images: str | Path | None = None,
+    text: str | Path | None = None,
+    observer: str = "MinMax",
+    calibrate_on: str | None = None,
     jobs: int | None = None,
     executor: Executor | None = None,
     scheduler: str | None = None,
@@ -59,11 +65,15 @@ def sweep(
 ) -> pd.DataFrame:
     """Every chip with every combination of the varied keys, as a DataFrame.
 
+    Of a scenario a point has one row with the columns of :meth:`ScenarioResult.to_row`.
+
     ``vary`` maps dotted keys, those of the chip with the prefix ``chip.``, to their values. A point
-    has one row for each variant of the workload that agrees with its keys, as ``axsim run`` has
-    (``variants`` chooses among them), with the columns of :meth:`VariantResult.to_row`, the varied
-    keys and ``error``: None, or why that point could not be computed. ``overrides`` hold at every
-    point. ``timing_only`` leaves the kernels out.
+    has one row for each variant of the workload (``variants`` chooses among them), in which varied
+    keys replace what it sets; those that become the same are there once. Its columns are those of
+    :meth:`VariantResult.to_row`, the varied keys and ``error``: None, or why that point could not
+    be computed. ``overrides`` hold at every point. ``timing_only`` leaves the kernels out.
+    ``checkpoint``, ``images``, ``text``, ``observer`` and ``calibrate_on`` are those of
+    :func:`axsim.run`.
 
     Points are computed on all local cores (``jobs`` processes), by any ``executor``, or by the
     dask ``scheduler`` at an address. Finished points are kept in the file ``journal`` if given;
@@ -85,7 +95,7 @@ def sweep(
         settings=overrides,
         variants=variants,
         timing_only=timing_only,
-        checkpoint=checkpoint,
+        sources=Sources.of(checkpoint, images, text, observer, calibrate_on),
     )
     with ExitStack() as stack:
         kept = None if journal is None else stack.enter_context(Journal(Path(journal)))

@@ -25,7 +25,8 @@ def alone(deployment: Deployment, npu: Npu | None = None, tokens: int = 2) -> Re
         passes.append(work)
         lengths += took
         details += ran
-    return prolonged(RequestTimeline(tuple(passes), lengths, details), tokens)
+    request = RequestTimeline(tuple(passes), lengths, details, power=deployment.chip.power)
+    return prolonged(request, tokens)
 
 
 def prolonged(request: RequestTimeline, tokens: int) -> RequestTimeline:
@@ -39,11 +40,11 @@ def prolonged(request: RequestTimeline, tokens: int) -> RequestTimeline:
     steps = sum(len(work.steps) * work.layers for work in step)
     later = [replace(work, index=work.index + n) for n in range(1, more + 1) for work in step]
     lengths, details = list(request.lengths_us), list(request.details)
-    return RequestTimeline(
-        (*request.passes, *later),
-        lengths + lengths[-steps:] * more,
-        details + details[-steps:] * more,
-        arrived_us=request.arrived_us,
+    return replace(
+        request,
+        passes=(*request.passes, *later),
+        lengths_us=lengths + lengths[-steps:] * more,
+        details=details + details[-steps:] * more,
     )
 
 

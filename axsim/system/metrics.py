@@ -10,6 +10,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
+from axsim.system.energy import image_mj, token_mj
+
 if TYPE_CHECKING:
     from axsim.system.request_timeline import RequestTimeline
 
@@ -24,6 +26,8 @@ class Metric:
     ledger alone. ``sources`` are the ledger's metrics whose errors it has. ``in_ledger``:
     measurements have rows of it, drawn with ``marker``. ``heading`` are the lines above its column
     on a terminal; by default the label's words and the unit, and no column when it is empty.
+    ``needs`` names the block of a chip's file that it is computed from alone, where that is one's
+    own: then no interval is known, and a chip without the block does not have the metric.
     """
 
     name: str
@@ -36,6 +40,7 @@ class Metric:
     in_ledger: bool = False
     marker: str = ""
     heading: tuple[str, ...] | None = None
+    needs: str = ""
 
     @property
     def title(self) -> str:
@@ -154,6 +159,24 @@ _ROWS = (
         lambda request: 1e3 / request.graph_ms if request.graph_ms else None,
         sources=("graph_ms",),
         heading=("frames", "per s"),
+    ),
+    Metric(
+        "energy_per_image_mj",
+        "mJ",
+        "less",
+        "energy per image",
+        "preparing one image and its way through the vision part or the network",
+        image_mj,
+        needs="power",
+    ),
+    Metric(
+        "energy_per_token_mj",
+        "mJ",
+        "less",
+        "energy per token",
+        "every further token",
+        token_mj,
+        needs="power",
     ),
     Metric(
         "compiler_cycles",

@@ -8,13 +8,14 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from itertools import accumulate, chain
 from typing import NamedTuple
 
 from axsim.compiler.partition import Subgraph
 from axsim.machine.timeline import Timeline
+from axsim.spec.power import PowerSection
 from axsim.system.request import Call, Pass, Stage
 
 
@@ -95,7 +96,7 @@ class RequestTimeline:
     ``passes`` in order and, for each step of each layer of each pass, how long it waited for the
     CPU or the NPU, how long it took, and what the NPU did in it (None where the host worked).
     ``waits_us`` is empty when it had the chip to itself. ``arrived_us`` is the simulation's time;
-    all others count from there.
+    all others count from there. ``power`` is what the chip draws, where that is known.
 
     Durations are kept rather than times of day, so that what takes the same time has the same
     number to the last bit, whatever came before it.
@@ -106,6 +107,7 @@ class RequestTimeline:
     details: Sequence[Timeline | None]
     waits_us: Sequence[float] = ()
     arrived_us: float = 0.0
+    power: PowerSection | None = None
 
     def __iter__(self) -> Iterator[Invocation | HostSlice]:
         """Everything in order."""
@@ -139,13 +141,19 @@ class RequestTimeline:
         last = (n for n, work in enumerate(self.passes, 1) if self._chooses(work, tokens - 1))
         passes = next(last, len(self.passes))
         steps = self._bounds[passes]
-        return RequestTimeline(
-            self.passes[:passes],
-            self.lengths_us[:steps],
-            self.details[:steps],
-            self.waits_us[:steps],
-            self.arrived_us,
+        return replace(
+            self,
+            passes=self.passes[:passes],
+            lengths_us=self.lengths_us[:steps],
+            details=self.details[:steps],
+            waits_us=self.waits_us[:steps],
         )
+
+    def delayed(self, us: float) -> RequestTimeline:
+        """The same request with ``us`` more (or less) around every invocation."""
+        pairs = zip(self.lengths_us, self.details, strict=True)
+        lengths = [length if detail is None else length + us for length, detail in pairs]
+        return replace(self, lengths_us=lengths)
 
     @cached_property
     def spans(self) -> Mapping[Part, Span]:
@@ -213,8 +221,7 @@ class RequestTimeline:
     @cached_property
     def token_ms(self) -> float:
         """One decode step, all layers and post, on average; 0 when there is none."""
-        bounds = self._bounds
-        steps = [self._us(bounds[n], bounds[n + 2]) for n in self._numbers("decode")]
+        steps = self._steps_us
         if not steps:
             return 0.0
         # the mean of equal numbers is that number, to the last bit
@@ -222,9 +229,19 @@ class RequestTimeline:
         return (first + sum(step - first for step in steps) / len(steps)) / 1e3
 
     @property
+    def steps_ms(self) -> tuple[float, ...]:
+        """Every decode step, all layers and post."""
+        return tuple(step / 1e3 for step in self._steps_us)
+
+    @property
     def decode_tokens_per_s(self) -> float:
         """Decode speed."""
         return 1e3 / self.token_ms if self.token_ms else 0.0
+
+    @cached_property
+    def _steps_us(self) -> list[float]:
+        bounds = self._bounds
+        return [self._us(bounds[n], bounds[n + 2]) for n in self._numbers("decode")]
 
     @cached_property
     def _bounds(self) -> tuple[int, ...]:

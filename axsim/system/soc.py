@@ -8,34 +8,29 @@ event at a time.
 
 from __future__ import annotations
 
-from bisect import bisect_right
-from collections.abc import Callable, Generator, Mapping
-from itertools import accumulate
+from collections.abc import Callable, Mapping
 from math import inf
-from typing import Any
 
-from simpy import Container, Environment, Event, Resource
+from simpy import Container, Environment, Event, PriorityResource
 
 from axsim.compiler.program import Program, Segment
-from axsim.errors import InputError, Problem
-from axsim.machine.engines import Execution
 from axsim.machine.events import Machine, User
 from axsim.machine.npu import Npu
-from axsim.machine.timeline import Timeline, Timing
+from axsim.machine.timeline import Timeline
 from axsim.spec.chip import Chip
-
-Steps = Generator[Event, Any, Any]
-"""What SimPy processes are made of."""
-Ending = tuple["Execution | None", Event]
-"""What goes on event by event, nothing for a fixed time, and when it ends."""
+from axsim.system.conversation import Turns
+from axsim.system.invocation import Ending, Invocation, Steps
 
 
 class Soc:
     """One chip. ``partitions`` are NPU modes by name, whose resource groups together are no more
-    than the chip has; by default one partition ``npu`` of the chip's default mode.
+    than the chip has, or which have it by turns; by default one partition ``npu`` of the chip's
+    default mode.
 
-    Each partition runs one invocation at a time to its end, in the order of asking. ``cpu`` holds
-    the host's free cores. Without ``replay`` every segment is simulated.
+    Each partition runs one invocation at a time to its end: of those that wait, the smallest
+    ``priority`` first, equal ones in the order of asking. ``cpu`` holds the host's free cores.
+    ``taken_gbps`` of the DRAM's bandwidth belong to others all the time. Without ``replay`` every
+    segment is simulated.
 
     Raises:
         InputError: the chip has no such mode, or the partitions overlap.
@@ -47,67 +42,142 @@ class Soc:
         chip: Chip,
         partitions: Mapping[str, str] | None = None,
         *,
+        taken_gbps: float = 0.0,
         npu: Npu | None = None,
         replay: bool = True,
     ) -> None:
         partitions = partitions or {"npu": chip.default_mode}
-        groups = {name: chip.mode(mode).groups for name, mode in partitions.items()}
-        if sum(groups.values()) > chip.npu.resource_groups:
-            wanted = ", ".join(f"{name}: {count}" for name, count in groups.items())
-            what = f"{wanted} resource groups overlap ({chip.name} has {chip.npu.resource_groups})"
-            raise InputError(Problem("", "partitions", what))
         self.env = env
         self.chip = chip
         self.cpu = Container(env, chip.cpu.cores, chip.cpu.cores)
-        self.partitions = {name: Resource(env) for name in partitions}
-        self.npu = npu or Npu()
+        self.partitions = {name: PriorityResource(env) for name in partitions}
+        self.turns = Turns(env, partitions) if chip.by_turns(partitions) else None
+        taken = taken_gbps * 1e3
+        self.npu = npu or Npu(taken_bytes_per_us=taken)
         self._replay = replay
-        self._machine = Machine(chip.sustained_gbps * 1e3)
+        self._timelines: dict[Program, Timeline] = {}
+        self._machine = Machine(chip.sustained_gbps * 1e3 - taken)
         self._users = 0  # invocations and transfers under way
         self.on_join: Callable[[], None] | None = None  # of the invocation that is alone
         self._ends: dict[User, Event] = {}  # of what the machine does event by event
         self._driven = False
 
     def work(self, us: float, cores: int = 1) -> Steps:
-        """Take so many of the host's cores for so long. Returns when it began."""
+        """Take so many of the host's cores for so long. Returns how long it waited for them."""
+        asked = self.env.now
         yield self.cpu.get(cores)
-        began = self.env.now
+        waited = self.env.now - asked
         try:
             yield self.env.timeout(us)
         finally:
             self.cpu.put(cores)
-        return began
+        return waited
 
-    def invoke(self, program: Program, partition: str = "npu") -> Steps:
-        """Run a program on a partition, once that is free. Returns when it began, and its
-        timeline."""
-        with self.partitions[partition].request() as turn:
+    def invoke(self, program: Program, partition: str = "npu", priority: int = 0) -> Steps:
+        """Run a program on a partition, once that is free. Returns how long it waited, for its
+        turns too, and its timeline."""
+        asked = self.env.now
+        with self.partitions[partition].request(priority) as turn:
             yield turn
-            began = self.env.now
-            self._join()
-            try:
-                timeline: Timeline = yield from _Invocation(self, program).run()
-            finally:
-                self._users -= 1
-        return began, timeline
+            waited = self.env.now - asked
+            invocation = Invocation(self, program, partition)
+            timeline: Timeline = yield from invocation.run()
+        return waited + invocation.waited_us, timeline
 
-    def move(self, size: float) -> Steps:
-        """Move ``size`` bytes through the DRAM interface for somebody who is not the NPU."""
-        self._join()
-        transfer = self._machine.open(size, self.env.now)
+    def hold(
+        self, us: float, partition: str = "npu", priority: int = 0, turn_us: float = inf
+    ) -> Steps:
+        """Keep a partition busy with work that no program describes, and that leaves the DRAM
+        alone; where partitions take turns, for ``turn_us`` at a time while another waits."""
+        with self.partitions[partition].request(priority) as free:
+            yield free
+            if self.turns is None:
+                yield self.env.timeout(us)
+            else:
+                yield from self._hold_by_turns(self.turns, us, partition, turn_us)
+
+    def _hold_by_turns(self, turns: Turns, left: float, partition: str, turn_us: float) -> Steps:
+        while left > 0:
+            turn = turns.ask(partition)
+            try:
+                yield turn
+                turns.begin(partition)
+                while left > 0:
+                    left -= yield from self._keep(turns, left, turn_us)
+                    if turns.gives_way(partition):
+                        break
+            finally:
+                turns.end(turn, partition)
+
+    def _keep(self, turns: Turns, us: float, turn_us: float) -> Steps:
+        """Keep the NPU for so long, or to the end of the piece in which another begins to wait.
+        Returns how long it was."""
+        if turns.wanted:
+            piece = min(us, turn_us)
+            yield self.env.timeout(piece)
+            return piece
+        began, noticed = self.env.now, self.env.event()
+
+        def notice() -> None:
+            noticed.succeed()
+
+        turns.on_wait = notice
+        try:
+            yield self.env.timeout(us) | noticed
+        finally:
+            turns.on_wait = None
+        had = self.env.now - began
+        if not noticed.triggered or had >= us:
+            return us
+        whole: float = min(us, (had // turn_us + 1) * turn_us)
+        yield self.env.timeout(whole - had)
+        return whole
+
+    def move(self, size: float, weight: float = 1.0) -> Steps:
+        """Move ``size`` bytes through the DRAM interface for somebody who is not the NPU, with a
+        share of ``weight`` beside 1 of each transfer of the NPU."""
+        yield from self.join(self._move(size, weight))
+
+    def _move(self, size: float, weight: float) -> Steps:
+        transfer = self._machine.open(size, self.env.now, weight)
         try:
             yield self._end_of(transfer)
         finally:
             self._machine.close(transfer, self.env.now)
             self._ends.pop(transfer, None)
-            self._users -= 1
 
-    def _join(self) -> None:
-        """Somebody begins: whoever was alone is so no longer."""
+    def join(self, use: Steps) -> Steps:
+        """Use the NPU or the DRAM: whoever was alone is so no longer."""
         self._users += 1
         if self.on_join is not None:
             on_join, self.on_join = self.on_join, None
             on_join()
+        try:
+            return (yield from use)
+        finally:
+            self._users -= 1
+
+    def known(self, program: Program) -> Timeline:
+        """What a program takes alone."""
+        if program not in self._timelines:
+            self._timelines[program] = self.npu.run(program)
+        return self._timelines[program]
+
+    def undisturbed_us(self, partition: str, cores: int) -> float:
+        """For how long whoever asks now is sure to have a partition, so many cores and the DRAM at
+        once and alone; 0 when somebody else has them now."""
+        npu = self.partitions[partition]
+        if (
+            self._users
+            or npu.users
+            or npu.queue
+            or self.cpu.level < cores
+            or self.cpu.get_queue
+            or not self._replay
+            or (self.turns is not None and not self.turns.free)
+        ):
+            return 0.0
+        return self.env.peek() - self.env.now
 
     def start(self, segment: Segment, engines: int, began: float) -> Ending:
         """For invocations: execute a segment event by event as of ``began``."""
@@ -141,73 +211,3 @@ class Soc:
                 if user in self._ends:
                     self._ends.pop(user).succeed()
         self._driven = False
-
-
-class _Invocation:
-    """One run of a program. Its pieces are the first half of the fixed cost, the segments, and the
-    other half; those of the past are in ``_timings``."""
-
-    def __init__(self, soc: Soc, program: Program) -> None:
-        self._soc, self._env, self._program = soc, soc.env, program
-        self._pieces: tuple[Segment | None, ...] = (None, *program.segments, None)
-        self._timings: list[Timing] = []
-        self._piece = 0  # the one under way
-
-    def run(self) -> Steps:
-        """All pieces, one after the other. Returns the timeline."""
-        while self._piece < len(self._pieces):
-            if self._soc.replays:
-                known = self._soc.npu.run(self._program)
-                if (yield from self._replay(known)):
-                    return known
-            else:
-                ends = self._start(self._pieces[self._piece], self._env.now)
-                yield from self._finish(ends)
-        return Timeline.of(self._program, self._timings)
-
-    def _start(self, piece: Segment | None, began: float) -> Ending:
-        """Begin a piece, event by event, as of ``began``."""
-        if piece is not None:
-            return self._soc.start(piece, len(self._program.engines), began)
-        left = began + self._program.invocation_us / 2 - self._env.now
-        return None, self._env.timeout(max(0.0, left))
-
-    def _finish(self, ending: Ending) -> Steps:
-        """Wait for the end of a piece."""
-        execution, end = ending
-        yield end
-        if execution is not None:
-            self._timings.append(execution.timing)
-        self._piece += 1
-
-    def _replay(self, known: Timeline) -> Steps:
-        """Let the pieces that are left take their known time, until somebody joins: then that one
-        is taken to this moment and finished event by event. Returns whether it was the whole
-        program."""
-        half = self._program.invocation_us / 2
-        first, env = self._piece, self._env
-        lengths = [half, *(timing.end_us for timing in known.timings), half][first:]
-        begins = list(accumulate(lengths, initial=env.now))
-        joined, ending = env.event(), None
-
-        def join() -> None:
-            nonlocal ending
-            done = bisect_right(begins, env.now) - 1
-            self._piece += done
-            self._timings += known.timings[max(0, first - 1) : max(0, self._piece - 1)]
-            if done < len(lengths):
-                ending = self._start(self._pieces[self._piece], begins[done])
-            joined.succeed()
-
-        self._soc.on_join = join
-        try:
-            yield env.timeout(sum(lengths) if first else known.duration_us) | joined
-        finally:  # given up, too
-            self._soc.on_join = None
-        if joined.triggered:
-            if ending is not None:
-                yield from self._finish(ending)
-            return False
-        self._timings += known.timings[max(0, first - 1) :]
-        self._piece = len(self._pieces)
-        return first == 0

@@ -8,6 +8,7 @@ import sys
 from pathlib import Path
 
 import pytest
+from typer.main import get_command
 
 from axsim.cli.app import app
 from axsim.spec.descriptor import shipped
@@ -73,6 +74,27 @@ def test_show_takes_chip_keys_with_and_without_their_prefix() -> None:
     for key in ("dram.width_bits", "chip.dram.width_bits"):
         text = axsim("show", "ax650n", "--set", f"{key}=0", code=2).stderr
         assert f"--set {key}=0: dram.width_bits: found 0; allowed: a number greater than 0" in text
+
+
+def single_options() -> list[tuple[str, str, bool]]:
+    """Every option of every command that holds one value, and whether it is a flag."""
+    found = []
+    for name, command in get_command(app).commands.items():  # type: ignore[attr-defined]
+        for each in command.params:
+            if each.param_type_name == "option" and not each.multiple and not each.is_eager:
+                found += [(name, option, each.is_flag) for option in each.opts]
+    return found
+
+
+def test_an_option_of_one_value_is_given_once() -> None:
+    """The last one would win without a word."""
+    assert ("run", "--prompt", False) in single_options()
+    assert ("run", "--chip", False) in single_options()
+    assert not any(option in ("--set", "--image") for _, option, _ in single_options())
+    for name, option, flag in single_options():
+        once = [option] if flag else [option, "1"]
+        result = axsim(name, *once, *once, code=2)
+        assert "is given twice; it takes one value" in result.stderr, (name, option)
 
 
 WRONG = [

@@ -52,7 +52,7 @@ def test_quantised_ones(tiny, tmp_path):
     [
         (["--layer", "2"], "--layer 2 is no decoder layer; allowed: 0 to 1, all"),
         (["--subgraph", "tower"], "tower"),
-        (["--checkpoint", "nowhere"], "config.json cannot be read"),
+        (["--checkpoint", "nowhere"], "no such folder: nowhere"),
         (["--variant", "u9"], "no variant 'u9'"),
     ],
 )

@@ -12,6 +12,7 @@ from tests.models.seeded import INTERNVL, SeededWeights
 from tests.models.writing import internvl_chat_json, stored, write
 
 RUN = ["--chip", "ax630c", "--variant", "112-u8", "--set", "request.new_tokens=2"]
+SEEDED = ["--calibrate-on", "seeded"]
 
 
 @pytest.fixture
@@ -27,7 +28,7 @@ def test_import_then_run_with_the_checkpoint(folder, tmp_path):
     axsim("import", folder, "-o", path)
     assert axsim("import", folder).stdout == path.read_text()
     report = tmp_path / "r.json"
-    out = axsim("run", path, *RUN, "--checkpoint", folder, "--json", report).stdout
+    out = axsim("run", path, *RUN, *SEEDED, "--checkpoint", folder, "--json", report).stdout
     assert "synthetic" not in out
     numerics = json.loads(report.read_text())["variants"][0]["numerics"]
     assert numerics["synthetic"] is False
@@ -68,4 +69,30 @@ def test_another_architecture_is_told_key_by_key(folder, tmp_path):
 
 def test_no_checkpoint_there(tmp_path):
     err = axsim("import", tmp_path / "nowhere", code=2).stderr
-    assert "config.json cannot be read" in err
+    assert "no such folder: " in err
+
+
+def test_sizes_that_are_assumed_are_told(tmp_path):
+    (tmp_path / "config.json").write_text('{"model_type": "qwen2"}')
+    found = axsim("import", tmp_path)
+    assert "12,049,846,272 parameters" in found.stdout
+    assert found.stderr.splitlines() == [
+        "assumed, as transformers does where config.json is silent: num_hidden_layers 32, "
+        "hidden_size 4096, intermediate_size 22016, num_attention_heads 32, vocab_size 151936"
+    ]
+    again = axsim("import", tmp_path / "config.json")
+    assert again.stdout == found.stdout
+
+
+def test_what_is_no_folder(tmp_path):
+    hub = axsim("import", "Qwen/Qwen3-0.6B", folder=tmp_path, code=2).stderr
+    assert "hf download Qwen/Qwen3-0.6B --local-dir Qwen3-0.6B" in hub
+    assert axsim("import", "nope", folder=tmp_path, code=2).stderr.startswith(
+        "error: no such folder: nope"
+    )
+    (tmp_path / "other.json").write_text("{}")
+    err = axsim("import", "other.json", folder=tmp_path, code=2).stderr
+    assert err == "error: other.json is a file; give the folder that it is in\n"
+    (tmp_path / "config.json").write_text('{"model_type": "qwen2", "eos_token_id": [true]}')
+    err = axsim("import", tmp_path, code=2).stderr
+    assert "eos_token_id is [True]; allowed: an id or a list" in err

@@ -79,7 +79,7 @@ def test_pictures_of_a_folder(tiny, tmp_path):
         (["--variant", "u16", "--target", "0.99"], "no U8 vision"),
         (["-o", "x.txt"], "allowed: .csv, .json"),
         (["--set", "build.precision_overrides={nix: u16}"], "matches 'nix'"),
-        (["--checkpoint", "nowhere"], "config.json cannot be read"),
+        (["--checkpoint", "nowhere"], "no such folder: nowhere"),
     ],
 )
 def test_wrong_input(tiny, options, message):

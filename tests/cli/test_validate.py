@@ -45,7 +45,7 @@ def test_limits(ledger) -> None:
 
 
 def test_a_row_without_prediction_fails_after_all_rows(tmp_path) -> None:
-    path = write(tmp_path / "l.csv", [{**VISION, "image_size": "225"}, DECODE])
+    path = write(tmp_path / "l.csv", [{**VISION, "image_size": "8"}, DECODE])
     found = run("--ledger", path, "--json", tmp_path / "out.json", code=1)
     assert "error: V1 (line 2): cannot be predicted" in found.stderr
     assert "multiple of 16" in found.stderr

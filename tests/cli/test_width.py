@@ -28,6 +28,9 @@ SMALL = f"{RUN} --set chip.dram.capacity_bytes=500000000"
         "compare ax650n ax630c --workload internvl2_1b",
         "compare internvl2_1b qwen3_0_6b --chip ax630c",
         "explain internvl2_1b --chip ax630c",
+        "scenarios",
+        "show camera_answers",
+        "simulate camera_answers --duration 20s --costs",
     ],
 )
 @pytest.mark.parametrize("columns", [None, "80", "120"])
@@ -44,10 +47,11 @@ def test_lines_fit_the_screen(
     assert "…" not in result.output.replace("…²", "")
 
 
-@pytest.mark.parametrize("name", ["chips", "workloads"])
+@pytest.mark.parametrize("name", ["chips", "workloads", "scenarios"])
 def test_lists_are_json_too(name: str) -> None:
     found = json.loads(CliRunner().invoke(app, [name, "--json", "-"]).output)[name]
-    assert "ax650n" in str(found) if name == "chips" else "internvl2_1b" in str(found)
+    known = {"chips": "ax650n", "workloads": "internvl2_1b", "scenarios": "camera_answers"}
+    assert known[name] in [row["name"] for row in found]
     assert all(isinstance(row["name"], str) for row in found)
 
 

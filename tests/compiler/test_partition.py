@@ -40,6 +40,20 @@ def test_a_model_larger_than_the_memory_does_not_fit() -> None:
     assert not Deployment(load_workload("internvl2_1b", variant="224-u8"), small).memory.fits
 
 
+def test_a_board_keeps_the_embedding_table_apart_from_the_memory_of_the_npu() -> None:
+    whole = Deployment(load_workload("internvl2_1b", variant="224-u8"), AX650N).memory
+    for keys in ({"dram.npu_bytes": 900 * MIB}, {"host.link": "pcie"}):
+        chip = load_chip("ax650n", keys)
+        memory = Deployment(load_workload("internvl2_1b", variant="224-u8"), chip).memory
+        assert memory.npu == whole.npu == whole.total - whole.embedding
+        assert memory.total == memory.npu
+        assert memory.fits
+        assert memory.capacity == chip.dram.npu_bytes or chip.dram.capacity_bytes
+    small = load_chip("ax650n", {"dram.npu_bytes": 700 * MIB})
+    memory = Deployment(load_workload("internvl2_1b", variant="224-u8"), small).memory
+    assert memory.verdict == f"does not fit: needs {-(-memory.npu // MIB)} MiB, has 700"
+
+
 def test_the_groups_of_a_decoder_layer() -> None:
     deployment = Deployment(workload(), AX650N)  # 20 tokens in chunks of 8, a cache of 40
     assert [each.graph.name for each in deployment.prefill] == [
@@ -52,6 +66,23 @@ def test_the_groups_of_a_decoder_layer() -> None:
     assert deployment.vision is not None
     assert deployment.vision.graph.tensors["input"].shape == (1, 56, 56, 3)
     assert deployment.decode is deployment.decode  # compiled once
+
+
+def test_turns_share_what_is_compiled_and_slots_hold_their_caches() -> None:
+    turns = ({"text_tokens": 4, "images": 1}, {"text_tokens": 20})
+    build = {"kv_cache_len": 60, "kv_slots": 3, "prefill_history": (0, 16, 32)}
+    talk = Deployment(workload(build=build, text_tokens=None, turns=turns), AX650N)
+    first, second = talk.turns
+    assert [each.graph.name for each in second.prefill] == ["prefill_n8_h16"] + [
+        "prefill_n8_h32"
+    ] * 2  # after 12 tokens, 20 and 28
+    assert second.decode is talk.decode
+    assert second.vision is talk.vision
+    lone = Deployment(workload(build=build | {"kv_slots": 1}), AX650N).memory
+    assert talk.memory.kv_cache == 3 * lone.kv_cache
+    assert talk.memory.kv_slot == lone.kv_cache == 2 * 2 * 60 * 16 * 2
+    longest = second.prefill[-1].program.activation_bytes
+    assert talk.memory.activations >= longest > first.prefill[0].program.activation_bytes
 
 
 def test_parts_that_a_model_lacks() -> None:

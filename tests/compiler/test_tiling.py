@@ -9,6 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+import axsim
 from axsim.compiler.emit import TILE_BYTES
 from axsim.compiler.lower import Operation
 from axsim.compiler.plan import Piece, Traffic
@@ -276,3 +277,15 @@ def test_every_byte_moves_once(chip, steps, buffer, share, following) -> None:  
     for index, task in enumerate(tasks):
         assert all(0 <= each < index for each in task.deps)
         assert task.dram_cost_bytes >= task.dram_bytes >= 0
+
+
+@pytest.mark.parametrize("chip", ["ax630c", "ax620q"])
+@pytest.mark.parametrize("workload", ["qwen3_0_6b", "internvl2_1b"])
+def test_half_of_the_memory_is_never_faster(chip: str, workload: str) -> None:
+    """Tiles of a mode with half of it are as large as those of the mode with all of it."""
+    half, whole = (
+        axsim.run(workload, chip, overrides={"build.npu_mode": mode}, timing_only=True)[0]
+        for mode in ("NPU1", "NPU2")
+    )
+    for a, b in zip(half.breakdown, whole.breakdown, strict=True):
+        assert a.ms >= b.ms * (1 - 1e-9), a.name

@@ -118,6 +118,57 @@ def test_a_chip_that_nobody_measured_is_never_surer_than_one_that_somebody_did(c
                         assert b.predictions[name].interval.high >= prediction.interval.high - 1e-9
 
 
+def test_a_link_of_other_hosts_widens_intervals_by_what_it_would_be_there() -> None:
+    """A card has its silicon's interval, and on top what a round trip of 0.01 or 0.46 ms around
+    every invocation in place of 0.18 would make of the prediction."""
+    chosen = {"variants": ["224-u8"], "timing_only": True}
+    card = axsim.run("internvl2_1b", "ax8850_card", **chosen)[0]
+    (own,) = axsim.run("internvl2_1b", "ax650n", **chosen)
+    linked = axsim.run("internvl2_1b", "ax650n", overrides={"build.link": "pcie"}, **chosen)[0]
+    for name, found in card.predictions.items():
+        assert "from other hosts, 0.01 to 0.46 ms an invocation" in found.extrapolated
+        assert found.interval == pytest.approx(linked.predictions[name].interval)
+        assert own.predictions[name].extrapolated == ""
+    for name, calls in (("vision_encode_ms", 1), ("ttft_ms", 24 + 1), ("token_ms", 24 + 1)):
+        found, plain = card.predictions[name], own.predictions[name].interval.high
+        low, high = found.interval
+        assert low == pytest.approx(-plain - 0.17 * calls / found.value)
+        assert high == pytest.approx(plain + 0.28 * calls / found.value)
+    token = card.predictions["token_ms"]
+    speed = card.predictions["decode_tokens_per_s"].interval
+    assert speed.low == pytest.approx(
+        -own.predictions["token_ms"].interval.high
+        + token.value / (token.value + 25 * 0.28) - 1
+    )  # fmt: skip
+    mine = {"host.pcie_ms": 0.2}  # one's own measured: nothing is from elsewhere
+    measured = axsim.run("internvl2_1b", load_chip("ax8850_card", mine), **chosen)[0]
+    assert not any(each.extrapolated for each in measured.predictions.values())
+
+
+def test_a_mode_by_turns_is_extrapolated_and_says_what_is_assumed() -> None:
+    for chip, mode, doubted in (
+        ("ax630c", "NPU1", True),
+        ("ax630c", "NPU2", False),
+        ("ax650n", "NPU1", False),
+    ):
+        keys = {"build.npu_mode": mode}
+        (found,) = axsim.run(
+            "internvl2_1b", chip, variants=["224-u8"], overrides=keys, timing_only=True
+        )
+        for prediction in found.predictions.values():
+            assert ("neighbour by turns is assumed idle" in prediction.extrapolated) is doubted
+            if doubted:
+                widest = max(shipped_evidence().half_width(chip, kind) for kind in KINDS)
+                assert prediction.interval.high == pytest.approx(widest)
+
+
+def test_what_was_reported_of_bf16_prefill_stands_beside_it() -> None:
+    keys = {"build.weight_dtype": "bf16"}
+    found = axsim.run("qwen3_0_6b", "ax650n", overrides=keys, timing_only=True)[0]
+    assert "no ttft in bf16 was measured, and one public report has" in found.ttft_ms.extrapolated
+    assert found.token_ms.extrapolated == "no decode in bf16 was measured"
+
+
 def test_what_is_extrapolated_is_as_unsure_as_the_widest_group() -> None:
     evidence = shipped_evidence()
     deployment = Deployment(

@@ -10,6 +10,7 @@ import pytest
 from axsim.fidelity.ledger import Measurement
 from axsim.fidelity.predict import compare, shipped_chips
 from axsim.fidelity.validate import architectures
+from axsim.spec.chip import load_chip
 
 CHIPS = shipped_chips()
 MODELS = architectures()
@@ -137,12 +138,15 @@ def test_a_row_without_a_toolchain_is_of_the_newest_and_of_several_the_newest_co
 
 
 def test_a_row_of_a_card_has_a_round_trip_for_every_invocation() -> None:
-    trip = CHIPS["ax650n"].host.pcie_ms
+    own_chip = load_chip("ax650n", {"host.pcie_gbps": None})  # of nothing but the calls
+    chips = {"ax650n": own_chip, "ax8850_card": load_chip("ax8850_card", {"host.pcie_gbps": None})}
+    trip = own_chip.host.pcie_ms
     for metric, times in (("post_ms", 1), ("decode_layer_ms", 1), ("ttft_ms", 25)):
         own = row("ax650n", "Qwen2.5-0.5B", metric)
-        a, b = compare((own, replace(own, link="pcie")), MODELS, CHIPS)
+        card = replace(own, chip="ax8850_card")
+        a, b, c = compare((own, replace(own, link="pcie"), card), MODELS, chips)
         assert a.predicted is not None
-        assert b.predicted == pytest.approx(a.predicted + times * trip)
+        assert b.predicted == c.predicted == pytest.approx(a.predicted + times * trip)
 
 
 def test_s8_takes_longer_than_s4_by_its_bytes_whatever_the_history() -> None:

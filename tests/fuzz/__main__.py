@@ -49,8 +49,11 @@ def main() -> int:
         wrong += sum(faults.values())
         spent = time.process_time() - start
         exits = ", ".join(f"{n} with {code}" for code, n in sorted(codes.items()))
-        print(f"{kind.name}: {count} inputs ({exits}), {sum(faults.values())} faults, "
-              f"{spent:.0f} s, slowest {slowest[0]:.1f} s", flush=True)  # fmt: skip
+        print(
+            f"{kind.name}: {count} inputs ({exits}), {sum(faults.values())} faults, "
+            f"{spent:.0f} s, slowest {slowest[0]:.1f} s",
+            flush=True,
+        )
         for fault, times in faults.most_common():
             print(f"  {times} × {fault}", flush=True)
     return 1 if wrong else 0

@@ -106,7 +106,9 @@ def outcome(arguments: Sequence[str], folder: Path) -> Outcome:
 def _where(error: BaseException) -> str:
     """The exception and the deepest line of axsim that it passed."""
     frames = [f for f in traceback.extract_tb(error.__traceback__) if "/axsim/" in f.filename]
-    place = f" at {frames[-1].filename.rpartition('/axsim/')[2]}:{frames[-1].lineno}" if frames else ""
+    place = (
+        f" at {frames[-1].filename.rpartition('/axsim/')[2]}:{frames[-1].lineno}" if frames else ""
+    )
     return f"{type(error).__name__}{place}: {str(error)[:200]}"
 
 
@@ -118,12 +120,10 @@ def _faults(found: Outcome) -> Iterator[str]:
     allowed = {0, 1, 2} if command in MAY_FAIL else {0, 2}
     if found.code not in allowed:
         yield f"exit status {found.code}"
-    if found.code and not re.search("error|Usage", found.stderr, re.IGNORECASE):
-        if not (found.code == 1 and command == "check"):
-            yield f"exit status {found.code} without a word"
-    if found.code == 2 and (
-        found.stderr.count("\n") > LINES or len(found.stderr) > CHARACTERS
-    ):
+    said = re.search("error|Usage", found.stderr, re.IGNORECASE)
+    if found.code and not said and not (found.code == 1 and command == "check"):
+        yield f"exit status {found.code} without a word"
+    if found.code == 2 and (found.stderr.count("\n") > LINES or len(found.stderr) > CHARACTERS):
         yield f"a flood: {found.stderr.count(chr(10))} lines, {len(found.stderr)} characters"
     if "Traceback" in found.stderr:
         yield "a traceback on stderr"
@@ -144,9 +144,9 @@ def _nonsense(text: str) -> Iterator[str]:
     for variant in document.get("variants", ()) if isinstance(document, dict) else ():
         for name, prediction in variant["predictions"].items():
             value = prediction["value"]
-            if not (math.isfinite(value) and value > 0):
-                yield f"nonsense: {name} is {value}"
-            elif name.endswith("_ms") and value > LONGEST_MS:
+            if not (math.isfinite(value) and value > 0) or (
+                name.endswith("_ms") and value > LONGEST_MS
+            ):
                 yield f"nonsense: {name} is {value}"
 
 

@@ -32,7 +32,10 @@ class Failure:
     faults: list[str]
 
     def __str__(self) -> str:
-        shown = " ".join(each if len(each) < 200 else f"{each[:200]}…" for each in map(ascii, self.outcome.arguments))
+        shown = " ".join(
+            each if len(each) < 200 else f"{each[:200]}…"
+            for each in map(ascii, self.outcome.arguments)
+        )
         lines = [f"{self.kind} {self.seed}/{self.number}: axsim {shown}"]
         return "\n".join([*lines, *(f"  {fault}" for fault in self.faults)])
 
@@ -66,7 +69,9 @@ def _keep(failure: Failure, folder: Path, keep: Path) -> None:
     target = keep / f"{failure.kind.replace(' ', '-')}-{failure.seed}-{failure.number}"
     shutil.copytree(folder, target, symlinks=True, dirs_exist_ok=True)
     text = "\n".join(map(ascii, failure.outcome.arguments))
-    (target / ARGUMENTS).write_text(text + "\n" + "\n".join(f"# {each}" for each in map(ascii, failure.faults)) + "\n")
+    (target / ARGUMENTS).write_text(
+        text + "\n" + "\n".join(f"# {each}" for each in map(ascii, failure.faults)) + "\n"
+    )
 
 
 def replay(case: Path, folder: Path) -> Outcome:

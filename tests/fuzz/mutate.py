@@ -7,14 +7,79 @@ from collections.abc import Iterator, MutableMapping
 from random import Random
 from typing import Any
 
-INTEGERS = (0, 1, -1, 2, 3, 7, 255, 1 << 15, 1 << 20, 1 << 31, (1 << 31) - 1, 1 << 40, 1 << 53,
-            1 << 63, (1 << 64) - 1, 1 << 70, 10**30, 10**300, 10**400, -(1 << 63))  # fmt: skip
-FLOATS = (0.0, -0.0, 0.5, -1.5, 1e-300, 5e-324, 1e-30, 1e-9, 1e9, 1e20, 1e300, -1e300,
-          float("nan"), float("inf"), float("-inf"))  # fmt: skip
-TEXTS = ("", " ", "u8", "none", "null", "true", "NaN", "inf", "1e400", "0x10", "../../etc/passwd",
-         "<b>bold</b>", "=1+1", "@SUM(A1)", "+1", "\x1b[31mred\x1b[0m", "\x07", "\u202eevil",
-         "a\nb", "a\rb", "\x00", "é", "𝔘", "x" * 5000, "%s", "{}", "*", "[", "-", "CON", "C:\\a\\b",
-         "\ud800")  # fmt: skip
+INTEGERS = (
+    0,
+    1,
+    -1,
+    2,
+    3,
+    7,
+    255,
+    1 << 15,
+    1 << 20,
+    1 << 31,
+    (1 << 31) - 1,
+    1 << 40,
+    1 << 53,
+    1 << 63,
+    (1 << 64) - 1,
+    1 << 70,
+    10**30,
+    10**300,
+    10**400,
+    -(1 << 63),
+)
+FLOATS = (
+    0.0,
+    -0.0,
+    0.5,
+    -1.5,
+    1e-300,
+    5e-324,
+    1e-30,
+    1e-9,
+    1e9,
+    1e20,
+    1e300,
+    -1e300,
+    float("nan"),
+    float("inf"),
+    float("-inf"),
+)
+TEXTS = (
+    "",
+    " ",
+    "u8",
+    "none",
+    "null",
+    "true",
+    "NaN",
+    "inf",
+    "1e400",
+    "0x10",
+    "../../etc/passwd",
+    "<b>bold</b>",
+    "=1+1",
+    "@SUM(A1)",
+    "+1",
+    "\x1b[31mred\x1b[0m",
+    "\x07",
+    "\u202eevil",
+    "a\nb",
+    "a\rb",
+    "\x00",
+    "é",
+    "𝔘",
+    "x" * 5000,
+    "%s",
+    "{}",
+    "*",
+    "[",
+    "-",
+    "CON",
+    "C:\\a\\b",
+    "\ud800",
+)
 
 
 def odd(rng: Random) -> Any:
@@ -39,7 +104,13 @@ def odd(rng: Random) -> Any:
 
 def places(value: Any) -> Iterator[tuple[Any, Any]]:
     """Every container with each of its keys."""
-    keys = list(value) if isinstance(value, dict) else range(len(value)) if isinstance(value, list) else ()
+    keys = (
+        list(value)
+        if isinstance(value, dict)
+        else range(len(value))
+        if isinstance(value, list)
+        else ()
+    )
     for key in keys:
         yield value, key
         yield from places(value[key])
@@ -75,9 +146,49 @@ def _scaled(rng: Random, value: float) -> Any:
     return int(scaled) if isinstance(value, int) else scaled
 
 
-_PIECES = ("\t", "\x00", "\ufeff", "\r", "\r\n", "\n", ": ", "- ", "&a ", "*a", "<<: *a", "!!python/object:os.system",
-           "!!binary ", "|", ">", "---\n", "...\n", "? ", "[", "]", "{", "}", "'", '"', "#", "%", "@", "`", "\\",
-           '"\\e[31m"', '"\\ud800"', "~", ".nan", ".inf", "1e999", "0x" + "f" * 5000, "9" * 5000, ",", ";", "..", "=")  # fmt: skip
+_PIECES = (
+    "\t",
+    "\x00",
+    "\ufeff",
+    "\r",
+    "\r\n",
+    "\n",
+    ": ",
+    "- ",
+    "&a ",
+    "*a",
+    "<<: *a",
+    "!!python/object:os.system",
+    "!!binary ",
+    "|",
+    ">",
+    "---\n",
+    "...\n",
+    "? ",
+    "[",
+    "]",
+    "{",
+    "}",
+    "'",
+    '"',
+    "#",
+    "%",
+    "@",
+    "`",
+    "\\",
+    '"\\e[31m"',
+    '"\\ud800"',
+    "~",
+    ".nan",
+    ".inf",
+    "1e999",
+    "0x" + "f" * 5000,
+    "9" * 5000,
+    ",",
+    ";",
+    "..",
+    "=",
+)
 
 
 def text(rng: Random, original: str) -> str:

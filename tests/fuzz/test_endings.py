@@ -128,7 +128,16 @@ def test_ended_at_any_moment(name: str, how: signal.Signals, folder: Path) -> No
 def test_told_to_end(folder: Path) -> None:
     """A sweep of seconds: what is finished stays, no half a file, no worker."""
     base.write(folder, "w.yaml", base.tiny_text())
-    arguments = ("sweep", *TIMED, "-j", "1", "-o", "o.csv", "--vary", "build.kv_cache_len=20..9000:8000")
+    arguments = (
+        "sweep",
+        *TIMED,
+        "-j",
+        "1",
+        "-o",
+        "o.csv",
+        "--vary",
+        "build.kv_cache_len=20..9000:8000",
+    )
     process = start(folder, *arguments)
     journal = folder / "o.csv.journal"
     while not (journal.exists() and journal.stat().st_size):
@@ -138,7 +147,9 @@ def test_told_to_end(folder: Path) -> None:
     code, stderr = ended(process)
     assert code == 128 + signal.SIGTERM
     assert "Traceback" not in stderr
-    assert sorted(path.name for path in folder.iterdir() if path.name[0] in ".o") == ["o.csv.journal"]
+    assert sorted(path.name for path in folder.iterdir() if path.name[0] in ".o") == [
+        "o.csv.journal"
+    ]
     assert journal.read_bytes().endswith(b"\n")
 
 
@@ -163,9 +174,8 @@ def test_two_at_once(name: str, folder: Path) -> None:
 def test_two_sweeps_of_one_journal(tmp_path: Path) -> None:
     from axsim.study.journal import Journal
 
-    with Journal(tmp_path / "j"):
-        with pytest.raises(InputError, match="another process"):
-            Journal(tmp_path / "j")
+    with Journal(tmp_path / "j"), pytest.raises(InputError, match="another process"):
+        Journal(tmp_path / "j")
     with Journal(tmp_path / "j"):
         pass
 
@@ -188,9 +198,9 @@ def test_a_device_is_written_to_and_stays(tmp_path: Path) -> None:
 
 
 def test_no_room_is_told(tmp_path: Path) -> None:
-    with pytest.raises(InputError, match=r"cannot write .*x: No space left on device"):
-        with whole_file(tmp_path / "x"):
-            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+    told = pytest.raises(InputError, match=r"cannot write .*x: No space left on device")
+    with told, whole_file(tmp_path / "x"):
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
     assert not list(tmp_path.iterdir())
 
 
@@ -249,9 +259,12 @@ def test_odd_surroundings(name: str, folder: Path) -> None:
     env |= {key: value for key, value in ODD_HOMES[name].items() if value is not None}
     for arguments in (("run", *TIMED[:3]), ("show", "ax630c"), ("validate", "--ledger", "l.csv")):
         process = subprocess.Popen(
-            [*COMMAND, *arguments], cwd=folder, env={**env, "PYTHONPATH": ROOT},
-            stdout=subprocess.PIPE, stderr=subprocess.PIPE,
-        )  # fmt: skip
+            [*COMMAND, *arguments],
+            cwd=folder,
+            env={**env, "PYTHONPATH": ROOT},
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+        )
         stdout, stderr = process.communicate(timeout=120)
         allowed = {2} if name == "odd threads" and arguments[0] == "run" else {0}
         assert process.returncode in allowed, stderr.decode()
@@ -290,7 +303,13 @@ def test_eight_threads_get_the_same_bits() -> None:
 def test_paths_of_another_system(folder: Path) -> None:
     from tests.fuzz.bounded import outcome
 
-    for name in ("C:\\w.yaml", "\\\\host\\share\\w.yaml", "a/b\\c.yaml", "file:///w.yaml", "~/w.yaml"):
+    for name in (
+        "C:\\w.yaml",
+        "\\\\host\\share\\w.yaml",
+        "a/b\\c.yaml",
+        "file:///w.yaml",
+        "~/w.yaml",
+    ):
         found = outcome(["run", name, *TIMED[1:]], folder)
         assert found.code == 2
         assert not found.faults

@@ -237,3 +237,33 @@ def test_a_template_that_takes_nothing_but_parts(tmp_path):
     assert ids == Tokens(folder).encode(
         "<|im_start|>user\nhello<|im_end|>\n<|im_start|>assistant\n"
     )
+
+
+def test_as_many_pictures_as_the_request_says(folder, picture):
+    for wanted, pictures in ((1, [picture] * 2), (2, [picture]), (0, [picture])):
+        other = Workload.of("t", MODEL, request={"images": wanted})
+        with pytest.raises(InputError, match=rf"images: found {wanted}; allowed: {len(pictures)}"):
+            Chat(folder, "what?", pictures).adapt(other)
+    said = Workload.of("t", MODEL, request={"images": 2})
+    assert Chat(folder, "what?", [picture] * 2).adapt(said).images == 2
+
+
+def test_a_question_whose_first_tokens_are_in_the_cache(folder, picture):
+    """A system prompt that was computed before: up to the first picture."""
+    asked, ids = asked_workload(folder, picture, 0)
+    before = ids.index(Tokens(folder).id("<IMG_CONTEXT>"))
+    kept, same = asked_workload(folder, picture, before)
+    assert same == ids
+    assert kept.prompt_tokens == asked.prompt_tokens - before
+    with pytest.raises(InputError, match=f"cached_tokens: found {before + 1}; allowed: up to"):
+        asked_workload(folder, picture, before + 1)
+    talk = Workload.of("t", MODEL, request={"turns": ({"text_tokens": 3},)})
+    with pytest.raises(InputError, match="turns: asks something of its own"):
+        Chat(folder, "what?", picture).adapt(talk)
+
+
+def asked_workload(folder, picture, cached):
+    chat = Chat(folder, "what?", picture)
+    build = {"prefill_chunk": 64, "kv_cache_len": 511}
+    workload = chat.adapt(Workload.of("t", MODEL, build=build, request={"cached_tokens": cached}))
+    return workload, list(chat._question(workload).tokens)

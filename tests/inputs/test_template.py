@@ -10,7 +10,7 @@ pytest.importorskip("tokenizers")
 pytest.importorskip("jinja2")
 
 from axsim.errors import InputError
-from axsim.inputs.template import template_of
+from axsim.inputs.template import Message, template_of
 from axsim.inputs.tokenizer import Tokens
 from tests.runs.talking import write_tokenizer
 
@@ -39,6 +39,12 @@ def folder(tmp_path):
     return tmp_path
 
 
+def asking(*texts):
+    """A conversation in which both sides speak in turn."""
+    roles = ("user", "assistant") * len(texts)
+    return [Message(role, (text,)) for role, text in zip(roles, texts, strict=False)]
+
+
 def template(folder, described=None, config=None):
     if described is not None:
         (folder / "tokenizer_config.json").write_text(json.dumps(DESCRIBED | described))
@@ -47,31 +53,31 @@ def template(folder, described=None, config=None):
 
 def test_it_is_rendered_with_the_tokenizers_special_tokens(folder):
     found = template(folder, {"chat_template": PLAIN})
-    assert found.render(" what? ") == WRITTEN
+    assert found.render(asking(" what? ")) == WRITTEN
     assert found.ends == ("<|im_end|>",)
     assert not found.plain
 
 
 def test_where_it_may_stand(folder):
     several = [{"name": "tool_use", "template": "no"}, {"name": "default", "template": PLAIN}]
-    assert template(folder, {"chat_template": several}).render("what?") == WRITTEN
+    assert template(folder, {"chat_template": several}).render(asking("what?")) == WRITTEN
     (folder / "chat_template.json").write_text(json.dumps({"chat_template": "json"}))
-    assert template(folder).render("what?") == "json"
+    assert template(folder).render(asking("what?")) == "json"
     (folder / "chat_template.jinja").write_text("jinja")
-    assert template(folder).render("what?") == "jinja"
+    assert template(folder).render(asking("what?")) == "jinja"
     named = template(folder, config={"template": "Hermes-2"})  # InternVL's own comes first
-    assert "<|im_start|>user\nwhat?<|im_end|>" in named.render("what?")
+    assert "<|im_start|>user\nwhat?<|im_end|>" in named.render(asking("what?"))
 
 
 def test_without_one_the_tokenizer_decides(folder):
     chat = template(folder, {})
-    assert chat.render("a") == "<|im_start|>user\na<|im_end|>\n<|im_start|>assistant\n"
+    assert chat.render(asking("a")) == "<|im_start|>user\na<|im_end|>\n<|im_start|>assistant\n"
     document = json.loads((folder / "tokenizer.json").read_text())
     document["added_tokens"] = []
     (folder / "tokenizer.json").write_text(json.dumps(document))
     continued = template(folder, {})
     assert continued.plain
-    assert continued.render("a") == "a"
+    assert continued.render(asking("a")) == "a"
     assert continued.ends == ()
 
 
@@ -86,7 +92,7 @@ def test_without_one_the_tokenizer_decides(folder):
 )
 def test_one_that_cannot_be_rendered(folder, source, reason):
     with pytest.raises(InputError, match=f"cannot be rendered: .*{reason}"):
-        template(folder, {"chat_template": source}).render("what?")
+        template(folder, {"chat_template": source}).render(asking("what?"))
 
 
 def test_without_jinja2(folder, monkeypatch):
@@ -110,4 +116,4 @@ def test_against_transformers(folder, source):
     )
     messages = [{"role": "user", "content": "what? é 12"}]
     expected = theirs.apply_chat_template(messages, tokenize=False, add_generation_prompt=True)
-    assert found.render("what? é 12") == expected
+    assert found.render(asking("what? é 12")) == expected

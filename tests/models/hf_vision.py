@@ -81,13 +81,13 @@ def _rows(features) -> np.ndarray:
 
 
 def _paddle(vision, pixels):
-    patch, (rows, columns) = vision.patch_size, vision.grid(pixels.shape[2])
+    patch, (rows, columns) = vision.patch_size, vision.grid(tuple(pixels.shape[2:]))
     cut = pixels.reshape(3, rows, patch, columns, patch).permute(1, 3, 0, 2, 4)
     return cut.reshape(rows * columns, 3, patch, patch), torch.tensor([[1, rows, columns]])
 
 
 def _qwen(model, vision, pixels) -> dict:
-    grid = torch.tensor([[1, *vision.grid(pixels.shape[2])]])
+    grid = torch.tensor([[1, *vision.grid(tuple(pixels.shape[2:]))]])
     out = model.model.visual(_qwen_patches(vision, pixels), grid_thw=grid)
     found = {"output": _rows(out)}
     for i, deep in enumerate(getattr(out, "deepstack_features", None) or ()):
@@ -97,7 +97,7 @@ def _qwen(model, vision, pixels) -> dict:
 
 def _qwen_patches(vision, pixels):
     """Patches in the order of the merged blocks, each picture as two equal frames."""
-    patch, (rows, columns) = vision.patch_size, vision.grid(pixels.shape[2])
+    patch, (rows, columns) = vision.patch_size, vision.grid(tuple(pixels.shape[2:]))
     x = pixels.reshape(3, rows // 2, 2, patch, columns // 2, 2, patch)
     x = x.permute(1, 4, 2, 5, 0, 3, 6)[:, :, :, :, :, None].expand(-1, -1, -1, -1, -1, 2, -1, -1)
     return x.reshape(rows * columns, -1)
@@ -114,7 +114,7 @@ def logits(
     given = {"input_ids": torch.from_numpy(tokens)[None], "pixel_values": pixels}
     if kind.startswith("qwen"):
         given["pixel_values"] = _qwen_patches(vision, pixels)
-        given["image_grid_thw"] = torch.tensor([[1, *vision.grid(image.shape[1])]])
+        given["image_grid_thw"] = torch.tensor([[1, *vision.grid(image.shape[1:3])]])
         given["mm_token_type_ids"] = given["input_ids"] == 1
     if kind == "paddleocr_vl":
         given["pixel_values"], given["image_grid_thw"] = _paddle(vision, pixels)

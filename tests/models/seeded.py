@@ -51,9 +51,10 @@ class SeededWeights:
         return self(name)[list(indices)]
 
 
-def image(size: int) -> np.ndarray:
-    """[1, size, size, 3] uint8."""
-    return ((uniform(f"image {size}", (1, size, size, 3)) + 1) * 128).astype(np.uint8)
+def image(size: int | tuple[int, int]) -> np.ndarray:
+    """[1, H, W, 3] uint8."""
+    shape = (1, *((size, size) if isinstance(size, int) else size), 3)
+    return ((uniform(f"image {size}", shape) + 1) * 128).astype(np.uint8)
 
 
 def embeddings(tokens: int, hidden: int) -> np.ndarray:

@@ -93,3 +93,12 @@ OTHERS: dict[str, dict[str, Any]] = {
     "minicpm": _model("minicpm", scale_emb=12, scale_depth=1.4, dim_model_base=32),
 }
 """Families whose code is published beside their weights."""
+
+WHISPER: dict[str, Any] = {
+    "model_type": "whisper", "d_model": 64, "encoder_layers": 2, "encoder_attention_heads": 4,
+    "encoder_ffn_dim": 96, "decoder_layers": 3, "decoder_attention_heads": 4,
+    "decoder_ffn_dim": 80, "vocab_size": 50, "num_mel_bins": 8, "max_source_positions": 20,
+    "max_target_positions": 24, "pad_token_id": 1, "bos_token_id": 1, "eos_token_id": 1,
+    "decoder_start_token_id": 2, "scale_embedding": True, "begin_suppress_tokens": None,
+}  # fmt: skip
+"""An encoder of sound and the decoder that attends to it."""

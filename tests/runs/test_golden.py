@@ -13,7 +13,7 @@ import pytest
 from tests.record_timings import FILE, timings
 
 
-@pytest.mark.parametrize("chip", ["ax630c", "ax650n"])
+@pytest.mark.parametrize("chip", ["ax630c", "ax650n", "ax8850_card"])
 def test_times_are_those_on_record(chip: str) -> None:
     recorded = json.loads(FILE.read_text())[chip]
     found = timings(chip)

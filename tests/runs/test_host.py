@@ -7,7 +7,6 @@ import pytest
 import simpy
 
 from axsim.compiler.partition import Deployment
-from axsim.models.config import ModelConfig
 from axsim.models.prompt import Prompt
 from axsim.models.synthetic import SyntheticWeights
 from axsim.numerics.comparison import cosine
@@ -21,10 +20,9 @@ from axsim.system.request import Call, Pass, ride, walk
 from axsim.system.serve import serve
 from axsim.system.soc import Soc
 from tests.models.running import relative
-from tests.runs.tiny import DECODER, workload
+from tests.runs.tiny import TEXT, workload
 
 CHIP = load_chip("ax630c")
-TEXT = ModelConfig(DECODER)
 
 
 def deployment(prompt: int = 20, chunk: int = 8, cache: int = 40) -> Deployment:
@@ -100,6 +98,54 @@ def test_decoding_a_token_gives_what_prefilling_it_gives(make) -> None:
             assert cosine(logits, expected) > 0.9999
 
 
+class Talk(Loop):
+    """A host loop that is asked several times."""
+
+    def turns(self, cached: int, *prompts: int) -> list[np.ndarray]:
+        """Logits after each prompt, with answers of three tokens between them. Tokens are those of
+        one long prompt, of which ``cached`` are computed before."""
+        if cached:
+            self.precompute(prompt_rows(cached))
+        answers = iter(range(200))
+        self._choose = lambda logits: next(answers)
+        found = []
+        for index, new in enumerate(prompts):
+            start, count = self.position, new + (index > 0)
+
+            def prompt(start: int = start, count: int = count) -> Prompt:
+                return Prompt(rows(start + count)[start:], np.arange(count, dtype=np.uint32)[None])
+
+            keys = {"cached_tokens": start, "prompt_tokens": count, "new_tokens": 3}
+            request = self.deployed.workload.request.model_copy(update=keys)
+            asked = self.deployed.workload.model_copy(update={"request": request})
+            turn = Deployment(asked, CHIP)
+            self._prompt = prompt
+            answers = iter([3 * (start + count + step) % 101 for step in range(3)])
+            self.follow(turn)
+            for _ in ride(walk(turn, 3), self.compute):
+                pass
+            found.append(self.first_logits)
+        return found
+
+
+@pytest.mark.parametrize("ladder", [None, (0, 16, 48)])
+@pytest.mark.parametrize("chunk", [4, 7, 20])
+@pytest.mark.parametrize("make", [float32_loop, npu_loop])
+def test_a_turn_on_a_kept_cache_gives_what_one_long_prompt_gives(make, chunk, ladder) -> None:
+    build = {"prefill_chunk": chunk, "kv_cache_len": 40, "prefill_history": ladder}
+    deployed = Deployment(workload(TEXT, build, prompt_tokens=9), CHIP)
+    loop = make(deployed)
+    talk = Talk(deployed, loop._device)
+    found = talk.turns(5, 9, 4, 6)
+    assert talk.position == 5 + 9 + 3 + 4 + 3 + 6 + 2
+    for logits, length in zip(found, (14, 21, 30), strict=True):
+        (whole,) = make(deployment(length, 30)).run()
+        if make is float32_loop:
+            assert relative(logits, whole) < 1e-5
+        else:
+            assert cosine(logits, whole) > 0.9999
+
+
 def test_rows_beyond_the_prompt_change_nothing() -> None:
     """Garbage that earlier requests left in the caches is masked."""
     clean, dirty = float32_loop(deployment(18)), float32_loop(deployment(18))
@@ -116,6 +162,9 @@ def test_the_mask_is_causal_over_history_and_padding_sees_nothing() -> None:
     assert (mask[0, 1] == 0).tolist() == [True] * 6 + [False]
     assert (mask[0, 2] == MASKED).all()
     assert set(np.unique(mask)) == {0, MASKED}
+    longer = prefill_mask(3, 4, 2, history=6)  # two rows of the history stand for nothing
+    assert np.array_equal(np.delete(longer, (4, 5), axis=2), mask)
+    assert (longer[:, :, 4:6] == MASKED).all()
 
 
 def test_a_prompt_that_needs_more_chunks_than_are_deployed_is_refused() -> None:

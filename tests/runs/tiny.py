@@ -14,6 +14,7 @@ from tests.models.towers import tower
 
 VISION = tower(2, 32, 2, 56)
 DECODER = DecoderConfig("qwen2", 2, 32, 48, 4, 2, 101)
+TEXT = ModelConfig(DECODER)
 VLM = ModelConfig(DECODER, VISION, ProjectorConfig(32))
 
 

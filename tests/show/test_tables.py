@@ -10,8 +10,9 @@ from rich.console import Console
 
 import axsim
 from axsim.fidelity.prediction import Interval
-from axsim.runs.results import Numerics
+from axsim.runs.computed import Numerics
 from axsim.show.tables import (
+    assumed,
     breakdown_table,
     heading,
     memory_line,
@@ -20,6 +21,7 @@ from axsim.show.tables import (
     number,
     operators_table,
     traffic_table,
+    turns_table,
     variants_table,
 )
 
@@ -39,7 +41,7 @@ def result(request) -> axsim.RunResult:
     found = axsim.run("internvl2_1b", request.param, timing_only=True, intervals=intervals)
     numerics = Numerics(True, 0.99876, 0.9, (1, 2), 1, False)
     for name in ("224-u8", "224-u16", "448-u8"):
-        found = found.with_numerics(name, numerics)
+        found = found.with_numerics(name, [(numerics, None)])
     return axsim.RunResult(found.workload, found.chip, found.variants, False, False)
 
 
@@ -69,6 +71,23 @@ def test_synthetic_weights_are_called_so(result) -> None:
     assert "synthetic" in " ".join(notes(result))
     timed = axsim.RunResult(result.workload, result.chip, result.variants, True)
     assert "synthetic" not in " ".join(notes(timed))
+
+
+def test_a_conversation_has_a_row_for_each_turn() -> None:
+    turns = [{"text_tokens": 54, "images": 1}, {"text_tokens": 20}]
+    keys = {"request.turns": turns, "request.cached_tokens": 30, "build.kv_slots": 2}
+    found = axsim.run(
+        "internvl2_1b", "ax650n", timing_only=True, variants=["448-u8"], overrides=keys
+    )
+    first, second = found[0].turns
+    lines = text(turns_table(found[0])).splitlines()
+    assert max(map(len, lines)) <= 80
+    assert lines[-2].split()[:6] == ["1", "30", "1", "310", "1×320", "320"]
+    assert lines[-1].split()[:6] == ["2", "355", "0", "21", "1×320", "640"]
+    assert number(first.image_to_first_token_ms.value) in lines[-2]
+    assert number(second.ttft_ms.value) in lines[-1]
+    assert "2 turns, the first a prompt of 310 tokens after 30 cached ones" in heading(found)
+    assert "KV cache 24.0 (2 slots of 12.0)" in memory_line(found[0])
 
 
 def test_memory_is_held_against_the_chip(result) -> None:
@@ -105,3 +124,22 @@ def test_parts_that_are_missing_have_no_columns() -> None:
 )  # fmt: skip
 def test_four_digits(value, shown) -> None:
     assert number(value) == shown
+
+
+def test_what_is_assumed_of_a_build_is_told() -> None:
+    """Nothing where it is given, has no effect on the chip, or no language model is built."""
+
+    def told(workload: str, chip: str, **keys: object) -> list[str]:
+        overrides = {f"build.{key}": value for key, value in keys.items()}
+        return assumed(axsim.run(workload, chip, overrides=overrides, timing_only=True))
+
+    unsaid = {"float_matmul_on_conv": None}
+    assert told("qwen3_0_6b", "ax650n", **unsaid) == [
+        "assumed: float_matmul_on_conv on, as the vendor builds with pulsar2-5.1"
+    ]
+    assert told("internvl3_2b", "ax650n") == [
+        "assumed: float_matmul_on_conv off, as the vendor builds with pulsar2-4.x"
+    ]
+    assert told("qwen3_0_6b", "ax650n") == []
+    assert told("qwen3_0_6b", "ax630c", **unsaid) == []
+    assert told("siglip2_b16", "ax650n") == []

@@ -237,3 +237,54 @@ def test_a_chip_is_frozen() -> None:
     with pytest.raises(ValueError, match="frozen"):
         AX650N.name = "other"  # type: ignore[misc]
     assert isinstance(AX650N, Chip)
+
+
+def test_a_card_is_the_silicon_behind_a_link() -> None:
+    card = load_chip("ax8850_card")
+    assert card.like == card.silicon == AX650N.name
+    assert AX650N.silicon == AX650N.name
+    assert (card.npu, card.calibrated, card.cpu) == (AX650N.npu, AX650N.calibrated, AX650N.cpu)
+    assert (card.host.link, AX650N.host.link) == ("pcie", None)
+    assert card.dram.npu_bytes == 7040 * 2**20
+    assert card.times_as(AX650N)
+    for key, value in (("npu.step_us", 2), ("dram.peak_gbps", 40), ("host.decode_layer_ms", 1)):
+        assert not load_chip("ax8850_card", {key: value}).times_as(AX650N)
+
+
+def test_what_is_said_replaces_what_is_not(tmp_path: Path) -> None:
+    path = tmp_path / "fast.yaml"
+    path.write_text("name: fast\nlike: ax630c\ndram: {peak_gbps: 12.8}\nrated: {}\n")
+    fast = load_chip(path)
+    assert fast.dram.bandwidth_gbps == 12.8  # the data rate of ax630c says the same otherwise
+    assert fast.dram.width_bits == 32
+    assert fast.description == ""
+    assert load_chip(path, {"dram.data_rate_mtps": 2400}).times_as(AX630C)
+    path.write_text("name: fast\nlike: ax630c\ncpu: {clock_mhz: fast}\n")
+    assert f"{path.name}:3" in refused(path)
+
+
+@pytest.mark.parametrize(
+    ("like", "said"),
+    [
+        ("ax630d", "like: no chip is named 'ax630d'; did you mean 'ax630c'?"),
+        ("ax8850_card", "like: ax8850_card is like another chip itself"),
+        ("[ax630c]", "like: found ['ax630c']; allowed: a chip"),
+    ],
+)
+def test_a_chip_is_like_a_whole_one(tmp_path: Path, like: str, said: str) -> None:
+    path = tmp_path / "mine.yaml"
+    path.write_text(f"name: mine\nlike: {like}\n")
+    found = refused(path)
+    assert said in found
+    assert "mine.yaml:2" in found
+
+
+def test_what_contradicts_in_a_host_and_a_dram() -> None:
+    assert "pcie_ms_span: says 0.2 to 0.4 ms, but pcie_ms is 0.18" in refused(
+        "ax650n", {"host.pcie_ms_span": (0.2, 0.4)}
+    )
+    assert load_chip("ax650n", {"host.pcie_ms": 0.7}).host.pcie_ms_span is None
+    assert "npu_bytes: found 9000000000; allowed: up to 8589934592" in refused(
+        "ax650n", {"dram.npu_bytes": 9 * 10**9}
+    )
+    assert "host.link: found 'usb'" in refused("ax650n", {"host.link": "usb"})

@@ -172,7 +172,7 @@ def test_a_chosen_variant_is_alone_and_overrides_win() -> None:
         (["model.projector.downsample_ratio=0.4"], "allowed: 1 / N for a whole number N"),
         (["model.projector=null"], "model.projector: missing: without it"),
         (["model.vision=null"], "model.projector: joins nothing"),
-        (["model.vision=null", "model.projector=null"], "request.images: asks for vision, but "
+        (["model.vision=null", "model.projector=null"], "request.image_size: asks for vision, but "
          "model.vision is missing"),
         (["model={}"], "model: holds neither part; allowed: vision, decoder or both"),
         (["request.prompt_tokens=1009"], "a prompt of 1009 tokens and 16 new ones is longer than "
@@ -244,5 +244,99 @@ def test_a_faulty_variant_is_found_at_once_and_with_its_line(
         "w.yaml:10: variants.2.set.build.vision_dtyp: unknown key (value found: 'u8'); did you "
         "mean 'vision_dtype'?; allowed: npu_mode, vision_dtype, precision_overrides, weight_dtype, "
         "weight_format, post_weight_dtype, hidden_dtype, prefill_chunk, prefill_max_chunks, "
-        "kv_cache_len, float_matmul_on_conv, toolchain, link",
+        "prefill_history, kv_cache_len, kv_slots, float_matmul_on_conv, toolchain, link",
     ]
+
+
+@pytest.mark.parametrize("toolchain", ALLOWED_TOOLCHAINS)
+def test_the_matmul_flag_follows_the_toolchain_unless_it_is_given(toolchain) -> None:
+    def flag(workload: str, **build: object) -> bool:
+        keys = {f"build.{key}": value for key, value in build.items()}
+        return load_workload(workload, keys).float_matmul_on_conv
+
+    default = {"build.float_matmul_on_conv": None}
+    base = load_workload("qwen3_0_6b", {**default, "build.toolchain": toolchain})
+    assert base.float_matmul_on_conv is (toolchain == "pulsar2-5.1")
+    for given in (True, False):
+        assert flag("qwen3_0_6b", toolchain=toolchain, float_matmul_on_conv=given) is given
+    assert flag("siglip2_b16") is False  # no language model
+
+
+def test_shipped_workloads_are_built_as_measured_ones_were() -> None:
+    for name in ("internvl2_1b", "internvl3_2b", "qwen3_0_6b"):
+        assert load_workload(name).float_matmul_on_conv is False
+
+
+QWEN = {
+    "model.vision.rotary": "qwen2_vl", "model.vision.position": "none",
+    "model.vision.temporal_patch_size": 2, "model.vision.class_token": False,
+    "variants": (), "build.kv_cache_len": 20_000,
+}  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("keys", "size", "tokens"),
+    [
+        ({"request.image_size": "448x672"}, (448, 672), 16 * 24),
+        ({"request.image_size": (448, 672)}, (448, 672), 16 * 24),
+        ({"request.image_size": "448x448"}, 448, 256),
+        # the picture's size: the nearest multiples of 28 within the bounds
+        ({"request.image_size": "1080x1920", "request.max_pixels": 602112}, (560, 1008), 20 * 36),
+        ({"request.image_size": "20x30", "request.min_pixels": 3136}, (56, 84), 2 * 3),
+        ({"request.image_size": "300x500", "request.max_pixels": 999999}, (308, 504), 11 * 18),
+    ],
+)
+def test_pictures_that_are_not_square(keys, size, tokens) -> None:
+    workload = load_workload("internvl2_1b", {**QWEN, **keys})
+    assert workload.image_size == size
+    assert workload.image_tokens == tokens
+    assert workload.prompt_tokens == 54 + tokens
+    text = size if isinstance(size, int) else f"{size[0]}x{size[1]}"
+    assert list(workload.expand()) == [f"{text}-u8"]
+
+
+def test_frames_of_a_video_are_images_for_each_temporal_patch() -> None:
+    video = {"request.video": {"seconds": 10.0, "fps": 2.0}}
+    assert load_workload("internvl2_1b", {**QWEN, **video}).images == 10
+    still = {**QWEN, "model.vision.temporal_patch_size": 1}
+    assert load_workload("internvl2_1b", {**still, **video}).images == 20
+
+
+def test_a_convolution_drops_what_fills_no_patch() -> None:
+    """SigLIP of 384 pixels has 27 x 27 patches of 14, like one of 378."""
+    keys = {
+        "num_hidden_layers": 1, "hidden_size": 32, "intermediate_size": 32, "patch_size": 14,
+        "num_attention_heads": 2,
+    }  # fmt: skip
+    for own, asked in ((384, 384), (384, 378), (378, 384)):
+        model = config.ModelConfig(
+            None, config.VisionConfig(**keys, image_size=own, class_token=False)
+        )
+        workload = Workload.of("t", model, request={"image_size": asked})
+        assert workload.image_tokens == 27 * 27
+    with pytest.raises(InputError, match="allowed: a multiple of 14"):
+        Workload.of("t", model, request={"image_size": 400})
+
+
+@pytest.mark.parametrize(
+    ("keys", "message"),
+    [
+        ({"request.image_size": "448x"}, "request.image_size: found '448x'"),
+        ({"request.image_size": [1, 2, 3]}, r"found \[1, 2, 3\]; allowed: pixels along one side,"),
+        ({"request.image_size": 0}, "found 0; allowed: pixels along one side"),
+        ({"request.image_size": [28, -1]}, "such as 448x672"),
+        ({"request.image_size": "448x470"}, "found 448x470 .*allowed: a multiple of 28"),
+        ({"request.image_size": "28x9000", "request.max_pixels": 9999}, "28x9000: one side is 321"),
+        (
+            {"request.max_pixels": 100, "request.min_pixels": 200},
+            "min_pixels: found 200 .*to max_pixels, 100",
+        ),
+        ({"request.max_pixels": 100, "model.vision.rotary": "none"}, "max_pixels: has no effect"),
+        ({"request.video": {"seconds": 2.0}, "request.images": 2}, "images: has no effect: video"),
+        ({"request.video": {"fps": 2.0}}, "request.video.seconds: missing"),
+        ({"request.video": {"seconds": -1.0}}, "request.video.seconds: found -1.0"),
+    ],
+)
+def test_pictures_that_cannot_be(keys, message) -> None:
+    with pytest.raises(InputError, match=message):
+        load_workload("internvl2_1b", {**QWEN, **keys})

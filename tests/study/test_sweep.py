@@ -42,7 +42,22 @@ def test_columns_begin_with_what_was_asked_and_end_with_the_error() -> None:
     assert first[-1] == "error"
 
 
-def test_varying_what_variants_set_selects_among_them() -> None:
+def test_a_varied_key_replaces_what_variants_set() -> None:
+    chunks = {"build.prefill_chunk": [32, 64, 128, 256]}  # 128 is what two of the variants set
+    points = grid("internvl2_1b", ["ax650n", "ax630c"], chunks, settings={}, timing_only=True)
+    rows = table(compute(points, Here()), list(chunks))
+    assert len(rows) == 2 * 4 * 4
+    assert all(row["error"] is None for row in rows)
+    found = [(row["variant"], row["prefill_chunk"]) for row in rows[:12]]
+    assert found[8:] == [
+        ("224-u8", 128),
+        ("224-u16", 128),
+        ("448-u8-128", 128),
+        ("448-u16-128", 128),
+    ]
+
+
+def test_variants_that_become_the_same_are_there_once() -> None:
     rows = rows_of({"build.vision_dtype": ["u16", "u8"]})
     assert [(row["variant"], row["vision_dtype"]) for row in rows] == [("u16", "u16"), ("u8", "u8")]
 

@@ -55,6 +55,7 @@ def test_host_times_follow_from_the_cpu() -> None:
             "host.decode_layer_ms": 0.1,
             "host.prefill_layer_ms": 0.04,
             "host.pcie_ms": 0.2,
+            "host.pcie_gbps": 0.5,
         },
     )
     # 56 pixels, 101 words
@@ -75,7 +76,7 @@ def test_host_times_follow_from_the_cpu() -> None:
     assert new == replace(
         old, prefill_layer_us=pytest.approx(40), decode_layer_us=pytest.approx(100)
     )
-    assert card == replace(new, link_us=pytest.approx(200))
+    assert card == replace(new, link_us=pytest.approx(200), link_us_per_byte=pytest.approx(0.002))
 
 
 @pytest.mark.parametrize("toolchain", ALLOWED_TOOLCHAINS)
@@ -87,10 +88,13 @@ def test_builds_up_to_3_3_spend_longer_around_every_layer(toolchain: Toolchain) 
     assert (host.decode_layer_us > 150) is old
 
 
-def test_a_card_pays_a_round_trip_for_every_invocation() -> None:
-    deployment, linked = (
-        Deployment(workload(build={"link": link}), load_chip("ax650n")) for link in (None, "pcie")
-    )
+@pytest.mark.parametrize("by", ["build", "chip"])
+def test_a_card_pays_a_round_trip_for_every_invocation(by: str) -> None:
+    build = {"link": "pcie"} if by == "build" else {}
+    host = {"host.link": "pcie"} if by == "chip" else {}
+    deployment = Deployment(workload(), load_chip("ax650n"))
+    chip = load_chip("ax650n", {**host, "host.pcie_gbps": None})
+    linked = Deployment(workload(build=build), chip)
     own, card = alone(deployment), alone(linked)
     trip = HostCosts.of(linked).link_us / 1e3
     layers, chunks = 2, len(deployment.prefill)
@@ -102,6 +106,27 @@ def test_a_card_pays_a_round_trip_for_every_invocation() -> None:
     assert sum(each.ms for each in token_path(card)) == pytest.approx(card.token_ms)
     path = first_token_path(card)
     assert sum(each.ms for each in path) == pytest.approx(card.image_to_first_token_ms)
+
+
+def test_what_crosses_the_link_of_a_card() -> None:
+    """Pictures and their tokens, the prompt's embeddings, each token's, and the logits."""
+    free, slow = (
+        Deployment(workload(), load_chip("ax650n", {"host.link": "pcie", "host.pcie_gbps": rate}))
+        for rate in (None, 0.001)
+    )
+    own, card = alone(free), alone(slow)
+    decoder, vision = slow.model.decoder, slow.vision
+    assert decoder is not None
+    assert vision is not None
+    row = decoder.hidden_size * 2 / 1e3  # bf16, ms at a megabyte per second
+    logits = decoder.vocab_size * 2 / 1e3
+    picture = (vision.input_bytes + vision.output_bytes) / 1e3
+    assert picture > 56 * 56 * 3 / 1e3
+    assert card.vision_encode_ms - own.vision_encode_ms == pytest.approx(picture)
+    assert card.post_ms - own.post_ms == pytest.approx(logits)
+    assert card.token_ms - own.token_ms == pytest.approx(row + logits)
+    padded = slow.workload.prefill_chunks * slow.workload.build.prefill_chunk
+    assert card.ttft_ms - own.ttft_ms == pytest.approx(padded * row + logits)
 
 
 def test_what_adds_up_to_what() -> None:

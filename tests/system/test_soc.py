@@ -61,8 +61,9 @@ def invoke(work: Program, partition: str = "one", at: float = 0.0, times: int = 
         yield env.timeout(at)
         found = []
         for _ in range(times):
-            began, timeline = yield from soc.invoke(work, partition)
-            found.append((began, env.now, timeline))
+            asked = env.now
+            waited, timeline = yield from soc.invoke(work, partition)
+            found.append((asked + waited, env.now, timeline))
         return found
 
     return tenant
@@ -160,7 +161,7 @@ def test_the_cores_are_shared() -> None:
 
     def work(us: float, count: int) -> Any:
         def tenant(env: simpy.Environment, soc: Soc) -> Iterator[Any]:
-            began.append((yield from soc.work(us, count)))
+            began.append(env.now + (yield from soc.work(us, count)))
             return env.now
 
         return tenant

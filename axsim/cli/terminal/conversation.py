@@ -10,7 +10,6 @@ from axsim.cli.terminal.realtime import in_real_time
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
-    from pathlib import Path
 
     from rich.console import Console
 
@@ -19,12 +18,12 @@ if TYPE_CHECKING:
     from axsim.inputs.chat import Chat
     from axsim.runs.progress import OnProgress, Progress
     from axsim.runs.results import RunResult
+    from axsim.runs.sources import Sources
 
 
 def converse(
     timed: RunResult,
-    checkpoint: Path | None,
-    images: Path | None,
+    sources: Sources,
     chat: Chat,
     answers: Sequence[Answer],
     realtime: bool,
@@ -50,7 +49,7 @@ def converse(
                 go_on()
                 status.update(f"{progress.label} {progress.done / progress.total:.0%}")
 
-            return _compute(timed, checkpoint, images, chat, answers, on_progress, show)
+            return _compute(timed, sources, chat, answers, on_progress, show)
 
         if shown and realtime:
             return in_real_time(timed, answers, compute, status.stop)
@@ -63,8 +62,7 @@ def converse(
 
 def _compute(
     timed: RunResult,
-    checkpoint: Path | None,
-    images: Path | None,
+    sources: Sources,
     chat: Chat,
     answers: Sequence[Answer],
     on_progress: OnProgress,
@@ -80,7 +78,7 @@ def _compute(
         show(answer, answer.push(token, arrival_ms))
 
     result, ended = timed, 0
-    for result in run_kernels(timed, checkpoint, on_progress, chat, on_token, images):
+    for result in run_kernels(timed, sources, on_progress, chat, on_token):
         for variant, answer in list(zip(result, answers, strict=True))[ended:]:
             if variant.numerics is None:
                 break

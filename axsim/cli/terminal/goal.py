@@ -12,6 +12,7 @@ import typer
 from axsim.cli.terminal.console import say
 
 if TYPE_CHECKING:
+    from axsim.spec.chip import Chip
     from axsim.study.objective import Goal
 
 
@@ -22,7 +23,11 @@ class Optimizer(str, Enum):
 
 
 def read_goal(
-    objectives: list[str], constraints: list[str], columns: Collection[str], timing_only: bool
+    objectives: list[str],
+    constraints: list[str],
+    columns: Collection[str],
+    timing_only: bool,
+    trained: bool,
 ) -> Goal | None:
     """The goal that the options give, if any.
 
@@ -34,7 +39,7 @@ def read_goal(
     from axsim.study.objective import Goal
 
     goal = Goal.parse(objectives, constraints)
-    goal.check(columns, timing_only)
+    goal.check(columns, timing_only, trained)
     return goal
 
 
@@ -57,7 +62,7 @@ def draw(
     rows: list[dict[str, Any]],
     vary: Mapping[str, Sequence[Any]],
     goal: Goal | None,
-    chips: list[str],
+    chips: Sequence[Chip],
     path: Path,
 ) -> None:
     """The picture of a sweep; a map over two of a chip's keys has the chips marked.
@@ -68,11 +73,10 @@ def draw(
     import pandas as pd
 
     from axsim.show import plots
-    from axsim.spec.chip import load_chip
 
     frame = pd.DataFrame(rows, columns=list(rows[0]))
     several = [key for key, values in vary.items() if len(values) > 1]
-    marks = plots.chip_marks(list(map(load_chip, chips)), *several) if len(several) == 2 else None
+    marks = plots.chip_marks(list(chips), *several) if len(several) == 2 else None
     objectives = goal.objectives if goal else ()
     plots.save(plots.sweep_picture(frame, vary, objectives, marks), path)
 
@@ -84,6 +88,7 @@ def show(
     keys: Sequence[str],
     varied: Sequence[str],
     options: Sequence[str],
+    boards: Sequence[str],
     err: bool,
 ) -> None:
     """The best row as a command that runs it, and the rows that lead.
@@ -92,6 +97,7 @@ def show(
     """
     from axsim.cli.terminal.console import console
     from axsim.show.leaders import leaders_table, run_command, shortfalls, summary
+    from axsim.study.objective import OF_TEXT
 
     leaders = goal.leaders(rows)
     if not leaders:
@@ -101,10 +107,12 @@ def show(
         raise typer.Exit(1)
     out = console(stderr=err)
     out.print(f"{goal}:")
-    out.print(f"  {run_command(leaders[0], workload, keys, options)}", soft_wrap=True)
+    out.print(f"  {run_command(leaders[0], workload, keys, options, boards)}", soft_wrap=True)
     out.print()
     out.print(leaders_table(leaders, goal, varied))
     out.print(summary(leaders, rows, goal))
     if any(name.endswith("cosine") for name in goal.columns) and leaders[0].get("synthetic"):
         out.print("cosine on synthetic weights: it shows what the arithmetic loses, not a trained")
         out.print("model's accuracy")
+    if any(name.endswith(OF_TEXT) for name in goal.columns):
+        out.print(f"judged on {leaders[0].get('judged_tokens')} tokens of text")

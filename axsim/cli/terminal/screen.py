@@ -13,6 +13,7 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 from axsim.cli.terminal.console import console
+from axsim.show.energy_table import energy_table, source_line
 from axsim.show.tables import (
     breakdown_table,
     heading,
@@ -22,8 +23,10 @@ from axsim.show.tables import (
     operators_table,
     tokens_lines,
     traffic_table,
+    turns_table,
     variants_table,
 )
+from axsim.show.text_table import MEANING, judged, text_table, text_title
 
 if TYPE_CHECKING:
     from axsim.runs.progress import Progress
@@ -75,6 +78,20 @@ class Screen:
         first = result[0]
         for note in notes(result):
             out.print(note, style="dim")
+        scores = judged(result)
+        if scores:
+            out.print(f"\n{text_title(result)}")
+            out.print(text_table(scores))
+            for line in MEANING:
+                out.print(line, style="dim")
+        for variant in result:
+            if variant.later:
+                out.print(f"\nTurns of {variant.name}")
+                out.print(turns_table(variant))
+        energy = source_line(result)
+        if energy is not None:
+            out.print(f"\n{energy}")
+            out.print(energy_table(result))
         lines = tokens_lines(result)
         if lines:
             out.print("\ntokens generated")

@@ -13,26 +13,33 @@ from axsim.show.plots.dram_bandwidth import dram_bandwidth
 from axsim.show.plots.eu_timeline import eu_timeline
 from axsim.show.plots.heat_map import chip_marks, heat_map
 from axsim.show.plots.latency import latency_bars
+from axsim.show.plots.latency_distribution import latency_distribution
 from axsim.show.plots.predicted_measured import predicted_measured
 from axsim.show.plots.residuals import residuals
 from axsim.show.plots.roofline import roofline
 from axsim.show.plots.style import FORMATS, check_plot, save, svg
-from axsim.show.plots.sweeps import sweep_picture
+from axsim.show.plots.sweeps import accuracy_picture, sweep_picture
+from axsim.show.plots.tenants_timeline import tenants_timeline
 from axsim.show.plots.tradeoff import tradeoff
+from axsim.show.plots.utilisation import utilisation
 
 __all__ = [
     "FORMATS",
+    "accuracy_picture",
     "check_plot",
     "chip_marks",
     "dram_bandwidth",
     "eu_timeline",
     "heat_map",
     "latency_bars",
+    "latency_distribution",
     "predicted_measured",
     "residuals",
     "roofline",
     "save",
     "svg",
     "sweep_picture",
+    "tenants_timeline",
     "tradeoff",
+    "utilisation",
 ]

@@ -25,6 +25,10 @@ UNITS = {
 
 NAMES = {
     "cosine": "cosine similarity to float32",
+    "perplexity": "perplexity as deployed",
+    "float32_perplexity": "perplexity in float32",
+    "kl_divergence": "divergence from float32, nats a token",
+    "top1_agreement": "same likeliest token as float32, share",
     **{metric.name: metric.title for metric in METRICS.values()},
 }
 """Names of columns that do not read well as they are."""

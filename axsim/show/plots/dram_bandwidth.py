@@ -8,8 +8,18 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 from axsim.compiler.program import TaskKind
 from axsim.machine.timeline import Timeline
 from axsim.runs.results import VariantResult
-from axsim.show.plots.stage_panels import Panel, Window, panels
-from axsim.show.plots.style import LOST, SMALL, TASKS, Fill, area, grid, legend, new_figure
+from axsim.show.plots.stage_panels import Panel, Window, panels, subject
+from axsim.show.plots.style import (
+    LOST,
+    SMALL,
+    TASKS,
+    Fill,
+    area,
+    entitle,
+    grid,
+    legend,
+    new_figure,
+)
 from axsim.show.traffic import dram_rates, ocm_use
 
 if TYPE_CHECKING:
@@ -42,7 +52,7 @@ def dram_bandwidth(
         InputError: there is no such stage, or the window is empty.
     """
     shown = panels(source, stages, window_ms)
-    figure = new_figure(8.5, 0.5 + 2.5 * len(shown))
+    figure = new_figure(8.5, 0.8 + 2.5 * len(shown))
     ratios = [2.2, 1] * len(shown)
     subplots = figure.subplots(2 * len(shown), 1, squeeze=False, height_ratios=ratios)[:, 0]
     shown_kinds: dict[str, Fill] = {}
@@ -57,6 +67,7 @@ def dram_bandwidth(
         upper.tick_params(labelbottom=False)
         lower.set_xlabel("time, ms", fontsize=SMALL + 1)
     order = [*TASKS, LOST_BANDWIDTH]
+    entitle(figure, "DRAM traffic and on-chip memory", subject(source))
     legend(figure, {kind: shown_kinds[kind] for kind in order if kind in shown_kinds})
     return figure
 

@@ -8,8 +8,17 @@ from typing import TYPE_CHECKING, Any
 from axsim.compiler.program import TaskKind
 from axsim.machine.timeline import Timeline
 from axsim.runs.results import VariantResult
-from axsim.show.plots.stage_panels import Panel, Window, panels
-from axsim.show.plots.style import SMALL, TASKS, area, legend, new_figure
+from axsim.show.plots.stage_panels import Panel, Window, panels, subject
+from axsim.show.plots.style import (
+    SMALL,
+    TASKS,
+    Span,
+    area,
+    entitle,
+    joined_spans,
+    legend,
+    new_figure,
+)
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -23,8 +32,6 @@ BUSY = 0.1
 """Part of its time in which a unit must be busy with an operator for it to be named."""
 LETTER = 0.066
 """Width of a letter of a label, inches."""
-
-Span = tuple[float, float]
 
 
 def eu_timeline(
@@ -45,11 +52,12 @@ def eu_timeline(
     """
     shown = panels(source, stages, window_ms)
     rows = [len(panel.timeline.program.engines) for panel in shown]
-    figure = new_figure(WIDTH, 0.7 + sum(0.75 + ROW * count for count in rows))
+    figure = new_figure(WIDTH, 1.0 + sum(0.75 + ROW * count for count in rows))
     subplots = figure.subplots(len(shown), 1, squeeze=False, height_ratios=rows)[:, 0]
     kinds: dict[TaskKind, None] = {}
     for axes, panel in zip(subplots, shown, strict=True):
         kinds |= _draw(axes, panel)
+    entitle(figure, "What the engines do", subject(source))
     legend(figure, {kind: fill for kind, fill in TASKS.items() if kind in kinds})
     return figure
 
@@ -68,7 +76,7 @@ def _draw(axes: Any, panel: Panel) -> dict[TaskKind, None]:
             work.setdefault(task.engine, []).append((segment.steps[task.step].label, span))
     width = (panel.end_us - panel.start_us) / 1e3
     for (engine, kind), found in spans.items():
-        joined = _joined(found, width * FINEST)
+        joined = joined_spans(found, width * FINEST)
         axes.broken_barh(
             [(start, end - start) for start, end in joined],
             (engine - 0.38, 0.76),
@@ -119,14 +127,3 @@ def _labels(tasks: list[tuple[str, Span]], letter: float) -> Iterator[tuple[str,
             if end - start > (len(text) + 1) * letter:
                 yield text, (start + end) / 2
                 break
-
-
-def _joined(spans: list[Span], gap: float) -> list[Span]:
-    """Spans in order of time; those closer than ``gap`` are one."""
-    found: list[Span] = []
-    for start, end in sorted(spans):
-        if found and start - found[-1][1] <= gap:
-            found[-1] = (found[-1][0], max(found[-1][1], end))
-        else:
-            found.append((start, end))
-    return found

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from itertools import pairwise
 from typing import TYPE_CHECKING, Any, TypeAlias, Union
 
@@ -10,7 +10,7 @@ from axsim.errors import InputError
 from axsim.fidelity.prediction import Prediction, number
 from axsim.runs.results import RunResult, VariantResult
 from axsim.show.extrapolated import MARK, mark
-from axsim.show.plots.style import SMALL, STAGES, grid, new_figure
+from axsim.show.plots.style import ACCENT, SMALL, STAGES, entitle, grid, new_figure
 from axsim.system.metrics import WAITS
 from axsim.system.request import Stage
 
@@ -33,8 +33,10 @@ TOKEN_PARTS: dict[Stage, str] = {"decode": "decode layers", "post": "post"}
 
 WIDTHS = (5.2, 2.3)
 """Inches of the two panels."""
-TOTAL = 1.0
+TOTAL = 1.25
 """Inches that are left for the total behind a bar, a little less than it is given."""
+HEIGHT = 0.5
+"""Inches of a bar and the space around it."""
 LETTER = 0.068
 """Inches of a digit."""
 
@@ -56,7 +58,7 @@ def latency_bars(results: Results) -> Figure:
     token = [token_parts(each) for each in variants]
     heights = _heights(variants)
     width = sum(WIDTHS) if any(token) else WIDTHS[0]
-    figure = new_figure(width + 1.6, 1.6 + 0.4 * (heights[-1] + 1))
+    figure = new_figure(width + 1.6, 1.6 + HEIGHT * (heights[-1] + 1))
     networks = any(each.workload.model.onnx for each in variants)
     names = PARTS | NETWORK_PARTS if networks else PARTS
     panels = [(first, names, [_whole(each) for each in variants])]
@@ -65,8 +67,9 @@ def latency_bars(results: Results) -> Figure:
     widths = WIDTHS[: len(panels)]
     columns = figure.subplots(1, len(panels), squeeze=False, sharey=True, width_ratios=widths)[0]
     for axes, inches, (rows, parts, whole) in zip(columns, widths, panels, strict=True):
-        _bars(axes, heights, rows, parts, inches)
-        _totals(axes, heights, rows, whole)
+        narrow = _bars(axes, heights, rows, parts, inches)
+        _totals(axes, heights, rows, whole, narrow)
+    _measurements(columns, heights, variants)
     columns[0].set_xlabel(_goal(variants))
     if any(token):
         columns[1].set_xlabel("one decode token, ms")
@@ -77,11 +80,13 @@ def latency_bars(results: Results) -> Figure:
     columns[0].set_yticks(heights, labels)
     columns[0].set_ylim(heights[-1] + 0.6, -0.6)
     models = ", ".join(dict.fromkeys(each.workload.name for each in variants))
-    figure.suptitle(f"{models} on {', '.join(chips)}", fontsize=SMALL + 2)
+    entitle(figure, "Where the time goes", f"{models} on {', '.join(chips)}")
     handles: dict[str, Any] = {}
     for axes in columns:
         for container in axes.containers:
             handles.setdefault(container.get_label(), container)
+        for line in axes.lines:
+            handles.setdefault(str(line.get_label()), line)
     totals = [prediction for *_, whole in panels for prediction in whole if prediction]
     figure.legend(
         handles.values(),
@@ -89,7 +94,7 @@ def latency_bars(results: Results) -> Figure:
         title=f"{MARK} extrapolated" if any(map(mark, totals)) else None,
         title_fontsize=SMALL,
         loc="outside lower center",
-        ncols=len(handles),
+        ncols=3 if len(handles) > 5 else len(handles),
         fontsize=SMALL + 1,
         frameon=False,
     )
@@ -147,11 +152,12 @@ def _bars(
     rows: list[dict[Stage, float]],
     names: Mapping[Stage, str],
     inches: float,
-) -> None:
-    """One bar for each row; a part's milliseconds stand in it where there is room. ``inches`` is
-    the width of the panel."""
+) -> list[list[str]]:
+    """One bar for each row; a part's milliseconds stand in it where there is room, those of the
+    others are returned. ``inches`` is the width of the panel."""
     limit = max((sum(row.values()) for row in rows), default=0.0) * (1 + TOTAL / inches) or 1.0
     ends = [0.0] * len(rows)
+    narrow: list[list[str]] = [[] for _ in rows]
     for part, label in names.items():
         fill = STAGES[part]
         widths = [row.get(part, 0.0) for row in rows]
@@ -169,10 +175,10 @@ def _bars(
             label=label,
         )
         texts = [number(width) for width in widths]
-        texts = [
-            text if (len(text) + 1) * LETTER < inches * width / limit else ""
-            for text, width in zip(texts, widths, strict=True)
-        ]
+        for row, width in enumerate(widths):
+            if (len(texts[row]) + 1) * LETTER >= inches * width / limit:
+                narrow[row] += [f"{part} {texts[row]}"] if width else []
+                texts[row] = ""
         notes = axes.bar_label(
             bars, texts, label_type="center", color=fill.text, fontsize=SMALL, zorder=3
         )
@@ -185,6 +191,7 @@ def _bars(
     grid(axes, axis="x")
     for side in ("top", "right"):
         axes.spines[side].set_visible(False)
+    return narrow
 
 
 def _totals(
@@ -192,9 +199,11 @@ def _totals(
     heights: list[float],
     rows: list[dict[Stage, float]],
     whole: list[Prediction | None],
+    narrow: list[list[str]],
 ) -> None:
-    """The sum of each bar and the interval of its prediction."""
-    for height, row, prediction in zip(heights, rows, whole, strict=True):
+    """The sum of each bar and the interval of its prediction, and below it the parts that were too
+    narrow for their numbers."""
+    for height, row, prediction, parts in zip(heights, rows, whole, narrow, strict=True):
         if not row:
             continue
         text = number(sum(row.values()))
@@ -209,3 +218,41 @@ def _totals(
             fontsize=SMALL,
             fontweight="bold",
         )
+        if parts:
+            axes.annotate(
+                ", ".join(parts),
+                (sum(row.values()), height),
+                (4, -9),
+                textcoords="offset points",
+                va="center",
+                fontsize=SMALL - 2,
+            )
+
+
+def _measurements(
+    columns: Sequence[Any], heights: list[float], variants: list[VariantResult]
+) -> None:
+    """A tick where a measurement of the same configuration ends: of the vision part after
+    preparation, of one decode token."""
+    for height, variant in zip(heights, variants, strict=True):
+        found: list[tuple[Any, float]] = []
+        vision = variant.vision_encode_ms
+        if vision is not None and vision.measured is not None:
+            found.append((columns[0], variant.preprocess_ms + vision.measured.value))
+        speed = variant.decode_tokens_per_s
+        if speed is not None and speed.measured is not None and len(columns) > 1:
+            found.append((columns[1], 1e3 / speed.measured.value))
+        for axes, x in found:
+            axes.plot(
+                [x],
+                [height - 0.42],
+                marker="v",
+                markersize=6,
+                color=ACCENT,
+                markeredgecolor="black",
+                markeredgewidth=0.6,
+                linestyle="none",
+                zorder=4,
+                clip_on=False,
+                label="measured",
+            )

@@ -11,7 +11,8 @@ from axsim.fidelity.prediction import number
 from axsim.runs.results import VariantResult
 from axsim.show.ceilings import Ceiling, Point, ceilings, roofline_points
 from axsim.show.plots.labels import Label, place
-from axsim.show.plots.style import INK, SMALL, STAGES, grid, new_figure, plain_numbers
+from axsim.show.plots.stage_panels import subject
+from axsim.show.plots.style import INK, SMALL, STAGES, entitle, grid, new_figure, plain_numbers
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -67,9 +68,8 @@ def roofline(
     plain_numbers(axes.xaxis)
     plain_numbers(axes.yaxis)
     grid(axes, which="major")
-    _legend(axes, points)
-    title = f"{variant.workload.name} {variant.name} on {variant.chip.name}, {variant.npu_mode}"
-    axes.set_title(title, fontsize=SMALL + 2)
+    _legend(axes, points, labels)
+    entitle(figure, "Operators under the chip's ceilings", subject(variant))
     order = sorted(range(len(points)), key=lambda i: (-points[i].ms, i))
     named = [Label(points[i].label, *places[i]) for i in order[:labels]]
     place(axes, named, [places[i] for i in order[labels:]])
@@ -126,7 +126,7 @@ def _roofs(axes: Any, roofs: list[Ceiling], bandwidth: float, low: float, right:
             zorder=1,
         )
         axes.annotate(
-            f"{roof.name}: {number(roof.gops)}",
+            f"{roof.name}: {number(roof.gops)} GOP/s",
             (1, roof.gops),
             (5, 0),
             xycoords=("axes fraction", "data"),
@@ -136,7 +136,7 @@ def _roofs(axes: Any, roofs: list[Ceiling], bandwidth: float, low: float, right:
         )
 
 
-def _legend(axes: Any, points: list[Point]) -> None:
+def _legend(axes: Any, points: list[Point], labels: int) -> None:
     from matplotlib.lines import Line2D
 
     common: Any = {"linestyle": "none", "markeredgecolor": INK, "markersize": 8}
@@ -149,4 +149,9 @@ def _legend(axes: Any, points: list[Point]) -> None:
     for part in dict.fromkeys(each.part for each in points):
         look = {**common, "markerfacecolor": STAGES[part.stage].color, "label": part.name}
         handles.append(Line2D([], [], marker="o", **look))
-    axes.legend(handles=handles, loc="upper left", fontsize=SMALL + 1, ncols=2)
+    longest = max(each.ms for each in points)
+    sizes = f"larger: more time, up to {number(longest)} ms"
+    if labels < len(points):
+        sizes += f"\nthe {labels} that take most are named"
+    box = axes.legend(handles=handles, loc="upper left", fontsize=SMALL + 1, ncols=2, title=sizes)
+    box.get_title().set_fontsize(SMALL)

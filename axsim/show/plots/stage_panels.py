@@ -63,6 +63,13 @@ def panels(
     ]
 
 
+def subject(source: Timeline | VariantResult) -> str:
+    """Whose timelines are shown, for titles."""
+    if isinstance(source, Timeline):
+        return source.program.name
+    return f"{source.workload.name} {source.name} on {source.chip.name}, {source.npu_mode}"
+
+
 def _panel(variant: VariantResult, part: Part, timeline: Timeline) -> Panel:
     segments = timeline.program.segments
     ocm = variant.deployment.mode.ocm_bytes

@@ -29,6 +29,10 @@ ACCENT = "#d95f02"
 FAINT = "0.85"
 
 
+Span = tuple[float, float]
+"""Start and end of something."""
+
+
 class Fill(NamedTuple):
     """How an area is filled: colour, hatch, and the colour of text on it."""
 
@@ -145,6 +149,11 @@ def legend(figure: Figure, fills: Mapping[str, Fill]) -> None:
     )
 
 
+def entitle(figure: Figure, what: str, of: str = "") -> None:
+    """What is looked at, and of which model, chip and variant."""
+    figure.suptitle(f"{what}: {of}" if of else what, fontsize=SMALL + 2)
+
+
 def grid(axes: Axes, **settings: Any) -> None:
     """Faint lines behind everything else."""
     axes.set_axisbelow(True)
@@ -156,3 +165,14 @@ def plain_numbers(axis: Any) -> None:
     from matplotlib.ticker import FuncFormatter
 
     axis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
+
+
+def joined_spans(spans: list[Span], gap: float) -> list[Span]:
+    """Spans in order of time; those closer than ``gap`` are one."""
+    found: list[Span] = []
+    for start, end in sorted(spans):
+        if found and start - found[-1][1] <= gap:
+            found[-1] = (found[-1][0], max(found[-1][1], end))
+        else:
+            found.append((start, end))
+    return found

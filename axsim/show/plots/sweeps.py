@@ -15,8 +15,35 @@ if TYPE_CHECKING:
     import pandas as pd
     from matplotlib.figure import Figure
 
-OTHERS = ("cosine", "decode_tokens_per_s", "weights_bytes")
-"""What is set against the first of :data:`WAITS` that has values, likewise."""
+ACCURACY = ("perplexity", "cosine")
+"""What tells how accurate a build is: the first that has values which differ, else that has any."""
+OTHERS = ("decode_tokens_per_s", "weights_bytes")
+"""What is set against the time where nothing was computed."""
+
+
+def accuracy_picture(
+    frame: pd.DataFrame,
+    y: str | None = None,
+    x: str | None = None,
+    label: str | Sequence[str] = "variant",
+) -> Figure:
+    """How accurate builds are against how long they take: the trade-off of ``y`` (default: the
+    first of :data:`ACCURACY` in which they differ) and ``x`` (the first of
+    :data:`~axsim.system.metrics.WAITS` in which they differ), of the rows of a sweep or of
+    ``axsim.run(…).to_pandas().reset_index()``.
+
+    Raises:
+        InputError: as :func:`tradeoff`; no row has a value to draw.
+    """
+    rows = frame[frame["error"].isna()] if "error" in frame.columns else frame
+    y = y or _telling_apart(rows, ACCURACY) or _first(rows, ACCURACY)
+    x = x or _telling_apart(rows, SPEEDS) or _first(rows, WAITS)
+    return tradeoff(rows, x, y, label=label, title=_title(rows), level=LEVELS.get(y))
+
+
+SPEEDS = (*WAITS, "decode_tokens_per_s")
+LEVELS = {"perplexity": "float32_perplexity"}
+"""Columns that hold what float32 reaches, drawn as a line."""
 
 
 def sweep_picture(
@@ -28,8 +55,8 @@ def sweep_picture(
     """A heat map of the first objective when two numeric keys vary, of one chip and one variant;
     else the trade-off between the first two objectives.
 
-    Without objectives, image to first token, and against it the similarity when the kernels ran,
-    decode speed otherwise (or the next in :data:`WAITS` and :data:`OTHERS` that has values).
+    Without objectives, image to first token (or what of a request's times differs), and against it
+    perplexity or similarity when the kernels ran, decode speed otherwise.
 
     Raises:
         InputError: as :func:`heat_map` and :func:`tradeoff`; no row has a value to draw.
@@ -44,12 +71,14 @@ def sweep_picture(
         x, y = several
         return heat_map(rows, x, y, value, marks=marks, title=_title(rows))
     if len(chosen) < 2:
-        chosen = list(dict.fromkeys([*chosen, _first(rows, WAITS), _first(rows, OTHERS)]))[:2]
+        waits = _telling_apart(rows, SPEEDS) or _first(rows, WAITS)
+        others = _telling_apart(rows, ACCURACY) or _first(rows, (*ACCURACY, *OTHERS))
+        chosen = list(dict.fromkeys([*chosen, waits, others, *OTHERS]))[:2]
     labels = _telling(rows, [["variant"], several, ["variant", *several]])
     x, y = chosen
     return tradeoff(
         rows, x, y, label=labels, x_direction=ways.get(x), y_direction=ways.get(y),
-        title=_title(rows),
+        title=_title(rows), level=LEVELS.get(y),
     )  # fmt: skip
 
 
@@ -63,6 +92,14 @@ def _telling(frame: pd.DataFrame, choices: Sequence[list[str]]) -> list[str]:
         if names and not frame.duplicated(["chip", *names]).any():
             return [name for name in names if frame[name].nunique() > 1] or names
     return choices[-1]
+
+
+def _telling_apart(frame: pd.DataFrame, names: Iterable[str]) -> str | None:
+    """The first column that all rows have a value in, and not all the same."""
+    for name in names:
+        if name in frame.columns and frame[name].notna().all() and frame[name].nunique() > 1:
+            return name
+    return None
 
 
 def _first(frame: pd.DataFrame, names: Iterable[str]) -> str:

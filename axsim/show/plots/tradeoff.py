@@ -11,7 +11,7 @@ from axsim.errors import InputError
 from axsim.show.plots.axes import fit_axis
 from axsim.show.plots.labels import Label, place
 from axsim.show.plots.style import ACCENT, INK, SMALL, grid, new_figure
-from axsim.study.objective import Direction, direction_of
+from axsim.study.objective import OF_TEXT, Direction, direction_of
 from axsim.study.pareto import non_dominated, objective_values, unknown_column
 
 if TYPE_CHECKING:
@@ -46,6 +46,7 @@ def tradeoff(
     x_direction: Direction | None = None,
     y_direction: Direction | None = None,
     title: str = "",
+    level: str | None = None,
 ) -> Figure:
     """A scatter of two columns of a sweep with the Pareto front of each group.
 
@@ -54,7 +55,8 @@ def tradeoff(
     ``label``; only those of the fronts when there are many. Directions say whether less or more is
     better; by default they follow from the columns' names (milliseconds and bytes less, tokens/s
     and cosine more). Rows without both numbers are left out. A title says when the similarities
-    come from synthetic weights.
+    come from synthetic weights, and on how much text a perplexity was taken. ``level`` is the
+    column with what float32 reaches of ``y``, drawn as a line where all rows agree.
 
     Raises:
         InputError: a column does not exist or has no numbers, or
@@ -89,10 +91,11 @@ def tradeoff(
         text = f"{axes.get_xlabel() if which == 'x' else axes.get_ylabel()}  ({better} is better)"
         (axes.set_xlabel if which == "x" else axes.set_ylabel)(text)
     axes.margins(0.12)
+    drawn = _level(axes, columns.get(level, ()) if level else (), rows)
     grid(axes)
     figure.legend(
         loc="outside lower center",
-        ncols=_columns(["Pareto front", *groups]),
+        ncols=_columns(["Pareto front", *groups, *drawn]),
         fontsize=SMALL + 1,
         frameon=False,
     )
@@ -103,6 +106,16 @@ def tradeoff(
         labels = [Label(text, *places[row]) for text, row in zip(texts, chosen, strict=True)]
         place(axes, labels, [places[row] for row in rows if row not in chosen])
     return figure
+
+
+def _level(axes: Any, values: Sequence[float | None], rows: Sequence[int]) -> list[str]:
+    """A dashed line at what float32 reaches, and its name."""
+    found = {values[row] for row in rows} if values else set()
+    value = next(iter(found), None)
+    if len(found) == 1 and value is not None:
+        axes.axhline(value, color="0.45", linewidth=1, linestyle="--", zorder=1, label="float32")
+        return ["float32"]
+    return []
 
 
 def _columns(names: Sequence[str]) -> int:
@@ -149,6 +162,10 @@ def _notes(columns: Mapping[Any, Any], names: Iterable[str], title: str) -> Iter
     """The lines of the title."""
     if title:
         yield title
+    judged = columns.get("judged_tokens", ())
+    counts = sorted({int(each) for each in judged if each and each == each})
+    if counts and any(name.endswith(OF_TEXT) for name in names):
+        yield f"trained weights, judged on {counts[-1]:,} tokens of text"
     similar = any(name.endswith("cosine") for name in names)
     if similar and any(each == 1 for each in columns.get("synthetic", ())):
         yield "cosine on synthetic weights: what the arithmetic loses, not a trained model"

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from axsim.fidelity.intervals import LEVEL
 from axsim.fidelity.plausible import plausible
+from axsim.show.energy_table import source_line
 from axsim.show.extrapolated import MARK
 from axsim.show.report.content import Assumption, Described, Report
 from axsim.show.report.figures import plain
 from axsim.show.report.markup import Child, Column, Html, Row, element, join, note, table
 from axsim.show.report.markup import section as section_of
+from axsim.show.tables import assumed
 from axsim.spec.chip import Chip
 
 NOTE = "calibrated: "
@@ -24,8 +26,8 @@ def section(report: Report) -> Html:
         element("ul", *(element("li", text) for text in _conventions(report)), class_="words"),
         element("h3", "Calibrated parameters"),
         _calibrated(report),
-        _whole(f"Chip {chip.name}: every key, its meaning and its source", chip),
-        _whole(f"Workload {workload.name}: every key, its meaning and its source", workload),
+        whole(f"Chip {chip.name}: every key, its meaning and its source", chip),
+        whole(f"Workload {workload.name}: every key, its meaning and its source", workload),
         _variants(report),
     )
 
@@ -49,10 +51,18 @@ def _conventions(report: Report) -> list[Child]:
         f"that no row is near enough to vouch for is extrapolated ({MARK}) and has the width of "
         "the chip's widest group. None is a guarantee for a model unlike those that were measured."
     )
+    energy = source_line(result)
+    if energy is not None:
+        found.append(
+            f"{energy}. Idle watts for as long as it takes, watts of units while they work, and "
+            "the energy of DRAM bytes and multiply-accumulates. No watts of these chips have been "
+            "published, so that no interval is known."
+        )
     found.append(
         "Nothing else uses the NPU or the DRAM while the model runs, and the NPU keeps its "
         "calibrated clock."
     )
+    found += (f"{line[0].upper()}{line[1:]}." for line in assumed(result))
     if result.timing_only:
         found.append("The numeric kernels were left out (timing only); the timeline is the same.")
     elif report.synthetic:
@@ -110,7 +120,8 @@ def _parameter(chip: Chip, each: Assumption) -> Row | None:
     return Row([element("code", name), plain(value), error, span, each.meaning, why])
 
 
-def _whole(summary: str, described: Described) -> Html:
+def whole(summary: str, described: Described) -> Html:
+    """A descriptor key by key, folded away under a summary."""
     columns = [
         Column("key"),
         Column("value", value=True),

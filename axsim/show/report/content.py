@@ -24,6 +24,7 @@ from axsim.spec.descriptor import (
     split_overrides,
 )
 from axsim.spec.located import Located, locate, show
+from axsim.spec.scenario import Scenario
 from axsim.spec.workload import Workload
 from axsim.study.explain import Explanation
 from axsim.study.explain import explain as explain_variant
@@ -110,7 +111,7 @@ def gather(
         explanations=tuple(explain_variant(each) for each in result),
         validation=validation,
         differs=differs,
-        chip=_described(of_run, _tree(Chip, "chip", chip, chip_keys, "chip."), [of_run], ()),
+        chip=described(of_run, _tree(Chip, "chip", chip, chip_keys, "chip."), [of_run], ()),
         workload=_workload(result, workload, keys),
         pictures=draw(result, validation),
         command=command,
@@ -132,7 +133,7 @@ def _workload(
     tree = _tree(Workload, "workload", source, keys, "")
     run = [each.workload for each in result]
     own = [key for each in result for key in each.settings if key not in keys]
-    return _described(run[0], tree, run, tuple(dict.fromkeys(own)))
+    return described(run[0], tree, run, tuple(dict.fromkeys(own)))
 
 
 def _tree(
@@ -145,8 +146,8 @@ def _tree(
     return locate(source.model_dump(exclude_unset=True), "")
 
 
-def _described(
-    first: Chip | Workload, tree: Located, each: Sequence[Section], own: Sequence[str]
+def described(
+    first: Chip | Workload | Scenario, tree: Located, each: Sequence[Section], own: Sequence[str]
 ) -> Described:
     """Key by key, with the values of every one of ``each``; ``own`` are the keys that variants
     set."""

@@ -15,18 +15,22 @@ if TYPE_CHECKING:
 
 
 def draw(result: RunResult, validation: Validation | None) -> Mapping[str, Html]:
-    """Every picture by name: ``latency``, ``roofline VARIANT`` for each variant, and
-    ``validation``."""
+    """Every picture by name: ``latency``, ``roofline VARIANT`` for each variant, ``tradeoff`` of
+    several whose kernels have run, and ``validation``."""
     from axsim.show import plots
 
-    found = {"latency": _inline(plots.latency_bars(result), "latency", "Latency of each variant")}
+    found = {"latency": inline(plots.latency_bars(result), "latency", "Latency of each variant")}
     for index, variant in enumerate(result):
         title = f"Roofline of {variant.name}: operators under the chip's ceilings"
         figure = plots.roofline(variant)
-        found[f"roofline {variant.name}"] = _inline(figure, f"roofline{index}", title)
+        found[f"roofline {variant.name}"] = inline(figure, f"roofline{index}", title)
+    if len(result) > 1 and all(each.numerics is not None for each in result):
+        figure = plots.accuracy_picture(result.to_pandas().reset_index())
+        title = "Accuracy against time, variant by variant"
+        found["tradeoff"] = inline(figure, "tradeoff", title)
     if validation is not None and any(each.predicted for each in validation.compared):
         figure = plots.predicted_measured(validation)
-        found["validation"] = _inline(figure, "validation", "Predicted against measured values")
+        found["validation"] = inline(figure, "validation", "Predicted against measured values")
     return found
 
 
@@ -39,7 +43,7 @@ def shown(pictures: Mapping[str, Html], name: str, caption: str) -> Html | None:
     return element("figure", box, element("figcaption", caption))
 
 
-def _inline(figure: Figure, prefix: str, title: str) -> Html:
+def inline(figure: Figure, prefix: str, title: str) -> Html:
     """An SVG element whose ids no other picture of the page has, written in few bytes."""
     from axsim.show.plots import svg
 

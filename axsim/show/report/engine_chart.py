@@ -132,8 +132,8 @@ def _about(variant: VariantResult, part: Part, timeline: Timeline) -> str:
     if part.stage == "post":
         return f"Final norm and head on one token: {ms}."
     chunk = workload.build.prefill_chunk
-    past = chunk * (part.chunk or 0)
-    history = f" after {past} earlier ones" if past else ""
+    past = workload.histories[part.chunk or 0]
+    history = f" and a history of {past}" if past else ""
     return f"One of {layers} equal decoder layers on {chunk} prompt tokens{history}: {ms}."
 
 

@@ -49,10 +49,14 @@ def parts_of(variant: VariantResult) -> list[Part]:
         Part("m-kv", "KV cache", memory.kv_cache, 0, f"{length} tokens, as compiled"),
         Part("m-activations", "activations", memory.activations, 0, "of the largest subgraph"),
         Part(
-            "m-embedding", "embedding table", memory.embedding, memory.embedding, "read by the CPU"
+            "m-embedding",
+            "embedding table",
+            0 if memory.embedding_apart else memory.embedding,
+            memory.embedding,
+            f"read by the CPU{', in its own memory' if memory.embedding_apart else ''}",
         ),
     ]
-    return [part for part in found if part.size]
+    return [part for part in found if part.size or part.stored]
 
 
 def _variant(variant: VariantResult) -> Html:

@@ -33,7 +33,7 @@ function choose(name) {
 }
 for (const each of choosers) each.addEventListener("click", () => choose(each.dataset.choose));
 if (select) select.addEventListener("change", () => choose(select.value));
-choose(choosers[0].dataset.choose);
+if (choosers.length) choose(choosers[0].dataset.choose);
 
 // A link to a row that is folded away unfolds it.
 function unfold() {

@@ -24,7 +24,7 @@ from axsim.show.tables import heading
 from axsim.study.fingerprint import code_fingerprint
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Iterable, Mapping, Sequence
 
 SECTIONS = {
     "answer": "Answer",
@@ -48,7 +48,6 @@ SCRIPTS = {
 
 def page(report: Report) -> str:
     """The document as text. Equal reports give equal bytes."""
-    scripts = {name: _script(parts) for name, parts in SCRIPTS.items()}
     result = report.result
     title = f"{result.workload} on {result.chip}"
     main = element(
@@ -62,12 +61,20 @@ def page(report: Report) -> str:
         accuracy.section(report),
         assumptions.section(report),
     )
+    return document(title, join(_header(report, title), _bar(report), main, _footer(report)))
+
+
+def document(title: str, body: Html, *, timeline: bool = True) -> str:
+    """A page of this style that loads nothing, with the engines' timeline or without."""
+    scripts = {name: _script(parts) for name, parts in SCRIPTS.items()}
+    if not timeline:
+        scripts["timeline"] = ""
     return Template(_file("page.html")).substitute(
         generator=f"axsim {version('axsim')}",
         policy=_policy(scripts.values()),
         title=join(f"{title}: axsim report"),
         style=_file("page.css"),
-        body=join(_header(report, title), _bar(report), main, _footer(report)),
+        body=body,
         page_script=scripts["page"],
         timeline_script=scripts["timeline"],
     )
@@ -110,14 +117,19 @@ def _unbroken(name: str) -> Html:
 
 def _bar(report: Report) -> Html:
     """Links to the sections, the choice of the variant, the switch of the theme."""
-    links = [
-        element("li", element("a", name, href=f"#{anchor}")) for anchor, name in SECTIONS.items()
-    ]
     choice = None
     if len(report.result) > 1:
         options = [element("option", each.name, value=each.name) for each in report.result]
         select = element("select", *options, id="variant", autocomplete="off")
         choice = element("label", "Variant ", select)
+    return bar(SECTIONS, choice)
+
+
+def bar(sections: Mapping[str, str], choice: Html | None = None) -> Html:
+    """Links to sections by their anchors, a choice if there is one, the switch of the theme."""
+    links = [
+        element("li", element("a", name, href=f"#{anchor}")) for anchor, name in sections.items()
+    ]
     theme = element("button", "Dark", type="button", id="theme", aria_pressed="false")
     return element(
         "nav",
@@ -129,8 +141,11 @@ def _bar(report: Report) -> Html:
 
 
 def _footer(report: Report) -> Html:
+    return footer(report.command)
+
+
+def footer(command: str) -> Html:
+    """The command that makes the page, and who made it."""
     made = f"axsim {version('axsim')}, code {code_fingerprint()}. Equal inputs give an equal page."
-    again = None
-    if report.command:
-        again = element("p", "Made by ", element("code", report.command))
+    again = element("p", "Made by ", element("code", command)) if command else None
     return element("footer", again, element("p", made))

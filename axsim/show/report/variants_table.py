@@ -7,10 +7,13 @@ from axsim.fidelity.prediction import Prediction, number
 from axsim.runs.results import RunResult, VariantResult
 from axsim.show.extrapolated import footnotes
 from axsim.show.report.content import Report
+from axsim.show.report.drawings import shown
 from axsim.show.report.figures import SHOWN, capitalised, interval, measured, mebibytes
 from axsim.show.report.markup import Child, Column, Html, Row, element, join, note, table
 from axsim.show.report.markup import section as section_of
+from axsim.show.tables import accuracy_notes
 from axsim.show.tables import notes as table_notes
+from axsim.show.text_table import MEANING, judged, text_figures, text_title
 
 SYNTHETIC = (
     "Synthetic weights: seeded random numbers stood in for a trained model's. The similarities "
@@ -50,8 +53,36 @@ def section(report: Report) -> Html:
             cells += _cosines(each, vision, decoder)
         rows.append(Row(cells, css="picked" if each is result[0] else None))
     return section_of(
-        "variants", "Variants", table("Variants", columns, rows), _notes(result), _tokens(result)
+        "variants",
+        "Variants",
+        table("Variants", columns, rows),
+        _notes(result),
+        _turns(result),
+        _text(report),
+        _tokens(result),
     )
+
+
+def _text(report: Report) -> Html | None:
+    """How well the builds predict a text, and what the better one costs."""
+    scores = judged(report.result)
+    picture = shown(report.pictures, "tradeoff", "Accuracy against time, variant by variant")
+    if not scores:
+        return picture
+    title = text_title(report.result)
+    columns = [Column("variant")]
+    columns += [
+        Column([name, element("small", unit)], number=True)
+        for name, unit in (
+            ("perplexity", "as deployed"),
+            ("perplexity", "in float32"),
+            ("change", "of perplexity"),
+            ("divergence", "nats a token"),
+            ("agreement", "likeliest token"),
+        )
+    ]
+    rows = [Row([name, *text_figures(score)]) for name, score in scores]
+    return join(element("h3", title), table(title, columns, rows), note(" ".join(MEANING)), picture)
 
 
 def _prediction(found: Prediction | None) -> Child:
@@ -63,7 +94,7 @@ def _prediction(found: Prediction | None) -> Child:
 
 def _memory(variant: VariantResult) -> Child:
     memory = variant.memory
-    size = element("b", mebibytes(memory.total - memory.embedding))
+    size = element("b", mebibytes(memory.npu))
     if memory.fits:
         return size
     return [size, element("small", element("span", "does not fit", class_="bad"))]
@@ -90,7 +121,11 @@ def _notes(result: RunResult) -> Html:
     others = [text for text in table_notes(result) if text.startswith("measured TTFT")]
     lines += [f" {text[0].upper()}{text[1:]}." for text in others]
     if not result.timing_only:
-        lines.append(" Cosine: similarity of the deployed arithmetic to float32.")
+        lines.append(
+            " Cosine: similarity of the deployed arithmetic to float32; first logits: those "
+        )
+        lines.append("that the first token is chosen from, after the request's prompt.")
+        lines += [f" {text[0].upper()}{text[1:]}." for text in accuracy_notes(result)]
     parts = [note(*lines)]
     head, *reasons = footnotes(result) or [""]
     if head:
@@ -103,10 +138,34 @@ def _notes(result: RunResult) -> Html:
     return join(parts)
 
 
+def _turns(result: RunResult) -> Html | None:
+    """What each turn of a conversation finds in the KV cache, asks, and takes."""
+    talks = [each for each in result if each.later]
+    if not talks:
+        return None
+    vision = any(turn.workload.images for each in talks for turn in each.turns)
+    names = ["ttft_ms", *(["image_to_first_token_ms"] if vision else [])]
+    columns = [Column("variant"), Column("turn", number=True)]
+    columns += [Column(each, number=True) for each in ("cached tokens", "images", "prompt tokens")]
+    columns += [
+        Column([capitalised(SHOWN[name].label), element("small", SHOWN[name].unit)], number=True)
+        for name in names
+    ]
+    rows = []
+    for each in talks:
+        for number_, turn in enumerate(each.turns, 1):
+            asked = turn.workload
+            counts = asked.cached_tokens, asked.images, asked.prompt_tokens
+            cells: list[Child] = [each.name, str(number_), *map(str, counts)]
+            rows.append(Row([*cells, *(_prediction(turn.predictions.get(n)) for n in names)]))
+    return join(element("h3", "Turns"), table("Turns", columns, rows))
+
+
 def _tokens(result: RunResult) -> Html | None:
     rows = [
         Row([each.name, " ".join(map(str, each.numerics.tokens)), _ended(each)])
-        for each in result
+        for variant in result
+        for each in variant.turns
         if each.numerics is not None and each.numerics.tokens
     ]
     if not rows:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from axsim.files import check_writable, whole_text
 from axsim.runs.run import run
+from axsim.runs.sources import SYNTHETIC, Sources
 from axsim.show.report.content import Report, gather
 from axsim.show.report.page import page
 from axsim.spec.chip import Chip
@@ -31,6 +32,9 @@ def report(
     seed: int | None = None,
     checkpoint: str | Path | None = None,
     images: str | Path | None = None,
+    text: str | Path | None = None,
+    observer: str = "MinMax",
+    calibrate_on: str | None = None,
     on_progress: OnProgress | None = None,
 ) -> Report:
     """Simulate a workload on a chip, and write the result as one self-contained HTML page.
@@ -53,14 +57,16 @@ def report(
         seed=seed,
         checkpoint=checkpoint,
         images=images,
+        text=text,
+        observer=observer,
+        calibrate_on=calibrate_on,
         on_progress=on_progress,
     )
     keys = with_seed(overrides, seed)
     command = ""
     if not isinstance(workload, Workload) and not isinstance(chip, Chip):
-        command = command_line(
-            workload, chip, variants or (), keys, timing_only, checkpoint, images
-        )
+        sources = Sources.of(checkpoint, images, text, observer, calibrate_on)
+        command = command_line(workload, chip, variants or (), keys, timing_only, sources)
     found = gather(result, workload, chip, keys, command)
     write(found, path)
     return found
@@ -87,8 +93,7 @@ def command_line(
     variants: Sequence[str],
     overrides: Mapping[str, object],
     timing_only: bool,
-    checkpoint: str | Path | None = None,
-    images: str | Path | None = None,
+    sources: Sources = SYNTHETIC,
 ) -> str:
     """The command that makes the same report, to be pasted into a shell."""
     words = ["axsim", "report", str(workload), "--chip", str(chip)]
@@ -96,6 +101,5 @@ def command_line(
         words += ["--variant", name]
     for key, value in overrides.items():
         words += ["--set", f"{key}={value if isinstance(value, str) else show(value)}"]
-    for option, folder in (("--checkpoint", checkpoint), ("--images", images)):
-        words += [] if folder is None else [option, str(folder)]
+    words += sources.options
     return shlex.join([*words, *(["--timing-only"] if timing_only else [])])

@@ -125,10 +125,8 @@ def test_what_the_ranges_are_calibrated_on_is_told(world, tmp_path):
     assert others == "2 pictures of photos"
     assert worse < best
     assert calibrated() == (None, None)  # no picture, no vision
-    seeded = axsim(
-        "run", workload, "--chip", "ax630c", "--checkpoint", model, "--variant", "112-u8"
-    )
-    assert "a seeded picture; --images DIR takes real ones" in " ".join(seeded.stdout.split())
+    insisted, _ = calibrated("--image", picture, "--calibrate-on", "seeded")
+    assert insisted == "a seeded picture"
 
 
 def test_quiet_shows_nothing(world):

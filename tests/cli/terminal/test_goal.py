@@ -115,7 +115,8 @@ def test_an_optimizer_repeats_itself_on_any_number_of_processes(folder) -> None:
     rows = list(csv.DictReader((folder / "a.csv").read_text().splitlines()))
     points = {(row["build.prefill_chunk"], row["chip.cpu.clock_mhz"]) for row in rows}
     assert len(points) == 20
-    axsim(*search, "-j", "2", "-o", "b.csv", folder=folder)
+    two = [*search[: search.index("-j")], "-j", "2", *search[search.index("-j") + 2 :]]
+    axsim(*two, "-o", "b.csv", folder=folder)
     assert (folder / "b.csv").read_bytes() == (folder / "a.csv").read_bytes()
     axsim(*search, "--seed", "5", "-o", "c.csv", folder=folder)
     assert (folder / "c.csv").read_bytes() != (folder / "a.csv").read_bytes()

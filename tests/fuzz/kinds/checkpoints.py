@@ -27,7 +27,11 @@ def imports(rng: Random, folder: Path) -> list[str]:
     """config.json with odd values."""
     config = mutate.tree(rng, rng.choice(base.configs()))
     text = json.dumps(config)
-    base.write(folder, "config.json", mutate.encoded(rng, mutate.text(rng, text) if rng.random() < 0.2 else text))
+    base.write(
+        folder,
+        "config.json",
+        mutate.encoded(rng, mutate.text(rng, text) if rng.random() < 0.2 else text),
+    )
     if rng.random() < 0.1:
         base.write(folder, "generation_config.json", json.dumps({"eos_token_id": mutate.odd(rng)}))
     if rng.random() < 0.1:
@@ -45,7 +49,17 @@ def imported_runs(rng: Random, folder: Path) -> list[str]:
         if made.faults:
             return ["import", ".", "-o", "w.yaml"]
         if made.code == 0:
-            return ["run", "w.yaml", "--chip", "ax650n", "--timing-only", "--json", "-", "--set", "request.new_tokens=2"]
+            return [
+                "run",
+                "w.yaml",
+                "--chip",
+                "ax650n",
+                "--timing-only",
+                "--json",
+                "-",
+                "--set",
+                "request.new_tokens=2",
+            ]
 
 
 @cache
@@ -102,8 +116,19 @@ def weights(rng: Random, folder: Path) -> list[str]:
     elif action < 0.5:
         name = rng.choice([n for n in header if n != "__metadata__"])
         begin, end = header[name]["data_offsets"]
-        odd = rng.choice(([begin, end + 4], [begin - 2, end - 2], [begin, float(end)], [-4, end - begin - 4],
-                          [0, end - begin], [end, begin], [True, end], [str(begin), end], [begin]))  # fmt: skip
+        odd = rng.choice(
+            (
+                [begin, end + 4],
+                [begin - 2, end - 2],
+                [begin, float(end)],
+                [-4, end - begin - 4],
+                [0, end - begin],
+                [end, begin],
+                [True, end],
+                [str(begin), end],
+                [begin],
+            )
+        )
         header[name]["data_offsets"] = odd
         path.write_bytes(_packed(header, body))
     elif action < 0.6:
@@ -117,7 +142,18 @@ def weights(rng: Random, folder: Path) -> list[str]:
         os.symlink(rng.choice(("model.safetensors", "/dev/zero", "/nowhere", ".")), path)
     else:
         path.write_bytes(b"\x80\x04\x95 pickled")
-    return ["run", "w.yaml", "--chip", "ax630c", "--checkpoint", ".", "--json", "-", "--set", "request.new_tokens=1"]
+    return [
+        "run",
+        "w.yaml",
+        "--chip",
+        "ax630c",
+        "--checkpoint",
+        ".",
+        "--json",
+        "-",
+        "--set",
+        "request.new_tokens=1",
+    ]
 
 
 def indices(rng: Random, folder: Path) -> list[str]:
@@ -129,12 +165,32 @@ def indices(rng: Random, folder: Path) -> list[str]:
     index: Any = {"metadata": {}, "weight_map": dict.fromkeys(_tensors(), "a.safetensors")}
     if rng.random() < 0.3:
         index["weight_map"][rng.choice(list(_tensors()))] = rng.choice(
-            ("../../../etc/passwd", "/etc/passwd", "", ".", "b.safetensors", "a.safetensors/..", 7, None)
+            (
+                "../../../etc/passwd",
+                "/etc/passwd",
+                "",
+                ".",
+                "b.safetensors",
+                "a.safetensors/..",
+                7,
+                None,
+            )
         )
     else:
         index = mutate.tree(rng, index)
     base.write(folder, "model.safetensors.index.json", json.dumps(index))
-    return ["run", "w.yaml", "--chip", "ax630c", "--checkpoint", ".", "--json", "-", "--set", "request.new_tokens=1"]
+    return [
+        "run",
+        "w.yaml",
+        "--chip",
+        "ax630c",
+        "--checkpoint",
+        ".",
+        "--json",
+        "-",
+        "--set",
+        "request.new_tokens=1",
+    ]
 
 
 KINDS = (

@@ -75,7 +75,9 @@ def _bombs() -> dict[str, Any]:
         "many": lambda rng: "--- \n" * 50 + base.tiny_text(),
         "tab": lambda rng: base.tiny_text().replace("  ", "\t"),
         "number": lambda rng: "name: " + rng.choice(("0x" + "f" * 9000, "9" * 9000, "1e99999")),
-        "nothing": lambda rng: rng.choice(("", "\n", "# only\n", "null", "[]", "7", "\0", "\ufeff")),
+        "nothing": lambda rng: rng.choice(
+            ("", "\n", "# only\n", "null", "[]", "7", "\0", "\ufeff")
+        ),
     }
 
 

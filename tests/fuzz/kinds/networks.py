@@ -53,9 +53,14 @@ def _networks() -> tuple[bytes, ...]:
         ],
         [("x", [2, 3, 4])],
         [("y", None)],
-        {"zero": np.int64(0), "axis": np.array([0]), "minus": np.array([-1]), "ends": np.array([7]),
-         "ones": np.array([1])},
-    )  # fmt: skip
+        {
+            "zero": np.int64(0),
+            "axis": np.array([0]),
+            "minus": np.array([-1]),
+            "ends": np.array([7]),
+            "ones": np.array([1]),
+        },
+    )
     sized = model(
         [
             helper.make_node("Resize", ["x", "", "scales"], ["u"], mode="nearest"),
@@ -66,9 +71,13 @@ def _networks() -> tuple[bytes, ...]:
         ],
         [("x", [1, 2, 4, 4])],
         [("y", None)],
-        {"scales": np.array([1, 1, 2, 2], np.float32), "pads": np.array([0, 0, 1, 1, 0, 0, 1, 1]),
-         "times": np.array([1, 1, 2, 1]), "one": filled(2)},
-    )  # fmt: skip
+        {
+            "scales": np.array([1, 1, 2, 2], np.float32),
+            "pads": np.array([0, 0, 1, 1, 0, 0, 1, 1]),
+            "times": np.array([1, 1, 2, 1]),
+            "one": filled(2),
+        },
+    )
     return tuple(each.SerializeToString() for each in (conv, shapes, sized))
 
 
@@ -86,19 +95,53 @@ def rewired(rng: Random, folder: Path) -> list[str]:
     graph = model.graph
     for _ in range(rng.choice((1, 1, 2))):
         node = rng.choice(graph.node)
-        names = ["", "x", "y", *(name for each in graph.node for name in each.output), rng.choice(mutate.TEXTS[:-1])]
+        names = [
+            "",
+            "x",
+            "y",
+            *(name for each in graph.node for name in each.output),
+            rng.choice(mutate.TEXTS[:-1]),
+        ]
         action = rng.randrange(10)
         if action == 0 and node.input:
             node.input[rng.randrange(len(node.input))] = rng.choice(names)
         elif action == 1:
             node.output[0] = rng.choice(names)
         elif action == 2:
-            node.op_type = rng.choice(("If", "Loop", "Relu", "Conv", "Reshape", "Einsum", "Cast", "Split", "NoSuch", "", "\x1b[31m"))
+            node.op_type = rng.choice(
+                (
+                    "If",
+                    "Loop",
+                    "Relu",
+                    "Conv",
+                    "Reshape",
+                    "Einsum",
+                    "Cast",
+                    "Split",
+                    "NoSuch",
+                    "",
+                    "\x1b[31m",
+                )
+            )
         elif action == 3 and node.attribute:
             old = rng.choice(node.attribute)
             name = old.name
             node.attribute.remove(old)
-            value = rng.choice((-1, 0, 1 << 31, 1 << 62, 1.5, "text", [0, 0], [-1, -1], [1 << 40, 1 << 40], [3], [1, 1, 1]))
+            value = rng.choice(
+                (
+                    -1,
+                    0,
+                    1 << 31,
+                    1 << 62,
+                    1.5,
+                    "text",
+                    [0, 0],
+                    [-1, -1],
+                    [1 << 40, 1 << 40],
+                    [3],
+                    [1, 1, 1],
+                )
+            )
             node.attribute.append(helper.make_attribute(name, value))
         elif action == 4:
             value = rng.choice(graph.input)
@@ -114,14 +157,31 @@ def rewired(rng: Random, folder: Path) -> list[str]:
             except (ValueError, TypeError):  # damaged before
                 continue
             odd = rng.choice((0, -1, 1 << 20, 1 << 31, 1 << 62, float("nan"), float("inf")))
-            changed = np.full(array.shape, odd if array.dtype.kind == "f" or odd == odd and abs(odd) < 2**63 else 0)
+            changed = np.full(
+                array.shape,
+                odd if array.dtype.kind == "f" or (odd == odd and abs(odd) < 2**63) else 0,
+            )
             tensor.CopyFrom(numpy_helper.from_array(changed.astype(array.dtype), tensor.name))
         elif action == 7 and graph.initializer:
             tensor = rng.choice(graph.initializer)
             tensor.ClearField("raw_data")
             tensor.data_location = onnx.TensorProto.EXTERNAL
-            place = rng.choice(("../../../etc/passwd", "/etc/passwd", "nowhere", "", "data.bin", "link.bin", "\x00"))
-            for key, value in (("location", place), ("offset", rng.choice(("0", "-1", "x", "9" * 30))), ("length", "4")):
+            place = rng.choice(
+                (
+                    "../../../etc/passwd",
+                    "/etc/passwd",
+                    "nowhere",
+                    "",
+                    "data.bin",
+                    "link.bin",
+                    "\x00",
+                )
+            )
+            for key, value in (
+                ("location", place),
+                ("offset", rng.choice(("0", "-1", "x", "9" * 30))),
+                ("length", "4"),
+            ):
                 if rng.random() < 0.9:
                     tensor.external_data.add(key=key, value=value)
         elif action == 8 and graph.initializer:
@@ -140,11 +200,17 @@ def rewired(rng: Random, folder: Path) -> list[str]:
 def shapes(rng: Random, folder: Path) -> list[str]:
     """``--shape`` and ``--output``."""
     base.write(folder, "n.onnx", rng.choice(_networks()))
-    sizes = "x".join(str(rng.choice((1, 3, 8, 0, -1, 10**6, 2**40, 10**30))) for _ in range(rng.choice((0, 1, 3, 4, 4))))
+    sizes = "x".join(
+        str(rng.choice((1, 3, 8, 0, -1, 10**6, 2**40, 10**30)))
+        for _ in range(rng.choice((0, 1, 3, 4, 4)))
+    )
     name = rng.choice(("x", "x", "y", "", *mutate.TEXTS))
     given = [*RUN, "--shape", f"{name}={sizes}".replace("\0", "")]
     if rng.random() < 0.3:
-        given += ["--output", rng.choice(("y", "f", "", "nowhere", *mutate.TEXTS)).replace("\0", "")]
+        given += [
+            "--output",
+            rng.choice(("y", "f", "", "nowhere", *mutate.TEXTS)).replace("\0", ""),
+        ]
     return given
 
 

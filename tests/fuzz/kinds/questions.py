@@ -35,17 +35,48 @@ def _copied(folder: Path) -> None:
 
 
 def _asked(prompt: str, *more: str) -> list[str]:
-    return ["run", "w.yaml", "--chip", "ax630c", "--checkpoint", ".", "-q", "--prompt", prompt.replace("\0", ""),
-            "--set", "request.new_tokens=1", *more]  # fmt: skip
+    return [
+        "run",
+        "w.yaml",
+        "--chip",
+        "ax630c",
+        "--checkpoint",
+        ".",
+        "-q",
+        "--prompt",
+        prompt.replace("\0", ""),
+        "--set",
+        "request.new_tokens=1",
+        *more,
+    ]
 
 
 def prompts(rng: Random, folder: Path) -> list[str]:
     _copied(folder)
     special = " ".join(rng.choice(SPECIAL) for _ in range(3))
     prompt = rng.choice(
-        ("", " ", "\n", "hello", special, "\ud800", "a\udfffb", "\U0010ffff", "é" * 50, "<image>", "<image>" * 3,
-         "{}", "{{ 1 }}", "%s", "\x1b[31m", "\u202e", "\ufeff", "e\u0301" * 20, "hello " * rng.choice((1, 10, 200_000)),
-         *mutate.TEXTS)  # fmt: skip
+        (
+            "",
+            " ",
+            "\n",
+            "hello",
+            special,
+            "\ud800",
+            "a\udfffb",
+            "\U0010ffff",
+            "é" * 50,
+            "<image>",
+            "<image>" * 3,
+            "{}",
+            "{{ 1 }}",
+            "%s",
+            "\x1b[31m",
+            "\u202e",
+            "\ufeff",
+            "e\u0301" * 20,
+            "hello " * rng.choice((1, 10, 200_000)),
+            *mutate.TEXTS,
+        )
     )
     return _asked(prompt if rng.random() < 0.7 else mutate.text(rng, prompt[:1000]))
 
@@ -56,13 +87,21 @@ def _picture(rng: Random) -> bytes:
 
     size = rng.choice(((1, 1), (1, 300), (300, 1), (7, 5), (64, 48), (2, 2)))
     mode = rng.choice(("RGB", "RGBA", "L", "LA", "P", "1", "CMYK", "I;16", "F", "I", "YCbCr"))
-    noise = np.random.default_rng(rng.randrange(1 << 30)).integers(0, 255, (size[1], size[0], 4), np.uint8)
+    noise = np.random.default_rng(rng.randrange(1 << 30)).integers(
+        0, 255, (size[1], size[0], 4), np.uint8
+    )
     picture = Image.fromarray(noise, "RGBA")
     if mode == "I;16":
         picture = Image.fromarray(noise[..., 0].astype(np.uint16) * 257)
     else:
         picture = picture.convert("RGB").convert(mode)
-    formats = {"RGB": ("PNG", "JPEG", "BMP", "GIF", "WEBP", "TIFF"), "CMYK": ("JPEG", "TIFF"), "F": ("TIFF",), "I": ("TIFF",), "YCbCr": ("JPEG", "TIFF")}
+    formats = {
+        "RGB": ("PNG", "JPEG", "BMP", "GIF", "WEBP", "TIFF"),
+        "CMYK": ("JPEG", "TIFF"),
+        "F": ("TIFF",),
+        "I": ("TIFF",),
+        "YCbCr": ("JPEG", "TIFF"),
+    }
     kind = rng.choice(formats.get(mode, ("PNG",)))
     out = BytesIO()
     extra: dict[str, Any] = {}
@@ -81,11 +120,19 @@ def _bomb(rng: Random) -> bytes:
     import zlib
 
     side = rng.choice((9_000, 13_000, 60_000))
+
     def chunk(kind: bytes, data: bytes) -> bytes:
-        return len(data).to_bytes(4, "big") + kind + data + zlib.crc32(kind + data).to_bytes(4, "big")
+        return (
+            len(data).to_bytes(4, "big") + kind + data + zlib.crc32(kind + data).to_bytes(4, "big")
+        )
 
     head = side.to_bytes(4, "big") * 2 + bytes([1, 0, 0, 0, 0])
-    return b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", head) + chunk(b"IDAT", zlib.compress(b"\0" * 4096)) + chunk(b"IEND", b"")
+    return (
+        b"\x89PNG\r\n\x1a\n"
+        + chunk(b"IHDR", head)
+        + chunk(b"IDAT", zlib.compress(b"\0" * 4096))
+        + chunk(b"IEND", b"")
+    )
 
 
 def pictures(rng: Random, folder: Path) -> list[str]:
@@ -106,7 +153,8 @@ _LOOPS = (
     "{{ 'a' * 10**10 }}",
     "{{ '%1000000000d' % 1 }}",
     "{{ 'a'.ljust(10**10) }}",
-    "{% set ns = namespace(x='aaaaaaaa') %}{% for i in range(60) %}{% set ns.x = ns.x ~ ns.x %}{% endfor %}{{ ns.x }}",
+    "{% set ns = namespace(x='aaaaaaaa') %}"
+    "{% for i in range(60) %}{% set ns.x = ns.x ~ ns.x %}{% endfor %}{{ ns.x }}",
     "{% macro m() %}{{ m() }}{% endmacro %}{{ m() }}",
     "{{ (range(100000)|list) * 100000 }}",
     "{{ 9**9**9 }}",
@@ -161,7 +209,9 @@ def tokenizers(rng: Random, folder: Path) -> list[str]:
     else:
         model = document.pop("model")
         if rng.random() < 0.4:
-            small = mutate.tree(rng, {k: v for k, v in model.items() if k not in ("vocab", "merges")})
+            small = mutate.tree(
+                rng, {k: v for k, v in model.items() if k not in ("vocab", "merges")}
+            )
             model = {**model, **small} if isinstance(small, dict) else small
         else:
             document = mutate.tree(rng, document)

@@ -16,9 +16,22 @@ from tests.fuzz.kinds.kind import Kind
 def _keys() -> tuple[str, ...]:
     """Dotted keys of the tiny workload and, with their prefix, of a chip."""
     found = [*_dotted(base.workloads()[1]), *(f"chip.{key}" for key in _dotted(base.chips()[1]))]
-    optional = ("build.npu_mode", "build.link", "build.toolchain", "request.seed", "build.precision_overrides",
-                "request.temperature", "request.top_k", "request.eos_token_id", "variants", "model.onnx",
-                "model.shapes", "chip.npu.modes", "chip.dram.peak_gbps", "chip.npu.int8_tops")  # fmt: skip
+    optional = (
+        "build.npu_mode",
+        "build.link",
+        "build.toolchain",
+        "request.seed",
+        "build.precision_overrides",
+        "request.temperature",
+        "request.top_k",
+        "request.eos_token_id",
+        "variants",
+        "model.onnx",
+        "model.shapes",
+        "chip.npu.modes",
+        "chip.dram.peak_gbps",
+        "chip.npu.int8_tops",
+    )
     return (*found, *optional)
 
 
@@ -53,7 +66,10 @@ def overrides(rng: Random, folder: Path) -> list[str]:
 
 
 def _range(rng: Random) -> str:
-    ends = [str(rng.choice((1, 2, 64, 128, 4.5, 1e300, "nan", ".nan", ".inf", "-1", "x", "1e999"))) for _ in range(2)]
+    ends = [
+        str(rng.choice((1, 2, 64, 128, 4.5, 1e300, "nan", ".nan", ".inf", "-1", "x", "1e999")))
+        for _ in range(2)
+    ]
     count = rng.choice(("1", "2", "3", "0", "-1", "9" * 12, "9" * 5000, "1.5", "", "x"))
     return f"{ends[0]}..{ends[1]}:{count}"
 
@@ -62,7 +78,11 @@ def vary(rng: Random, folder: Path) -> list[str]:
     base.write(folder, "w.yaml", base.tiny_text())
     given = ["sweep", "w.yaml", "--chip", "ax630c", "--timing-only", "--jobs", "1", "-q"]
     for _ in range(rng.choice((1, 1, 2))):
-        values = _range(rng) if rng.random() < 0.5 else ",".join(_value(rng) for _ in range(rng.randint(0, 3)))
+        values = (
+            _range(rng)
+            if rng.random() < 0.5
+            else ",".join(_value(rng) for _ in range(rng.randint(0, 3)))
+        )
         given += ["--vary", _argument(f"{_key(rng)}={values}")]
     if rng.random() < 0.2:
         given += ["--objective", _argument(_value(rng)) or "ttft_ms"]
@@ -74,8 +94,27 @@ def vary(rng: Random, folder: Path) -> list[str]:
 def names(rng: Random, folder: Path) -> list[str]:
     """Anything where the name of a thing is due."""
     base.write(folder, "w.yaml", base.tiny_text())
-    odd = _argument(rng.choice((*mutate.TEXTS, "../..", "/", ".", "/dev/null", "/proc/self/mem", "w.yaml/", "w", "AX630C",
-                                "nowhere/w.yaml", "~", "-", "--", "\ud800.yaml", "x" * 300 + ".yaml")))  # fmt: skip
+    odd = _argument(
+        rng.choice(
+            (
+                *mutate.TEXTS,
+                "../..",
+                "/",
+                ".",
+                "/dev/null",
+                "/proc/self/mem",
+                "w.yaml/",
+                "w",
+                "AX630C",
+                "nowhere/w.yaml",
+                "~",
+                "-",
+                "--",
+                "\ud800.yaml",
+                "x" * 300 + ".yaml",
+            )
+        )
+    )
     return rng.choice(
         (
             ["show", odd],

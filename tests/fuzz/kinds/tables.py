@@ -76,10 +76,17 @@ def _models() -> dict[str, Any]:
 
 def models(rng: Random, folder: Path) -> list[str]:
     document = _models()
-    some = {part: dict(rng.sample(list(held.items()), min(2, len(held)))) for part, held in document.items()}
+    some = {
+        part: dict(rng.sample(list(held.items()), min(2, len(held))))
+        for part, held in document.items()
+    }
     changed = mutate.tree(rng, some, rng.choice((1, 2)))
     text = yaml.safe_dump(changed)
-    base.write(folder, "m.yaml", mutate.encoded(rng, mutate.text(rng, text) if rng.random() < 0.3 else text))
+    base.write(
+        folder,
+        "m.yaml",
+        mutate.encoded(rng, mutate.text(rng, text) if rng.random() < 0.3 else text),
+    )
     header, rows = _published()
     names = [name for held in some.values() for name in held]
     chosen = [row for row in rows if row[2] in names][:3] or rows[:1]
@@ -126,8 +133,21 @@ def results(rng: Random, folder: Path) -> list[str]:
 def journals(rng: Random, folder: Path) -> list[str]:
     """A journal that somebody has touched, gone on from."""
     base.write(folder, "w.yaml", base.tiny_text())
-    given = ["sweep", "w.yaml", "--chip", "ax630c", "--timing-only", "-j", "1", "-q", "-o", "out.csv",
-             "--vary", "build.prefill_chunk=4,6", "--resume"]  # fmt: skip
+    given = [
+        "sweep",
+        "w.yaml",
+        "--chip",
+        "ax630c",
+        "--timing-only",
+        "-j",
+        "1",
+        "-q",
+        "-o",
+        "out.csv",
+        "--vary",
+        "build.prefill_chunk=4,6",
+        "--resume",
+    ]
     content = mutate.blob(rng, _journal()) if rng.random() < 0.5 else _lines(rng)
     base.write(folder, "out.csv.journal", content)
     (folder / "out.csv").unlink(missing_ok=True)
@@ -144,7 +164,9 @@ def _journal() -> bytes:
     with tempfile.TemporaryDirectory() as name:
         base.write(Path(name), "w.yaml", base.tiny_text())
         workload = load_workload(Path(name) / "w.yaml")
-    points = grid(workload, ["ax630c"], {"build.prefill_chunk": [4, 6]}, settings={}, timing_only=True)
+    points = grid(
+        workload, ["ax630c"], {"build.prefill_chunk": [4, 6]}, settings={}, timing_only=True
+    )
     rows = evaluate_all(points)
     lines = [
         json.dumps({"point": point.key, "rows": made})

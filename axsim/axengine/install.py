@@ -1,0 +1,66 @@
+"""Making ``import axengine`` find the stand-in."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Sequence
+from importlib.abc import Loader, MetaPathFinder
+from importlib.machinery import ModuleSpec
+from importlib.metadata import version
+from types import ModuleType
+
+from axsim.axengine.nodes import NodeArg
+from axsim.axengine.providers import (
+    axclrt_provider_name,
+    axengine_provider_name,
+    get_all_providers,
+    get_available_providers,
+)
+from axsim.axengine.session import InferenceSession, SessionOptions
+from axsim.axengine.stand_in import StandIn, use
+from axsim.spec.chip import Chip
+
+NAME = "axengine"
+
+PUBLIC = {
+    "InferenceSession": InferenceSession,
+    "SessionOptions": SessionOptions,
+    "NodeArg": NodeArg,
+    "axengine_provider_name": axengine_provider_name,
+    "axclrt_provider_name": axclrt_provider_name,
+    "get_all_providers": get_all_providers,
+    "get_available_providers": get_available_providers,
+}
+"""Everything that the vendor's package exports."""
+
+
+def install(
+    chip: Chip | str | None = None, *, card: bool = False, realtime: bool = False
+) -> StandIn:
+    """Let every ``import axengine`` of this process mean the stand-in, on a new board.
+
+    ``chip`` by name or file; without one, the chip that the first file was built for. ``card`` and
+    ``realtime`` as for :class:`StandIn`, which is returned.
+
+    Raises:
+        InputError: there is no such chip.
+    """
+    board = StandIn(chip, card, realtime)
+    use(board)
+    sys.modules.pop(NAME, None)
+    if not any(isinstance(finder, _Finder) for finder in sys.meta_path):
+        sys.meta_path.insert(0, _Finder())
+    return board
+
+
+class _Finder(MetaPathFinder, Loader):
+    """Finds ``axengine``; says what the vendor's package says when it is imported."""
+
+    def find_spec(
+        self, name: str, path: Sequence[str] | None, target: ModuleType | None = None
+    ) -> ModuleSpec | None:
+        return ModuleSpec(NAME, self, origin="axsim") if name == NAME else None
+
+    def exec_module(self, module: ModuleType) -> None:
+        vars(module).update(PUBLIC, __all__=[*PUBLIC], __version__=version("axsim"))
+        print("[INFO] Available providers: ", get_available_providers())

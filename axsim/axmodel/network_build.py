@@ -1,0 +1,84 @@
+"""What a network from an ONNX file is built from: its weights, and the ranges of its activations.
+
+As in a run: inputs to calibrate on are seeded unless given, weights the file's own or, where it has
+none, seeded ones.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from functools import cached_property
+
+from axsim.compiler.partition import Deployment
+from axsim.errors import InputError
+from axsim.graph.ir import Graph
+from axsim.kernels.array import Array
+from axsim.kernels.qparams import QParams
+from axsim.network.random_weights import seeded
+from axsim.numerics.executor import Executor
+from axsim.numerics.observers import OBSERVERS
+from axsim.numerics.ranges import Calibration
+from axsim.runs.network_numbers import seeded_inputs
+
+
+class NetworkBuild:
+    """``samples`` are inputs by name, each a whole request; seeded ones if there are none.
+    ``observer`` finds the ranges.
+
+    Raises InputError for samples that do not fit the network.
+    """
+
+    def __init__(
+        self,
+        deployment: Deployment,
+        samples: Sequence[Mapping[str, Array]] = (),
+        observer: str = "MinMax",
+    ) -> None:
+        network, subgraph = deployment.network, deployment.graph
+        assert network is not None
+        assert subgraph is not None
+        self.synthetic = network.is_stripped
+        self._seed = deployment.workload.request.seed
+        self._dtype = deployment.workload.build.vision_dtype
+        self._samples = samples
+        self._observer = OBSERVERS[observer]
+        self.weight = (seeded(network, self._seed) if self.synthetic else network).weight
+        self.graph: Graph = subgraph.graph
+        for sample in samples:
+            self._check(sample)
+
+    @cached_property
+    def qparams(self) -> dict[str, QParams]:
+        """Of every quantised activation; none in a bf16 build."""
+        if self._dtype == "bf16":
+            return {}
+        calibration = Calibration(self._observer)
+        executor = Executor(self.graph, self.weight, calibration)
+        samples = self._samples or [seeded_inputs(self.graph, self._seed, "calibration")]
+        for sample in samples:
+            executor.run_all(sample)
+        return calibration.qparams(self.graph)
+
+    def reference(self) -> tuple[dict[str, Array], dict[str, Array]]:
+        """An input that was not calibrated on (the first sample, where there are any), and its
+        outputs in float32."""
+        own = dict(self._samples[0]) if self._samples else None
+        inputs = own or seeded_inputs(self.graph, self._seed, "input")
+        return inputs, Executor(self.graph, self.weight, None).run_all(inputs)
+
+    def picture_input(self) -> str:
+        """The input that is a picture, [1, 3, H, W]; InputError when it is not the only one."""
+        shapes = {name: self.graph.tensors[name].shape for name in self.graph.inputs}
+        found = [name for name, s in shapes.items() if len(s) == 4 and s[1] == 3]
+        if len(found) != 1:
+            told = ", ".join(f"{name} {list(shape)}" for name, shape in shapes.items())
+            raise InputError(f"{self.graph.name} has no one input [1, 3, H, W]: {told}")
+        return found[0]
+
+    def _check(self, sample: Mapping[str, Array]) -> None:
+        for name in self.graph.inputs:
+            shape = self.graph.tensors[name].shape
+            if name not in sample or sample[name].shape != shape:
+                given = list(sample[name].shape) if name in sample else "nothing"
+                what = f"the network takes {name} {list(shape)}, the samples have {given}"
+                raise InputError(what)

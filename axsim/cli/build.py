@@ -1,0 +1,175 @@
+"""``axsim build``: the deployed files, which the stand-in for the board runs."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from enum import Enum
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Optional
+
+import typer
+
+from axsim.cli.command import Command
+from axsim.cli.options import ChipName, DeploymentOptions, NetworkOptions, Quiet
+
+if TYPE_CHECKING:
+    from axsim.axmodel.build import Options
+    from axsim.compiler.partition import Deployment
+    from axsim.runs.run_pictures import Pixels
+    from axsim.runs.sources import Sources
+
+
+class PictureForm(str, Enum):
+    """How files take pictures."""
+
+    float32 = "float32"
+    uint8 = "uint8"
+
+
+@dataclass(frozen=True)
+class PictureOptions:
+    """In which form files take pictures."""
+
+    picture: Annotated[
+        PictureForm,
+        typer.Option(
+            help="Pictures are fed normalised, float32 [1, 3, H, W], or as bytes [1, H, W, 3]."
+        ),
+    ] = field(default=PictureForm.float32)
+    mean: Annotated[
+        str, typer.Option(metavar="R,G,B", help="With bytes into a network: their mean, 0 to 255.")
+    ] = "0,0,0"
+    std: Annotated[
+        str, typer.Option(metavar="R,G,B", help="With bytes into a network: their deviation.")
+    ] = "255,255,255"
+
+
+def build(
+    options: DeploymentOptions,
+    network: NetworkOptions,
+    pictures: PictureOptions,
+    chip: ChipName,
+    folder: Annotated[
+        Path, typer.Option("--folder", "-o", metavar="DIR", help="Folder for the files.")
+    ],
+    prefix: Annotated[
+        str, typer.Option(metavar="NAME", help="How file names begin; the family by default.")
+    ] = "",
+    samples: Annotated[
+        Optional[Path],  # noqa: UP045  (typer evaluates annotations on Python 3.10 as well)
+        typer.Option(
+            metavar="FILE.npz",
+            help="Inputs that the ranges of a network are calibrated on: an array by the name of "
+            "each input, one sample after the other along the first dimension.",
+        ),
+    ] = None,
+    check: Annotated[
+        bool, typer.Option("--check/--no-check", help="Compare each file with float32.")
+    ] = True,
+    quiet: Quiet = False,
+) -> None:
+    """Build the files that the vendor's tools would make, for `axsim exec` in place of a board.
+
+    The vision part, a file for each decoder layer with shape groups for decoding and for every
+    prefill chunk, the head, embedding table, tokenizer and configuration; or one file of an ONNX
+    network. WORKLOAD may be a checkpoint's folder as well. Each file is compared with float32 on
+    float32's own inputs. Files that are there from the same build are kept.
+    """
+    from axsim.axmodel.build import Build
+    from axsim.cli.terminal.building import make
+    from axsim.errors import InputError
+    from axsim.runs.checkpoints import weights_of
+
+    _refuse_built(Path(options.workload))
+    deployment = options.deployed_whatever(chip, network.keys)
+    is_network = deployment.workload.model.onnx is not None
+    checkpoint = options.checkpoint
+    if checkpoint is None and Path(options.workload).is_dir():
+        checkpoint = Path(options.workload)
+    if is_network and (checkpoint is not None or options.images is not None):
+        raise InputError("an ONNX file brings its weights; --samples has its inputs")
+    if samples is not None and not is_network:
+        raise InputError("--samples is for a network from an ONNX file; --images for a tower")
+    weights = None if is_network else weights_of(deployment, checkpoint)
+    made = _options(options, pictures, deployment, checkpoint, prefix, samples)
+    make(Build(deployment, weights, made), weights, checkpoint, folder, check, quiet)
+
+
+def _options(
+    options: DeploymentOptions,
+    pictures: PictureOptions,
+    deployment: Deployment,
+    checkpoint: Path | None,
+    prefix: str,
+    samples: Path | None,
+) -> Options:
+    from axsim.axmodel.build import Options
+    from axsim.axmodel.samples import identity_of, read_samples
+
+    model, sources = deployment.workload.model, options.sources()
+    own = Path(model.onnx) if model.onnx is not None else checkpoint
+    return Options(
+        identity_of(own, options.images, samples),
+        prefix,
+        pictures.picture.value,
+        _channels("--mean", pictures.mean),
+        _channels("--std", pictures.std, least=1e-6),
+        _calibration(sources, deployment, checkpoint),
+        () if samples is None else read_samples(samples),
+        sources.observer,
+        options.smooth_quant,
+    )
+
+
+def _calibration(
+    sources: Sources, deployment: Deployment, checkpoint: Path | None
+) -> Pixels | None:
+    """The pictures of a vision part; says so when a trained one gets seeded ones."""
+    from dataclasses import replace
+
+    from axsim.runs.run_pictures import RunPictures
+
+    if deployment.model.vision is None:
+        return None
+    if checkpoint is not None and sources.images is None and not sources.calibrate_on:
+        if deployment.workload.build.vision_dtype != "bf16":
+            what = "ranges of U8 and U16 activations come from a seeded picture"
+            typer.echo(f"warning: {what}; --images DIR takes them from yours", err=True)
+        sources = replace(sources, calibrate_on="seeded")
+    return RunPictures([deployment], sources).of(deployment)
+
+
+def _channels(option: str, text: str, least: float = 0.0) -> tuple[float, ...]:
+    """The numbers of ``--mean`` or ``--std``."""
+    try:
+        found = tuple(float(part) for part in text.split(","))
+    except ValueError:
+        found = ()
+    if len(found) != 3 or not all(least <= each <= 255 for each in found):
+        raise typer.BadParameter(f"{option} {text}: not three numbers from 0 to 255")
+    return found
+
+
+def _refuse_built(path: Path) -> None:
+    """A file that is built already; InputError says by whom."""
+    from axsim.axmodel.archive import VENDORS, is_container
+    from axsim.errors import InputError, Problem
+
+    if path.suffix.lower() != ".axmodel":
+        return
+    if not path.is_file():
+        raise InputError(Problem(str(path), "", "no such file", "an ONNX file or a workload"))
+    own = "is built already; axsim exec runs it"
+    raise InputError(Problem(str(path), "", own if is_container(path) else VENDORS))
+
+
+BUILD = Command(
+    "build",
+    build,
+    """
+    axsim build internvl2_1b --chip ax630c --variant 448-u8 -o internvl2
+    axsim build Qwen2.5-0.5B-Instruct --chip ax650n -o qwen --set build.prefill_chunk=128
+    axsim build detector.onnx --chip ax650n --picture uint8 --samples inputs.npz -o detector
+    """,
+    place=6,
+)

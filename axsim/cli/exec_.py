@@ -1,0 +1,99 @@
+"""``axsim exec``: a script for the board, on the simulated chip."""
+
+from __future__ import annotations
+
+from contextlib import nullcontext
+from pathlib import Path
+from typing import Annotated, Optional
+
+import typer
+
+from axsim.cli.command import Command
+from axsim.cli.options import BoardName, JsonPath, Quiet
+from axsim.cli.terminal.console import INTERRUPTED
+
+
+def exec_(
+    script: Annotated[Path, typer.Argument(metavar="SCRIPT.py", help="A script for axengine.")],
+    arguments: Annotated[
+        Optional[list[str]],  # noqa: UP045  (typer evaluates annotations on Python 3.10 as well)
+        typer.Argument(metavar="[ARGUMENT]…", help="What the script is given."),
+    ] = None,
+    chip: Annotated[
+        Optional[str],  # noqa: UP045
+        typer.Option(
+            metavar="CHIP",
+            help="The board's chip, by name or by file; by default the one of the script's files.",
+        ),
+    ] = None,
+    board: BoardName = None,
+    card: Annotated[
+        bool, typer.Option("--card", help="The chip is on a card behind PCIe.")
+    ] = False,
+    realtime: Annotated[
+        bool, typer.Option("--realtime", help="Let calls take as long as on the chip.")
+    ] = False,
+    virtual_time: Annotated[
+        bool,
+        typer.Option("--virtual-time", help="Let the script see the chip's clock in module time."),
+    ] = False,
+    json_path: JsonPath = None,
+    quiet: Quiet = False,
+) -> None:
+    """Run a script that is written for the board: `import axengine` is the simulated chip.
+
+    Files are those of `axsim build`. Sessions compute what the chip would, and a clock advances by
+    the time that it would take; a table at the end tells it by session and shape group. Options of
+    axsim stand before the script; the exit status is the script's.
+    """
+    from axsim.axengine.clock import virtual_time as with_virtual_time
+    from axsim.axengine.install import install
+    from axsim.axengine.script import run_script
+    from axsim.files import check_writable
+    from axsim.spec.board import load_board
+
+    if realtime and virtual_time:
+        raise typer.BadParameter("--realtime and --virtual-time contradict each other")
+    if chip is not None and board is not None:
+        raise typer.BadParameter("--chip and --board: give one, a board has its chip")
+    check_writable(json_path)
+    on = chip if board is None else load_board(board).chip_on_it()
+    stand_in = install(on, card=card, realtime=realtime)
+    try:
+        with with_virtual_time(stand_in) if virtual_time else nullcontext():
+            status = run_script(script, list(arguments or ()))
+    except KeyboardInterrupt:
+        typer.echo("interrupted", err=True)
+        status = INTERRUPTED
+    if stand_in.usage.calls and not quiet and str(json_path) != "-":
+        _show(stand_in.usage, realtime)
+    if json_path is not None:
+        from axsim.files import write_json
+
+        write_json(stand_in.usage.to_dict(), json_path)
+    raise typer.Exit(status)
+
+
+def _show(usage: object, realtime: bool) -> None:
+    from axsim.axengine.calls import Usage
+    from axsim.axengine.usage_table import usage_lines, usage_table
+    from axsim.cli.terminal.console import console
+
+    assert isinstance(usage, Usage)
+    out = console()
+    out.print()
+    out.print(usage_table(usage))
+    for line in usage_lines(usage, realtime):
+        out.print(line)
+
+
+EXEC = Command(
+    "exec",
+    exec_,
+    """
+    axsim exec infer.py --axmodel_path qwen
+    axsim exec --chip ax650n --realtime infer.py --axmodel_path qwen
+    """,
+    place=7,
+    passes_arguments=True,
+)

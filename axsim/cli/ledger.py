@@ -1,0 +1,189 @@
+"""``axsim ledger``: measurements of one's own boards."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, fields
+from enum import Enum
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, Optional
+
+import typer
+
+from axsim.cli.command import Command
+from axsim.cli.options import ChipName, Settings, VariantName
+
+if TYPE_CHECKING:
+    from axsim.fidelity.ledger import Measurement
+    from axsim.spec.workload import Workload
+
+
+class Action(str, Enum):
+    """What is done with a ledger."""
+
+    import_ = "import"
+
+
+class Mode(str, Enum):
+    """NPU modes."""
+
+    NPU1 = "NPU1"
+    NPU2 = "NPU2"
+    NPU3 = "NPU3"
+
+
+@dataclass(frozen=True)
+class Conditions:
+    """How it was measured, where neither the log nor the workload tells."""
+
+    model: Annotated[
+        Optional[str],  # noqa: UP045  (typer evaluates annotations on Python 3.10 as well)
+        typer.Option(metavar="NAME", help="The model's name, as `axsim validate` knows it."),
+    ] = None
+    image_size: Annotated[
+        Optional[int],  # noqa: UP045
+        typer.Option(min=1, metavar="PIXELS", help="Of pictures."),
+    ] = None
+    vision_dtype: Annotated[
+        Optional[str],  # noqa: UP045
+        typer.Option(metavar="DTYPE", help="Activations of the vision part: u8, u16, bf16."),
+    ] = None
+    weight_dtype: Annotated[
+        Optional[str],  # noqa: UP045
+        typer.Option(metavar="DTYPE", help="Weights of the decoder: s8, s4, bf16."),
+    ] = None
+    prefill_chunk: Annotated[
+        Optional[int],  # noqa: UP045
+        typer.Option(min=1, metavar="N", help="Prompt tokens of a prefill call."),
+    ] = None
+    kv_cache_len: Annotated[
+        Optional[int],  # noqa: UP045
+        typer.Option(min=1, metavar="N", help="Tokens that the compiled KV cache holds."),
+    ] = None
+    npu_mode: Annotated[
+        Optional[Mode],  # noqa: UP045
+        typer.Option(help="NPU mode of the build."),
+    ] = None
+    toolchain: Annotated[
+        Optional[str],  # noqa: UP045
+        typer.Option(metavar="NAME", help="The compiler, such as pulsar2-3.3."),
+    ] = None
+    float_matmul_on_conv: Annotated[
+        Optional[bool],  # noqa: UP045
+        typer.Option("--float-matmul-on-conv", help="The build has this flag of the vendor's."),
+    ] = None
+    card: Annotated[bool, typer.Option("--card", help="The chip is on a card behind PCIe.")] = False
+
+    @property
+    def given(self) -> dict[str, Any]:
+        """The conditions by column of a ledger."""
+        named = {each.name: getattr(self, each.name) for each in fields(self)}
+        named["npu_mode"] = None if self.npu_mode is None else self.npu_mode.value
+        named["link"] = "pcie" if named.pop("card") else None
+        return {key: value for key, value in named.items() if value is not None}
+
+
+def ledger(
+    action: Annotated[Action, typer.Argument(metavar="import", help="Make rows of logs.")],
+    logs: Annotated[
+        list[Path],
+        typer.Argument(metavar="LOG…", help="Logs of ax_run_model or of the chat runtime."),
+    ],
+    chip: ChipName,
+    conditions: Conditions,
+    workload: Annotated[
+        Optional[str],  # noqa: UP045
+        typer.Option(metavar="WORKLOAD", help="Model and build that were measured."),
+    ] = None,
+    variant: VariantName = None,
+    settings: Settings = [],  # noqa: B006
+    output: Annotated[
+        Path, typer.Option("--output", "-o", metavar="FILE.csv", help="The rows; - is stdout.")
+    ] = Path("-"),
+    models: Annotated[
+        Optional[Path],  # noqa: UP045
+        typer.Option(
+            metavar="FILE.yaml",
+            help="Write the workload's architecture, for `axsim validate --models`.",
+        ),
+    ] = None,
+    source: Annotated[
+        str, typer.Option(metavar="TEXT", help="Where it was measured, for the source column.")
+    ] = "",
+    id_prefix: Annotated[
+        str, typer.Option(metavar="TEXT", help="How the rows' names begin.")
+    ] = "B",
+) -> None:
+    """Turn logs of the vendor's runtime into ledger rows for `axsim validate` and `calibrate`.
+
+    Reads min, max and avg of ax_run_model for every shape group, and ttft, tokens/s and image
+    encode time of the chat runtime. What was measured follows from file names; conditions that a
+    log does not tell come from options, else from the workload.
+    """
+    from axsim.errors import InputError
+    from axsim.fidelity.board_logs import read_log
+    from axsim.fidelity.board_rows import conditions_of, ledger_text, rows_of
+    from axsim.files import check_writable, whole_text
+    from axsim.spec.chip import load_chip
+
+    check_writable(output)
+    check_writable(models)
+    measured = None if workload is None else _workload(workload, variant, settings)
+    if models is not None and (measured is None or measured.model.onnx is not None):
+        raise InputError("--models writes an architecture: --workload WORKLOAD")
+    name = load_chip(chip).name
+    known = {} if measured is None else conditions_of(measured)
+    found = {path: read_log(path) for path in dict.fromkeys(logs)}
+    rows = rows_of(found, name, known, conditions.given, id_prefix, source)
+    text = ledger_text(rows)
+    with whole_text(output) as file:
+        file.write(text)
+    if models is not None and measured is not None:
+        _write_models(measured, models)
+    for line in _advice(rows, models is not None):
+        typer.echo(line, err=True)
+
+
+def _workload(name: str, variant: str | None, settings: list[str]) -> Workload:
+    from axsim.cli.options import DeploymentOptions
+    from axsim.spec.descriptor import shipped
+
+    options = DeploymentOptions(name, variant, settings)
+    return options.deployed_whatever(next(iter(shipped("chip")))).workload
+
+
+def _write_models(workload: Workload, path: Path) -> None:
+    import yaml
+
+    from axsim.fidelity.board_rows import models_document
+    from axsim.files import whole_text
+
+    document = models_document(workload.name, workload.model.config())
+    with whole_text(path) as file:
+        yaml.safe_dump(document, file, sort_keys=False)
+
+
+def _advice(rows: list[Measurement], has_models: bool) -> list[str]:
+    """What stands between the rows and ``axsim validate``."""
+    from axsim.fidelity.ledger import load_models, shipped_models
+    from axsim.spec.diagnosis import nearest
+
+    known = load_models(shipped_models())
+    names = {row.model for row in rows if row.metric != "graph_ms"}
+    unknown = sorted(name for name in names if name not in known)
+    lines = [f"{len(rows)} rows"]
+    for name in unknown if not has_models else ():
+        hint = nearest(name, known)
+        meant = f"; did you mean --model {hint}?" if hint else ""
+        lines.append(f"note: {name} is no shipped architecture{meant} --models FILE.yaml writes it")
+    return lines
+
+
+LEDGER = Command(
+    "ledger",
+    ledger,
+    """
+    axsim ledger import board.log --chip ax650n --workload internvl2_1b -o rows.csv
+    axsim ledger import layer.log --chip ax630c --model Qwen2.5-0.5B --weight-dtype s8 -o rows.csv
+    """,
+    place=15,
+)

@@ -1,0 +1,189 @@
+"""``axsim serve``: an OpenAI-compatible server that answers at the pace of the chip."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Optional
+
+import typer
+
+from axsim.cli.command import Command
+from axsim.cli.options import (
+    ChipName,
+    DeploymentOptions,
+    Seed,
+    Settings,
+    TimingOnly,
+    VariantName,
+    WorkloadName,
+)
+from axsim.cli.source_options import CalibrationFolder, CheckpointFolder
+
+if TYPE_CHECKING:
+    import socket
+
+    from axsim.compiler.partition import Deployment
+    from axsim.server.load import Source
+    from axsim.server.service import Service
+
+MEBI = 2**20
+
+
+def serve(
+    workload: WorkloadName,
+    chip: ChipName,
+    variant: VariantName = None,
+    settings: Settings = [],  # noqa: B006
+    checkpoint: CheckpointFolder = None,
+    images: CalibrationFolder = None,
+    seed: Seed = None,
+    timing_only: TimingOnly = False,
+    host: Annotated[
+        str,
+        typer.Option(metavar="ADDRESS", help="Where to listen; others see more than loopback."),
+    ] = "127.0.0.1",
+    port: Annotated[
+        int, typer.Option(min=0, max=65535, metavar="N", help="Port; 0 takes any free one.")
+    ] = 8000,
+    name: Annotated[
+        Optional[str],  # noqa: UP045
+        typer.Option(metavar="NAME", help="What clients call the model; by default its own name."),
+    ] = None,
+    system: Annotated[
+        Optional[str],  # noqa: UP045
+        typer.Option(
+            metavar="TEXT",
+            help="System prompt of conversations that have none, computed once at the start.",
+        ),
+    ] = None,
+    queue: Annotated[
+        int,
+        typer.Option(
+            min=0,
+            metavar="N",
+            help="Requests that may wait for the one that is answered; more get status 503.",
+        ),
+    ] = 16,
+    fast: Annotated[
+        bool, typer.Option("--fast", help="Answer as fast as this machine computes.")
+    ] = False,
+    max_body: Annotated[
+        int,
+        typer.Option("--max-body", min=1, metavar="MIB", help="Largest request, with pictures."),
+    ] = 16,
+) -> None:
+    """Serve a model over HTTP as the vendor's runtime does: OpenAI's chat completions.
+
+    One request at a time is simulated on the chip, and its tokens come when the chip would have
+    them. Turns of a conversation go on with the KV cache. usage tells the simulated TTFT and
+    tokens/s, /metrics the same for Prometheus, and / is a page to chat with. Without --checkpoint
+    the weights are synthetic, and every answer says so.
+    """
+    from axsim.cli.terminal.console import INTERRUPTED
+
+    listening, deployment, source = _checked(
+        DeploymentOptions(workload, variant, _with_seed(settings, seed), checkpoint),
+        chip, images, timing_only, host, port,
+    )  # fmt: skip
+    with listening:
+        try:
+            service = _loaded(deployment, variant, source, name, system)
+        except KeyboardInterrupt:
+            raise typer.Exit(INTERRUPTED) from None
+        _serve(service, listening, queue, fast, max_body * MEBI)
+
+
+def _with_seed(settings: list[str], seed: int | None) -> list[str]:
+    return settings if seed is None else [*settings, f"request.seed={seed}"]
+
+
+def _checked(
+    options: DeploymentOptions,
+    chip: str,
+    images: Path | None,
+    timing_only: bool,
+    host: str,
+    port: int,
+) -> tuple[socket.socket, Deployment, Source]:
+    """What is served, and the socket, before anything takes long."""
+    from axsim.errors import InputError
+
+    deployment = options.deployed(chip)
+    try:
+        import prometheus_client  # noqa: F401
+        import starlette  # noqa: F401
+
+        from axsim.server.listen import bind, public
+    except ModuleNotFoundError as error:
+        what = f"serving needs {error.name}"
+        raise InputError(f"{what}: pip install 'axsim[serve]'") from None
+    from axsim.server.load import Source
+
+    listening = bind(host, port)
+    if public(host):
+        typer.echo(f"warning: whoever reaches {host} can use this server", err=True)
+    return listening, deployment, Source(options.checkpoint, images, timing_only)
+
+
+def _loaded(
+    deployment: Deployment,
+    variant: str | None,
+    source: Source,
+    name: str | None,
+    system: str | None,
+) -> Service:
+    """The service with everything at hand, while a line says what is being done."""
+    from axsim.cli.terminal.console import console
+    from axsim.server.load import load, warm_up
+
+    memory = deployment.memory
+    if not memory.fits:
+        typer.echo(f"warning: {deployment.workload.name} {memory.verdict}", err=True)
+    screen = console(stderr=True)
+    label = variant or deployment.workload.label
+    with screen.status("loading") as status:
+        service = load(deployment, label, source, name, system, status.update)
+        status.update("warming up")
+        kept = warm_up(service)
+    if kept is not None:
+        tokens = service.engine.head_tokens
+        text = f"system prompt: {tokens} tokens in the KV cache, {kept.ms:.1f} ms on the chip"
+        typer.echo(text, err=True)
+    return service
+
+
+def _serve(
+    service: Service, listening: socket.socket, queue: int, fast: bool, max_body: int
+) -> None:
+    import logging
+
+    from axsim.server.listen import address, run
+    from axsim.server.messages import NOTICES
+    from axsim.server.routes import Api
+    from axsim.server.waiting import Desk
+
+    log = logging.getLogger("axsim.server")
+    logging.basicConfig(format="%(asctime)s %(message)s", datefmt="%H:%M:%S")
+    log.setLevel(logging.INFO)
+    desk = Desk(service.engine, queue, fast)
+    about = service.about
+    notice = NOTICES.get(about["answers"])
+    if notice:
+        typer.echo(f"answers begin with {notice}", err=True)
+    if fast:
+        typer.echo("--fast: the pace is this machine's; usage has the chip's times", err=True)
+    what = f"{service.name} ({about['variant']}) on {about['chip']}, {about['npu_mode']}"
+    typer.echo(f"{what}: {address(listening)} (Ctrl-C ends)")
+    run(Api(service, desk, max_body).app(), listening, desk.close)
+    typer.echo("ended", err=True)
+
+
+SERVE = Command(
+    "serve",
+    serve,
+    """
+    axsim serve mine.yaml --chip ax630c --checkpoint DIR --system "Answer in one sentence."
+    axsim serve internvl2_1b --chip ax630c --timing-only --port 8080
+    """,
+    place=16,
+)

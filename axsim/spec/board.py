@@ -1,0 +1,58 @@
+"""A board: a chip, and what is built around it that decides what fits and how long loading takes.
+
+One YAML file (``boards/``) describes one board. It says nothing of times but the link; whatever is
+left out is as the chip's file has it.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from pydantic import Field, PositiveFloat, PositiveInt
+
+from axsim.spec.chip import Chip, Link, load_chip
+from axsim.spec.descriptor import NO_OVERRIDES, Overrides, Section, find, load
+
+
+class Board(Section):
+    """A board descriptor; see the module's text."""
+
+    name: str = Field(min_length=1, description="what the board is called")
+    description: str = Field("", description="what it is")
+    chip: str = Field(description="its chip, by name or by file")
+    memory_bytes: PositiveInt | None = Field(None, description="its DRAM, all of it")
+    npu_bytes: PositiveInt | None = Field(
+        None, description="the part of its DRAM that is the NPU's; the rest is the system's"
+    )
+    storage_mb_per_s: PositiveFloat | None = Field(
+        None, description="sequential reading of the storage that models lie on, 10^6 bytes"
+    )
+    link: Link | None = Field(None, description="what lies between the chip and another host")
+
+    @property
+    def overrides(self) -> dict[str, object]:
+        """The chip's keys that the board sets."""
+        keys = {
+            "dram.capacity_bytes": self.memory_bytes,
+            "dram.npu_bytes": self.npu_bytes,
+            "host.storage_mb_per_s": self.storage_mb_per_s,
+            "host.link": self.link,
+        }
+        return {key: value for key, value in keys.items() if value is not None}
+
+    def chip_on_it(self, overrides: Overrides = NO_OVERRIDES) -> Chip:
+        """The chip as the board has it; ``overrides`` are further keys of the chip.
+
+        Raises:
+            InputError: there is no such chip, or a key is wrong.
+        """
+        return load_chip(self.chip, {**self.overrides, **overrides})
+
+
+def load_board(name_or_path: str | Path, overrides: Overrides = NO_OVERRIDES) -> Board:
+    """Find and load a board.
+
+    Raises:
+        InputError: listing everything that is wrong.
+    """
+    return load(Board, find("board", name_or_path), overrides)

@@ -1,0 +1,184 @@
+"""``axsim simulate`` as people type it."""
+
+from __future__ import annotations
+
+import csv
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+from typer.testing import CliRunner
+
+from axsim.cli.app import app
+from tests.runs.tiny import write
+
+
+@pytest.fixture
+def scenario(tmp_path: Path) -> Path:
+    write(tmp_path)
+    model = {"workload": "tiny.yaml", "variant": "u8"}
+    tenants = {
+        "camera": {"camera": {"size": "640x480", "fps": 50, "pattern": "bursts"}},
+        "detector": {**model, "partition": "one", "arrivals": {"fps": 60}, "deadline_ms": 7},
+        "answer": {**model, "partition": "other", "arrivals": {"poisson_per_s": 40}},
+        "tracker": {"cpu": {"ms": 2, "every_ms": 20}},
+    }
+    document = {
+        "name": "mine", "description": "a test", "chip": "ax650n", "duration_s": 0.15,
+        "partitions": {"one": "NPU1", "other": "NPU1"}, "tenants": tenants,
+    }  # fmt: skip
+    path = tmp_path / "mine.yaml"
+    path.write_text(yaml.safe_dump(document, sort_keys=False))
+    return path
+
+
+def typed(*words: Any) -> Any:
+    return CliRunner().invoke(app, ["simulate", *map(str, words)])
+
+
+def test_what_it_prints(scenario: Path) -> None:
+    result = typed(scenario, "--costs")
+    assert result.exit_code == 0, result.output
+    text = result.output
+    assert "mine on ax650n (one NPU1, other NPU1): 0.15 s, seed 0" in text
+    assert " 9 " in text  # frames in the time
+    for word in ("detector", "answer", "late¹", "× 1.0", "TTFT³", "decode step", "NPU one",
+                 "DRAM", "memory:", "because of", "tracker"):  # fmt: skip
+        assert word in text
+    assert max(map(len, text.splitlines())) <= 80
+
+
+def test_files(scenario: Path, tmp_path: Path) -> None:
+    names = ("a.json", "a.csv", "a.trace.json", "a.png", "a.html")
+    out = [tmp_path / name for name in names]
+    options = zip(("--json", "--csv", "--trace", "--plot", "--report"), out, strict=True)
+    result = typed(scenario, "-q", "--seed", 3, *(word for pair in options for word in pair))
+    assert result.exit_code == 0, result.output
+    assert result.output == ""
+    document = json.loads(out[0].read_text())
+    assert document["seed"] == 3
+    assert [each["tenant"] for each in document["tenants"]] == [
+        "camera", "detector", "answer", "tracker",
+    ]  # fmt: skip
+    detector = document["tenants"][1]
+    assert detector["requests"] == detector["finished"] == 9
+    rows = list(csv.DictReader(out[1].open()))
+    assert [row["tenant"] for row in rows] == ["detector", "answer"]
+    assert float(rows[0]["latency_p95_ms"]) == detector["latency_ms"]["p95"]
+    assert json.loads(out[2].read_text())["traceEvents"]
+    assert out[3].read_bytes()[:4] == b"\x89PNG"
+    page = out[4].read_text()
+    assert page.count("<svg") == 3
+    assert "detector (tiny) answers" in page
+
+
+@pytest.mark.parametrize(
+    ("kind", "expected"),
+    [
+        ("latency", "requests that took no longer"),
+        ("timeline", "Who does what when"),
+        ("utilisation", "DRAM traffic, GB/s"),
+    ],
+)
+def test_every_picture(kind: str, expected: str, scenario: Path, tmp_path: Path) -> None:
+    import matplotlib
+
+    path = tmp_path / "a.svg"
+    words = (scenario, "-q", "--plot", path, "--plot-kind", kind, "--window", "50ms..60ms")
+    with matplotlib.rc_context({"svg.fonttype": "none"}):
+        assert typed(*words, "--duration", "0.1s").exit_code == 0
+    assert expected in path.read_text()
+
+
+def test_keys_time_and_stdout(scenario: Path) -> None:
+    words = (scenario, "--duration", "100ms", "--set", "tenants.detector.arrivals.fps=30")
+    result = typed(*words, "--set", "chip.cpu.cores=2", "--json", "-")
+    document = json.loads(result.output)
+    assert document["duration_s"] == 0.1
+    assert document["tenants"][1]["requests"] == 3
+    tracker = document["tenants"][3]["cpu_core_ms"] / document["duration_s"] / 1e3
+    assert document["busy"]["cpu"] >= tracker / 2 * 0.9
+
+
+def test_seeds_are_a_sweep(scenario: Path, tmp_path: Path) -> None:
+    out, rows = tmp_path / "a.json", tmp_path / "a.csv"
+    words = (scenario, "--duration", "0.1s", "-j", 1)
+    result = typed(*words, "--seeds", 3, "--json", out, "--csv", rows)
+    assert result.exit_code == 0, result.output
+    document = json.loads(out.read_text())
+    assert document["seeds"] == [1, 2, 3]
+    found = {(each["tenant"], each["what"]): each for each in document["estimates"]}
+    requests = found["answer", "requests"]
+    values = [int(row["answer.requests"]) for row in csv.DictReader(rows.open())]
+    assert requests["mean"] == pytest.approx(sum(values) / 3)
+    assert found["detector", "requests"]["half_width"] == 0
+    assert "latency p95, ms" in result.output
+    assert "90 % confidence interval" in result.output
+
+
+def test_sweeps_take_scenarios(scenario: Path, tmp_path: Path) -> None:
+    out = tmp_path / "out.csv"
+    words = [
+        "sweep", str(scenario), "--chip", "ax650n", "-j", "1", "-q", "-o", str(out),
+        "--vary", "tenants.detector.arrivals.fps=20,60,900", "--set", "duration_s=0.1",
+        "--vary", "tenants.answer.set.build.vision_dtype=u8,u16",
+        "--objective", "max:tenants.detector.arrivals.fps",
+        "--constraint", "detector.latency_p95_ms<=20",
+    ]  # fmt: skip
+    result = CliRunner().invoke(app, words)
+    assert result.exit_code == 0, result.output
+    assert f"axsim simulate {scenario} --chip ax650n" in result.output
+    assert "--set tenants.detector.arrivals.fps=60" in result.output
+    rows = list(csv.DictReader(out.open()))
+    assert len(rows) == 6
+    assert [row["error"] != "" for row in rows] == [False] * 4 + [True] * 2
+    assert "can never be stable" in rows[5]["error"]
+    unknown = [*words[:-2], "--constraint", "detector.latency_p96_ms<=3"]
+    result = CliRunner().invoke(app, unknown)
+    assert result.exit_code == 2
+    assert "did you mean 'detector.latency_p9" in result.output
+
+
+@pytest.mark.parametrize(
+    ("words", "expected"),
+    [
+        (["--chip", "ax630c", "--set", "partitions.one=NPU3"], "has no NPU mode 'NPU3'"),
+        (["--set", "tenants.detector.arrivals.fps=5000"], "can never be stable"),
+        (["--set", "tenants.detectr.deadline_ms=5"], "tenants.detectr"),
+        (["--set", "tenants.answer.set.build.vision_dtype=u61"], "did you mean 'u16'?"),
+        (["--duration", "soon"], "--duration: found 'soon'; allowed: a time, such as 60s"),
+        (["--window", "2s"], "--window: found '2s'; allowed: FROM..TO"),
+        (["--seeds", "2", "--plot", "a.png"], "--plot is of one simulation"),
+        (["--seeds", "2", "--seed", "1"], "--seed is of one simulation"),
+        (["--jobs", "2"], "--jobs and --scheduler are for --seeds"),
+        (["--json", "-", "--csv", "-"], "only one of --json"),
+        (["--chip", "ax650n", "--board", "x"], "--chip and --board"),
+        (["--plot", "a.jpg"], "cannot draw a.jpg"),
+    ],
+)
+def test_bad_input(words: list[str], expected: str, scenario: Path) -> None:
+    result = typed(scenario, *words)
+    assert result.exit_code == 2, result.output
+    assert expected in " ".join(result.output.replace("│", " ").split())
+    assert "Traceback" not in result.output
+
+
+def test_overload_can_be_meant(scenario: Path) -> None:
+    words = (scenario, "--set", "tenants.detector.arrivals.fps=900", "--duration", "50ms")
+    assert typed(*words).exit_code == 2
+    result = typed(*words, "--overload")
+    assert result.exit_code == 0, result.output
+
+
+def test_a_scenario_without_a_chip_wants_one(scenario: Path) -> None:
+    scenario.write_text(scenario.read_text().replace("chip: ax650n\n", ""))
+    assert "chip: missing" in typed(scenario).output
+    assert typed(scenario, "--chip", "ax650n", "-q").exit_code == 0
+
+
+def test_on_a_board() -> None:
+    result = typed("three_models", "--board", "nowhere")
+    assert result.exit_code == 2
+    assert "no board is named 'nowhere'" in result.output

@@ -1,0 +1,62 @@
+"""Percentiles of streams: exact for few values, near for many, in bounded memory."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from axsim.system.quantiles import ERROR, EXACT, Quantiles
+
+
+def counted(values: list[float]) -> Quantiles:
+    found = Quantiles()
+    for value in values:
+        found.add(value)
+    return found
+
+
+@settings(max_examples=40)
+@given(st.lists(st.floats(0, 1e9), min_size=1, max_size=60), st.floats(0, 100))
+def test_few_values_are_as_numpy_has_them(values: list[float], percent: float) -> None:
+    found = counted(values)
+    assert found.percentile(percent) == pytest.approx(np.percentile(values, percent), rel=1e-9)
+    assert found.greatest == max(values)
+    assert found.least == min(values)
+    assert found.mean == pytest.approx(np.mean(values))
+
+
+@pytest.mark.parametrize("kind", ["lognormal", "uniform", "two values", "with zeros"])
+def test_many_values_are_near_their_rank(kind: str) -> None:
+    random = np.random.default_rng(1)
+    count = 3 * EXACT
+    values = {
+        "lognormal": random.lognormal(3, 2, count),
+        "uniform": random.random(count),
+        "two values": random.choice([1e-3, 1e6], count),
+        "with zeros": random.choice([0.0, 5.0, 7.0], count),
+    }[kind]
+    found = counted(values.tolist())
+    ranks = np.sort(values)
+    for percent in (0, 1, 50, 90, 95, 99, 100):
+        value = found.percentile(percent)
+        expected = ranks[int(percent / 100 * (count - 1))]
+        assert value == pytest.approx(expected, rel=1.001 * ERROR)
+    assert found.greatest == values.max()
+    assert found.to_dict()["count"] == count
+    steps = found.steps()
+    assert steps[-1][1] == 1
+    assert [value for value, _ in steps] == sorted(value for value, _ in steps)
+
+
+def test_memory_does_not_grow_with_the_stream() -> None:
+    found = counted(np.random.default_rng(0).lognormal(0, 1, 20_000).tolist())
+    assert found._values is None
+    assert len(found._classes) < 1000
+
+
+def test_nothing_has_no_percentiles() -> None:
+    assert counted([]).to_dict() == {
+        "count": 0, "mean": 0.0, "p50": 0.0, "p90": 0.0, "p95": 0.0, "p99": 0.0, "max": 0.0,
+    }  # fmt: skip
