@@ -14,7 +14,9 @@ mkdir "$folder/empty"
 cd "$folder/empty"
 "$folder/venv/bin/axsim" --help > /dev/null
 "$folder/venv/bin/axsim" chips
+"$folder/venv/bin/axsim" boards
 "$folder/venv/bin/axsim" show ax630c > /dev/null
+"$folder/venv/bin/axsim" simulate chat --duration 10s > /dev/null
 "$folder/venv/bin/axsim" show workloads/internvl2_1b.yaml > /dev/null
 "$folder/venv/bin/axsim" report qwen3_0_6b --chip ax630c --timing-only --quiet
 grep -q 'id="timeline-data"' report.html

@@ -15,7 +15,7 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parents[1]
-PARTS = ("axsim", "chips", "boards", "workloads", "measurements")
+PARTS = ("axsim", "chips", "boards", "workloads", "scenarios", "measurements")
 
 pytestmark = pytest.mark.skipif(
     not all((ROOT / part).is_dir() for part in PARTS), reason="needs a clone to copy"

@@ -47,7 +47,7 @@ class Writer:
         name = f"arrays/{self._count:05d}.npy"
         self._count += 1
         with self._archive.open(_entry(name), "w", force_zip64=True) as file:
-            np.lib.format.write_array(file, np.ascontiguousarray(array), allow_pickle=False)
+            np.lib.format.write_array(file, np.asarray(array, order="C"), allow_pickle=False)
         return name
 
     def finish(self, manifest: Mapping[str, Any], size: int) -> None:

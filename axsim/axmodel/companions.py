@@ -15,8 +15,9 @@ from typing import Any
 import numpy as np
 
 from axsim.files import whole_file, write_json
-from axsim.kernels.arithmetic import to_bf16_bits
+from axsim.kernels.arithmetic import from_bf16_bits, to_bf16_bits
 from axsim.models.config import DecoderConfig, ModelConfig
+from axsim.models.families import FAMILIES
 from axsim.models.joins import JOINS
 from axsim.models.weights import Weights, embedded
 
@@ -29,6 +30,11 @@ COPIED = (
 """Files of a checkpoint that tokenizers and configurations are made of."""
 _NEVER = ("model.safetensors.index.json",)
 _ROWS = 4096
+_SIZES = (
+    "num_hidden_layers", "hidden_size", "intermediate_size", "num_attention_heads",
+    "num_key_value_heads", "head_dim", "vocab_size", "rms_norm_eps", "rope_theta",
+    "tie_word_embeddings", "image_size", "patch_size", "num_channels",
+)  # fmt: skip
 
 
 def write_table(
@@ -45,7 +51,7 @@ def write_table(
             stop = min(start + _ROWS, cfg.vocab_size)
             block = to_bf16_bits(embedded(weights, cfg, range(start, stop)))
             bits.write(block.astype("<u2").tobytes())
-            numbers.write((block.astype(np.uint32) << 16).view(np.float32).astype("<f4").tobytes())
+            numbers.write(from_bf16_bits(block).astype("<f4").tobytes())
             on_rows(stop)
     return [packed, plain]
 
@@ -66,11 +72,10 @@ def copy_described(checkpoint: Path, folder: Path) -> list[Path]:
 
 
 def write_config(model: ModelConfig, folder: Path) -> Path:
-    """Write ``config.json`` of a model without a checkpoint: Hugging Face's names of what the
-    decoder has."""
+    """Write ``config.json`` of a model without a checkpoint: its sizes, by Hugging Face's names."""
     decoder = model.decoder
     assert decoder is not None
-    inner = {"model_type": decoder.family, **_plain(decoder)}
+    inner = {"model_type": FAMILIES[decoder.family].model_types[0], **_plain(decoder)}
     document: dict[str, Any] = inner
     if model.vision is not None:
         key = JOINS["internvl_chat"].decoder
@@ -82,4 +87,4 @@ def write_config(model: ModelConfig, folder: Path) -> Path:
 
 
 def _plain(part: Any) -> dict[str, Any]:
-    return {key: value for key, value in asdict(part).items() if value not in (None, (), {})}
+    return {key: value for key, value in asdict(part).items() if key in _SIZES}

@@ -90,6 +90,7 @@ def calibrate(
     of a multiply-accumulate) is fitted to readings of a meter, no part of it below zero.
     """
     os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")  # matrices of a hundred rows: threads wait
+    from axsim.cli.terminal.power import fit_and_write
     from axsim.errors import InputError, Problem
     from axsim.fidelity.calibrate import calibrate as fit
     from axsim.fidelity.ledger import load_ledger, shipped_ledger
@@ -114,7 +115,7 @@ def calibrate(
         if ledger or models or cross_validate:
             what = "--power fits to readings alone: no --ledger, --models or --cross-validate"
             raise typer.BadParameter(what)
-        _calibrate_power(source, power, keep, output, json_path, quiet)
+        fit_and_write(source, power, keep, output, json_path, quiet)
         return
     given = load_chip(source)
     if given.like is not None:
@@ -143,45 +144,6 @@ def calibrate(
         _write_left_out(found, known, left_out)
     if json_path is not None:
         write_json(found.to_dict(), json_path)
-
-
-def _calibrate_power(
-    source: Path,
-    readings: Path,
-    keep: list[str],
-    output: Path | None,
-    json_path: Path | None,
-    quiet: bool,
-) -> None:
-    """Fit, show and write a power block."""
-    from dataclasses import asdict
-
-    from axsim.cli.terminal.console import console
-    from axsim.fidelity.chip_file import with_power
-    from axsim.fidelity.power_fit import fit_power, load_readings
-    from axsim.files import whole_text, write_json
-    from axsim.show.power_table import note, parameters_table, readings_table, remarks
-    from axsim.spec.chip import load_chip
-
-    chip = load_chip(source)
-    found = fit_power(chip, load_readings(readings), keep)
-    count = f"{len(found.readings)} reading{'' if len(found.readings) == 1 else 's'}"
-    if not quiet:
-        out = console()
-        out.print(f"{chip.name}, power block fitted to {count} of {readings}\n")
-        out.print(parameters_table(found))
-        for line in remarks(found):
-            out.print(line)
-        out.print()
-        out.print(readings_table(found))
-    block = {"source": f"fitted to {count} of {readings.name}", **found.block}
-    if output is not None:
-        notes = {each.name: note(each) for each in found.parameters}
-        text = with_power(source, block, notes)
-        with whole_text(output) as file:
-            file.write(text)
-    if json_path is not None:
-        write_json({"power": block, **asdict(found)}, json_path)
 
 
 def _write_left_out(

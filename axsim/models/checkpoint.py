@@ -19,7 +19,7 @@ from axsim.models.gptq import Gptq
 from axsim.models.hf_config import model_config
 from axsim.models.joins import JOINS, language_part
 from axsim.models.layout import Stored, ignored, layout_of
-from axsim.models.safetensors import SafetensorsFile
+from axsim.models.safetensors import SafetensorsFile, tensor_names
 from axsim.models.weights import tensor_shapes
 from axsim.models.whisper import nested
 
@@ -161,16 +161,17 @@ class Checkpoint:
 
 
 def architecture(folder: str | Path) -> ModelConfig:
-    """The architecture in ``folder``/config.json; tensors are not looked at, except for whether a
-    head is stored apart from the embedding table.
+    """The architecture in ``folder``/config.json; of tensors no more than the names are looked at,
+    where there are any: whether a head is stored apart from the embedding table.
 
     Raises InputError when config.json is missing, broken, or describes an unknown architecture.
     """
     folder = Path(folder)
     description = read_config(folder)
     config = _described(folder, description)
-    if (folder / _SINGLE).exists() or (folder / _INDEX).exists():
-        return _tying(config, description, _stored_in(folder))
+    names = _stored_names(folder)
+    if names:
+        return _tying(config, description, names)
     join = JOINS.get(str(description.get("model_type")))
     if join is not None and join.head_apart and config.decoder is not None:
         return replace(config, decoder=replace(config.decoder, tie_word_embeddings=False))
@@ -274,6 +275,18 @@ def _stored_in(folder: Path) -> dict[str, SafetensorsFile] | dict[str, GgufFile]
     if absent:
         raise InputError(f"{folder / _INDEX} names tensors that their shards lack: {absent[:12]}")
     return {name: shard for shard in shards.values() for name in shard.shapes}
+
+
+def _stored_names(folder: Path) -> Collection[str]:
+    """Names of the tensors that a folder has, or is to have when its download has ended; none when
+    nothing readable tells."""
+    if (folder / _SINGLE).exists():
+        return tensor_names(folder / _SINGLE)
+    try:
+        weight_map = read_json(folder / _INDEX).get("weight_map")
+    except InputError:
+        return ()
+    return weight_map if isinstance(weight_map, dict) else ()
 
 
 def _tying(

@@ -93,3 +93,15 @@ class SafetensorsFile:
         bits = value.astype(np.uint32)
         bits <<= np.uint32(16)
         return bits.view(np.float32)
+
+
+def tensor_names(path: Path) -> frozenset[str]:
+    """The names in a file's header, whatever their types; none when it cannot be read."""
+    try:
+        size = path.stat().st_size
+        with path.open("rb") as file:
+            length = int.from_bytes(file.read(8), "little")
+            header = json.loads(file.read(length)) if length <= size - 8 else {}
+    except (OSError, ValueError):
+        return frozenset()
+    return frozenset(header) - {"__metadata__"} if isinstance(header, dict) else frozenset()

@@ -15,7 +15,10 @@ from axsim.spec.descriptor import NO_OVERRIDES, Overrides, Section, find, load
 
 
 class Board(Section):
-    """A board descriptor; see the module's text."""
+    """A board descriptor; see the module's text.
+
+    >>> axsim.run("qwen3_0_6b", axsim.load_board("maixcam2").chip_on_it(), timing_only=True)
+    """
 
     name: str = Field(min_length=1, description="what the board is called")
     description: str = Field("", description="what it is")

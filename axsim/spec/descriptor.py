@@ -114,7 +114,8 @@ def parse_overrides(settings: Iterable[str]) -> dict[str, object]:
     """``["build.vision_dtype=u16", …]`` from the command line, values typed as YAML types them.
 
     Raises:
-        InputError: a setting without a key or "=", or with a value that is no YAML.
+        InputError: a setting without a key or "=", with a value that is no YAML, or of a key that
+            another one sets.
     """
     result: dict[str, object] = {}
     faults: list[Problem] = []
@@ -125,8 +126,10 @@ def parse_overrides(settings: Iterable[str]) -> dict[str, object]:
             where = f"--set {setting}"
             faults.append(Problem(where, "", "not an assignment", "KEY=VALUE, KEY dotted"))
             continue
+        if key in result:
+            faults.append(Problem(f"--set {setting}", key, "is set twice", "one value for a key"))
+            continue
         try:
-            result.pop(key, None)  # the last one wins, and is applied last
             result[key] = scalar(text)
         except InputError as error:
             what = error.problems[0].what

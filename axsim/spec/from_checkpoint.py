@@ -200,7 +200,10 @@ def _section(
             if inner:
                 lines.append(f"    {field.name}: {{{inner}}}")
             continue
-        lines.append(_commented(f"    {field.name}: {_text(value)}", _MEANING.get(field.name, "")))
+        meaning = _MEANING.get(field.name, "")
+        if isinstance(part, VisionConfig) and part.stem == "sound" and field.name == "image_size":
+            meaning = "frames of a spectrogram"
+        lines.append(_commented(f"    {field.name}: {_text(value)}", meaning))
     return lines
 
 

@@ -16,7 +16,7 @@ from simpy import Environment, Event
 from axsim.compiler.program import Program, Segment
 from axsim.machine.engines import Execution
 from axsim.machine.timeline import Timeline, Timing
-from axsim.system.conversation import Turns
+from axsim.system.time_slices import Turns
 
 Steps = Generator[Event, Any, Any]
 """What SimPy processes are made of."""

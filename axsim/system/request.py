@@ -132,18 +132,18 @@ def walk(deployment: Deployment, tokens: int, ends: Collection[int] = ()) -> Wal
     layers = decoder.num_hidden_layers
     # Embeddings cross the link once; layers are alike, so that each has its share of that.
     row = decoder.hidden_size * DTYPE_BITS[deployment.workload.build.hidden_dtype] // 8
-    token = host.link_us + row * host.link_us_per_byte / layers
-    prompt = host.link_us + deployment.workload.build.prefill_chunk * (token - host.link_us)
+    share_us = row * host.link_us_per_byte / layers
+    prompt_us = host.link_us + deployment.workload.build.prefill_chunk * share_us
     prefill: list[Call | HostWork] = []
     for chunk, subgraph in enumerate(deployment.prefill):
         prefill += (
-            HostWork(host.prefill_layer_us + prompt, chunk=chunk),
+            HostWork(host.prefill_layer_us + prompt_us, chunk=chunk),
             Call(subgraph, chunk),
         )
     yield Pass("prefill", 0, tuple(prefill), layers)
     logits = host.over_link_us(deployment.post.output_bytes)
     post = Call(deployment.post), HostWork(host.sample_us + logits)
-    decode = HostWork(host.decode_layer_us + token), Call(deployment.decode)
+    decode = HostWork(host.decode_layer_us + host.link_us + share_us), Call(deployment.decode)
     for token in range(tokens):
         if token:
             yield Pass("decode", token, decode, layers)

@@ -18,8 +18,8 @@ from axsim.machine.events import Machine, User
 from axsim.machine.npu import Npu
 from axsim.machine.timeline import Timeline
 from axsim.spec.chip import Chip
-from axsim.system.conversation import Turns
 from axsim.system.invocation import Ending, Invocation, Steps
+from axsim.system.time_slices import Turns
 
 
 class Soc:

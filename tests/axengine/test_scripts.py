@@ -13,6 +13,7 @@ import pytest
 import axsim
 from axsim.inputs.sampling import family_end
 from axsim.inputs.seeded import image_span, seeded_image, seeded_tokens
+from axsim.models.config import DecoderConfig, ModelConfig
 from axsim.spec.workload import load_workload
 from axsim.system.request import HostCosts
 from tests.axengine import networks
@@ -86,6 +87,22 @@ def test_a_language_model_with_pictures_answers_as_axsim_run_does(checkpoint, tm
     assert document["total_ms"] == pytest.approx(served.ms - served.preprocess_ms - choosing_ms)
     vision = next(each for each in document["sessions"] if each["part"] == "vision")
     assert vision["groups"][0]["mean_ms"] == pytest.approx(result.vision_encode_ms.value)
+
+
+def test_a_decoder_with_windows_answers_as_axsim_run_does(tmp_path):
+    """Gemma's layers: a window in some, other rotations in others, an embedding that is scaled."""
+    decoder = DecoderConfig(
+        "gemma3", 3, 32, 48, 4, 2, 101, 8, tie_word_embeddings=True, sliding_window=6,
+        full_attention_layers=(2,), sliding_rope_theta=1e4, embedding_multiplier=32**0.5,
+    )  # fmt: skip
+    workload = tiny.workload(ModelConfig(decoder), prompt_tokens=19, stop_at_eos=False)
+    document = json.loads(workload.model_dump_json(exclude_unset=True))
+    (tmp_path / "windows.yaml").write_text(json.dumps(document))
+    command("build", tmp_path / "windows.yaml", "--chip", "ax650n", "-o", tmp_path, "--no-check")
+    tokens = seeded_tokens(19, 101, 0, family_end(decoder))
+    arguments = "--axmodel_path", tmp_path, "--prefix", "gemma3", "--prompt", *tokens
+    (result,) = axsim.run(tmp_path / "windows.yaml", "ax650n")
+    assert tokens_of(ran("llm", *arguments)) == result.numerics.tokens
 
 
 def outputs_of(path, feed):

@@ -100,10 +100,18 @@ def test_an_option_of_one_value_is_given_once() -> None:
 WRONG = [
     (
         ["show", "ax650"],
-        "error: no chip, workload or file is named 'ax650'; did you mean 'ax650n'?",
+        "error: no chip, board, workload, scenario or file is named 'ax650'; did you mean "
+        "'ax650n'?",
     ),
-    (["show", "nowhere/x.yaml"], "error: no chip, workload or file is named 'nowhere/x.yaml'"),
+    (
+        ["show", "nowhere/x.yaml"],
+        "error: no chip, board, workload, scenario or file is named 'nowhere/x.yaml'",
+    ),
     (["show", "internvl2_1b", "--set", "build"], "error: --set build: not an assignment"),
+    (
+        ["show", "internvl2_1b", "--set", "request.seed=1", "--set", "request.seed=2"],
+        "error: --set request.seed=2: request.seed: is set twice; allowed: one value for a key",
+    ),
     (["show", "internvl2_1b", "--set", "build.x=1"], "error: --set build.x=1: build.x: unknown"),
     (["shwo"], "shwo"),
     (["show"], "NAME"),

@@ -182,3 +182,11 @@ def test_on_a_board() -> None:
     result = typed("three_models", "--board", "nowhere")
     assert result.exit_code == 2
     assert "no board is named 'nowhere'" in result.output
+
+
+@pytest.mark.slow
+def test_the_readme_shows_what_is_printed() -> None:
+    printed = typed("camera_answers", "--chip", "ax630c", "--duration", "60s").output
+    readme = (Path(__file__).parents[2] / "README.md").read_text(encoding="utf-8")
+    table = "\n".join(line.rstrip() for line in printed.partition("\nmemory")[0].splitlines())
+    assert table.rstrip() in readme

@@ -30,7 +30,7 @@ SMALL = f"{RUN} --set chip.dram.capacity_bytes=500000000"
         "explain internvl2_1b --chip ax630c",
         "scenarios",
         "show camera_answers",
-        "simulate camera_answers --duration 20s --costs",
+        "simulate three_models --duration 1s --costs",
     ],
 )
 @pytest.mark.parametrize("columns", [None, "80", "120"])

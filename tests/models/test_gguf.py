@@ -11,7 +11,7 @@ gguf = pytest.importorskip("gguf")
 from axsim.errors import InputError  # noqa: E402
 from axsim.models.checkpoint import Checkpoint, architecture  # noqa: E402
 from axsim.models.config import DecoderConfig, ModelConfig  # noqa: E402
-from axsim.models.gguf import _MODULES  # noqa: E402
+from axsim.models.gguf import _MODULES, GgufFile  # noqa: E402
 from axsim.models.gguf_formats import FORMATS  # noqa: E402
 from axsim.models.hf_config import model_config  # noqa: E402
 from axsim.models.layout import Layout  # noqa: E402
@@ -178,6 +178,36 @@ def test_transformers_reads_the_same_model_from_the_file(tmp_path):
         expected = model.eval()(inputs_embeds=torch.from_numpy(x)[None]).logits[0].numpy()
     loop = Loop(Checkpoint(path), LLAMA, kv_len=40)
     assert relative(loop.logits(loop.prefill(x)), expected) <= 1e-5
+
+
+@pytest.mark.oracle
+@pytest.mark.parametrize("arch", ["qwen3", "phi3", "gemma2", "gemma3", "starcoder2", "nemotron"])
+def test_transformers_reads_the_same_tensors(tmp_path, arch):
+    """Names, order of rows, and what is added to the scale of norms."""
+    transformers = pytest.importorskip("transformers")
+    from transformers.modeling_gguf_pytorch_utils import load_gguf_checkpoint
+
+    cfg = FILES[arch]
+    path = written(tmp_path / "m.gguf", cfg, SeededWeights(ModelConfig(cfg)), arch=arch)
+    kind = FORMATS[arch].model_type
+    config = transformers.CONFIG_MAPPING[kind].from_dict(
+        {
+            "model_type": kind, "vocab_size": cfg.vocab_size, "hidden_size": cfg.hidden_size,
+            "num_hidden_layers": cfg.num_hidden_layers, "head_dim": cfg.head_dim,
+            "num_attention_heads": cfg.num_attention_heads, "pad_token_id": None,
+            "num_key_value_heads": cfg.num_key_value_heads,
+            "intermediate_size": cfg.intermediate_size,
+        }
+    )  # fmt: skip
+    model = transformers.AutoModelForCausalLM.from_config(config)
+    theirs = load_gguf_checkpoint(str(path), return_tensors=True, model_to_load=model)["tensors"]
+    ours = GgufFile(path)
+    compared = 0
+    for name in ours.shapes:
+        if name in theirs:
+            np.testing.assert_allclose(ours.float32(name), theirs[name].numpy(), 1e-6, 1e-6, name)
+            compared += 1
+    assert compared > 0.9 * len(ours.shapes)
 
 
 @pytest.mark.parametrize(

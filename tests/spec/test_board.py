@@ -9,6 +9,7 @@ import pytest
 import axsim
 from axsim.compiler.partition import Deployment
 from axsim.errors import InputError
+from axsim.show.report import content
 from axsim.spec.board import load_board
 from axsim.spec.chip import load_chip
 from axsim.spec.descriptor import shipped
@@ -105,11 +106,24 @@ def test_on_the_command_line(tmp_path: Path) -> None:
     assert "error: u8: the model does not fit: needs" in failed.output
     roomy = command(*base, "--must-fit", "--set", "chip.dram.npu_bytes=99999999", folder=tmp_path)
     assert "fits: needs" in roomy.stdout
-    page = ("report", "tiny.yaml", "--board", "mine.yaml", "--timing-only", "-o", "page.html", "-q")
-    command(*page, "--must-fit", folder=tmp_path, code=1)
-    assert "does not fit" in (tmp_path / "page.html").read_text()
     for wrong in ([], ["--board", "mine.yaml", "--chip", "ax630c"], ["--board", "none"]):
         command("run", "tiny.yaml", "--timing-only", *wrong, folder=tmp_path, code=2)
+
+
+def test_on_a_page(tmp_path: Path, monkeypatch) -> None:
+    def unmeasured(**_: object) -> None:
+        raise InputError("the ledger is not what this is about")
+
+    monkeypatch.setattr(content, "draw", lambda *_: {})
+    monkeypatch.setattr(content, "validate", unmeasured)
+    write(tmp_path)
+    (tmp_path / "mine.yaml").write_text("name: mine\nchip: ax630c\nnpu_bytes: 4096\n")
+    page = ("report", "tiny.yaml", "--board", "mine.yaml", "--timing-only", "-o", "page.html", "-q")
+    command(*page, "--must-fit", "--set", "chip.power.idle_w=2", folder=tmp_path, code=1)
+    text = (tmp_path / "page.html").read_text()
+    assert "does not fit" in text
+    assert "Energy per token" in text
+    assert text.count("Energy, from the power block of ax630c: no source given") == 2
 
 
 def test_in_a_sweep(tmp_path: Path) -> None:

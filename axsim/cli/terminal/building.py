@@ -13,6 +13,8 @@ from axsim.cli.terminal.console import INTERRUPTED, console
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from rich.console import Console
+
     from axsim.axmodel.build import Build, Part
     from axsim.axmodel.check import Check
     from axsim.models.weights import Weights
@@ -53,7 +55,7 @@ def make(
     say(f"macs: {macs:,}   max_cycle = {cycles:,}   {deployment.memory.verdict}")
     compared = Check(build, weights) if check else None
     try:
-        with _bar(quiet, len(parts) + 1) as advance:
+        with _bar(out, quiet, len(parts) + 1) as advance:
             for index, part in enumerate(parts):
                 advance(f"building {_WHAT[part.part] or part.file}")
                 say(_line(build, part, folder, compared, index))
@@ -64,7 +66,8 @@ def make(
         typer.echo("interrupted: the same command goes on from here", err=True)
         raise typer.Exit(INTERRUPTED) from None
     say(f"build model done: {len(parts)} files in {folder}")
-    if compared is not None and (checkpoint is None and deployment.workload.model.onnx is None):
+    is_network = deployment.workload.model.onnx is not None
+    if build.network.synthetic if is_network else checkpoint is None:
         say("on synthetic weights: what the arithmetic loses, not a trained model's loss")
 
 
@@ -113,23 +116,17 @@ def _work(build: Build) -> tuple[int, int]:
 
 
 @contextmanager
-def _bar(quiet: bool, total: int) -> Iterator[Advance]:
-    """A progress bar with the time left, on a terminal; told what is begun."""
-    from rich.console import Console
-    from rich.progress import (
-        BarColumn,
-        MofNCompleteColumn,
-        Progress,
-        TextColumn,
-        TimeRemainingColumn,
-    )
+def _bar(out: Console, quiet: bool, total: int) -> Iterator[Advance]:
+    """A progress bar with the time left below what ``out`` prints, on a terminal; told what is
+    begun."""
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
+    from rich.progress import TimeRemainingColumn as Left
 
-    err = Console(stderr=True)
-    if quiet or not err.is_terminal:
+    if quiet or not out.is_terminal:
         yield lambda label: None
         return
-    columns = TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn()
-    with Progress(*columns, TimeRemainingColumn(), console=err, transient=True) as bar:
+    columns = TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), Left()
+    with Progress(*columns, console=out, transient=True) as bar:
         task = bar.add_task("", total=total)
         begun = 0
 

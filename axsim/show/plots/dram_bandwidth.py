@@ -15,7 +15,6 @@ from axsim.show.plots.style import (
     TASKS,
     Fill,
     area,
-    entitle,
     grid,
     legend,
     new_figure,
@@ -67,8 +66,8 @@ def dram_bandwidth(
         upper.tick_params(labelbottom=False)
         lower.set_xlabel("time, ms", fontsize=SMALL + 1)
     order = [*TASKS, LOST_BANDWIDTH]
-    entitle(figure, "DRAM traffic and on-chip memory", subject(source))
-    legend(figure, {kind: shown_kinds[kind] for kind in order if kind in shown_kinds})
+    used = {kind: shown_kinds[kind] for kind in order if kind in shown_kinds}
+    legend(figure, used, f"DRAM traffic and on-chip memory: {subject(source)}")
     return figure
 
 

@@ -12,9 +12,9 @@ from axsim.show.plots.stage_panels import Panel, Window, panels, subject
 from axsim.show.plots.style import (
     SMALL,
     TASKS,
+    Fill,
     Span,
     area,
-    entitle,
     joined_spans,
     legend,
     new_figure,
@@ -57,8 +57,8 @@ def eu_timeline(
     kinds: dict[TaskKind, None] = {}
     for axes, panel in zip(subplots, shown, strict=True):
         kinds |= _draw(axes, panel)
-    entitle(figure, "What the engines do", subject(source))
-    legend(figure, {kind: fill for kind, fill in TASKS.items() if kind in kinds})
+    used: dict[str, Fill] = {kind: fill for kind, fill in TASKS.items() if kind in kinds}
+    legend(figure, used, f"What the engines do: {subject(source)}")
     return figure
 
 

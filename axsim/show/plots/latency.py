@@ -33,7 +33,7 @@ TOKEN_PARTS: dict[Stage, str] = {"decode": "decode layers", "post": "post"}
 
 WIDTHS = (5.2, 2.3)
 """Inches of the two panels."""
-TOTAL = 1.25
+TOTAL = 1.7
 """Inches that are left for the total behind a bar, a little less than it is given."""
 HEIGHT = 0.5
 """Inches of a bar and the space around it."""
@@ -222,10 +222,10 @@ def _totals(
             axes.annotate(
                 ", ".join(parts),
                 (sum(row.values()), height),
-                (4, -9),
+                (4, -10),
                 textcoords="offset points",
                 va="center",
-                fontsize=SMALL - 2,
+                fontsize=SMALL,
             )
 
 

@@ -135,8 +135,8 @@ def area(fill: Fill) -> dict[str, Any]:
     return {"facecolor": fill.color, "hatch": fill.hatch, "edgecolor": edge, "linewidth": 0}
 
 
-def legend(figure: Figure, fills: Mapping[str, Fill]) -> None:
-    """What areas mean, in one line above the picture."""
+def legend(figure: Figure, fills: Mapping[str, Fill], title: str = "") -> None:
+    """What is looked at, and in one line below it what areas mean, above the picture."""
     from matplotlib.patches import Patch
 
     handles = [Patch(label=name, **area(fill)) for name, fill in fills.items()]
@@ -144,6 +144,8 @@ def legend(figure: Figure, fills: Mapping[str, Fill]) -> None:
         handles=handles,
         loc="outside upper center",
         ncols=max(1, len(handles)),
+        title=title or None,
+        title_fontsize=SMALL + 2,
         fontsize=SMALL + 1,
         frameon=False,
     )

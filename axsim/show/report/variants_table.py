@@ -5,6 +5,7 @@ from __future__ import annotations
 from axsim.fidelity.intervals import LEVEL
 from axsim.fidelity.prediction import Prediction, number
 from axsim.runs.results import RunResult, VariantResult
+from axsim.show.energy_table import source_line
 from axsim.show.extrapolated import footnotes
 from axsim.show.report.content import Report
 from axsim.show.report.drawings import shown
@@ -57,7 +58,7 @@ def section(report: Report) -> Html:
         "Variants",
         table("Variants", columns, rows),
         _notes(result),
-        _turns(result),
+        turns_section(result),
         _text(report),
         _tokens(result),
     )
@@ -120,6 +121,9 @@ def _notes(result: RunResult) -> Html:
         lines.append(" TTFT is the vendor's: all prefill chunks and the first post, no vision.")
     others = [text for text in table_notes(result) if text.startswith("measured TTFT")]
     lines += [f" {text[0].upper()}{text[1:]}." for text in others]
+    energy = source_line(result)
+    if energy is not None:
+        lines.append(f" {energy}.")
     if not result.timing_only:
         lines.append(
             " Cosine: similarity of the deployed arithmetic to float32; first logits: those "
@@ -138,7 +142,7 @@ def _notes(result: RunResult) -> Html:
     return join(parts)
 
 
-def _turns(result: RunResult) -> Html | None:
+def turns_section(result: RunResult) -> Html | None:
     """What each turn of a conversation finds in the KV cache, asks, and takes."""
     talks = [each for each in result if each.later]
     if not talks:

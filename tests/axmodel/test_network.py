@@ -1,0 +1,80 @@
+"""Networks in a file: the same graph, weights and numbers come out as went in."""
+
+from __future__ import annotations
+
+import numpy as np
+import onnxruntime
+import pytest
+
+from axsim.axmodel.model import Model
+from axsim.compiler.partition import Deployment
+from axsim.numerics.comparison import cosine
+from axsim.spec.chip import load_chip
+from axsim.spec.workload import load_workload
+from tests.axengine.networks import Maker
+from tests.cli.command import axsim
+
+
+def network(folder):
+    """Convolutions in groups, transposed and not, a scalar, attention, two outputs, integers."""
+    m = Maker(8)
+    x = m.node("Conv", "image", m.weight(8, 2, 3, 3), group=4, pads=[1] * 4, kernel_shape=[3, 3])
+    x = m.node("Relu", x)
+    x = m.node("Conv", x, m.weight(8, 1, 3, 3), group=8, pads=[1] * 4, kernel_shape=[3, 3])
+    up = m.node("ConvTranspose", x, m.weight(8, 4, 2, 2), strides=[2, 2], kernel_shape=[2, 2])
+    rows = m.node("Reshape", up, m.integers(1, 4, 64))
+    root = m.node("Constant", value_float=0.125)
+    s = m.node("Mul", m.node("MatMul", rows, m.node("Transpose", rows, perm=[0, 2, 1])), root)
+    s = m.node("MatMul", m.node("Softmax", s, axis=-1), rows, output="context")
+    m.node("ArgMax", s, output="place", axis=2, keepdims=0)
+    outputs = {"context": ("f", [1, 4, 64]), "place": ("i", [1, 4])}
+    return m.save(folder / "mixed.onnx", {"image": ("f", [1, 8, 4, 4])}, outputs)
+
+
+@pytest.mark.parametrize("dtype", ["u8", "u16", "bf16"])
+def test_numbers_are_those_of_the_network(tmp_path, dtype):
+    path = network(tmp_path)
+    picture = np.random.default_rng(2).normal(size=(1, 8, 4, 4)).astype(np.float32)
+    np.savez(tmp_path / "samples", image=picture)
+    keys = "--samples", tmp_path / "samples.npz", "--set", f"build.vision_dtype={dtype}"
+    axsim("build", path, "--chip", "ax650n", "-o", tmp_path, "--no-check", *keys)
+    model = Model(tmp_path / "mixed.axmodel", load_chip("ax650n"))
+    told = [(each.name, each.dtype) for each in (*model.inputs(0), *model.outputs(0))]
+    assert told == [("image", np.float32), ("context", np.float32), ("place", np.int32)]
+    found = model.run(0, {"image": picture})
+    context, place = onnxruntime.InferenceSession(path).run(None, {"image": picture})
+    assert cosine(context, found["context"]) > {"u8": 0.995, "u16": 0.9999, "bf16": 0.9999}[dtype]
+    if dtype != "u8":
+        assert np.array_equal(found["place"], place)
+    asked = load_workload(path, {"build.vision_dtype": dtype})
+    graph = Deployment(asked, load_chip("ax650n")).graph
+    read = model.subgraph(0)
+    assert (read.graph.nodes, read.graph.tensors) == (graph.graph.nodes, graph.graph.tensors)
+    assert read.program.weight_bytes == graph.program.weight_bytes
+    for name, make in graph.graph.values.items():
+        assert np.array_equal(read.graph.values[name](), make())
+        assert np.shape(read.graph.values[name]()) == np.shape(make())
+
+
+@pytest.mark.parametrize(
+    ("arrays", "message"),
+    [
+        ({"picture": np.zeros((1, 8, 4, 4))}, "takes image [1, 8, 4, 4], the samples have nothing"),
+        ({"image": np.zeros((1, 8, 4, 5))}, "the samples have [1, 8, 4, 5]"),
+        ({"image": np.zeros((0, 8, 4, 4))}, "as many samples each, at least one"),
+        ({"image": np.array([{}], object)}, "it is no .npz of plain arrays"),
+    ],
+)
+def test_samples_that_do_not_fit(tmp_path, arrays, message):
+    path = network(tmp_path)
+    np.savez(tmp_path / "samples", **arrays)
+    asked = "build", path, "--chip", "ax650n", "-o", tmp_path, "--samples", tmp_path / "samples.npz"
+    assert message in axsim(*asked, code=2).stderr
+    assert not list(tmp_path.glob("*.axmodel"))
+
+
+def test_bytes_are_for_pictures(tmp_path):
+    asked = "build", network(tmp_path), "--chip", "ax650n", "-o", tmp_path, "--picture", "uint8"
+    told = axsim(*asked, code=2).stderr
+    assert "mixed has no one input [1, 3, H, W]: image [1, 8, 4, 4]" in told
+    assert not list(tmp_path.glob("*.axmodel"))
