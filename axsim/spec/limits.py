@@ -25,7 +25,7 @@ COUNTS = dict.fromkeys(
 )
 """Of units: each is simulated, so that insisting does not help; 64 groups are twenty AX650N."""
 
-_RATE, _SHARE, _TIME = (1e-2, 1e6), (1e-3, 1.0), (0.0, 1e3)
+_RATE, _SHARE, _TIME, _WATTS = (1e-2, 1e6), (1e-3, 1.0), (0.0, 1e3), (0.0, 1e4)
 
 PLAUSIBLE: dict[str, tuple[float, float]] = {
     **{f"npu.{name}": bounds for name, bounds in COUNTS.items()},
@@ -45,6 +45,7 @@ PLAUSIBLE: dict[str, tuple[float, float]] = {
     "dram.data_rate_mtps": (10, 1e5),
     "dram.peak_gbps": (1e-2, 1e5),
     "dram.capacity_bytes": (1 << 16, 1 << 44),
+    "dram.npu_bytes": (1 << 16, 1 << 44),
     "dram.compiler_bytes_per_cycle": _RATE,
     "dram.row_tile_efficiency": _SHARE,
     "cpu.cores": (1, 1024),
@@ -53,6 +54,8 @@ PLAUSIBLE: dict[str, tuple[float, float]] = {
     "host.decode_layer_ms": _TIME,
     "host.prefill_layer_ms": _TIME,
     "host.pcie_ms": _TIME,
+    "host.pcie_gbps": (1e-3, 1e4),
+    "host.storage_mb_per_s": (1e-1, 1e6),
     "host.sample_cycles_per_logit": (0, 1e6),
     "calibrated.clock_mhz": (10, 10_000),
     "calibrated.dram_efficiency": _SHARE,
@@ -67,10 +70,16 @@ PLAUSIBLE: dict[str, tuple[float, float]] = {
     "calibrated.swap_efficiency": _SHARE,
     "calibrated.host_decode_ms": _TIME,
     "calibrated.host_prefill_ms": _TIME,
+    "power.idle_w": _WATTS,
+    "power.conv_w": _WATTS,
+    "power.teng_w": _WATTS,
+    "power.sdma_w": _WATTS,
+    "power.cpu_w": _WATTS,
+    "power.dram_pj_per_byte": (0, 1e6),
 }
 """Dotted key of a chip to the least and the largest value that a chip of some decade could have."""
 
-LAYERS, WIDTH, INNER, TOKENS = 1 << 10, 1 << 17, 1 << 20, 1 << 20
+LAYERS, WIDTH, INNER, TOKENS, SIDE = 1 << 10, 1 << 17, 1 << 20, 1 << 20, 1 << 14
 
 LARGEST: dict[str, int] = {
     "model.vision.num_hidden_layers": LAYERS,
@@ -78,11 +87,11 @@ LARGEST: dict[str, int] = {
     "model.vision.intermediate_size": INNER,
     "model.vision.num_attention_heads": 1 << 12,
     "model.vision.patch_size": 1 << 12,
-    "model.vision.image_size": 1 << 14,
+    "model.vision.image_size": SIDE,
     "model.vision.num_channels": 1 << 10,
     "model.vision.register_tokens": 1 << 12,
-    "model.vision.position_size": 1 << 14,
-    "model.vision.window_size": 1 << 14,
+    "model.vision.position_size": SIDE,
+    "model.vision.window_size": SIDE,
     "model.vision.temporal_patch_size": 1 << 6,
     "model.vision.pool_width": INNER,
     "model.projector.hidden_size": WIDTH,
@@ -90,19 +99,25 @@ LARGEST: dict[str, int] = {
     "model.projector.inner_size": INNER,
     "model.projector.layers": 1 << 6,
     "model.projector.queries": 1 << 16,
+    "model.projector.cross_layers": LAYERS,
     "model.decoder.num_hidden_layers": LAYERS,
     "model.decoder.hidden_size": WIDTH,
     "model.decoder.intermediate_size": INNER,
     "model.decoder.num_attention_heads": 1 << 12,
     "model.decoder.num_key_value_heads": 1 << 12,
     "model.decoder.head_dim": 1 << 14,
+    "model.decoder.cross_tokens": 1 << 16,
     "model.decoder.vocab_size": 1 << 22,
     "model.vocab_size": 1 << 22,
     "build.prefill_chunk": TOKENS,
     "build.prefill_max_chunks": TOKENS,
     "build.kv_cache_len": TOKENS,
-    "request.images": 1 << 10,
-    "request.image_size": 1 << 14,
+    "build.kv_slots": 1 << 12,
+    "request.images": 1 << 14,
+    "request.image_size": SIDE,
+    "request.min_pixels": SIDE**2,
+    "request.max_pixels": SIDE**2,
+    "request.cached_tokens": TOKENS,
     "request.text_tokens": TOKENS,
     "request.prompt_tokens": TOKENS,
     "request.new_tokens": TOKENS,
@@ -113,7 +128,7 @@ MOST_ELEMENTS = 1 << 40
 """Of one tensor: a tebi of numbers, more than any board has bytes."""
 
 MOST_CHUNKS = 2048
-"""Prefill calls of a prompt, each of which is compiled."""
+"""Prefill calls, each of which is compiled."""
 
 
 def implausible(chip: Chip) -> Iterator[Fault]:
@@ -140,7 +155,8 @@ def beyond(section: Any, prefix: str) -> Iterator[Fault]:
     larger than any model's."""
     for key, most in LARGEST.items():
         value = _at(section, key.removeprefix(prefix)) if key.startswith(prefix) else None
-        if value is not None and value > most:
+        sides = value if isinstance(value, tuple) else (value or 0,)
+        if max(sides) > most:
             yield Fault(key.removeprefix(prefix), f"found {_brief(value)}", f"up to {most:,}")
 
 
@@ -154,17 +170,31 @@ def too_large(workload: Workload) -> Iterator[Fault]:
         if elements > MOST_ELEMENTS:
             yield Fault(key, f"{what} of {elements:.1e} numbers", f"up to {MOST_ELEMENTS:.1e}")
             return
-    if workload.prefill_chunks > MOST_CHUNKS:
-        what = f"found {workload.build.prefill_chunk}: a prompt of {workload.prefill_chunks} chunks"
-        yield Fault("build.prefill_chunk", what, f"a prompt of up to {MOST_CHUNKS} chunks")
+
+
+def too_many(workload: Workload) -> Iterator[Fault]:
+    """A fault for more invocations than could be simulated; of sizes that are none of
+    :func:`too_large`'s."""
+    if workload.model.onnx is not None:
+        return
+    most = LARGEST["request.images"]
+    if workload.all_images > most:
+        yield Fault("request", f"asks for {workload.all_images:,} images", f"up to {most:,}")
+    size = workload.build.prefill_chunk
+    chunks = sum(-(-turn.prompt_tokens // size) for turn in workload.asked)
+    if chunks > MOST_CHUNKS:
+        what = f"found {size}, with which prefill takes {chunks:,} calls"
+        yield Fault("build.prefill_chunk", what, f"prompts of up to {MOST_CHUNKS} calls")
 
 
 def _tensors(workload: Workload) -> Iterator[tuple[str, str, int]]:
     """Key, name and number of elements of what becomes largest."""
     vision, decoder, build = workload.model.vision, workload.model.decoder, workload.build
     if vision is not None:
-        side = workload.image_size // vision.patch_size
-        tokens = side * side + vision.register_tokens + 2
+        pixels = workload.image_size
+        high, wide = pixels if isinstance(pixels, tuple) else (pixels, pixels)
+        tokens = (high // vision.patch_size) * (wide // vision.patch_size)
+        tokens += vision.register_tokens + 2
         key = "request.image_size" if workload.request.image_size else "model.vision.image_size"
         yield key, "attention scores", vision.num_attention_heads * tokens * tokens
         yield key, "activations", tokens * max(vision.hidden_size, vision.intermediate_size)

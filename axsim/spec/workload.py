@@ -31,7 +31,7 @@ from axsim.spec.descriptor import (
     load_mapping,
     override,
 )
-from axsim.spec.limits import too_large
+from axsim.spec.limits import too_large, too_many
 from axsim.spec.located import Located, locate, show
 from axsim.spec.turns import Asked, Compiled, Turn, asked, length_faults
 from axsim.spec.video import Video
@@ -441,6 +441,7 @@ class Workload(Section):
     def _consistent(self) -> Workload:
         checked(self, too_large(self))
         checked(self, self._request_faults())
+        checked(self, too_many(self))
         return checked(self, self._variant_faults())
 
     def _request_faults(self) -> Iterator[Fault]:

@@ -139,7 +139,7 @@ def test_large_sizes_that_only_multiply(folder: Path) -> None:
     assert "attention scores" in told(folder, "run", *TINY, *settings)
     many = ["build.prefill_chunk=1", "build.kv_cache_len=100000", "request.prompt_tokens=90000"]
     settings = [f"--set={each}" for each in many]
-    assert "up to 2048 chunks" in told(folder, "run", *TINY, *settings)
+    assert "up to 2048 calls" in told(folder, "run", *TINY, *settings)
 
 
 @pytest.mark.parametrize(

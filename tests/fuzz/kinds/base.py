@@ -35,6 +35,31 @@ def workloads() -> tuple[dict[str, Any], ...]:
 
 
 @cache
+def scenarios() -> tuple[dict[str, Any], ...]:
+    """A tiny model beside a camera, AI-ISP and a host load; conversations; two models in turn."""
+    camera = {"camera": {"size": "640x480", "fps": 30}}
+    clients = {"workload": "w.yaml", "arrivals": {"closed": {"clients": 2, "think_ms": 5}}}
+    timed = {"workload": "w.yaml", "arrivals": {"every_ms": 100}, "deadline_ms": 50}
+    rows = {"workload": "w.yaml", "arrivals": {"csv": "a.csv"}}
+    after = {"workload": "w.yaml", "arrivals": {"after": "a"}, "priority": 1}
+    drawn = {"workload": "w.yaml", "arrivals": {"poisson_per_s": 9, "queue": 3}}
+    load = {"cpu": {"cores": 1, "ms": 1, "every_ms": 20}}
+    isp = {"npu": {"ms": 1, "every_ms": 40}}
+    base = {"chip": "ax630c", "duration_s": 0.3, "seed": 1}
+    return (
+        {"name": "company", **base, "tenants": {"a": timed, "b": camera, "c": load, "d": isp}},
+        {"name": "clients", **base, "tenants": {"a": clients, "b": {"bytes_per_s": 1e8}}},
+        {"name": "rows", **base, "tenants": {"a": rows, "b": after, "c": drawn}},
+    )
+
+
+@cache
+def boards() -> tuple[dict[str, Any], ...]:
+    """The shipped boards."""
+    return tuple(yaml.safe_load(path.read_text()) for path in shipped("board").values())
+
+
+@cache
 def tiny_text() -> str:
     """The tiny decoder as YAML text."""
     return yaml.safe_dump(workloads()[1])

@@ -37,6 +37,27 @@ def workload_values(rng: Random, folder: Path) -> list[str]:
     return ["run", "w.yaml", "--chip", "ax630c", "--timing-only", "--json", "-"]
 
 
+def board_values(rng: Random, folder: Path) -> list[str]:
+    base.write(folder, "w.yaml", base.tiny_text())
+    base.write(folder, "b.yaml", _written(rng, mutate.tree(rng, rng.choice(base.boards()))))
+    if rng.random() < 0.15:
+        return ["show", "b.yaml"]
+    return ["run", "w.yaml", "--board", "b.yaml", "--timing-only", "--json", "-"]
+
+
+def scenario_values(rng: Random, folder: Path) -> list[str]:
+    base.write(folder, "w.yaml", base.tiny_text())
+    rows = "ms,prompt_tokens,new_tokens\n5,,\n20,8,3\n"
+    base.write(folder, "a.csv", mutate.text(rng, rows) if rng.random() < 0.2 else rows)
+    document = mutate.tree(rng, rng.choice(base.scenarios()))
+    base.write(folder, "s.yaml", _written(rng, document))
+    if rng.random() < 0.15:
+        return ["show", "s.yaml"]
+    if rng.random() < 0.1:
+        return ["simulate", "s.yaml", "--costs", "-q", "--csv", "-"]
+    return ["simulate", "s.yaml", "--json", "-"]
+
+
 def yaml_text(rng: Random, folder: Path) -> list[str]:
     kind = rng.choice(("chip", "workload"))
     source = rng.choice(list(shipped(kind).values())).read_text()
@@ -95,6 +116,8 @@ def yaml_bombs(rng: Random, folder: Path) -> list[str]:
 KINDS = (
     Kind("chip values", chip_values, 3.0, 10),
     Kind("workload values", workload_values, 3.0, 10),
+    Kind("board values", board_values, 0.5, 4),
+    Kind("scenario values", scenario_values, 1.5, 6),
     Kind("yaml text", yaml_text, 2.0, 10),
     Kind("yaml bombs", yaml_bombs, 0.1, 2),
 )
