@@ -15,6 +15,8 @@ from axsim.errors import Fault
 
 if TYPE_CHECKING:
     from axsim.spec.chip import Chip
+    from axsim.spec.scenario import Scenario
+    from axsim.spec.tenant import Tenant
     from axsim.spec.workload import Workload
 
 FURTHER = 1000.0
@@ -131,6 +133,16 @@ MOST_CHUNKS = 2048
 """Prefill calls, each of which is compiled."""
 
 
+MOST_EVENTS = 5e6
+"""Of a tenant of a scenario: two days of a camera."""
+
+MOST_CLIENTS = 10_000
+"""That ask one model."""
+
+LONGEST_S = 1e6
+"""Seconds that are simulated."""
+
+
 def implausible(chip: Chip) -> Iterator[Fault]:
     """A fault for each key of a chip that no chip could have and nobody insists on."""
     for key in chip.insist:
@@ -185,6 +197,33 @@ def too_many(workload: Workload) -> Iterator[Fault]:
     if chunks > MOST_CHUNKS:
         what = f"found {size}, with which prefill takes {chunks:,} calls"
         yield Fault("build.prefill_chunk", what, f"prompts of up to {MOST_CHUNKS} calls")
+
+
+def too_long(scenario: Scenario) -> Iterator[Fault]:
+    """A fault for more events than could be simulated."""
+    duration = scenario.duration_s
+    for name, tenant in scenario.tenants.items():
+        most = max((rate for rate in _rates(tenant) if rate is not None), default=0.0)
+        if most * duration > MOST_EVENTS:
+            what = f"{most * duration:.1e} events in {duration:g} s"
+            yield Fault(f"tenants.{name}", what, f"up to {MOST_EVENTS:.0e}")
+        way = tenant.arrivals
+        clients = (way and (way.closed or way.chat)) or None
+        if clients is not None and clients.clients > MOST_CLIENTS:
+            key = f"tenants.{name}.arrivals"
+            yield Fault(key, f"found {clients.clients:,} clients", f"up to {MOST_CLIENTS:,}")
+    if duration > LONGEST_S:
+        yield Fault("duration_s", f"found {duration:g}", f"up to {LONGEST_S:.0e}")
+
+
+def _rates(tenant: Tenant) -> Iterator[float | None]:
+    """How often a second something of a tenant happens, at least."""
+    arrivals, frames, cpu, npu = tenant.arrivals, tenant.frames, tenant.cpu, tenant.npu
+    if arrivals is not None:
+        yield arrivals.per_s
+    yield None if frames is None else frames.fps
+    yield None if cpu is None else 1e3 / cpu.every_ms
+    yield None if npu is None else 1e3 / npu.every_ms * max(1.0, npu.ms / npu.turn_ms)
 
 
 def _tensors(workload: Workload) -> Iterator[tuple[str, str, int]]:
