@@ -169,7 +169,8 @@ def beyond(section: Any, prefix: str) -> Iterator[Fault]:
         value = _at(section, key.removeprefix(prefix)) if key.startswith(prefix) else None
         sides = value if isinstance(value, tuple) else (value or 0,)
         if max(sides) > most:
-            yield Fault(key.removeprefix(prefix), f"found {_brief(value)}", f"up to {most:,}")
+            what = f"found {_brief(max(sides))}"
+            yield Fault(key.removeprefix(prefix), what, f"up to {most:,}")
 
 
 def too_large(workload: Workload) -> Iterator[Fault]:

@@ -312,7 +312,7 @@ def test_a_small_file_of_a_large_picture(tmp_path: Path) -> None:
     questions._copied(tmp_path)
     base.write(tmp_path, "p.png", questions._bomb(Random(1)))
     text = told(tmp_path, *questions._asked("what?", "--image", "p.png"))
-    assert "are more than 64 Mi" in text
+    assert "9000 x 9000 pixels; allowed: 67.1 million" in text
 
 
 def test_a_picture_that_its_exif_turns(tmp_path: Path) -> None:
