@@ -14,7 +14,7 @@ from axsim.inputs.standin import SeededPrompts
 from axsim.inputs.template import Message
 from axsim.kernels.array import Array
 from axsim.numerics.ranges import Calibration
-from axsim.runs.run_pictures import WANTS_PICTURES, Pixels
+from axsim.runs.run_pictures import Pixels, without_pictures
 from axsim.runs.sources import SYNTHETIC, Sources
 from axsim.runs.stock import Stock
 from axsim.server.computing import Computing
@@ -118,5 +118,5 @@ def _pictures(deployment: Deployment, sources: Sources, timing_only: bool) -> Se
         opened = map(open_picture, folder_pictures(sources.images))
         return [tile for each in opened for tile in prepared(each, workload.image_size)]
     if sources.checkpoint is not None and sources.calibrate_on is None:
-        raise InputError(WANTS_PICTURES)
+        raise without_pictures(deployment.model.hears)
     return Pixels.seeded(deployment).calibration
