@@ -399,6 +399,18 @@ def test_none_may_wait() -> None:
         assert "none may wait" in document["error"]["message"]
 
 
+def test_who_gives_up_waiting_leaves_the_place_to_another() -> None:
+    with serving(synthetic(timing_only=True, token_ms=10), queue=1, fast=False) as served:
+        with held(served, 150):
+            waits_until(lambda: served.desk.open == 1)
+            with held(served, 150):
+                waits_until(lambda: served.desk.waiting == 1)
+            waits_until(lambda: served.desk.waiting == 0)
+            with held(served, 1):
+                waits_until(lambda: served.desk.waiting == 1)
+        waits_until(lambda: not served.desk._open)
+
+
 def test_concurrent_clients_are_answered_one_after_the_other(served: Served) -> None:
     texts = [f"question {number}" for number in range(6)]
     alone = [served.ask(text, max_tokens=4)[1] for text in texts]
