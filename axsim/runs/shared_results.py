@@ -92,8 +92,8 @@ class TenantResult:
 
 
 COUNTS = (
-    "requests", "finished", "queued", "dropped", "per_s", "most_waiting", "present", "deadline_misses",
-    "slowdown", "npu_ms", "cpu_core_ms", "dram_bytes",
+    "requests", "finished", "queued", "dropped", "per_s", "most_waiting", "present",
+    "deadline_misses", "slowdown", "npu_ms", "cpu_core_ms", "dram_bytes",
 )  # fmt: skip
 """Columns of a row beside those of measures."""
 

@@ -45,11 +45,8 @@ def throughput(network: str, modes: tuple[str, ...]) -> float:
     return sum(1e3 / each.measures["latency_ms"].mean for each in result.models)
 
 
-@pytest.mark.parametrize(
-    "network",
-    [pytest.param(name, marks=() if name == "mobilenet_v2" else pytest.mark.slow)
-     for name in rows()],
-)  # fmt: skip
+@pytest.mark.slow
+@pytest.mark.parametrize("network", rows())
 def test_the_table_is_what_is_simulated(network: str) -> None:
     one = throughput(network, ("NPU1",))
     found = [throughput(network, modes) / one for modes in COLUMNS]
