@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from axsim.cli.command import Command
-from axsim.cli.options import RunOptions
+from axsim.cli.options import NetworkOptions, RunOptions
 from axsim.cli.terminal.console import INTERRUPTED
 
 if TYPE_CHECKING:
@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
 def report(
     options: RunOptions,
+    network: NetworkOptions,
     output: Annotated[
         Path,
         typer.Option("--output", "-o", metavar="FILE.html", help="The page; - is stdout."),
@@ -47,7 +48,7 @@ def report(
     interrupted = False
     sources = options.sources
     try:
-        result = options.timed()
+        result = options.timed(network)
         if options.timing_only:
             screen.timing(result)
         else:
@@ -55,7 +56,7 @@ def report(
             result, interrupted = _with_kernels(result, sources, screen)
     except KeyboardInterrupt:
         raise typer.Exit(INTERRUPTED) from None
-    keys = with_seed(options.overrides, options.seed)
+    keys = with_seed({**options.overrides, **network.keys}, options.seed)
     command = command_line(
         options.workload,
         options.place,
