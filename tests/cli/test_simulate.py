@@ -153,6 +153,8 @@ def test_sweeps_take_scenarios(scenario: Path, tmp_path: Path) -> None:
         (["--window", "2s"], "--window: found '2s'; allowed: FROM..TO"),
         (["--seeds", "2", "--plot", "a.png"], "--plot is of one simulation"),
         (["--seeds", "2", "--seed", "1"], "--seed is of one simulation"),
+        (["--seeds", "2", "--overload"], "--overload is of one simulation"),
+        (["--window", "2s..3s"], "window: begins at 2 s; allowed: before 0.15 s"),
         (["--jobs", "2"], "--jobs and --scheduler are for --seeds"),
         (["--json", "-", "--csv", "-"], "only one of --json"),
         (["--chip", "ax650n", "--board", "x"], "--chip and --board"),

@@ -135,7 +135,7 @@ def test_work_and_bytes_are_conserved(chip: Any, folder: Path) -> None:
         assert record.requests == record.finished > 40
         steps = [s for work in request.passes for s in work.steps * work.layers]
         host = sum(s.us * s.cores for s in steps if not hasattr(s, "subgraph"))
-        size = sum(program_bytes(s.subgraph.program) for s in steps if hasattr(s, "subgraph"))
+        size = sum(program_bytes(s.subgraph.program).size for s in steps if hasattr(s, "subgraph"))
         assert tenant.cpu_core_ms == pytest.approx(record.finished * host / 1e3)
         assert tenant.dram_bytes == pytest.approx(record.finished * size)
         busy = sum(d.duration_us for d in request.details if d is not None)
