@@ -14,6 +14,7 @@ from axsim.cli.options import (
     WorkloadName,
     tell_ignored,
 )
+from axsim.cli.terminal.console import say
 
 
 def explain(
@@ -48,10 +49,10 @@ def explain(
             if index:
                 typer.echo()
             for line in lines(explanation):
-                typer.echo(line)
+                say(line)
         others = [each.name for each in result if each not in chosen]
         if others:
-            typer.echo(f"\nOther variants (--variant): {', '.join(others)}")
+            say(f"\nOther variants (--variant): {', '.join(others)}")
     if json_path is not None:
         write_json({"explanations": [each.to_dict() for each in found]}, json_path)
 

@@ -10,6 +10,7 @@ import typer
 
 from axsim.cli.command import Command
 from axsim.cli.options import DeploymentOptions, NetworkOptions
+from axsim.cli.terminal.console import say
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -92,7 +93,7 @@ def export(
         raise InputError(f"cannot write {output}: {error.strerror}") from None
     for name, graph, get, qparams in _jobs(deployment, analysis, weights, parts, layers, quantized):
         for path in export_graph(graph, get, output / f"{name}.onnx", qparams, quantized):
-            typer.echo(f"{path}  {path.stat().st_size / 1e6:.1f} MB")
+            say(f"{path}  {path.stat().st_size / 1e6:.1f} MB")
 
 
 def _parts(deployment: Deployment, wanted: list[Part]) -> list[Part]:

@@ -9,7 +9,7 @@ import typer
 
 from axsim.cli.command import Command
 from axsim.cli.options import NetworkOptions, RunOptions
-from axsim.cli.terminal.console import INTERRUPTED
+from axsim.cli.terminal.console import INTERRUPTED, say
 
 if TYPE_CHECKING:
     from axsim.cli.terminal.screen import Screen
@@ -67,7 +67,7 @@ def report(
     )
     write(gather(result, options.workload, options.place, keys, command), output)
     if screen.shows:
-        typer.echo(f"{output}: {output.stat().st_size / 1e6:.2f} MB")
+        say(f"{output}: {output.stat().st_size / 1e6:.2f} MB")
     if interrupted:
         typer.echo("interrupted: the variants without cosine were not finished", err=True)
         raise typer.Exit(INTERRUPTED)

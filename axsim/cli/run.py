@@ -10,7 +10,7 @@ import typer
 
 from axsim.cli.command import Command
 from axsim.cli.options import CutNetworkOptions, JsonPath, RunOptions
-from axsim.cli.terminal.console import INTERRUPTED
+from axsim.cli.terminal.console import INTERRUPTED, say
 from axsim.cli.terminal.run_plot import PlotKind
 
 if TYPE_CHECKING:
@@ -126,7 +126,7 @@ def run(
     answers: list[Answer] = []
     if not options.timing_only:
         for line in misfits(result, options.board or ""):
-            typer.echo(f"warning: {line}", err=True)
+            say(f"warning: {line}", err=True)
     if options.timing_only:
         screen.timing(result)
     elif chat is not None:

@@ -30,7 +30,7 @@ from axsim.cli.source_options import (
     check_kernel_options,
     sources_of,
 )
-from axsim.cli.terminal.console import INTERRUPTED
+from axsim.cli.terminal.console import INTERRUPTED, say
 from axsim.cli.terminal.goal import Optimizer
 
 if TYPE_CHECKING:
@@ -191,7 +191,7 @@ def sweep(
             sources=sources,
         )
     check_point(next(iter(where)))
-    points = list(where) if optimizer is None else None
+    points = where.points() if optimizer is None else None
     try:
         with ExitStack() as stack:
             journal = stack.enter_context(_journal(output, points, resume))
@@ -214,7 +214,7 @@ def sweep(
         raise typer.Exit(INTERRUPTED) from None
     except BrokenExecutor as error:
         hint = "" if output in (None, STDOUT) else "; --resume goes on from here"
-        typer.echo(f"error: a worker died ({error}){hint}; --jobs takes less memory", err=True)
+        say(f"error: a worker died ({error}){hint}; --jobs takes less memory", err=True)
         raise typer.Exit(1) from None
     if output is not None:
         _write(rows, output)
@@ -223,9 +223,9 @@ def sweep(
     failed = sum(row["error"] is not None for row in rows)
     if not quiet:
         place = "" if output in (None, STDOUT) else f" in {output}"
-        typer.echo(f"{len(rows)} rows{place}, {failed} with an error", err=True)
+        say(f"{len(rows)} rows{place}, {failed} with an error", err=True)
     if failed == len(rows):
-        typer.echo(f"error: no point could be computed: {rows[0]['error']}", err=True)
+        say(f"error: no point could be computed: {rows[0]['error']}", err=True)
         raise typer.Exit(1)
     if plot is not None:
         draw(rows, varied, goal, list(map(_chip, places)), plot)

@@ -15,6 +15,7 @@ import numpy as np
 
 from axsim.errors import InputError
 from axsim.export.writer import Writer, save
+from axsim.files import whole_file
 from axsim.graph.ir import Graph, Node, Tensor
 from axsim.graph.onnx_twin import ELEMENT
 from axsim.graph.ops import OPERATORS
@@ -63,7 +64,7 @@ def export(
         save(_Model(graph, weights, Writer(opset), qparams, quantised).build(), path)
         return [path]
     beside = path.with_name(path.name + ".data")
-    with beside.open("wb") as data:
+    with whole_file(beside) as data:
         writer = Writer(opset, data, beside.name)
         model = _Model(graph, weights, writer, qparams, quantised).build()
     save(model, path)

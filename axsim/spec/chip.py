@@ -21,6 +21,7 @@ from pydantic import Field, NonNegativeFloat, PositiveFloat, PositiveInt, model_
 from axsim.errors import Fault, InputError, Problem, checked
 from axsim.spec.descriptor import NO_OVERRIDES, Overrides, Section, find, load
 from axsim.spec.like import completed
+from axsim.spec.limits import implausible
 from axsim.spec.located import Located
 from axsim.spec.power import PowerSection
 
@@ -328,6 +329,9 @@ class Chip(Section):
         None, description="what it draws from its supply; without it no energy is predicted"
     )
     rated: dict[str, Rating] = Field({}, description="advertised figures, for comparison only")
+    insist: tuple[str, ...] = Field(
+        (), description="keys whose values are meant although no chip that exists comes near them"
+    )
 
     @property
     def modes(self) -> dict[NpuMode, int]:
@@ -432,6 +436,7 @@ class Chip(Section):
 
     @model_validator(mode="after")
     def _consistent(self) -> Chip:
+        checked(self, implausible(self))
         return checked(self, self._faults())
 
     def _faults(self) -> Iterator[Fault]:

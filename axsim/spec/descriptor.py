@@ -170,6 +170,9 @@ def find(kind: Kind, name_or_path: str | Path) -> Path:
     Raises:
         InputError: there is no such file; names the shipped ones and the nearest.
     """
+    if not isinstance(name_or_path, str | Path):
+        what = f"found {show(name_or_path)}"
+        raise InputError(Problem("", kind, what, f"a name, a path or a loaded {kind}"))
     path = Path(name_or_path)
     known = shipped(kind)
     is_yaml = path.suffix.lower() in (".yaml", ".yml")

@@ -24,6 +24,7 @@ from axsim.spec.descriptor import (
     load,
 )
 from axsim.spec.diagnosis import nearest
+from axsim.spec.limits import too_long
 from axsim.spec.located import Located, show
 from axsim.spec.tenant import Tenant
 from axsim.spec.workload import Workload, load_workload
@@ -96,6 +97,7 @@ class Scenario(Section):
 
     @model_validator(mode="after")
     def _consistent(self) -> Scenario:
+        checked(self, too_long(self))
         return checked(self, self._faults())
 
     def _faults(self) -> Iterator[Fault]:

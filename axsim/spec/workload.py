@@ -29,6 +29,7 @@ from axsim.spec.descriptor import (
     load_mapping,
     override,
 )
+from axsim.spec.limits import too_large, too_many
 from axsim.spec.located import Located, locate
 from axsim.spec.picture_size import picture_size, size_fault
 from axsim.spec.preprocess import EVERY, Preprocess
@@ -376,7 +377,9 @@ class Workload(Section):
 
     @model_validator(mode="after")
     def _consistent(self) -> Workload:
+        checked(self, too_large(self))
         checked(self, self._request_faults())
+        checked(self, too_many(self))
         return checked(self, self._variant_faults())
 
     def _request_faults(self) -> Iterator[Fault]:

@@ -22,6 +22,9 @@ from axsim.spec.workload import Workload
 from axsim.study.fingerprint import code_fingerprint, file_fingerprint, fingerprint
 from axsim.study.values import usable
 
+MOST_POINTS = 1_000_000
+"""Of a sweep that computes them all."""
+
 
 @dataclass(frozen=True)
 class Point:
@@ -87,6 +90,15 @@ class Space:
         """All points, chips outermost, then the varied keys in their order."""
         for place in itertools.product(range(len(self.chips)), *map(_places, self.vary.values())):
             yield self.point(place)
+
+    def points(self) -> list[Point]:
+        """All of them; InputError when there are more than :data:`MOST_POINTS`."""
+        count = len(self.chips) * prod(map(len, self.vary.values()))
+        if count > MOST_POINTS:
+            what = f"{count:.3g} points are more than can be listed"
+            allowed = f"up to {MOST_POINTS:,}, or any number with --optimizer"
+            raise InputError(Problem("--vary", "", what, allowed))
+        return list(self)
 
     def point(self, place: Sequence[int]) -> Point:
         """The point at the position of the chip and of each varied key's value."""
@@ -166,7 +178,7 @@ def grid(
     **options: Any,
 ) -> list[Point]:
     """All points of a :func:`space`, whose arguments these are."""
-    return list(space(workload, chips, vary, **options))
+    return space(workload, chips, vary, **options).points()
 
 
 def _places(values: Sequence[Any]) -> range:

@@ -14,7 +14,10 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
+from pydantic import BaseModel, FiniteFloat, ValidationError
+
 from axsim.errors import InputError, Problem
+from axsim.files import read_json
 from axsim.runs.run import time_run
 from axsim.spec.chip import load_chip
 from axsim.spec.descriptor import (
@@ -160,16 +163,34 @@ def load_snapshot(path: Path) -> dict[str, Any]:
     Raises:
         InputError: the file cannot be read or is no snapshot.
     """
-    try:
-        document = json.loads(path.read_text(encoding="utf-8"))
-    except OSError as error:
-        raise InputError(Problem(str(path), "", f"can't be read: {error.strerror}")) from None
-    except ValueError as error:
-        raise InputError(Problem(str(path), "", f"is no JSON: {error}")) from None
+    document = read_json(path)
     if not isinstance(document, dict) or document.get("format") != FORMAT:
         what = "is no snapshot of this version"
         raise InputError(Problem(str(path), "", what, "a file of axsim snapshot"))
+    try:
+        _Snapshot.model_validate(document)
+    except ValidationError as error:
+        raise InputError(
+            Problem(str(path), ".".join(map(str, item["loc"])), f"is damaged: {item['msg']}")
+            for item in error.errors(include_url=False)
+        ) from None
     return document
+
+
+class _Asked(BaseModel):
+    workload: str
+    chips: list[str]
+    variants: list[str] | None
+    overrides: dict[str, Any]
+
+
+class _Snapshot(BaseModel):
+    """What :func:`snapshot` makes."""
+
+    axsim: dict[str, str]
+    asked: _Asked
+    timings: dict[str, dict[str, FiniteFloat]]
+    parameters: dict[str, dict[str, Any]]
 
 
 def _parameters(document: str) -> dict[str, Any]:
