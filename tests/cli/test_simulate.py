@@ -128,6 +128,7 @@ def test_sweeps_take_scenarios(scenario: Path, tmp_path: Path) -> None:
     assert result.exit_code == 0, result.output
     assert f"axsim simulate {scenario} --chip ax650n" in result.output
     assert "--set tenants.detector.arrivals.fps=60" in result.output
+    assert "…" not in result.output
     rows = list(csv.DictReader(out.open()))
     assert len(rows) == 6
     assert [row["error"] != "" for row in rows] == [False] * 4 + [True] * 2
