@@ -159,7 +159,7 @@ class Build:
             graph, qparams = network.graph, network.qparams
             return graph, quantised(graph, network.weight, bool(qparams)), qparams
         if part.part == "vision":
-            graph, get, found = self._analysis.vision_build(True)
+            graph, get, found = self._analysis.encoder_build(True)
             return graph, quantised(graph, get, found is not None), found or {}
         decoder = deployment.model.decoder
         assert decoder is not None

@@ -52,7 +52,7 @@ class Check:
 
     def _vision(self, model: Model) -> float:
         workload = self.build.deployment.workload
-        graph, get, _ = self.build.analysis.vision_build(False)
+        graph, get, _ = self.build.analysis.encoder_build(False)
         image = seeded_image(workload.image_size, workload.request.seed, "image 0")
         expected = Executor(graph, get, None).run_all({"input": image})
         found = model.run(0, {model.inputs(0)[0].name: image})

@@ -166,7 +166,7 @@ def _workload(name: str, variant: str | None, settings: list[str]) -> Workload:
     from axsim.spec.descriptor import shipped
 
     options = DeploymentOptions(name, variant, settings)
-    return options.deployed_whatever(next(iter(shipped("chip")))).workload
+    return options.deployed(next(iter(shipped("chip"))), of_folder=True).workload
 
 
 def _write_models(workload: Workload, path: Path) -> None:
