@@ -9,15 +9,15 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from functools import reduce
-from typing import TYPE_CHECKING, Any
+from typing import Any, TypeAlias
 
 from axsim.errors import Fault
 
-if TYPE_CHECKING:
-    from axsim.spec.chip import Chip
-    from axsim.spec.scenario import Scenario
-    from axsim.spec.tenant import Tenant
-    from axsim.spec.workload import Workload
+Chip: TypeAlias = Any
+Workload: TypeAlias = Any
+Scenario: TypeAlias = Any
+Tenant: TypeAlias = Any
+"""The descriptors of these names, which call what is here: any object with their keys will do."""
 
 FURTHER = 1000.0
 """How many times beyond its plausible range ``insist`` lets a key go."""
