@@ -15,7 +15,6 @@ from axsim.kernels.scratch import Scratch
 from axsim.kernels.twin import twin
 from axsim.kernels.windows import Windows
 
-
 _scratch = Scratch()
 
 
