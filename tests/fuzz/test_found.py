@@ -151,7 +151,7 @@ def test_large_sizes_that_only_multiply(folder: Path) -> None:
             "more than 20,000 values",
         ),
         ("# x\n" * 300_000 + "name: x\n", "model: missing"),
-        ("name: [" + "1, " * 100_000 + "1] # x\n", "more than 20,000 values"),
+        ("name: [" + "1, " * 21_000 + "1] # x\n", "more than 20,000 values"),
         ("name: " + "x" * (5 << 20), "too large"),
         ("name: 0x" + "f" * 9000, "more than 300 digits"),
         ('name: "\\e[31mred"', "control character"),
@@ -451,6 +451,7 @@ def test_formulas_are_no_formulas_in_a_table(folder: Path) -> None:
     assert [line.split(",")[0] for line in lines] == ["variant", "'=1+1", "'@x"]
 
 
+@pytest.mark.fuzz
 def test_names_in_a_page_are_text(folder: Path) -> None:
     document = yaml.safe_load((folder / "w.yaml").read_text())
     document["name"] = "<script>alert(1)</script>"

@@ -117,10 +117,10 @@ def yaml_bombs(rng: Random, folder: Path) -> list[str]:
 
 
 KINDS = (
-    Kind("chip values", chip_values, 3.0, 10),
-    Kind("workload values", workload_values, 3.0, 10),
+    Kind("chip values", chip_values, 3.0, 6),
+    Kind("workload values", workload_values, 3.0, 6),
     Kind("board values", board_values, 0.5, 4),
     Kind("scenario values", scenario_values, 1.5, 6),
-    Kind("yaml text", yaml_text, 2.0, 10),
+    Kind("yaml text", yaml_text, 2.0, 6),
     Kind("yaml bombs", yaml_bombs, 0.1, 2),
 )
