@@ -5,13 +5,22 @@ from __future__ import annotations
 import typer
 
 from axsim.cli.command import Command
-from axsim.cli.options import ChipName, JsonPath, Settings, Variants, WorkloadName
+from axsim.cli.options import (
+    ChipName,
+    CutNetworkOptions,
+    JsonPath,
+    Settings,
+    Variants,
+    WorkloadName,
+    tell_ignored,
+)
 from axsim.cli.terminal.console import say
 
 
 def explain(
     workload: WorkloadName,
     chip: ChipName,
+    network: CutNetworkOptions,
     variant: Variants = [],  # noqa: B006
     settings: Settings = [],  # noqa: B006
     json_path: JsonPath = None,
@@ -29,8 +38,10 @@ def explain(
     from axsim.study.explain import explain as explained
 
     check_writable(json_path)
-    overrides = parse_overrides(settings)
-    result = time_run(workload, chip, variants=variant or None, overrides=overrides)
+    overrides = parse_overrides(settings) | network.keys
+    with network.told():
+        result = time_run(workload, chip, variants=variant or None, overrides=overrides)
+    tell_ignored(result[0].workload)
     chosen = list(result) if variant else [result[0]]
     found = [explained(each) for each in chosen]
     if str(json_path) != "-":

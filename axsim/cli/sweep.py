@@ -13,6 +13,7 @@ from axsim.cli.command import Command
 from axsim.cli.options import (
     BoardNames,
     ChipNames,
+    NetworkOptions,
     Settings,
     TimingOnly,
     Variants,
@@ -45,6 +46,7 @@ TRIALS = 100
 
 def sweep(
     workload: WorkloadName,
+    network: NetworkOptions,
     chip: ChipNames = [],  # noqa: B006
     board: BoardNames = [],  # noqa: B006
     vary: Annotated[
@@ -169,7 +171,7 @@ def sweep(
         raise typer.BadParameter("--resume needs the --output whose journal it continues")
     check_kernel_options(timing_only, images, calibrate_on, observer, text)
     sources = sources_of(checkpoint, images, text, observer, calibrate_on)
-    varied, overrides = parse_vary(vary), parse_overrides(settings)
+    varied, overrides = parse_vary(vary), parse_overrides(settings) | network.keys
     subject, keys = load_either(workload), [*varied, *overrides]
     places = _places(chip, board)
     if isinstance(subject, Scenario):
@@ -178,15 +180,16 @@ def sweep(
         columns = table_columns(keys, _blocks(places, keys))
     goal = read_goal(objective, constraint, columns, timing_only, checkpoint is not None)
     check_search(optimizer, trials, seed, goal)
-    where = space(
-        subject,
-        places,
-        varied,
-        settings=overrides,
-        variants=variant or None,
-        timing_only=timing_only,
-        sources=sources,
-    )
+    with network.told():
+        where = space(
+            subject,
+            places,
+            varied,
+            settings=overrides,
+            variants=variant or None,
+            timing_only=timing_only,
+            sources=sources,
+        )
     check_point(next(iter(where)))
     points = where.points() if optimizer is None else None
     try:

@@ -92,6 +92,11 @@ def shipped_ledger() -> Path:
     return data_folder("measurements") / "published.csv"
 
 
+def shipped_networks() -> Path:
+    """The ledger of networks from files that comes with axsim."""
+    return data_folder("measurements") / "cnn.csv"
+
+
 def shipped_models() -> Path:
     """The architectures that come with axsim."""
     return data_folder("measurements") / "models.yaml"

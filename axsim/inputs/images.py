@@ -93,17 +93,22 @@ def prepared(picture: Any, size: Pixels, tiling: bool = False) -> list[Array]:
 
 
 def one_tile(picture: Any, size: Pixels) -> Array:
-    """The whole picture stretched to [1, H, W, 3] uint8, bilinear without antialiasing."""
+    """The whole picture stretched to [1, H, W, 3] uint8."""
+    return stretched(picture, *sides(size))[None]
+
+
+def stretched(picture: Any, height: int, width: int) -> Array:
+    """The whole picture as [height, width, 3] uint8, bilinear without antialiasing."""
     pixels = np.asarray(picture, np.uint8)
     (top, bottom, down), (left, right, across) = (
-        _taps(length, side) for length, side in zip(pixels.shape[:2], sides(size), strict=True)
+        _taps(length, side) for length, side in zip(pixels.shape[:2], (height, width), strict=True)
     )
     down, across = down[:, None, None], across[None, :, None]
     above, below = pixels[top].astype(np.int64), pixels[bottom].astype(np.int64)
     rows = above * (_UNIT - down) + below * down
     mixed = rows[:, left] * (_UNIT - across) + rows[:, right] * across
     rounded: Array = (mixed + _UNIT * _UNIT // 2) // (_UNIT * _UNIT)
-    return rounded.astype(np.uint8)[None]
+    return rounded.astype(np.uint8)
 
 
 def tiles(picture: Any, size: int, max_tiles: int = MAX_TILES) -> list[Array]:

@@ -33,6 +33,7 @@ class Calibration(Float32):
     """
 
     def __init__(self, observer: Callable[[], Observer] = MinMax) -> None:
+        super().__init__()
         self._make = observer
         self.observers: dict[str, Observer] = {}
 

@@ -1,12 +1,12 @@
 """Chrome trace events of a run, for Perfetto (ui.perfetto.dev) and chrome://tracing.
 
-One process per variant: the request from its arrival to the last token, with a row for what is
-being done, one for the host, and the engines' rows, task kinds and colours of the vendor's compiler
-traces: ``conv0``, ``conv1``, ``teng2``, ``sdma4.rd`` …; ``ld:param``, ``ld:input``,
-``ld:ddr_swap``, ``st:ddr_swap``, ``st:output`` and uncoloured compute. Arrows lead from a task to
-those that need it. Counters follow DRAM bandwidth and on-chip memory. Times are microseconds in
-whole nanoseconds, so that slices of a row never overlap; ``args.starts`` and ``args.dur`` are NPU
-cycles, from the start of the invocation.
+One process per variant, one after the other: the request from its arrival to the last token, with a
+row for what is being done, one for the host, and the engines' rows, task kinds and colours of the
+vendor's compiler traces: ``conv0``, ``conv1``, ``teng2``, ``sdma4.rd`` …; ``ld:param``,
+``ld:input``, ``ld:ddr_swap``, ``st:ddr_swap``, ``st:output`` and uncoloured compute. Arrows lead
+from a task to those that need it. Counters follow DRAM bandwidth and on-chip memory. Times are
+microseconds in whole nanoseconds, so that slices of a row never overlap; ``args.starts_cycles``,
+from the start of the invocation, and ``args.dur_cycles`` are NPU cycles.
 
 Layers that are alike stand in full, but only the first is explained: tasks of the others have one
 argument, ``as``, the ``id`` of the same task in the first, and no arrows. Engines are not drawn for
@@ -55,12 +55,21 @@ def write_trace(result: RunResult, path: str | Path) -> None:
 
 
 def trace_events(result: RunResult) -> Iterator[Event]:
-    """The events of every variant; each turn of a conversation begins at 0."""
+    """The events of every variant and of every turn of a conversation, one after the other: they do
+    not run at once."""
     arrows = itertools.count(1)
+    begin = 0
     turns = (turn for variant in result for turn in variant.turns)
     for pid, turn in enumerate(turns, 1):
-        yield from _Request(turn, pid, arrows).events()
+        for event in _Request(turn, pid, arrows).events():
+            if "ts" in event:
+                event["ts"] = (begin + _ns(event["ts"])) / 1e3
+            yield event
+        begin += _ns(turn.timeline.ms * 1e3) + GAP_NS
 
+
+GAP_NS = 1_000_000
+"""Between the end of one request and the begin of the next."""
 
 REQUEST, HOST, ENGINES = 0, 1, 2
 """Rows: what is being done, the host's work, and the first engine."""
@@ -120,8 +129,8 @@ class _Request:
                 event["args"] = {
                     "label": label,
                     **_ends(task),
-                    "dur": round((end - start) * cycles),
-                    "starts": round((offset + start) * cycles),
+                    "dur_cycles": round((end - start) * cycles),
+                    "starts_cycles": round((offset + start) * cycles),
                     "id": first + number,
                     "dep_by": [first + each for each in task.deps],
                 }

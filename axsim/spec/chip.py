@@ -62,6 +62,34 @@ class ConvSection(Section):
     )
 
 
+class NetworksSection(Section):
+    """How networks from files use the units, beside what all graphs have.
+
+    The defaults are the choice among :data:`axsim.fidelity.networks.CHOICES` that the times of
+    measurements/cnn.csv make, on both chips together.
+    """
+
+    pixels: PositiveInt = Field(
+        8,
+        description="pixels along the width of a map that an array of 1024 multipliers takes at a "
+        "time; larger arrays take more in proportion",
+    )
+    depthwise_columns: PositiveInt = Field(
+        16, description="columns of the array that a channel convolved by itself takes up"
+    )
+    bands: PositiveInt = Field(
+        6, description="bands that a map is cut into along its rows to go from layer to layer"
+    )
+    halo: NonNegativeFloat = Field(
+        0.5,
+        description="rows of neighbouring bands that stay on chip for the next layer's windows, in "
+        "bands",
+    )
+    banded_issue: PositiveFloat = Field(
+        2, description="times step_us that a step takes which goes in bands, to begin and to end"
+    )
+
+
 class NpuSection(Section):
     """Execution units, their grouping and their on-chip memory."""
 
@@ -95,6 +123,9 @@ class NpuSection(Section):
     step_us: NonNegativeFloat = Field(description="issue of one operator on a unit, microseconds")
     invocation_cycles: NonNegativeFloat = Field(
         description="start and end of one subgraph, in nominal cycles"
+    )
+    networks: NetworksSection = Field(
+        NetworksSection(), description="how networks from files use the units"
     )
 
 

@@ -12,8 +12,7 @@ from axsim.files import read_json
 from axsim.runs.run import time_run
 from axsim.spec.chip import load_chip
 from axsim.spec.descriptor import Overrides, find, split_overrides
-from axsim.spec.located import read
-from axsim.spec.workload import load_workload
+from axsim.spec.workload import Workload, load_workload
 from axsim.study.changes import Change, Timings, different, flatten, timings
 
 Kind = Literal["chip", "workload", "result"]
@@ -78,7 +77,7 @@ def kind_of(name: str) -> Kind:
         except InputError as error:
             faults += error.problems
             continue
-        return "workload" if read(path).child("model") is not None else "chip"
+        return "workload" if Workload.written(path).child("model") is not None else "chip"
     raise InputError(faults)
 
 

@@ -188,7 +188,14 @@ def test_tasks_carry_the_vendor_fields_kinds_and_colours(events) -> None:
         args = event["args"]
         if "as" in args:
             continue
-        assert {"label", "inputs", "outputs", "dur", "starts", "dep_by"} <= args.keys()
+        assert {
+            "label",
+            "inputs",
+            "outputs",
+            "dur_cycles",
+            "starts_cycles",
+            "dep_by",
+        } <= args.keys()
         assert all(0 <= other < args["id"] for other in args["dep_by"])
 
 
@@ -214,14 +221,25 @@ def test_the_request_stands_where_the_run_says(result, events) -> None:
     pids = {e["args"]["name"]: e["pid"] for e in events if e["name"] == "process_name"}
     for variant in result:
         found = spans(events, pids[variant.name])
-        first = found["post"]["ts"] + found["post"]["dur"]
+        begin = found["preprocess"]["ts"]
+        first = found["post"]["ts"] + found["post"]["dur"] - begin
         assert first == pytest.approx(variant.image_to_first_token_ms.value * 1e3, abs=1e-2)
         for token, arrival in enumerate(variant.arrivals_ms[1:], 2):
             last = found[f"token {token}, post"]
-            assert last["ts"] + last["dur"] == pytest.approx(arrival * 1e3, abs=1e-2)
+            assert last["ts"] + last["dur"] - begin == pytest.approx(arrival * 1e3, abs=1e-2)
         assert found["vision"]["dur"] == pytest.approx(variant.vision_encode_ms.value * 1e3)
         last = max(e["ts"] + e["dur"] for e in events if e["ph"] == "X" and e["pid"] == last["pid"])
-        assert last == pytest.approx(variant.arrivals_ms[-1] * 1e3, abs=1e-2)
+        assert last - begin == pytest.approx(variant.arrivals_ms[-1] * 1e3, abs=1e-2)
+
+
+def test_variants_stand_one_after_the_other(events) -> None:
+    times = defaultdict(list)
+    for event in events:
+        if event["ph"] == "X":
+            times[event["pid"]] += event["ts"], event["ts"] + event["dur"]
+    first, second = (times[pid] for pid in sorted(times))
+    assert min(first) == 0
+    assert max(first) + 1000 == pytest.approx(min(second), abs=0.01)
 
 
 def test_the_host_works_where_the_npu_does_not(result, events) -> None:
