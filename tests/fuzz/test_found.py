@@ -90,7 +90,7 @@ def test_more_points_than_can_be_listed(folder: Path) -> None:
         ("npu.attention_row_tile", 10**400),
         ("npu.resource_groups", 10**9),
         ("npu.conv_per_group", 10**6),
-        ("npu.ocm_bytes", 1),
+        ("npu.ocm_bytes", 100),
         ("dram.width_bits", 10**300),
         ("calibrated.clock_mhz", 1e-300),
         ("calibrated.teng_bytes_per_cycle", 5e-324),
