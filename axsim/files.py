@@ -138,11 +138,13 @@ def write_json(document: Mapping[str, Any], path: str | Path) -> None:
         file.write("\n")
 
 
-def write_csv(rows: Sequence[Mapping[str, Any]], path: str | Path) -> None:
-    """Write rows that have the same keys; None is an empty cell, floats are exact. A text that a
-    spreadsheet would compute begins with an apostrophe."""
+def write_csv(
+    rows: Sequence[Mapping[str, Any]], path: str | Path, columns: Sequence[str] = ()
+) -> None:
+    """Write rows that have the same keys, ``columns`` where there may be no row; None is an empty
+    cell, floats are exact. A text that a spreadsheet would compute begins with an apostrophe."""
     with whole_text(path) as file:
-        writer = csv.DictWriter(file, list(rows[0]), lineterminator="\n")
+        writer = csv.DictWriter(file, list(columns or rows[0]), lineterminator="\n")
         writer.writeheader()
         writer.writerows({key: _cell(value) for key, value in row.items()} for row in rows)
 
