@@ -58,6 +58,9 @@ class Section(BaseModel):
 
 S = TypeVar("S", bound=Section)
 
+TELLING: Mapping[str, Kind] = {"tenants": "scenario", "model": "workload"}
+"""Keys that only one kind of descriptor has."""
+
 
 def load(cls: type[S], source: Path, overrides: Overrides = NO_OVERRIDES, *, under: str = "") -> S:
     """Read a descriptor file, merge ``overrides`` into it and validate it as ``cls``.
@@ -68,7 +71,16 @@ def load(cls: type[S], source: Path, overrides: Overrides = NO_OVERRIDES, *, und
     Raises:
         InputError: listing everything that is wrong.
     """
-    return _build(cls, cls.written(source), overrides, under)
+    tree = cls.written(source)
+    for key, kind in TELLING.items():
+        told = tree.child(key)
+        if told is not None and key not in cls.model_fields:
+            raise InputError(
+                Problem(
+                    told.origin, key, f"says that this is a {kind}", f"a {cls.__name__.lower()}"
+                )
+            )
+    return _build(cls, tree, overrides, under)
 
 
 def document(
