@@ -74,12 +74,10 @@ def load(cls: type[S], source: Path, overrides: Overrides = NO_OVERRIDES, *, und
     tree = cls.written(source)
     for key, kind in TELLING.items():
         told = tree.child(key)
-        if told is not None and key not in cls.model_fields:
-            raise InputError(
-                Problem(
-                    told.origin, key, f"says that this is a {kind}", f"a {cls.__name__.lower()}"
-                )
-            )
+        known = key in cls.model_fields or cls.model_config.get("extra") != "forbid"
+        if told is not None and not known:
+            what = f"says that this is a {kind}"
+            raise InputError(Problem(told.origin, key, what, f"a {cls.__name__.lower()}"))
     return _build(cls, tree, overrides, under)
 
 
