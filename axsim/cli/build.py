@@ -177,5 +177,5 @@ BUILD = Command(
     axsim build Qwen2.5-0.5B-Instruct --chip ax650n -o qwen --set build.prefill_chunk=128
     axsim build detector.onnx --chip ax650n --picture uint8 --samples inputs.npz -o detector
     """,
-    place=6,
+    place=10,
 )

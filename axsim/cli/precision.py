@@ -223,5 +223,5 @@ PRECISION = Command(
     axsim precision internvl2_1b --variant 224-u8
     axsim precision mine.yaml --checkpoint DIR --images photos --target 0.99 -o rows.csv
     """,
-    place=4,
+    place=7,
 )
