@@ -125,6 +125,7 @@ def test_ended_at_any_moment(name: str, how: signal.Signals, folder: Path) -> No
         assert (folder / output).read_bytes() == finished
 
 
+@pytest.mark.fuzz
 def test_told_to_end(folder: Path) -> None:
     """A sweep of seconds: what is finished stays, no half a file, no worker."""
     base.write(folder, "w.yaml", base.tiny_text())
@@ -204,7 +205,13 @@ def test_no_room_is_told(tmp_path: Path) -> None:
     assert not list(tmp_path.iterdir())
 
 
-@pytest.mark.parametrize("arguments", [("show", "ax630c"), ("run", *TIMED[:4], "--json", "-")])
+TO_STDOUT = [
+    ("show", "ax630c"),
+    pytest.param(("run", *TIMED[:4], "--json", "-"), marks=pytest.mark.fuzz),
+]
+
+
+@pytest.mark.parametrize("arguments", TO_STDOUT)
 def test_a_full_disk_behind_stdout(arguments: tuple[str, ...], folder: Path) -> None:
     with open("/dev/full", "wb") as full:
         code, stderr = ended(start(folder, *arguments, stdout=full))
@@ -213,7 +220,7 @@ def test_a_full_disk_behind_stdout(arguments: tuple[str, ...], folder: Path) -> 
     assert "Traceback" not in stderr
 
 
-@pytest.mark.parametrize("arguments", [("show", "ax630c"), ("run", *TIMED[:4], "--json", "-")])
+@pytest.mark.parametrize("arguments", TO_STDOUT)
 def test_a_reader_that_has_enough(arguments: tuple[str, ...], folder: Path) -> None:
     read, write = os.pipe()
     os.close(read)
@@ -296,7 +303,7 @@ def test_eight_threads_get_the_same_bits() -> None:
 
     expected = run(0)
     with ThreadPoolExecutor(8) as pool:
-        assert set(pool.map(run, range(16))) == {expected}
+        assert set(pool.map(run, range(8))) == {expected}
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="backslashes are separators there")
