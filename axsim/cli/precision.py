@@ -128,7 +128,7 @@ def _show(found: Sequence[Precision], ends: Sequence[Precision], count: int) -> 
     shown = worst[:count] if count else worst
     table = Table(box=None, pad_edge=False)
     for heading in ("operator", "type", "shape", "dtype"):
-        table.add_column(heading, no_wrap=heading == "operator")
+        table.add_column(heading, no_wrap=heading != "operator", overflow="fold")
     for heading in ("cosine", "SQNR dB", "max error"):
         table.add_column(heading, justify="right", no_wrap=True)
     for row in [*shown, *ends]:

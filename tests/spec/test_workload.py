@@ -244,7 +244,8 @@ def test_a_faulty_variant_is_found_at_once_and_with_its_line(
         "w.yaml:10: variants.2.set.build.vision_dtyp: unknown key (value found: 'u8'); did you "
         "mean 'vision_dtype'?; allowed: npu_mode, vision_dtype, precision_overrides, weight_dtype, "
         "weight_format, post_weight_dtype, hidden_dtype, prefill_chunk, prefill_max_chunks, "
-        "prefill_history, kv_cache_len, kv_slots, float_matmul_on_conv, toolchain, link",
+        "prefill_history, kv_cache_len, kv_slots, float_matmul_on_conv, toolchain, link, pulsar2, "
+        "preprocess, observer",
     ]
 
 
