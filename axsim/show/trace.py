@@ -2,11 +2,11 @@
 
 One process per variant, one after the other: the request from its arrival to the last token, with
 a row for what is being done, one for the host, and the engines' rows, task kinds and colours of the
-vendor's compiler traces: ``conv0``, ``conv1``, ``teng2``, ``sdma4.rd`` …; ``ld:param``, ``ld:input``,
-``ld:ddr_swap``, ``st:ddr_swap``, ``st:output`` and uncoloured compute. Arrows lead from a task to
-those that need it. Counters follow DRAM bandwidth and on-chip memory. Times are microseconds in
-whole nanoseconds, so that slices of a row never overlap; ``args.starts_cycles``, from the start of
-the invocation, and ``args.dur_cycles`` are NPU cycles.
+vendor's compiler traces: ``conv0``, ``conv1``, ``teng2``, ``sdma4.rd`` …; ``ld:param``,
+``ld:input``, ``ld:ddr_swap``, ``st:ddr_swap``, ``st:output`` and uncoloured compute. Arrows lead
+from a task to those that need it. Counters follow DRAM bandwidth and on-chip memory. Times are
+microseconds in whole nanoseconds, so that slices of a row never overlap; ``args.starts_cycles``,
+from the start of the invocation, and ``args.dur_cycles`` are NPU cycles.
 
 Layers that are alike stand in full, but only the first is explained: tasks of the others have one
 argument, ``as``, the ``id`` of the same task in the first, and no arrows. Engines are not drawn for
@@ -26,18 +26,10 @@ from axsim.compiler.program import Program, Segment, Task
 from axsim.files import whole_text
 from axsim.machine.timeline import Timing
 from axsim.runs.results import RunResult, VariantResult
+from axsim.show.palette import TRACE
 from axsim.show.traffic import dram_rates, ocm_use
 from axsim.system.request import Pass, Stage
 from axsim.system.request_timeline import HostSlice, Invocation, RequestTimeline
-
-COLOURS = {
-    "st:ddr_swap": "terrible",  # red
-    "ld:ddr_swap": "thread_state_runnable",  # blue
-    "ld:param": "yellow",
-    "ld:input": "good",  # green
-    "st:output": "bad",  # orange
-}
-"""Chrome's colour names for the colours of the vendor's traces; compute has none."""
 
 Event = dict[str, Any]
 
@@ -119,8 +111,8 @@ class _Request:
                 name = f"{_PREFIX[task.kind]}{label}_{tile}"
                 event = self._slice(ENGINES + task.engine, name, base + start, base + end)
                 event["cat"] = task.kind
-                if task.kind in COLOURS:
-                    event["cname"] = COLOURS[task.kind]
+                if task.kind in TRACE:
+                    event["cname"] = TRACE[task.kind]
                 if again:
                     event["args"] = {"as": known + number}
                     yield event

@@ -10,7 +10,8 @@ from axsim.errors import InputError
 from axsim.fidelity.prediction import Prediction, number
 from axsim.runs.results import RunResult, VariantResult
 from axsim.show.extrapolated import MARK, mark
-from axsim.show.plots.style import ACCENT, SMALL, STAGES, entitle, grid, new_figure
+from axsim.show.palette import ACCENT, STAGES
+from axsim.show.plots.style import SMALL, entitle, grid, new_figure
 from axsim.system.metrics import WAITS
 from axsim.system.request import Stage
 

@@ -10,9 +10,10 @@ from axsim.compiler.program import EngineKind
 from axsim.fidelity.prediction import number
 from axsim.runs.results import VariantResult
 from axsim.show.ceilings import Ceiling, Point, ceilings, roofline_points
+from axsim.show.palette import INK, STAGES
 from axsim.show.plots.labels import Label, place
 from axsim.show.plots.stage_panels import subject
-from axsim.show.plots.style import INK, SMALL, STAGES, entitle, grid, new_figure, plain_numbers
+from axsim.show.plots.style import SMALL, entitle, grid, new_figure, plain_numbers
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure

@@ -1,4 +1,4 @@
-"""What all pictures share: sizes, colours that differ in greyscale too, and how they are saved."""
+"""What all pictures share: sizes, how areas and legends look, and how they are saved."""
 
 from __future__ import annotations
 
@@ -7,10 +7,11 @@ import re
 from collections.abc import Mapping
 from html import escape
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any
 
 from axsim.errors import InputError, Problem
 from axsim.files import whole_file
+from axsim.show.palette import FAINT, Fill
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -24,45 +25,8 @@ DPI = 150
 SMALL = 8
 """Points of the smallest text."""
 
-INK = "#1b3a5c"
-ACCENT = "#d95f02"
-FAINT = "0.85"
-
-
 Span = tuple[float, float]
 """Start and end of something."""
-
-
-class Fill(NamedTuple):
-    """How an area is filled: colour, hatch, and the colour of text on it."""
-
-    color: str
-    hatch: str
-    text: str
-
-
-STAGES = {
-    "preprocess": Fill("#f2f2f2", "----", "black"),
-    "vision": Fill(INK, "", "white"),
-    "prefill": Fill("#8fb3d9", "", "black"),
-    "post": Fill("#f6d7bd", "////", "black"),
-    "decode": Fill("white", "", "black"),
-    "graph": Fill(INK, "", "white"),
-}
-"""Fill of each stage of a request."""
-
-TASKS = {
-    "compute": Fill("#44546a", "", "white"),
-    "ld:param": Fill("#f3d37a", "", "black"),
-    "ld:input": Fill("#7fb069", "", "black"),
-    "ld:ddr_swap": Fill("#2b6cb0", "////", "white"),
-    "st:ddr_swap": Fill("#8c2323", "\\\\\\\\", "white"),
-    "st:output": Fill("#f2a65a", "", "black"),
-}
-"""Fill of each kind of task; the colours follow the vendor's traces."""
-
-LOST = Fill("0.94", "xxx", "black")
-"""Fill of bandwidth that inefficient accesses waste."""
 
 
 def new_figure(width: float, height: float) -> Figure:
@@ -147,6 +111,9 @@ def legend(figure: Figure, fills: Mapping[str, Fill], title: str = "") -> None:
         title=title or None,
         title_fontsize=SMALL + 2,
         fontsize=SMALL + 1,
+        handlelength=1.6,
+        handletextpad=0.5,
+        columnspacing=1.3,
         frameon=False,
     )
 

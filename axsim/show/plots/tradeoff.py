@@ -8,9 +8,10 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from axsim.errors import InputError
+from axsim.show.palette import ACCENT, INK, SERIES
 from axsim.show.plots.axes import fit_axis
 from axsim.show.plots.labels import Label, place
-from axsim.show.plots.style import ACCENT, INK, SMALL, grid, new_figure
+from axsim.show.plots.style import SMALL, grid, new_figure
 from axsim.study.objective import OF_TEXT, Direction, direction_of
 from axsim.study.pareto import non_dominated, objective_values, unknown_column
 
@@ -20,7 +21,7 @@ if TYPE_CHECKING:
 
 MARKERS = (
     ("o", INK),
-    ("^", "#9fb4c8"),
+    ("^", SERIES[1].color),
     ("s", "white"),
     ("D", ACCENT),
     ("v", "0.5"),

@@ -5,8 +5,8 @@ from collections import defaultdict
 import pytest
 
 from axsim import InputError
+from axsim.show.palette import TASKS
 from axsim.show.plots import eu_timeline
-from axsim.show.plots.style import TASKS
 from tests.show.plots.reading import drawn_texts, legend_names, overlapping, smallest_text
 
 

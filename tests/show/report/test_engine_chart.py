@@ -9,7 +9,7 @@ import pytest
 
 import axsim
 from axsim.runs.results import RunResult
-from axsim.show.plots.style import TASKS
+from axsim.show.palette import TASKS
 from axsim.show.report import content
 from axsim.show.report.content import Report, gather
 from axsim.show.report.engine_chart import data, section
