@@ -34,9 +34,9 @@ RESOURCES = {
     "conv": Fill("#0a4350", "", "white"),
     "teng": Fill("#62c0b5", "", "black"),
     "dram": Fill("#7a5a12", "", "white"),
-    "sdma": Fill("#d9c48c", "", "black"),
+    "sdma": Fill("#e2d2a4", "", "black"),
     "host": HOST,
-    "invocation": Fill("#eceff2", "", "black"),
+    "invocation": Fill("#f4f6f8", "", "black"),
 }
 """What a stage waits for: engines, the DRAM's bandwidth, setting transfers up, the CPU, starting
 and ending subgraphs."""
@@ -110,13 +110,10 @@ TASKS: dict[str, Fill] = {
 
 
 def lifted(color: str) -> str:
-    """The colour on a dark page: dark ones are mixed with white."""
-    parts = [int(color[place : place + 2], 16) for place in (1, 3, 5)]
-    lightness = (0.299 * parts[0] + 0.587 * parts[1] + 0.114 * parts[2]) / 255
-    if lightness >= 0.5:
-        return color
+    """The colour on a dark page: mixed with white, all alike, so that they differ there too."""
+    parts = (int(color[place : place + 2], 16) for place in (1, 3, 5))
     return "#" + "".join(f"{round(each + (255 - each) * LIFT):02x}" for each in parts)
 
 
-LIFT = 0.38
-"""Part of white in what :func:`lifted` mixes."""
+LIFT = 0.3
+"""Part of white in that."""

@@ -34,10 +34,8 @@ def _rules() -> Iterator[str]:
     yield f":root {{ --accent: light-dark({INK}, #9db9d8); --mark: {ACCENT}; }}"
     for letter, fills in CLASSES.items():
         for name, fill in fills.items():
-            dark = lifted(fill.color)
-            text = fill.text if dark == fill.color else "black"
-            ground = f"light-dark({fill.color}, {dark})"
-            rule = f"background: {ground}; color: light-dark({fill.text}, {text});"
+            ground = f"light-dark({fill.color}, {lifted(fill.color)})"
+            rule = f"background: {ground}; color: {fill.text};"
             if fill.hatch:
                 image = HATCHES[fill.hatch[0]].format(line=LINES[fill.text])
                 rule = rule.replace("background: ", f"background: {image}, ")
