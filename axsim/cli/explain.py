@@ -5,7 +5,7 @@ from __future__ import annotations
 import typer
 
 from axsim.cli.command import Command
-from axsim.cli.options import ChipName, JsonPath, Settings, Variants, WorkloadName
+from axsim.cli.options import ChipName, JsonPath, Settings, Variants, WorkloadName, tell_idle
 
 
 def explain(
@@ -31,6 +31,7 @@ def explain(
     overrides = parse_overrides(settings)
     result = time_run(workload, chip, variants=variant or None, overrides=overrides)
     chosen = list(result) if variant else [result[0]]
+    tell_idle(settings, [(workload, chip)], overrides, variants=variant or None)
     found = [explained(each) for each in chosen]
     if str(json_path) != "-":
         for index, explanation in enumerate(found):

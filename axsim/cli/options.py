@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 from types import MappingProxyType
-from typing import TYPE_CHECKING, Annotated, Optional, TypeAlias
+from typing import TYPE_CHECKING, Annotated, Any, Optional, TypeAlias
 
 import typer
 
@@ -24,10 +24,11 @@ from axsim.cli.source_options import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
 
     from axsim.compiler.partition import Deployment
     from axsim.inputs.chat import Chat
+    from axsim.runs.no_effect import Case
     from axsim.runs.results import RunResult
     from axsim.runs.sources import Sources
     from axsim.spec.board import Board
@@ -265,14 +266,19 @@ class RunOptions:
         """The run without kernels; ``keys`` are set beside those of ``--set``."""
         from axsim.runs.run import time_run
 
-        return time_run(
+        variants, overrides = self.variant or None, {**self.overrides, **keys}
+        result = time_run(
             self.workload,
             self.place,
-            variants=self.variant or None,
-            overrides={**self.overrides, **keys},
+            variants=variants,
+            overrides=overrides,
             seed=self.seed,
             chat=chat,
         )
+        if not self.quiet:
+            case, asked = (self.workload, self.place), {"seed": self.seed, "chat": chat}
+            tell_idle(self.settings, [case], overrides, variants=variants, **asked)
+        return result
 
 
 @dataclass(frozen=True)
@@ -321,3 +327,21 @@ class DeploymentOptions:
     def sources(self, text: Path | None = None) -> Sources:
         """What the numbers are made from; InputError when that contradicts itself."""
         return sources_of(self.checkpoint, self.images, text, self.observer, self.calibrate_on)
+
+
+def tell_idle(
+    settings: Sequence[str],
+    cases: Sequence[Case],
+    overrides: Mapping[str, object],
+    **more: Any,
+) -> None:
+    """Says on stderr which keys of ``--set`` change nothing; ``more`` is as for
+    :func:`axsim.runs.no_effect.without_effect`."""
+    if not settings and not more.get("vary"):
+        return
+    from axsim.runs.no_effect import without_effect, words
+    from axsim.spec.descriptor import parse_overrides
+
+    own = parse_overrides(settings)
+    for line in words(without_effect(cases, overrides, keys=list(own), **more), own):
+        typer.echo(f"note: {line}", err=True)

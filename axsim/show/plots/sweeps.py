@@ -38,7 +38,9 @@ def accuracy_picture(
     rows = frame[frame["error"].isna()] if "error" in frame.columns else frame
     y = y or _telling_apart(rows, ACCURACY) or _first(rows, ACCURACY)
     x = x or _telling_apart(rows, SPEEDS) or _first(rows, WAITS)
-    return tradeoff(rows, x, y, label=label, title=_title(rows), level=LEVELS.get(y))
+    return tradeoff(
+        rows, x, y, label=label, title=_title(rows, "Accuracy against time"), level=LEVELS.get(y)
+    )
 
 
 SPEEDS = (*WAITS, "decode_tokens_per_s")
@@ -80,7 +82,8 @@ def sweep_picture(
     x, y = chosen
     return tradeoff(
         rows, x, y, label=labels, x_direction=ways.get(x), y_direction=ways.get(y),
-        title=_title(rows), level=LEVELS.get(y), lead=_lead(rows, goal) if goal else None,
+        title=_title(rows, "Trade-off", labels), level=LEVELS.get(y),
+        lead=_lead(rows, goal) if goal else None,
     )  # fmt: skip
 
 
@@ -120,8 +123,12 @@ def _first(frame: pd.DataFrame, names: Iterable[str]) -> str:
     raise InputError(f"there is nothing to draw: no row has {' or '.join(names)}")
 
 
-def _title(frame: pd.DataFrame) -> str:
-    """Model, and chip and variant where there is one."""
+def _title(frame: pd.DataFrame, what: str = "", labels: Sequence[str] = ()) -> str:
+    """What is looked at, of which model, chip and variant where there is one, and whose values
+    the labels are."""
     parts = [frame[name].iloc[0] for name in ("model", "chip", "variant")
              if name in frame.columns and len(frame) and frame[name].nunique() == 1]  # fmt: skip
-    return " ".join(map(str, parts))
+    of = " ".join(map(str, parts))
+    text = f"{what}: {of}" if what and of else what or of
+    keys = [name.rpartition(".")[2].replace("_", " ") for name in labels]
+    return f"{text}\nlabels: {', '.join(keys)}" if set(keys) - {"variant"} else text
