@@ -18,6 +18,7 @@ cd "$folder/empty"
 "$folder/venv/bin/axsim" show ax630c > /dev/null
 "$folder/venv/bin/axsim" simulate chat --duration 10s > /dev/null
 "$folder/venv/bin/axsim" show workloads/internvl2_1b.yaml > /dev/null
+"$folder/venv/bin/python" -c 'from axsim.inputs.passage import shipped_page; shipped_page().read_text()'
 "$folder/venv/bin/axsim" report qwen3_0_6b --chip ax630c --timing-only --quiet
 grep -q 'id="timeline-data"' report.html
 site="$("$folder/venv/bin/python" -c 'import sysconfig; print(sysconfig.get_path("purelib"))')"

@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from axsim.spec.workload import Workload, load_workload
     from axsim.study.objective import best
     from axsim.study.pareto import pareto
+    from axsim.study.replications import Replications, replicate
     from axsim.study.search import search
     from axsim.study.sweep import sweep
     from axsim.system.breakdown import StageBreakdown
@@ -43,6 +44,7 @@ __all__ = [
     "Memory",
     "Numerics",
     "Prediction",
+    "Replications",
     "RunResult",
     "Scenario",
     "ScenarioResult",
@@ -56,6 +58,7 @@ __all__ = [
     "load_scenario",
     "load_workload",
     "pareto",
+    "replicate",
     "report",
     "run",
     "search",
@@ -87,6 +90,8 @@ _HOMES = {
     "load_scenario": "axsim.spec.scenario",
     "best": "axsim.study.objective",
     "pareto": "axsim.study.pareto",
+    "Replications": "axsim.study.replications",
+    "replicate": "axsim.study.replications",
     "search": "axsim.study.search",
     "sweep": "axsim.study.sweep",
     "Workload": "axsim.spec.workload",

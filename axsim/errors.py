@@ -8,11 +8,39 @@ defect of axsim and keeps its traceback.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import TypeVar
 
 M = TypeVar("M")
+
+LONGEST = 1000
+"""Characters of a message's part that are shown, whatever a file or the command line holds."""
+
+_UNPRINTABLE = re.compile(
+    "[\x00-\x08\x0b-\x1f\x7f-\x9f\u200e\u200f\u202a-\u202e\u2066-\u2069\ud800-\udfff]"
+)
+
+
+_POSITION = re.compile("[0-9]{1,9}").fullmatch
+
+
+def printable(text: str) -> str:
+    """``text`` with an escape such as ``\\x1b`` for each character that would steer a terminal,
+    turn the direction of writing, or that no encoding has (half of a surrogate pair)."""
+    return _UNPRINTABLE.sub(lambda found: ascii(found[0])[1:-1], text)
+
+
+def unprintable(text: str) -> str:
+    """The first such character of ``text``; empty when there is none."""
+    found = _UNPRINTABLE.search(text)
+    return found[0] if found else ""
+
+
+def shortened(text: str, limit: int = LONGEST) -> str:
+    """The first ``limit`` characters of ``text``."""
+    return text if len(text) <= limit else f"{text[: limit - 1]}…"
 
 
 @dataclass(frozen=True)
@@ -31,10 +59,11 @@ class Problem:
     nearest: str = ""
 
     def __str__(self) -> str:
-        place = ": ".join(part for part in (self.where, self.key, self.what) if part)
+        parts = (shortened(self.where, 200), shortened(self.key, 200), shortened(self.what))
+        place = ": ".join(part for part in parts if part)
         hints = [f"did you mean {self.nearest!r}?"] if self.nearest else []
-        hints += [f"allowed: {self.allowed}"] if self.allowed else []
-        return "; ".join([place, *hints])
+        hints += [f"allowed: {shortened(self.allowed)}"] if self.allowed else []
+        return printable("; ".join([place, *hints]))
 
 
 class InputError(Exception):
@@ -94,5 +123,5 @@ def checked(model: M, faults: Iterable[Fault]) -> M:
 def path_of(key: str | Sequence[str | int]) -> tuple[str | int, ...]:
     """A key path from its dotted text; whole numbers in it are list positions."""
     if isinstance(key, str):
-        return tuple(int(part) if part.isdecimal() else part for part in key.split(".") if part)
+        return tuple(int(part) if _POSITION(part) else part for part in key.split(".") if part)
     return tuple(key)

@@ -16,41 +16,67 @@ from typing import IO, Any
 
 from axsim.errors import InputError, Problem
 
+LARGEST_JSON = 256 << 20
+"""Bytes of a JSON file: tokenizers with their vocabularies take some tens of MiB."""
+
+FORMULA = ("=", "+", "-", "@", "\t", "\r")
+"""How texts begin that spreadsheets compute."""
+
 STDOUT = "-"
 """Path that stands for standard output."""
 
 
 @contextmanager
 def whole_file(path: str | Path) -> Iterator[IO[bytes]]:
-    """A new file that takes the place of ``path`` when the block ends without an exception.
+    """A new file that takes the place of ``path`` when the block ends without an exception. A link
+    stays and what it points to is replaced; a device or a pipe is written to.
 
     Raises:
-        InputError: the folder does not exist or cannot be written to.
+        InputError: the folder does not exist or cannot be written to, or it has no room.
     """
     path = Path(path)
     try:
-        if path.is_dir():
+        target = path.resolve() if path.is_symlink() else path
+        if target.is_dir():
             raise IsADirectoryError(21, "it is a folder")
-        handle, name = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
+        if _is_device(target):
+            handle, name = os.open(target, os.O_WRONLY), ""
+        else:
+            prefix = f".{target.name[:200]}."
+            handle, name = tempfile.mkstemp(prefix=prefix, dir=target.parent)
     except OSError as error:
         raise InputError(Problem("", "", f"cannot write {path}: {error.strerror}")) from None
     try:
-        with os.fdopen(handle, "wb") as file:
+        with _told(path), os.fdopen(handle, "wb") as file:
             yield file
-        os.chmod(name, 0o666 & ~_umask())
-        os.replace(name, path)
+        if name:
+            os.chmod(name, 0o666 & ~_umask())
+            os.replace(name, target)
     except BaseException:
-        with suppress(OSError):
-            os.unlink(name)
+        if name:
+            with suppress(OSError):
+                os.unlink(name)
         raise
+
+
+@contextmanager
+def _told(path: str | Path) -> Iterator[None]:
+    """Faults of an open file (no room, an error of the disk) as InputErrors about ``path``."""
+    try:
+        yield
+    except OSError as error:
+        if isinstance(error, BrokenPipeError) or error.filename is not None or not error.strerror:
+            raise  # whoever reads has enough, or it is another file
+        raise InputError(Problem("", "", f"cannot write {path}: {error.strerror}")) from None
 
 
 @contextmanager
 def whole_text(path: str | Path) -> Iterator[IO[str]]:
     """The same for UTF-8 text; ``-`` is standard output; a name in ``.gz`` is compressed."""
     if str(path) == STDOUT:
-        yield sys.stdout
-        sys.stdout.flush()
+        with _told("standard output"):
+            yield sys.stdout
+            sys.stdout.flush()
         return
     with whole_file(path) as raw:
         packed = str(path).endswith(".gz")
@@ -77,8 +103,32 @@ def check_writable(path: str | Path | None) -> None:
         raise InputError(Problem("", "", f"cannot write {path}: it is a folder"))
     if not path.parent.is_dir():
         raise InputError(Problem("", "", f"cannot write {path}: no folder {path.parent}"))
-    if not os.access(path.parent, os.W_OK):
+    if not os.access(path if _is_device(path) else path.parent, os.W_OK):
         raise InputError(Problem("", "", f"cannot write {path}: no permission"))
+
+
+def read_json(path: Path) -> Any:
+    """What a JSON file of the user's holds.
+
+    Raises:
+        InputError: it cannot be read, is larger than :data:`LARGEST_JSON`, or is no JSON.
+    """
+    try:
+        with path.open("rb") as file:
+            content = file.read(LARGEST_JSON + 1)
+    except (OSError, ValueError) as error:
+        reason = getattr(error, "strerror", None) or error
+        raise InputError(f"{path} cannot be read: {reason}") from None
+    if len(content) > LARGEST_JSON:
+        raise InputError(f"{path} is too large: more than {LARGEST_JSON >> 20} MiB")
+    try:
+        return json.loads(content.decode("utf-8"))
+    except UnicodeDecodeError as error:
+        raise InputError(f"{path} is no JSON file: byte {error.start} is not UTF-8") from None
+    except ValueError as error:
+        raise InputError(f"{path} is no JSON file: {error}") from None
+    except RecursionError:
+        raise InputError(f"{path} is no usable JSON file: nested too deeply") from None
 
 
 def write_json(document: Mapping[str, Any], path: str | Path) -> None:
@@ -89,11 +139,16 @@ def write_json(document: Mapping[str, Any], path: str | Path) -> None:
 
 
 def write_csv(rows: Sequence[Mapping[str, Any]], path: str | Path) -> None:
-    """Write rows that have the same keys; None is an empty cell, floats are exact."""
+    """Write rows that have the same keys; None is an empty cell, floats are exact. A text that a
+    spreadsheet would compute begins with an apostrophe."""
     with whole_text(path) as file:
         writer = csv.DictWriter(file, list(rows[0]), lineterminator="\n")
         writer.writeheader()
-        writer.writerows(rows)
+        writer.writerows({key: _cell(value) for key, value in row.items()} for row in rows)
+
+
+def _cell(value: Any) -> Any:
+    return f"'{value}" if isinstance(value, str) and value.startswith(FORMULA) else value
 
 
 def shortest(path: Path) -> str:
@@ -107,3 +162,7 @@ def _umask() -> int:
     mask = os.umask(0)
     os.umask(mask)
     return mask
+
+
+def _is_device(path: Path) -> bool:
+    return path.exists() and not path.is_file()

@@ -24,8 +24,8 @@ from axsim.errors import InputError
 from axsim.kernels.array import Array
 from axsim.spec.chip import Chip
 
-_FAMILIES = {"ax650n": "MC50", "ax630c": "MC20E", "ax620q": "MC20E"}
-"""The vendor's names of chip families, as its runtime prints them."""
+_FAMILIES = {"Neutron v3": "MC50", "Neutron v4": "MC20E"}
+"""How the vendor's runtime calls the chips of each NPU generation."""
 _CORES = {1: "single core", 2: "dual core", 3: "triple core"}
 
 
@@ -64,6 +64,11 @@ class InferenceSession:
         print(f"[INFO] Using provider: {self._provider}")
         self._options = sess_options or SessionOptions()
         self._sess = _Engine(path_or_bytes, current(), self._provider)
+
+    @classmethod
+    def load_from_model(cls, model_path: str | os.PathLike[str]) -> InferenceSession:
+        """A session as scripts for the first releases of the package ask for it."""
+        return cls(model_path)
 
     def get_session_options(self) -> SessionOptions:
         """The options that the session was given."""
@@ -196,7 +201,7 @@ def _check(argument: Argument, array: object) -> None:
     expected = f"shape {list(argument.shape)} and dtype {argument.dtype}"
     if not isinstance(array, np.ndarray):
         found = f"a {type(array).__name__}"
-    elif array.shape != argument.shape or array.dtype != argument.dtype:
+    elif not argument.holds(array):
         found = f"input with shape {list(array.shape)} and dtype {array.dtype}"
     else:
         return
@@ -209,7 +214,7 @@ def _node(argument: Argument) -> NodeArg:
 
 def _tell(model: Model, chip: Chip, provider: str, is_first: bool) -> None:
     """What the runtime prints: of the chip, then of each model."""
-    family = _FAMILIES.get(chip.name, chip.name)
+    family = _FAMILIES.get(chip.npu.generation, chip.name)
     groups = model.deployment.mode.groups
     if is_first and provider == axclrt_provider_name:
         print(f"[INFO] SOC Name: {chip.name.upper()}")

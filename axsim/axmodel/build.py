@@ -40,13 +40,15 @@ class Options:
     """What a build has beside the workload.
 
     ``identity`` tells weights and calibration inputs apart; ``prefix`` begins the file names.
-    ``picture`` is the form in which pictures are taken; ``mean`` and ``std``, of pixels from 0 to
+    ``picture`` is the form in which pictures are said to be taken, ``picture_name`` what the input
+    is called; ``mean`` and ``std``, of pixels from 0 to
     255, are a network's (a tower has its own). ``samples`` are inputs to calibrate a network on.
     """
 
     identity: str
     prefix: str = ""
     picture: PictureType = "float32"
+    picture_name: str = ""
     mean: tuple[float, ...] = (0.0, 0.0, 0.0)
     std: tuple[float, ...] = (255.0, 255.0, 255.0)
     pixels: Pixels | None = None
@@ -157,7 +159,7 @@ class Build:
             graph, qparams = network.graph, network.qparams
             return graph, quantised(graph, network.weight, bool(qparams)), qparams
         if part.part == "vision":
-            graph, get, found = self._analysis.vision_build(True)
+            graph, get, found = self._analysis.encoder_build(True)
             return graph, quantised(graph, get, found is not None), found or {}
         decoder = deployment.model.decoder
         assert decoder is not None
@@ -178,16 +180,24 @@ class Build:
             assert vision is not None
             return PictureInput(
                 tensor="input",
-                name=name,
+                inside="uint8",
+                name=self._options.picture_name or name,
                 dtype=options.picture,
                 mean=tuple(255 * m for m in vision.image_mean),
                 std=tuple(255 * s for s in vision.image_std),
             )
-        if part.part != "network" or options.picture == "float32":
+        if part.part != "network":
             return None
-        tensor = self._network.picture_input()
+        tensor = self._network.picture_input(options.picture == "uint8" or options.picture_name)
+        if tensor is None:
+            return None
         return PictureInput(
-            tensor=tensor, name=tensor, dtype="uint8", mean=options.mean, std=options.std
+            tensor=tensor,
+            inside="float32",
+            name=options.picture_name or tensor,
+            dtype=options.picture,
+            mean=options.mean,
+            std=options.std,
         )
 
     @cached_property

@@ -43,33 +43,19 @@ class Check:
 
     def _network(self, model: Model) -> float:
         inputs, expected = self.build.network.reference()
-        picture, graph = model.manifest.picture, model.subgraph(0).graph
-        if picture is not None:  # the bytes nearest to the picture
-            array = inputs[picture.tensor].transpose(0, 2, 3, 1)
-            pixels = np.rint(array * np.array(picture.std) + np.array(picture.mean))
-            fed = {**inputs, picture.name: np.clip(pixels, 0, 255).astype(np.uint8)}
-            taken = picture.taken(fed[picture.name], graph.tensors[picture.tensor])
-            network = self.build.network
-            whole = {**inputs, picture.tensor: taken}
-            expected = Executor(graph, network.weight, None).run_all(whole)
-        else:
-            fed = inputs
+        picture = model.manifest.picture
+        fed = dict(inputs)
+        if picture is not None:
+            fed[picture.name] = fed.pop(picture.tensor)
         found = model.run(0, fed)
-        return min(cosine(expected[name], found[name]) for name in graph.outputs)
+        return min(cosine(value, found[name]) for name, value in expected.items())
 
     def _vision(self, model: Model) -> float:
-        deployment = self.build.deployment
-        workload = deployment.workload
-        graph, get, _ = self.build.analysis.vision_build(False)
+        workload = self.build.deployment.workload
+        graph, get, _ = self.build.analysis.encoder_build(False)
         image = seeded_image(workload.image_size, workload.request.seed, "image 0")
         expected = Executor(graph, get, None).run_all({"input": image})
-        argument, picture = model.inputs(0)[0], model.manifest.picture
-        assert picture is not None
-        fed = image
-        if argument.dtype == np.float32:
-            mean, std = np.array(picture.mean, np.float32), np.array(picture.std, np.float32)
-            fed = ((image - mean) / std).transpose(0, 3, 1, 2).astype(np.float32)
-        found = model.run(0, {argument.name: fed})
+        found = model.run(0, {model.inputs(0)[0].name: image})
         return min(cosine(value, _real(found[name])) for name, value in expected.items())
 
     def _layer(self, model: Model, layer: int) -> float:

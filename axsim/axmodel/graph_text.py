@@ -4,14 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from functools import partial
-from typing import Any
+from typing import Any, get_args
 
 import numpy as np
 
 from axsim.axmodel.archive import Archive, Writer
-from axsim.graph.ir import DTYPE_BITS, Graph, Node, Tensor
+from axsim.graph.ir import DTYPE_BITS, Graph, Node, Tensor, TensorKind
 from axsim.graph.ops import OPERATORS
 from axsim.kernels.array import Array
+
+BROKEN = (KeyError, TypeError, ValueError, AttributeError, IndexError, ArithmeticError)
+"""What reading or compiling a graph raises that no build made."""
+_KINDS = get_args(TensorKind)
 
 
 def described(graph: Graph, writer: Writer) -> dict[str, Any]:
@@ -60,9 +64,9 @@ def read(document: Mapping[str, Any], archive: Archive) -> Graph:
         constants = {name: archive.array(entry) for name, entry in document["constants"].items()}
         inputs, outputs = tuple(document["inputs"]), tuple(document["outputs"])
         named = {*inputs, *outputs, *(n for node in nodes for n in (*node.inputs, *node.outputs))}
-        _check(tensors, nodes, constants, named)
+        _check(tensors, nodes, constants, named, set(outputs))
         name = str(document["name"])
-    except (KeyError, TypeError, ValueError, AttributeError) as error:
+    except BROKEN as error:
         raise archive.fault(f"has a graph that cannot be read: {error}; build it again") from None
     values = {name: partial(_itself, array) for name, array in constants.items()}
     return Graph(name, tensors, nodes, inputs, outputs, values)
@@ -73,6 +77,7 @@ def _check(
     nodes: tuple[Node, ...],
     constants: Mapping[str, Array],
     named: set[str],
+    outputs: set[str],
 ) -> None:
     """ValueError for a graph that speaks of what there is not."""
     unknown = sorted(named - tensors.keys() - {""})
@@ -80,11 +85,26 @@ def _check(
         raise ValueError(f"no tensor {unknown[0]!r}")
     strange = [node.op for node in nodes if node.op not in OPERATORS]
     strange += [tensor.dtype for tensor in tensors.values() if tensor.dtype not in DTYPE_BITS]
+    strange += [tensor.kind for tensor in tensors.values() if tensor.kind not in _KINDS]
     if strange:
-        raise ValueError(f"unknown operator or dtype {strange[0]!r}")
-    for tensor in tensors.values():
-        if tensor.kind == "constant" and tensor.name not in constants:
-            raise ValueError(f"no values for the constant {tensor.name!r}")
+        raise ValueError(f"unknown operator, dtype or kind {strange[0]!r}")
+    for name, array in constants.items():
+        if tensors[name].shape != array.shape:
+            raise ValueError(f"the constant {name!r} is {list(array.shape)}")
+    there = {name for name, tensor in tensors.items() if tensor.kind in ("input", "weight")}
+    there |= constants.keys()
+    for node in nodes:
+        missing = [name for name in node.inputs if name and name not in there]
+        if missing:
+            raise ValueError(f"{node.name!r} takes {missing[0]!r}, which nobody makes before")
+        if all(node.inputs):
+            shapes = [tensors[name].shape for name in node.inputs]
+            made = OPERATORS[node.op].shape(shapes, node.attrs)[: len(node.outputs)]
+            if [tuple(each) for each in made] != [tensors[name].shape for name in node.outputs]:
+                raise ValueError(f"{node.name!r} makes other shapes than its tensors have")
+        there.update(node.outputs)
+    if not outputs <= there:
+        raise ValueError(f"nobody makes the output {min(outputs - there)!r}")
 
 
 def _described(value: Any) -> Any:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +11,7 @@ import numpy as np
 from ml_dtypes import bfloat16
 
 from axsim.axmodel.archive import Archive
+from axsim.axmodel.graph_text import BROKEN
 from axsim.axmodel.manifest import Manifest
 from axsim.axmodel.shape_groups import Groups, deployment_of
 from axsim.axmodel.stored_values import restored
@@ -39,11 +40,18 @@ bits."""
 
 @dataclass(frozen=True)
 class Argument:
-    """An input or output of a group as scripts see it."""
+    """An input or output of a group as scripts see it. A picture may come in any of its ``forms``,
+    shapes by dtype."""
 
     name: str
     dtype: Any
     shape: tuple[int, ...]
+    forms: Mapping[Any, tuple[int, ...]] = field(default_factory=dict)
+
+    def holds(self, array: Array) -> bool:
+        """Whether an array is of its shape and dtype."""
+        forms = self.forms or {self.dtype: self.shape}
+        return forms.get(array.dtype) == array.shape
 
 
 class Model:
@@ -66,10 +74,15 @@ class Model:
         known = {} if known is None else known
         self.deployment = known.setdefault(f"{on.name} {own.workload.model_dump_json()}", own)
         self.groups = Groups(archive, manifest, self.deployment)
-        self._integer = bool(manifest.qparams)
+        seen = manifest.part in ("vision", "network")
+        self._integer = seen and own.workload.build.vision_dtype != "bf16"
         self._values = self._read(archive)
         self._arithmetic = self._made_arithmetic()
         self._executors: dict[int, Executor] = {}
+        try:
+            self._executor(0)
+        except BROKEN as error:
+            raise archive.fault(f"cannot be executed: {error}; build it again") from None
 
     def subgraph(self, group: int) -> Subgraph:
         """What of the chip's time a group takes."""
@@ -82,8 +95,9 @@ class Model:
         for name in graph.inputs:
             tensor = graph.tensors[name]
             if picture is not None and picture.tensor == name:
+                forms = {np.dtype(form): shape for form, shape in picture.forms(tensor).items()}
                 dtype = np.dtype(picture.dtype)
-                found.append(Argument(picture.name, dtype, picture.shape(tensor)))
+                found.append(Argument(picture.name, dtype, forms[dtype], forms))
             else:
                 found.append(Argument(name, self._dtype(tensor), tensor.shape))
         return found
@@ -103,7 +117,7 @@ class Model:
         for argument, name in zip(self.inputs(group), graph.inputs, strict=True):
             array, tensor = np.asarray(feed[argument.name]), graph.tensors[name]
             if picture is not None and picture.tensor == name:
-                taken[name] = picture.taken(array, tensor)
+                taken[name] = picture.taken(array)
             else:
                 taken[name] = _widened(array, tensor)
         if self.manifest.part == "layer":
@@ -163,14 +177,6 @@ class Model:
                 what = f"has {elements} elements of {name}, which has {tensor.elements}"
                 raise archive.fault(f"{what}; build it again")
             found[name] = value
-        lacking = sorted(
-            name
-            for name, tensor in graph.tensors.items()
-            if self._integer and tensor.kind == "activation" and tensor.dtype in ("u8", "u16")
-            and name not in self.manifest.qparams
-        )  # fmt: skip
-        if lacking:
-            raise archive.fault(f"misses the ranges of {', '.join(lacking[:5])}; build it again")
         return found
 
 

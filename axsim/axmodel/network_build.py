@@ -18,7 +18,7 @@ from axsim.network.random_weights import seeded
 from axsim.numerics.executor import Executor
 from axsim.numerics.observers import OBSERVERS
 from axsim.numerics.ranges import Calibration
-from axsim.runs.network_numbers import seeded_inputs
+from axsim.runs.network_inputs import seeded_values
 
 
 class NetworkBuild:
@@ -44,6 +44,7 @@ class NetworkBuild:
         self._observer = OBSERVERS[observer]
         self.weight = (seeded(network, self._seed) if self.synthetic else network).weight
         self.graph: Graph = subgraph.graph
+        self._bare = network.graph
         for sample in samples:
             self._check(sample)
 
@@ -54,7 +55,7 @@ class NetworkBuild:
             return {}
         calibration = Calibration(self._observer)
         executor = Executor(self.graph, self.weight, calibration)
-        samples = self._samples or [seeded_inputs(self.graph, self._seed, "calibration")]
+        samples = self._samples or [seeded_values(self._bare, self._seed, "calibration")]
         for sample in samples:
             executor.run_all(sample)
         return calibration.qparams(self.graph)
@@ -63,17 +64,18 @@ class NetworkBuild:
         """An input that was not calibrated on (the first sample, where there are any), and its
         outputs in float32."""
         own = dict(self._samples[0]) if self._samples else None
-        inputs = own or seeded_inputs(self.graph, self._seed, "input")
+        inputs = own or seeded_values(self._bare, self._seed, "input")
         return inputs, Executor(self.graph, self.weight, None).run_all(inputs)
 
-    def picture_input(self) -> str:
-        """The input that is a picture, [1, 3, H, W]; InputError when it is not the only one."""
+    def picture_input(self, needed: object) -> str | None:
+        """The one input that is a picture, [1, 3, H, W], or None; InputError when it is
+        ``needed``."""
         shapes = {name: self.graph.tensors[name].shape for name in self.graph.inputs}
         found = [name for name, s in shapes.items() if len(s) == 4 and s[1] == 3]
-        if len(found) != 1:
+        if len(found) != 1 and needed:
             told = ", ".join(f"{name} {list(shape)}" for name, shape in shapes.items())
             raise InputError(f"{self.graph.name} has no one input [1, 3, H, W]: {told}")
-        return found[0]
+        return found[0] if len(found) == 1 else None
 
     def _check(self, sample: Mapping[str, Array]) -> None:
         for name in self.graph.inputs:

@@ -9,6 +9,7 @@ from __future__ import annotations
 from functools import cached_property
 
 from axsim.axmodel.archive import Archive
+from axsim.axmodel.graph_text import BROKEN
 from axsim.axmodel.graph_text import read as read_graph
 from axsim.axmodel.manifest import Manifest
 from axsim.compiler.compile import compile_graph
@@ -87,7 +88,7 @@ class Groups:
             program = compile_graph(
                 graph, chip, deployment.mode, part="network", float_matmul_on_conv=on_conv
             )
-        except (KeyError, TypeError, ValueError) as error:
+        except BROKEN as error:
             raise self._archive.fault(f"has a graph that cannot be built: {error}") from None
         return Subgraph(graph, program, self._manifest.size)
 

@@ -8,7 +8,15 @@ from __future__ import annotations
 
 
 def main() -> None:
-    """Entry point of the ``axsim`` script. Exit status 2 when the user's input is wrong."""
-    from axsim.cli.app import app
+    """Entry point of the ``axsim`` script. Exit status 2 when the user's input is wrong, 130 after
+    Ctrl-C, 143 when it is told to end; either leaves no half a file."""
+    import signal
+    import sys
 
-    app(prog_name="axsim")
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))
+    try:
+        from axsim.cli.app import app
+
+        app(prog_name="axsim")
+    except KeyboardInterrupt:  # before there is a command that could tell
+        sys.exit(130)

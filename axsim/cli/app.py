@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from importlib import import_module
 from pathlib import Path
 from pkgutil import iter_modules
@@ -12,20 +14,61 @@ from typer.core import TyperGroup
 
 from axsim.cli.command import Command, Once, flattened
 
+_UsageError: Any = typer.BadParameter.__bases__[0]
+"""Click's, which newer releases of typer bring along and older ones import."""
+
+SHOWN = 10
+"""Problems of one input that are shown, of perhaps thousands."""
+
 
 class Group(TyperGroup):
-    """Ends every :class:`axsim.errors.InputError` as text on stderr and exit status 2."""
+    """Ends every :class:`axsim.errors.InputError` as text on stderr and exit status 2, Ctrl-C as
+    shells have it, and a lack of memory as one line."""
+
+    def make_context(self, *arguments: Any, **options: Any) -> Any:
+        """Read the options that stand before a command."""
+        with _readable():
+            return super().make_context(*arguments, **options)
 
     def invoke(self, ctx: Any) -> Any:
         """Run the chosen command."""
-        from axsim.errors import InputError
+        from axsim.cli.terminal.console import INTERRUPTED
+        from axsim.errors import InputError, printable
 
         try:
-            return super().invoke(ctx)
+            with _readable():
+                return super().invoke(ctx)
         except InputError as error:
-            for problem in error.problems:
+            for problem in error.problems[:SHOWN]:
                 typer.echo(f"error: {problem}", err=True)
+            if len(error.problems) > SHOWN:
+                typer.echo(f"error: … and {len(error.problems) - SHOWN} more", err=True)
             raise typer.Exit(2) from None
+        except KeyboardInterrupt:
+            typer.echo("interrupted", err=True)
+            raise typer.Exit(INTERRUPTED) from None
+        except OSError as error:
+            if isinstance(error, BrokenPipeError) or error.errno is None:
+                raise  # whoever reads has enough, which is no error; or it is none of the system's
+            place = f"{error.filename}: " if error.filename is not None else ""
+            typer.echo(f"error: {printable(f'{place}{error.strerror}')}", err=True)
+            raise typer.Exit(2) from None
+        except MemoryError as error:
+            reason = f": {error}" if str(error) else ""
+            typer.echo(f"error: this machine's memory does not hold it{reason}", err=True)
+            raise typer.Exit(1) from None
+
+
+@contextmanager
+def _readable() -> Iterator[None]:
+    """What is wrong with options, without what would steer the terminal."""
+    try:
+        yield
+    except _UsageError as error:
+        from axsim.errors import printable, shortened
+
+        error.message = printable(shortened(error.message))
+        raise
 
 
 app = typer.Typer(

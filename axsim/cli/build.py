@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Optional
 import typer
 
 from axsim.cli.command import Command
-from axsim.cli.options import ChipName, DeploymentOptions, NetworkOptions, Quiet
+from axsim.cli.options import ChipName, CutNetworkOptions, DeploymentOptions, Quiet
 
 if TYPE_CHECKING:
     from axsim.axmodel.build import Options
@@ -33,9 +33,17 @@ class PictureOptions:
     picture: Annotated[
         PictureForm,
         typer.Option(
-            help="Pictures are fed normalised, float32 [1, 3, H, W], or as bytes [1, H, W, 3]."
+            help="Files say that they take pictures normalised, float32 [1, 3, H, W], or as bytes "
+            "[1, H, W, 3]. They take both."
         ),
     ] = field(default=PictureForm.float32)
+    picture_name: Annotated[
+        str,
+        typer.Option(
+            metavar="NAME",
+            help="How the picture's input is called: image, or input where it is bytes.",
+        ),
+    ] = ""
     mean: Annotated[
         str, typer.Option(metavar="R,G,B", help="With bytes into a network: their mean, 0 to 255.")
     ] = "0,0,0"
@@ -46,7 +54,7 @@ class PictureOptions:
 
 def build(
     options: DeploymentOptions,
-    network: NetworkOptions,
+    network: CutNetworkOptions,
     pictures: PictureOptions,
     chip: ChipName,
     folder: Annotated[
@@ -81,7 +89,7 @@ def build(
     from axsim.runs.checkpoints import weights_of
 
     _refuse_built(Path(options.workload))
-    deployment = options.deployed_whatever(chip, network.keys)
+    deployment = options.deployed(chip, network, of_folder=True)
     is_network = deployment.workload.model.onnx is not None
     checkpoint = options.checkpoint
     if checkpoint is None and Path(options.workload).is_dir():
@@ -112,6 +120,7 @@ def _options(
         identity_of(own, options.images, samples),
         prefix,
         pictures.picture.value,
+        pictures.picture_name,
         _channels("--mean", pictures.mean),
         _channels("--std", pictures.std, least=1e-6),
         _calibration(sources, deployment, checkpoint),
@@ -124,18 +133,15 @@ def _options(
 def _calibration(
     sources: Sources, deployment: Deployment, checkpoint: Path | None
 ) -> Pixels | None:
-    """The pictures of a vision part; says so when a trained one gets seeded ones."""
+    """The pictures of a vision part; InputError when a trained one would get seeded ones."""
     from dataclasses import replace
 
     from axsim.runs.run_pictures import RunPictures
 
     if deployment.model.vision is None:
         return None
-    if checkpoint is not None and sources.images is None and not sources.calibrate_on:
-        if deployment.workload.build.vision_dtype != "bf16":
-            what = "ranges of U8 and U16 activations come from a seeded picture"
-            typer.echo(f"warning: {what}; --images DIR takes them from yours", err=True)
-        sources = replace(sources, calibrate_on="seeded")
+    if checkpoint is not None:  # the folder may be the workload
+        sources = replace(sources, checkpoint=str(checkpoint))
     return RunPictures([deployment], sources).of(deployment)
 
 

@@ -5,12 +5,23 @@ from __future__ import annotations
 import typer
 
 from axsim.cli.command import Command
-from axsim.cli.options import ChipName, JsonPath, Settings, Variants, WorkloadName, tell_idle
+from axsim.cli.options import (
+    ChipName,
+    CutNetworkOptions,
+    JsonPath,
+    Settings,
+    Variants,
+    WorkloadName,
+    tell_idle,
+    tell_ignored,
+)
+from axsim.cli.terminal.console import say
 
 
 def explain(
     workload: WorkloadName,
     chip: ChipName,
+    network: CutNetworkOptions,
     variant: Variants = [],  # noqa: B006
     settings: Settings = [],  # noqa: B006
     json_path: JsonPath = None,
@@ -28,8 +39,10 @@ def explain(
     from axsim.study.explain import explain as explained
 
     check_writable(json_path)
-    overrides = parse_overrides(settings)
-    result = time_run(workload, chip, variants=variant or None, overrides=overrides)
+    overrides = parse_overrides(settings) | network.keys
+    with network.told():
+        result = time_run(workload, chip, variants=variant or None, overrides=overrides)
+    tell_ignored(result[0].workload)
     chosen = list(result) if variant else [result[0]]
     tell_idle(settings, [(workload, chip)], overrides, variants=variant or None)
     found = [explained(each) for each in chosen]
@@ -38,10 +51,10 @@ def explain(
             if index:
                 typer.echo()
             for line in lines(explanation):
-                typer.echo(line)
+                say(line)
         others = [each.name for each in result if each not in chosen]
         if others:
-            typer.echo(f"\nOther variants (--variant): {', '.join(others)}")
+            say(f"\nOther variants (--variant): {', '.join(others)}")
     if json_path is not None:
         write_json({"explanations": [each.to_dict() for each in found]}, json_path)
 

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from enum import Enum
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from axsim.cli.command import Command
-from axsim.cli.options import DeploymentOptions
+from axsim.cli.options import DeploymentOptions, NetworkOptions
+from axsim.cli.terminal.console import say
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -31,10 +32,12 @@ class Part(str, Enum):
     decode = "decode"
     prefill = "prefill"
     post = "post"
+    graph = "graph"
 
 
 def export(
     options: DeploymentOptions,
+    network: NetworkOptions,
     output: Annotated[
         Path, typer.Option("--output", "-o", metavar="DIR", help="Folder for the models.")
     ],
@@ -43,7 +46,8 @@ def export(
         typer.Option(
             metavar="NAME",
             show_default=False,
-            help="Only this subgraph: vision, decode, prefill or post; may be repeated.",
+            help="Only this subgraph: vision, decode, prefill or post, of a network graph; may be "
+            "repeated.",
         ),
     ] = [],  # noqa: B006
     layer: Annotated[
@@ -65,34 +69,39 @@ def export(
         from axsim.export.subgraphs import export as export_graph
     except ImportError:
         raise InputError("exporting needs onnx: pip install 'axsim[onnx]'") from None
-    from axsim.runs.checkpoints import weights_of
+    from axsim.runs.network_inputs import fed
+    from axsim.runs.network_numbers import observer_of
     from axsim.runs.run_pictures import RunPictures
     from axsim.study.precision import Analysis
 
-    deployment, sources = options.deployed("ax650n"), options.sources()
+    deployment, sources = options.deployed("ax650n", network), options.sources()
     parts = _parts(deployment, subgraph)
     layers = _layers(deployment, layer)
-    weights = weights_of(deployment, options.checkpoint)
-    pixels = None
+    weights, _ = options.weights(deployment)
+    pixels: Any = None
     if Part.vision in parts and (quantized or options.smooth_quant):
         pixels = RunPictures([deployment], sources).of(deployment)
+    elif Part.graph in parts and (quantized or options.smooth_quant):
+        pixels = fed(deployment, sources)
     elif sources.images or sources.calibrate_on:
         raise InputError("--images and --calibrate-on are for a vision part that is --quantized")
-    analysis = Analysis(deployment, weights, pixels, sources.observer, options.smooth_quant)
+    observer = observer_of(deployment, sources)
+    analysis = Analysis(deployment, weights, pixels, observer, options.smooth_quant)
     try:
         output.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise InputError(f"cannot write {output}: {error.strerror}") from None
     for name, graph, get, qparams in _jobs(deployment, analysis, weights, parts, layers, quantized):
         for path in export_graph(graph, get, output / f"{name}.onnx", qparams, quantized):
-            typer.echo(f"{path}  {path.stat().st_size / 1e6:.1f} MB")
+            say(f"{path}  {path.stat().st_size / 1e6:.1f} MB")
 
 
 def _parts(deployment: Deployment, wanted: list[Part]) -> list[Part]:
     """The subgraphs to write; InputError for one that the workload does not have."""
     from axsim.errors import InputError
 
-    present = [Part.vision] if deployment.model.vision else []
+    present = [Part.graph] if deployment.network else []
+    present += [Part.vision] if deployment.model.vision else []
     if deployment.model.decoder:
         present += [Part.decode, Part.prefill, Part.post]
     absent = [part.value for part in wanted if part not in present]
@@ -116,7 +125,7 @@ def _layers(deployment: Deployment, text: str) -> list[int]:
 def _jobs(
     deployment: Deployment,
     analysis: Analysis,
-    weights: Weights,
+    weights: Weights | None,
     parts: list[Part],
     layers: list[int],
     quantized: bool,
@@ -129,8 +138,13 @@ def _jobs(
 
     suffix = "_quantized" if quantized else ""
     if Part.vision in parts:
-        graph, get, qparams = analysis.vision_build(quantized)
+        graph, get, qparams = analysis.encoder_build(quantized)
         yield f"vision_{size_text(deployment.workload.image_size)}{suffix}", graph, get, qparams
+    if Part.graph in parts:
+        graph, get, qparams = analysis.encoder_build(quantized)
+        yield f"{graph.name}{suffix}", graph, get, qparams
+    if weights is None:
+        return
     groups = [deployment.decode] if Part.decode in parts else []
     if Part.prefill in parts:
         groups += [group for turn in deployment.turns for group in turn.prefill]

@@ -23,6 +23,22 @@ class Action(str, Enum):
     import_ = "import"
 
 
+class VisionType(str, Enum):
+    """Activations of a vision part."""
+
+    u8 = "u8"
+    u16 = "u16"
+    bf16 = "bf16"
+
+
+class WeightType(str, Enum):
+    """Weights of a decoder."""
+
+    s8 = "s8"
+    s4 = "s4"
+    bf16 = "bf16"
+
+
 class Mode(str, Enum):
     """NPU modes."""
 
@@ -44,12 +60,12 @@ class Conditions:
         typer.Option(min=1, metavar="PIXELS", help="Of pictures."),
     ] = None
     vision_dtype: Annotated[
-        Optional[str],  # noqa: UP045
-        typer.Option(metavar="DTYPE", help="Activations of the vision part: u8, u16, bf16."),
+        Optional[VisionType],  # noqa: UP045
+        typer.Option(help="Activations of the vision part."),
     ] = None
     weight_dtype: Annotated[
-        Optional[str],  # noqa: UP045
-        typer.Option(metavar="DTYPE", help="Weights of the decoder: s8, s4, bf16."),
+        Optional[WeightType],  # noqa: UP045
+        typer.Option(help="Weights of the decoder."),
     ] = None
     prefill_chunk: Annotated[
         Optional[int],  # noqa: UP045
@@ -77,9 +93,9 @@ class Conditions:
     def given(self) -> dict[str, Any]:
         """The conditions by column of a ledger."""
         named = {each.name: getattr(self, each.name) for each in fields(self)}
-        named["npu_mode"] = None if self.npu_mode is None else self.npu_mode.value
         named["link"] = "pcie" if named.pop("card") else None
-        return {key: value for key, value in named.items() if value is not None}
+        given = {key: value for key, value in named.items() if value is not None}
+        return {k: v.value if isinstance(v, Enum) else v for k, v in given.items()}
 
 
 def ledger(
@@ -122,11 +138,13 @@ def ledger(
     from axsim.errors import InputError
     from axsim.fidelity.board_logs import read_log
     from axsim.fidelity.board_rows import conditions_of, ledger_text, rows_of
+    from axsim.fidelity.predict import toolchain_of
     from axsim.files import check_writable, whole_text
     from axsim.spec.chip import load_chip
 
     check_writable(output)
     check_writable(models)
+    toolchain_of(conditions.toolchain)
     measured = None if workload is None else _workload(workload, variant, settings)
     if models is not None and (measured is None or measured.model.onnx is not None):
         raise InputError("--models writes an architecture: --workload WORKLOAD")
@@ -148,7 +166,7 @@ def _workload(name: str, variant: str | None, settings: list[str]) -> Workload:
     from axsim.spec.descriptor import shipped
 
     options = DeploymentOptions(name, variant, settings)
-    return options.deployed_whatever(next(iter(shipped("chip")))).workload
+    return options.deployed(next(iter(shipped("chip"))), of_folder=True).workload
 
 
 def _write_models(workload: Workload, path: Path) -> None:

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass, field
+from contextlib import contextmanager
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
-from types import MappingProxyType
 from typing import TYPE_CHECKING, Annotated, Any, Optional, TypeAlias
 
 import typer
@@ -24,14 +24,17 @@ from axsim.cli.source_options import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Iterator, Mapping, Sequence
 
     from axsim.compiler.partition import Deployment
+    from axsim.errors import Problem
     from axsim.inputs.chat import Chat
+    from axsim.models.weights import Weights
     from axsim.runs.no_effect import Case
     from axsim.runs.results import RunResult
     from axsim.runs.sources import Sources
     from axsim.spec.board import Board
+    from axsim.spec.workload import Workload
 
 # Optional, not "| None": typer evaluates these annotations on Python 3.10 as well.
 
@@ -130,6 +133,15 @@ InputShapes: TypeAlias = Annotated[
     ),
 ]
 
+Pulsar2File: TypeAlias = Annotated[
+    Optional[Path],  # noqa: UP045
+    typer.Option(
+        "--pulsar2",
+        metavar="FILE.json",
+        help="Pulsar2's build configuration of an ONNX file: NPU mode, U16 layers, mean, std, BGR.",
+    ),
+]
+
 OutputNames: TypeAlias = Annotated[
     list[str],
     typer.Option(
@@ -168,10 +180,10 @@ def chip_names(texts: list[str]) -> list[str]:
 
 @dataclass(frozen=True)
 class NetworkOptions:
-    """What of an ONNX file is deployed, and for which shapes."""
+    """For which shapes an ONNX file is deployed, and the build configuration that it has."""
 
     shape: InputShapes = field(default_factory=list)
-    output: OutputNames = field(default_factory=list)
+    pulsar2: Pulsar2File = None
 
     @property
     def keys(self) -> dict[str, object]:
@@ -186,8 +198,51 @@ class NetworkOptions:
             if not name or not re.fullmatch(r"[1-9]\d*(x[1-9]\d*)*", given):
                 raise typer.BadParameter(f"--shape {text}: not NAME=1x3x640x640, in whole numbers")
             sizes[name] = tuple(map(int, given.split("x")))
-        named = {"model.shapes": sizes, "model.outputs": tuple(self.output)}
+        file = "" if self.pulsar2 is None else str(self.pulsar2)
+        named = {"model.shapes": sizes, "build.pulsar2": file}
         return {key: value for key, value in named.items() if value}
+
+    @property
+    def typed(self) -> dict[str, str]:
+        """By those keys, what was typed."""
+        shapes = " ".join(f"--shape {text}" for text in self.shape)
+        return {"model.shapes": shapes, "build.pulsar2": f"--pulsar2 {self.pulsar2}"}
+
+    @contextmanager
+    def told(self) -> Iterator[None]:
+        """Inside, errors cite what was typed in place of the keys that it stands for."""
+        from axsim.errors import InputError
+
+        try:
+            yield
+        except InputError as error:
+            raise InputError(map(self._as_typed, error.problems)) from None
+
+    def _as_typed(self, problem: Problem) -> Problem:
+        for key in self.keys:
+            if problem.where.startswith(f"--set {key}="):
+                return replace(problem, where=self.typed[key], key="")
+        return problem
+
+
+NO_NETWORK = NetworkOptions()
+
+
+@dataclass(frozen=True)
+class CutNetworkOptions(NetworkOptions):
+    """What of an ONNX file is deployed, too."""
+
+    output: OutputNames = field(default_factory=list)
+
+    @property
+    def keys(self) -> dict[str, object]:
+        """See :class:`NetworkOptions`."""
+        return super().keys | ({"model.outputs": tuple(self.output)} if self.output else {})
+
+    @property
+    def typed(self) -> dict[str, str]:
+        """See :class:`NetworkOptions`."""
+        return {**super().typed, "model.outputs": " ".join(f"--output {n}" for n in self.output)}
 
 
 @dataclass(frozen=True)
@@ -260,22 +315,24 @@ class RunOptions:
         if lines:
             raise typer.Exit(1)
 
-    def timed(
-        self, chat: Chat | None = None, keys: Mapping[str, object] = MappingProxyType({})
-    ) -> RunResult:
-        """The run without kernels; ``keys`` are set beside those of ``--set``."""
+    def timed(self, network: NetworkOptions = NO_NETWORK, chat: Chat | None = None) -> RunResult:
+        """The run without kernels; the keys of ``network`` are set beside those of ``--set``."""
         from axsim.runs.run import time_run
+        from axsim.runs.sources import refuse_for_networks
 
-        variants, overrides = self.variant or None, {**self.overrides, **keys}
-        result = time_run(
-            self.workload,
-            self.place,
-            variants=variants,
-            overrides=overrides,
-            seed=self.seed,
-            chat=chat,
-        )
+        variants, overrides = self.variant or None, {**self.overrides, **network.keys}
+        with network.told():
+            result = time_run(
+                self.workload,
+                self.place,
+                variants=variants,
+                overrides=overrides,
+                seed=self.seed,
+                chat=chat,
+            )
+        refuse_for_networks([each.deployment for each in result], self.checkpoint)
         if not self.quiet:
+            tell_ignored(result[0].workload)
             case, asked = (self.workload, self.place), {"seed": self.seed, "chat": chat}
             tell_idle(self.settings, [case], overrides, variants=variants, **asked)
         return result
@@ -294,35 +351,43 @@ class DeploymentOptions:
     observer: Observer = ObserverName.minmax
     smooth_quant: SmoothQuant = False
 
-    def deployed(self, chip: str) -> Deployment:
-        """The variant on ``chip``; the first one when none is named."""
-        from axsim.errors import InputError
-
-        found = self.deployed_whatever(chip)
-        if found.workload.model.onnx is not None:
-            what = f"{found.workload.name} is a network from an ONNX file"
-            others = "build, run, explain, report, sweep and snapshot"
-            raise InputError(f"{what}, which axsim {others} take")
-        return found
-
-    def deployed_whatever(
-        self, chip: str, more: Mapping[str, object] = MappingProxyType({})
+    def deployed(
+        self,
+        chip: str,
+        network: NetworkOptions = NO_NETWORK,
+        *,
+        of_folder: bool = False,
     ) -> Deployment:
-        """The same, also of a network from an ONNX file or the model of a checkpoint's folder;
-        ``more`` are keys beside those of ``--set``."""
+        """The variant on ``chip`` of a workload or an ONNX file, with ``of_folder`` also the model
+        of a checkpoint's folder; the first one when none is named. The keys of ``network`` are set
+        beside those of ``--set``."""
         from axsim.compiler.partition import Deployment
         from axsim.spec.chip import load_chip
         from axsim.spec.descriptor import parse_overrides, split_overrides
         from axsim.spec.from_checkpoint import workload_of
         from axsim.spec.workload import load_workload
 
-        chip_keys, keys = split_overrides({**parse_overrides(self.settings), **more}, "chip")
-        load = workload_of if Path(self.workload).is_dir() else load_workload
-        if self.variant is None:
-            chosen = next(iter(load(self.workload, keys).expand().values()))
-        else:
-            chosen = load(self.workload, keys, self.variant)
+        given = {**parse_overrides(self.settings), **network.keys}
+        chip_keys, keys = split_overrides(given, "chip")
+        load = workload_of if of_folder and Path(self.workload).is_dir() else load_workload
+        with network.told():
+            if self.variant is None:
+                chosen = next(iter(load(self.workload, keys).expand().values()))
+            else:
+                chosen = load(self.workload, keys, self.variant)
+        tell_ignored(chosen)
         return Deployment(chosen, load_chip(chip, chip_keys))
+
+    def weights(self, deployment: Deployment) -> tuple[Weights | None, bool]:
+        """Those of the checkpoint or synthetic ones, None for a network, which has its own; and
+        whether they are synthetic."""
+        from axsim.runs.checkpoints import weights_of
+        from axsim.runs.sources import refuse_for_networks
+
+        if deployment.network is not None:
+            refuse_for_networks([deployment], self.checkpoint)
+            return None, deployment.network.is_stripped
+        return weights_of(deployment, self.checkpoint), self.checkpoint is None
 
     def sources(self, text: Path | None = None) -> Sources:
         """What the numbers are made from; InputError when that contradicts itself."""
@@ -345,3 +410,12 @@ def tell_idle(
     own = parse_overrides(settings)
     for line in words(without_effect(cases, overrides, keys=list(own), **more), own):
         typer.echo(f"note: {line}", err=True)
+
+
+def tell_ignored(workload: Workload) -> None:
+    """Names on stderr the keys of a build configuration of Pulsar2 that have no effect."""
+    from axsim.spec.pulsar2 import read_pulsar2
+
+    file = workload.build.pulsar2
+    if file is not None and (ignored := read_pulsar2(file).ignored):
+        typer.echo(f"note: {file}: without effect here: {', '.join(ignored)}", err=True)

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Optional
 import typer
 
 from axsim.cli.command import Command
-from axsim.cli.options import DeploymentOptions
+from axsim.cli.options import DeploymentOptions, NetworkOptions
 from axsim.cli.source_options import TextFile
 
 if TYPE_CHECKING:
@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 
 def precision(
     options: DeploymentOptions,
+    network: NetworkOptions,
     text: TextFile = None,
     per_layer: Annotated[
         bool,
@@ -34,7 +35,7 @@ def precision(
     target: Annotated[
         Optional[float],  # noqa: UP045
         typer.Option(
-            min=0, max=1, help="Propose what to lift to U16 for this cosine of the vision output."
+            min=0, max=1, help="Propose what to lift to U16 for this cosine of the output."
         ),
     ] = None,
     chip: Annotated[
@@ -53,14 +54,15 @@ def precision(
     Errors build up from the pixels to the logits, as on the chip, unless --per-layer; below the
     operators stand the ends as the run computes them, and how well a checkpoint's decoder predicts
     a text (--text, or a page that comes with axsim). With --target, the activations of a U8 vision
-    part that reach it in U16 at the least predicted milliseconds; the cosine told is that of a run
-    with just these lifted.
+    part or network that reach it in U16 at the least predicted milliseconds; the cosine told is
+    that of a run with just these lifted.
     """
     from axsim.cli.terminal.console import console
     from axsim.cli.terminal.steps_bar import Steps, read_text
     from axsim.errors import InputError
     from axsim.files import check_writable
-    from axsim.runs.checkpoints import weights_of
+    from axsim.runs.network_inputs import fed
+    from axsim.runs.network_numbers import observer_of
     from axsim.runs.run_pictures import RunPictures
     from axsim.runs.text_source import open_passage
     from axsim.show.text_table import text_heading, text_table
@@ -70,46 +72,49 @@ def precision(
     check_writable(output)
     if output is not None and output.suffix not in (".csv", ".json"):
         raise InputError(f"{output} has no known format; allowed: .csv, .json")
-    deployment = options.deployed(chip)
+    deployment = options.deployed(chip, network)
     build = deployment.workload.build
-    if target is not None and (deployment.vision is None or build.vision_dtype != "u8"):
+    if target is not None and (deployment.encoder is None or build.vision_dtype != "u8"):
         raise InputError("--target proposes what to lift from U8: the workload has no U8 vision")
     sources = options.sources(text)
-    weights = weights_of(deployment, options.checkpoint)
+    weights, synthetic = options.weights(deployment)
     pictures = RunPictures([deployment], sources)
-    pixels = None if deployment.model.vision is None else pictures.of(deployment)
+    pixels: Any = None if deployment.model.vision is None else pictures.of(deployment)
+    if deployment.network is not None:
+        pixels = fed(deployment, sources)
     passage, not_judged = open_passage([deployment], sources)
     with Steps() as steps:
         analysis = Analysis(
             deployment,
             weights,
             pixels,
-            sources.observer,
+            observer_of(deployment, sources),
             options.smooth_quant,
             per_layer,
             steps.update,
         )
         found, ends = analysis.operators(), analysis.ends()
         score = None
-        if passage is not None and not per_layer:
+        if passage is not None and weights is not None and not per_layer:
             score = read_text(deployment, weights, passage, steps)
         lift = None if target is None else lift_to(analysis, target, steps.update)
     _show(found, ends, rows)
     if ends and deployment.model.vision is not None and deployment.workload.images:
         console().print(f"vision output: {pictures.compared_on(deployment)}")
-    if sources.checkpoint is None:
+    if synthetic:
         console().print(
             "on synthetic weights: what the arithmetic loses, not a trained model's loss"
         )
     if score is not None and passage is not None:
         console().print(f"\n{text_heading(score.tokens, passage.name)}")
-        console().print(text_table([(deployment.workload.label, score)]))
-    elif not_judged is not None:
+        console().print(text_table([(options.variant or deployment.workload.label, score)]))
+    elif not_judged is not None and weights is not None:
         console().print(f"not judged on a text: {not_judged}", soft_wrap=True)
     if lift is not None:
         _show_lift(lift, deployment)
     if output is not None:
-        _write(output, found, ends, lift, score)
+        time = "vision_encode_ms" if deployment.network is None else "graph_ms"
+        _write(output, found, ends, lift, score, time)
 
 
 def _show(found: Sequence[Precision], ends: Sequence[Precision], count: int) -> None:
@@ -147,14 +152,16 @@ def _show_lift(lift: Lift, deployment: Deployment) -> None:
     if not proposal.patterns:
         screen.print(f"nothing to lift: cosine {proposal.similarity:.6f} reaches {lift.target:g}")
         return
+    is_network = deployment.network is not None
+    what, how_long = ("output", "graph_ms") if is_network else ("vision output", "vision encode")
     if proposal.met:
-        screen.print(f"For a cosine of {lift.target:g} of the vision output, lift to U16:")
+        screen.print(f"For a cosine of {lift.target:g} of the {what}, lift to U16:")
     else:
         screen.print(f"U16 alone does not reach a cosine of {lift.target:g}; the most it gives:")
     patterns = ", ".join(f'"{p}": u16' for p in proposal.patterns)
     screen.print(f"  build.precision_overrides: {{{patterns}}}", soft_wrap=True)
     screen.print(
-        f"cosine {proposal.similarity:.6f}; vision encode on {chip}, predicted: "
+        f"cosine {proposal.similarity:.6f}; {how_long} on {chip}, predicted: "
         f"{lift.before_ms:.4g} ms as built, {lift.after_ms:.4g} ms so lifted, "
         f"{lift.u16_ms:.4g} ms all in U16"
     )
@@ -166,6 +173,7 @@ def _write(
     ends: Sequence[Precision],
     lift: Lift | None,
     score: TextScore | None,
+    time: str,
 ) -> None:
     from axsim.files import write_csv, write_json
     from axsim.numerics.comparison import worst_first
@@ -183,9 +191,9 @@ def _write(
             "met": lift.proposal.met,
             "precision_overrides": lift.proposal.overrides,
             "cosine": lift.proposal.similarity,
-            "vision_encode_ms": lift.before_ms,
-            "lifted_vision_encode_ms": lift.after_ms,
-            "u16_vision_encode_ms": lift.u16_ms,
+            time: lift.before_ms,
+            f"lifted_{time}": lift.after_ms,
+            f"u16_{time}": lift.u16_ms,
         }
     write_json(document, path)
 

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from axsim.cli.command import Command
-from axsim.cli.options import RunOptions
-from axsim.cli.terminal.console import INTERRUPTED
+from axsim.cli.options import NetworkOptions, RunOptions
+from axsim.cli.terminal.console import INTERRUPTED, say
 
 if TYPE_CHECKING:
     from axsim.cli.terminal.screen import Screen
@@ -19,30 +19,36 @@ if TYPE_CHECKING:
 
 def report(
     options: RunOptions,
+    network: NetworkOptions,
     output: Annotated[
         Path,
         typer.Option("--output", "-o", metavar="FILE.html", help="The page; - is stdout."),
     ] = Path("report.html"),
 ) -> None:
-    """Simulate a workload on a chip and write one self-contained HTML page about it.
+    """Simulate a workload or a scenario on a chip and write one self-contained HTML page about it.
 
     The answer and what limits it, every variant, where the time goes, a timeline to zoom into,
-    memory, how well this chip is predicted, and every assumption with its source. The page loads
-    nothing from anywhere.
+    memory, how well this chip is predicted, and every assumption with its source; of a scenario
+    what becomes of each tenant's requests, and how busy the chip is. The page loads nothing from
+    anywhere.
     """
     from axsim.cli.terminal.screen import Screen
     from axsim.files import check_writable
     from axsim.runs.run import check_sources
     from axsim.show.report.content import gather
     from axsim.show.report.write import command_line, with_seed, write
+    from axsim.spec.kinds import kind_of
 
     check_writable(output)
+    if kind_of(options.workload, ("workload", "scenario"))[0] == "scenario":
+        _of_scenario(options, output)
+        return
     options.check()
     screen = Screen(quiet=options.quiet or str(output) == "-")
     interrupted = False
     sources = options.sources
     try:
-        result = options.timed()
+        result = options.timed(network)
         if options.timing_only:
             screen.timing(result)
         else:
@@ -50,7 +56,7 @@ def report(
             result, interrupted = _with_kernels(result, sources, screen)
     except KeyboardInterrupt:
         raise typer.Exit(INTERRUPTED) from None
-    keys = with_seed(options.overrides, options.seed)
+    keys = with_seed({**options.overrides, **network.keys}, options.seed)
     command = command_line(
         options.workload,
         options.place,
@@ -61,7 +67,7 @@ def report(
     )
     write(gather(result, options.workload, options.place, keys, command), output)
     if screen.shows:
-        typer.echo(f"{output}: {output.stat().st_size / 1e6:.2f} MB")
+        say(f"{output}: {output.stat().st_size / 1e6:.2f} MB")
     if interrupted:
         typer.echo("interrupted: the variants without cosine were not finished", err=True)
         raise typer.Exit(INTERRUPTED)
@@ -82,11 +88,34 @@ def _with_kernels(result: RunResult, sources: Sources, screen: Screen) -> tuple[
     return result, False
 
 
+def _of_scenario(options: RunOptions, output: Path) -> None:
+    """The page of a scenario."""
+    from axsim.cli.terminal.share import percent_bar
+    from axsim.runs.shared_run import simulate
+    from axsim.show.report.scenario_page import write_scenario
+    from axsim.show.report.write import command_line, with_seed
+
+    shows = not options.quiet and str(output) != "-"
+    keys = with_seed(options.overrides, options.seed, "seed")
+    try:
+        with percent_bar(shows) as on_progress:
+            result = simulate(
+                options.workload, options.place, overrides=keys, costs=True, on_progress=on_progress
+            )
+    except KeyboardInterrupt:
+        raise typer.Exit(INTERRUPTED) from None
+    command = command_line(options.workload, options.place, (), keys)
+    write_scenario(result, output, command)
+    if shows:
+        typer.echo(f"{output}: {output.stat().st_size / 1e6:.2f} MB")
+
+
 REPORT = Command(
     "report",
     report,
     """
     axsim report internvl2_1b --chip ax630c -o report.html
+    axsim report camera_answers --chip ax630c -o camera.html
     axsim report mine.yaml --chip ax650n --timing-only --set build.prefill_chunk=256
     """,
     place=2,

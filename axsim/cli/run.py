@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Optional
 
 import typer
 
 from axsim.cli.command import Command
-from axsim.cli.options import JsonPath, NetworkOptions, RunOptions
-from axsim.cli.terminal.console import INTERRUPTED
+from axsim.cli.options import CutNetworkOptions, JsonPath, RunOptions
+from axsim.cli.terminal.console import INTERRUPTED, say
 from axsim.cli.terminal.run_plot import PlotKind
 
 if TYPE_CHECKING:
@@ -22,14 +23,18 @@ if TYPE_CHECKING:
 
 def run(
     options: RunOptions,
-    network: NetworkOptions,
+    network: CutNetworkOptions,
     prompt: Annotated[
         Optional[str],  # noqa: UP045  (typer evaluates annotations on Python 3.10 as well)
         typer.Option(metavar="TEXT", help="Ask this, and show the answer (needs --checkpoint)."),
     ] = None,
     image: Annotated[
         Optional[list[Path]],  # noqa: UP045
-        typer.Option(metavar="FILE", help="A picture that the prompt is about; give it again."),
+        typer.Option(
+            metavar="FILE",
+            help="A picture that the prompt is about, or an ONNX file's network is run on; may be "
+            "repeated.",
+        ),
     ] = None,
     dynamic_tiling: Annotated[
         bool,
@@ -79,12 +84,14 @@ def run(
     the (first) variant goes. A checkpoint's decoder reads a text besides (--text, or a page that
     comes with axsim): perplexity, divergence and agreement with float32. The ranges of U8 and U16
     activations come from --images, else from the picture of --image; else, for synthetic weights,
-    from a seeded one.
+    from a seeded one. A network from an ONNX file takes pictures as build.preprocess or --pulsar2
+    says: RGB, 0 to 1 and stretched when neither does.
     """
     from axsim.cli.terminal.answer import Answer
     from axsim.cli.terminal.conversation import converse
     from axsim.cli.terminal.run_plot import check_picture, draw
     from axsim.cli.terminal.screen import Screen
+    from axsim.errors import InputError
     from axsim.files import check_writable
     from axsim.runs.run import check_sources, run_kernels
     from axsim.show.tables import misfits
@@ -100,12 +107,16 @@ def run(
     options.check()
     sources = options.sources
     chat = None
-    if prompt is not None or image or realtime or dynamic_tiling:
+    if image and prompt is None and not (realtime or dynamic_tiling) and _is_network(options):
+        if options.timing_only:
+            raise InputError("--image needs the kernels, which --timing-only leaves out")
+        sources = replace(sources, pictures=tuple(map(str, image)))
+    elif prompt is not None or image or realtime or dynamic_tiling:
         chat = _chat(options, prompt, image, dynamic_tiling)
     screen = Screen(quiet=options.quiet or bool(to_stdout))
     interrupted = False
     try:
-        result = options.timed(chat, network.keys)
+        result = options.timed(network, chat)
         if not options.timing_only:
             check_sources(result, sources, chat)
     except KeyboardInterrupt:
@@ -115,7 +126,7 @@ def run(
     answers: list[Answer] = []
     if not options.timing_only:
         for line in misfits(result, options.board or ""):
-            typer.echo(f"warning: {line}", err=True)
+            say(f"warning: {line}", err=True)
     if options.timing_only:
         screen.timing(result)
     elif chat is not None:
@@ -138,6 +149,12 @@ def run(
         typer.echo("interrupted: the variants without cosine were not finished", err=True)
         raise typer.Exit(INTERRUPTED)
     options.check_fit(result)
+
+
+def _is_network(options: RunOptions) -> bool:
+    from axsim.spec.workload import load_workload
+
+    return load_workload(options.workload).model.onnx is not None
 
 
 def _chat(
@@ -188,6 +205,7 @@ RUN = Command(
     axsim run internvl2_1b --chip ax630c --timing-only --plot timeline.png --plot-kind timeline
     axsim run mine.yaml --chip ax630c --checkpoint DIR --image dog.jpg --prompt "What is it?"
     axsim run mine.yaml --chip ax630c --timing-only --json - --set build.prefill_chunk=256
+    axsim run detector.onnx --chip ax650n --pulsar2 config.json --image street.jpg
     """,
     place=1,
 )

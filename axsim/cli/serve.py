@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Optional
 
 import typer
@@ -17,13 +16,20 @@ from axsim.cli.options import (
     VariantName,
     WorkloadName,
 )
-from axsim.cli.source_options import CalibrationFolder, CheckpointFolder
+from axsim.cli.source_options import (
+    CalibrateOnSeeded,
+    CalibrationFolder,
+    CheckpointFolder,
+    Observer,
+    ObserverName,
+    check_kernel_options,
+)
 
 if TYPE_CHECKING:
     import socket
 
     from axsim.compiler.partition import Deployment
-    from axsim.server.load import Source
+    from axsim.runs.sources import Sources
     from axsim.server.service import Service
 
 MEBI = 2**20
@@ -36,6 +42,8 @@ def serve(
     settings: Settings = [],  # noqa: B006
     checkpoint: CheckpointFolder = None,
     images: CalibrationFolder = None,
+    calibrate_on: CalibrateOnSeeded = None,
+    observer: Observer = ObserverName.minmax,
     seed: Seed = None,
     timing_only: TimingOnly = False,
     host: Annotated[
@@ -81,34 +89,25 @@ def serve(
     """
     from axsim.cli.terminal.console import INTERRUPTED
 
-    listening, deployment, source = _checked(
-        DeploymentOptions(workload, variant, _with_seed(settings, seed), checkpoint),
-        chip, images, timing_only, host, port,
-    )  # fmt: skip
-    with listening:
+    check_kernel_options(timing_only, images, calibrate_on, observer, None)
+    if seed is not None:
+        settings = [*settings, f"request.seed={seed}"]
+    options = DeploymentOptions(
+        workload, variant, settings, checkpoint, images, calibrate_on, observer
+    )
+    deployment, sources = options.deployed(chip), options.sources()
+    with _listening(host, port) as listening:
         try:
-            service = _loaded(deployment, variant, source, name, system)
+            service = _loaded(deployment, sources, variant, timing_only, name, system)
         except KeyboardInterrupt:
             raise typer.Exit(INTERRUPTED) from None
         _serve(service, listening, queue, fast, max_body * MEBI)
 
 
-def _with_seed(settings: list[str], seed: int | None) -> list[str]:
-    return settings if seed is None else [*settings, f"request.seed={seed}"]
-
-
-def _checked(
-    options: DeploymentOptions,
-    chip: str,
-    images: Path | None,
-    timing_only: bool,
-    host: str,
-    port: int,
-) -> tuple[socket.socket, Deployment, Source]:
-    """What is served, and the socket, before anything takes long."""
+def _listening(host: str, port: int) -> socket.socket:
+    """The socket, before anything takes long."""
     from axsim.errors import InputError
 
-    deployment = options.deployed(chip)
     try:
         import prometheus_client  # noqa: F401
         import starlette  # noqa: F401
@@ -117,18 +116,17 @@ def _checked(
     except ModuleNotFoundError as error:
         what = f"serving needs {error.name}"
         raise InputError(f"{what}: pip install 'axsim[serve]'") from None
-    from axsim.server.load import Source
-
     listening = bind(host, port)
     if public(host):
         typer.echo(f"warning: whoever reaches {host} can use this server", err=True)
-    return listening, deployment, Source(options.checkpoint, images, timing_only)
+    return listening
 
 
 def _loaded(
     deployment: Deployment,
+    sources: Sources,
     variant: str | None,
-    source: Source,
+    timing_only: bool,
     name: str | None,
     system: str | None,
 ) -> Service:
@@ -142,11 +140,14 @@ def _loaded(
     screen = console(stderr=True)
     label = variant or deployment.workload.label
     with screen.status("loading") as status:
-        service = load(deployment, label, source, name, system, status.update)
+        service = load(
+            deployment, label, sources,
+            timing_only=timing_only, name=name, system=system, on_step=status.update,
+        )  # fmt: skip
         status.update("warming up")
         kept = warm_up(service)
     if kept is not None:
-        tokens = service.engine.head_tokens
+        tokens = service.engine.slots.head
         text = f"system prompt: {tokens} tokens in the KV cache, {kept.ms:.1f} ms on the chip"
         typer.echo(text, err=True)
     return service

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from axsim.cli.command import Command
-from axsim.cli.options import JsonPath, Settings
+from axsim.cli.options import CutNetworkOptions, JsonPath, Settings
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -31,13 +31,16 @@ def show(
             metavar="NAME", help="A chip, board, workload or scenario, by name or by file."
         ),
     ],
+    network: CutNetworkOptions,
     settings: Settings = [],  # noqa: B006
     json_path: JsonPath = None,
 ) -> None:
     """Explain a chip, a board, a workload or a scenario, key by key.
 
-    Every key, what it means, where its value comes from, and what follows from them all.
+    Every key, what it means, where its value comes from, and what follows from them all; of an ONNX
+    file its inputs, outputs and operators, as they are deployed.
     """
+    from axsim.cli.options import tell_ignored
     from axsim.cli.terminal.console import console
     from axsim.files import shortest, write_json
     from axsim.spec.describe import derived, explain
@@ -47,14 +50,19 @@ def show(
     from axsim.spec.workload import Workload
 
     kind, path = kind_of(name, KINDS)
-    overrides: dict[str, object] = parse_overrides(settings)
+    overrides: dict[str, object] = parse_overrides(settings) | network.keys
     under, cls = "", _descriptor_class(kind)
     if kind == "chip":
         below, other = split_overrides(overrides, "chip")
         overrides, under = {**other, **below}, "chip." if below else ""
-    instance = load(cls, path, overrides, under=under)
+    with network.told():
+        instance = load(cls, path, overrides, under=under)
     tree = document(cls, path, overrides, under=under)
-    lines, results = explain(instance, tree, skip=("variants",)), derived(instance)
+    if isinstance(instance, Workload) and instance.model.onnx is not None:
+        lines, results = explain(instance, tree, [*_idle(), "variants"]), _contents(instance)
+        tell_ignored(instance)
+    else:
+        lines, results = explain(instance, tree, skip=("variants",)), derived(instance)
     if kind == "scenario":
         load_scenario(path, overrides)  # its workloads too
         # a tenant is one of many things: what it is not goes unsaid
@@ -75,6 +83,27 @@ def show(
     if isinstance(instance, Workload) and instance.variants:
         screen.print("\nVariants:")
         screen.print(_variants(instance))
+
+
+def _idle() -> list[str]:
+    """Keys that mean nothing to a network from an ONNX file."""
+    from axsim.spec.workload import OF_NETWORKS, Workload
+
+    found = ["model.vision", "model.projector", "model.decoder", "model.vocab_size"]
+    for name, used in OF_NETWORKS.items():
+        section = Workload.model_fields[name].annotation
+        assert section is not None
+        found += [f"{name}.{key}" for key in section.model_fields if key not in used]
+    return found
+
+
+def _contents(workload: Workload) -> list[Line]:
+    """What an ONNX file holds, as it is deployed."""
+    from axsim.compiler.partition import network_of
+    from axsim.network.summary import summary
+    from axsim.spec.describe import Line
+
+    return [Line(0, *line, "") for line in summary(network_of(workload))]
 
 
 def _descriptor_class(kind: Kind) -> type[Section]:

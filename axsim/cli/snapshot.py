@@ -8,12 +8,20 @@ from typing import Annotated
 import typer
 
 from axsim.cli.command import Command
-from axsim.cli.options import ChipNames, Settings, Variants, WorkloadName, chip_names
+from axsim.cli.options import (
+    ChipNames,
+    NetworkOptions,
+    Settings,
+    Variants,
+    WorkloadName,
+    chip_names,
+)
 
 
 def snapshot(
     workload: WorkloadName,
     chip: ChipNames,
+    network: NetworkOptions,
     output: Annotated[
         Path, typer.Option("--output", "-o", metavar="FILE.json", help="The baseline to write.")
     ],
@@ -29,13 +37,14 @@ def snapshot(
     from axsim.study.regression import snapshot as take
 
     check_writable(output)
-    found = take(
-        workload,
-        chip_names(chip),
-        variants=variant or None,
-        overrides=parse_overrides(settings),
-        folder=output.parent,
-    )
+    with network.told():
+        found = take(
+            workload,
+            chip_names(chip),
+            variants=variant or None,
+            overrides=parse_overrides(settings) | network.keys,
+            folder=output.parent,
+        )
     write_json(found, output)
 
 

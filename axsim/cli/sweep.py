@@ -13,6 +13,7 @@ from axsim.cli.command import Command
 from axsim.cli.options import (
     BoardNames,
     ChipNames,
+    NetworkOptions,
     Settings,
     TimingOnly,
     Variants,
@@ -30,7 +31,7 @@ from axsim.cli.source_options import (
     check_kernel_options,
     sources_of,
 )
-from axsim.cli.terminal.console import INTERRUPTED
+from axsim.cli.terminal.console import INTERRUPTED, say
 from axsim.cli.terminal.goal import Optimizer
 
 if TYPE_CHECKING:
@@ -46,6 +47,7 @@ TRIALS = 100
 
 def sweep(
     workload: WorkloadName,
+    network: NetworkOptions,
     chip: ChipNames = [],  # noqa: B006
     board: BoardNames = [],  # noqa: B006
     vary: Annotated[
@@ -170,7 +172,7 @@ def sweep(
         raise typer.BadParameter("--resume needs the --output whose journal it continues")
     check_kernel_options(timing_only, images, calibrate_on, observer, text)
     sources = sources_of(checkpoint, images, text, observer, calibrate_on)
-    varied, overrides = parse_vary(vary), parse_overrides(settings)
+    varied, overrides = parse_vary(vary), parse_overrides(settings) | network.keys
     subject, keys = load_either(workload), [*varied, *overrides]
     places = _places(chip, board)
     if isinstance(subject, Scenario):
@@ -179,17 +181,18 @@ def sweep(
         columns = table_columns(keys, _blocks(places, keys))
     goal = read_goal(objective, constraint, columns, timing_only, checkpoint is not None)
     check_search(optimizer, trials, seed, goal)
-    where = space(
-        subject,
-        places,
-        varied,
-        settings=overrides,
-        variants=variant or None,
-        timing_only=timing_only,
-        sources=sources,
-    )
+    with network.told():
+        where = space(
+            subject,
+            places,
+            varied,
+            settings=overrides,
+            variants=variant or None,
+            timing_only=timing_only,
+            sources=sources,
+        )
     check_point(next(iter(where)))
-    points = list(where) if optimizer is None else None
+    points = where.points() if optimizer is None else None
     try:
         with ExitStack() as stack:
             journal = stack.enter_context(_journal(output, points, resume))
@@ -215,7 +218,7 @@ def sweep(
         raise typer.Exit(INTERRUPTED) from None
     except BrokenExecutor as error:
         hint = "" if output in (None, STDOUT) else "; --resume goes on from here"
-        typer.echo(f"error: a worker died ({error}){hint}; --jobs takes less memory", err=True)
+        say(f"error: a worker died ({error}){hint}; --jobs takes less memory", err=True)
         raise typer.Exit(1) from None
     if output is not None:
         _write(rows, output)
@@ -224,9 +227,9 @@ def sweep(
     failed = sum(row["error"] is not None for row in rows)
     if not quiet:
         place = "" if output in (None, STDOUT) else f" in {output}"
-        typer.echo(f"{len(rows)} rows{place}, {failed} with an error", err=True)
+        say(f"{len(rows)} rows{place}, {failed} with an error", err=True)
     if failed == len(rows):
-        typer.echo(f"error: no point could be computed: {rows[0]['error']}", err=True)
+        say(f"error: no point could be computed: {rows[0]['error']}", err=True)
         raise typer.Exit(1)
     if plot is not None:
         draw(rows, varied, goal, list(map(_chip, places)), plot)

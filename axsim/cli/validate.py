@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Optional
 import typer
 
 from axsim.cli.command import Command
+from axsim.cli.terminal.console import say
 
 if TYPE_CHECKING:
     from axsim.fidelity.validate import Validation
@@ -96,7 +97,7 @@ def validate(
         save(predicted_measured(found), plot)
     complaints = [*failure_lines(found.failures), *_broken(found, max_mape, max_error)]
     for line in complaints:
-        typer.echo(f"error: {line}", err=True)
+        say(f"error: {line}", err=True)
     if complaints:
         raise typer.Exit(1)
 

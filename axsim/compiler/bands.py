@@ -14,17 +14,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from axsim.compiler.lower import Lowered, Operation
-
-BANDED_STEP = 2
-"""Times that a step which goes in bands is issued, to begin and to end: what networks of many small
-steps show (C007 to C010)."""
-BANDS = 8
-"""Bands that a tensor is cut into along its rows."""
-HALO = 0.5
-"""Rows of the neighbouring bands that stay on chip for the next layer's windows, in bands."""
+from axsim.spec.chip import NetworksSection
 
 
-def bands(lowered: Lowered, weights: Sequence[float], room: float) -> dict[str, float]:
+def bands(
+    lowered: Lowered, weights: Sequence[float], room: float, networks: NetworksSection
+) -> dict[str, float]:
     """Bytes of a band of every tensor that can go in bands from its maker to its last reader.
 
     ``weights`` are the bytes of each operation's, of which a chain has to hold all in ``room``.
@@ -42,7 +37,7 @@ def bands(lowered: Lowered, weights: Sequence[float], room: float) -> dict[str, 
             continue
         if sum(weights[begin : end + 1]) <= room:
             around = [each for each in lowered.operations[begin + 1 : end + 1] if _has_halo(each)]
-            held = (1 + HALO * len(around)) / BANDS
+            held = (1 + networks.halo * len(around)) / networks.bands
             found[name] = lowered.bytes(name) * min(1.0, held)
     return found
 

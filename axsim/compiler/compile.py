@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from axsim.compiler.bands import BANDED_STEP
 from axsim.compiler.cost import unit_us
 from axsim.compiler.lower import Lowered, lower
 from axsim.compiler.plan import Piece, plan
@@ -30,7 +29,7 @@ def compile_graph(
 
 def compile_lowered(lowered: Lowered, chip: Chip, mode: Mode, part: Part) -> Program:
     """:func:`compile_graph` for a graph that was lowered before, which no chip has a part in."""
-    planned = plan(lowered, part, mode.ocm_bytes)
+    planned = plan(lowered, part, mode.ocm_bytes, chip.npu.networks)
     shape = Shape.of(chip, mode.groups, mode.ocm_bytes)
     made = {piece: _segment(piece, chip, shape) for piece in dict.fromkeys(planned.pieces)}
     return Program(
@@ -47,7 +46,7 @@ def compile_lowered(lowered: Lowered, chip: Chip, mode: Mode, part: Part) -> Pro
 
 def _segment(piece: Piece, chip: Chip, shape: Shape) -> Segment:
     tiled = tile(piece, shape)
-    issue = chip.npu.step_us * (BANDED_STEP if piece.banded else 1)
+    issue = chip.npu.step_us * (chip.npu.networks.banded_issue if piece.banded else 1)
     durations: list[float] = []  # of each step's tiles, in the order of the parts
     for operation, tiles in zip(piece.operations, tiled.tiles, strict=True):
         matrix, vector = unit_us(chip, shape.groups, operation)

@@ -16,9 +16,8 @@ LOOKUP_PASSES = {8: 1, 16: 4}
 """Element operations of a function on integers: a table of 256 entries, or for 16 bits two
 neighbouring entries, their difference and its share. Inferred from the U8 and U16 vision rows."""
 
-PIXELS, SMALLEST_ARRAY = 8, 1024
-"""Neighbouring pixels that an array of so many multipliers takes at a time. Inferred from the
-networks of measurements/cnn.csv, on AX630C with an array of twice the size."""
+SMALLEST_ARRAY = 1024
+"""Multipliers of the array that takes ``networks.pixels`` at a time; AX630C's is twice as large."""
 
 BYTE_PLANES = 2
 """A 16-bit operand is multiplied in two planes of 8 bits. The compiler's own counts of products of
@@ -98,17 +97,17 @@ def window_cycles(chip: Chip, matmul: Matmul, units: int) -> float:
     """Cycles of a convolution of an image, each of ``units`` CONV units its share: columns, or
     bands of the height, whatever takes least.
 
-    An image streams through in whole groups of PIXELS along its width, twice as many where the
+    An image streams through in whole groups of pixels along its width, twice as many where the
     array is twice as large: without them Inception v3, whose maps are 35, 17 and 8 wide, comes out
     a fifth fast on AX650N NPU1 (C003). Taps and channels are padded to the inner products that 16
     columns leave to the array. The next block's weights are loaded behind the rows of the one
-    before. A channel that is convolved by itself (depthwise) uses one of the 16 columns.
+    before. A channel that is convolved by itself (depthwise) takes up all 16 columns.
     """
-    full = chip.int8_macs_per_cycle
-    width = _whole(matmul.width, max(1, round(PIXELS * full / SMALLEST_ARRAY)))
+    full, networks = chip.int8_macs_per_cycle, chip.npu.networks
+    width = _whole(matmul.width, max(1, round(networks.pixels * full / SMALLEST_ARRAY)))
     inner = _whole(matmul.inner, max(1, round(full / ARRAY_COLUMNS)))
     if matmul.depthwise:
-        inner = matmul.inner * ARRAY_COLUMNS
+        inner = matmul.inner * networks.depthwise_columns
     height, weights = matmul.rows // matmul.width, matmul.inner * matmul.columns
     found = []
     for bands in (n for n in range(1, units + 1) if units % n == 0):

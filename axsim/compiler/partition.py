@@ -103,20 +103,29 @@ class Deployment:
         Raises:
             InputError: the file can't be read, or holds operators that are not supported.
         """
-        file = _File.of(self.workload.model)
-        return None if file is None else _read_network(file)
+        return None if self.workload.model.onnx is None else network_of(self.workload)
 
     @cached_property
     def graph(self) -> Subgraph | None:
         """The whole network of an ONNX file on one image; None for other workloads."""
+        return None if self.lowered is None else self._compile(self.lowered, "network")
+
+    @cached_property
+    def lowered(self) -> Lowered | None:
+        """That network as operations, before the chip decides about them."""
         file = _File.of(self.workload.model)
         if file is None:
             return None
         build = self.workload.build
         overrides = tuple(build.precision_overrides.items())
         with _told_patterns():
-            lowered = _lower_network(file, build.vision_dtype, overrides, self._float_on_conv)
-        return self._compile(lowered, "network")
+            return _lower_network(file, build.vision_dtype, overrides, self._float_on_conv)
+
+    @property
+    def encoder(self) -> Subgraph | None:
+        """What a build quantises the activations of: the vision part, or a whole network; None for
+        a decoder alone."""
+        return self.vision if self.graph is None else self.graph
 
     @cached_property
     def prefill(self) -> tuple[Subgraph, ...]:
@@ -234,6 +243,13 @@ class Subgraph:
     stored_bytes: int
 
     @property
+    def batch(self) -> int:
+        """Inputs that one invocation takes side by side: the first dimension that all have."""
+        shapes = (self.graph.tensors[name].shape for name in self.graph.inputs)
+        first = {shape[0] for shape in shapes if len(shape) > 1}
+        return first.pop() if len(first) == 1 else 1
+
+    @property
     def input_bytes(self) -> int:
         """All that is put in."""
         return sum(self.graph.tensors[name].bytes for name in self.graph.inputs)
@@ -285,6 +301,13 @@ class Memory:
         """Whether it fits, in the words of every table and page: MiB, in the doubtful direction."""
         need, have = ceil(self.total / MEBI), self.capacity // MEBI
         return f"{'fits' if self.fits else 'does not fit'}: needs {need} MiB, has {have}"
+
+
+def network_of(workload: Workload) -> Network:
+    """The network that a workload names, fused; InputError as :meth:`Deployment.network`."""
+    file = _File.of(workload.model)
+    assert file is not None
+    return _read_network(file)
 
 
 # Lowering depends on no chip: many chips, variants and ledger rows share these results.

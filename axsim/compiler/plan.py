@@ -18,6 +18,7 @@ from axsim.compiler.lower import Lowered, Operation
 from axsim.compiler.placement import Placement, place, widest_band
 from axsim.compiler.program import Step
 from axsim.numerics.formats import Part, stored_bytes
+from axsim.spec.chip import NetworksSection
 
 WEIGHT_SHARE = 0.6
 """Part of the on-chip memory that activations never take: two tiles of weights, one in use and one
@@ -72,13 +73,19 @@ class Plan:
 
 
 @lru_cache(maxsize=256)
-def plan(lowered: Lowered, part: Part, ocm_bytes: float) -> Plan:
-    """Plan a graph for so much on-chip memory; ``part`` says how its weights are stored."""
+def plan(
+    lowered: Lowered,
+    part: Part,
+    ocm_bytes: float,
+    networks: NetworksSection = NetworksSection(),  # noqa: B008 (frozen)
+) -> Plan:
+    """Plan a graph for so much on-chip memory; ``part`` says how its weights are stored, and
+    ``networks`` how bands are cut."""
     graph, cuts, weights = lowered.graph, _cuts(lowered), _weights(lowered, part)
     reserve = ocm_bytes * WEIGHT_SHARE
     capacity = ocm_bytes * (1 - WEIGHT_SHARE)
     if part == "network":
-        banded = bands(lowered, weights, reserve)
+        banded = bands(lowered, weights, reserve, networks)
         placement = place(lowered, capacity, banded)
     else:
         banded = {}

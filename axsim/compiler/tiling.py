@@ -18,7 +18,6 @@ from dataclasses import dataclass
 from functools import lru_cache
 from typing import NamedTuple
 
-from axsim.compiler.bands import BANDS
 from axsim.compiler.emit import TILE_BYTES, Engines, Steps, emit
 from axsim.compiler.lower import Operation
 from axsim.compiler.plan import Piece, Traffic
@@ -41,8 +40,9 @@ _loop = WhenItPays("axsim.compiler.emit_numba", PLAIN_TASKS)
 
 class Shape(NamedTuple):
     """What tiling has to know of a chip: the resource groups in use, the engines of each, the
-    bandwidth of row tiles and of spilled tensors relative to that of weight streams, and the
-    on-chip memory of a group that another NPU mode has (``elsewhere``).
+    bandwidth of row tiles and of spilled tensors relative to that of weight streams, the bands of a
+    tensor that goes from step to step in bands, and the on-chip memory of a group that another NPU
+    mode has (``elsewhere``).
 
     Tiles are as large as if a group had all of its memory. Else a mode with half of it has smaller
     tiles, whose first is there sooner, and is a little faster than the mode with all of it: 0.3 to
@@ -55,6 +55,7 @@ class Shape(NamedTuple):
     sdma_per_group: int
     row_tile_efficiency: float
     swap_efficiency: float
+    bands: int = 0
     elsewhere: float = 0.0
 
     @classmethod
@@ -70,6 +71,7 @@ class Shape(NamedTuple):
             npu.sdma_per_group,
             chip.dram.row_tile_efficiency,
             chip.calibrated.swap_efficiency,
+            npu.networks.bands,
             0.0 if ocm_bytes is None else (whole - ocm_bytes) / groups,
         )
 
@@ -128,7 +130,7 @@ def _steps(piece: Piece, shape: Shape) -> Steps:
         if operation.matmul is not None and operation.vector_work:
             count = max(count, FUSED_TILES)
         if piece.banded.intersection((*operation.reads, *operation.writes)):
-            count = max(count, BANDS)
+            count = max(count, shape.bands)
         tiles.append(count)
         weights.append(traffic.weights / shape.groups / count)
         moves.append(_moves(operation, traffic, shape, count))

@@ -13,7 +13,9 @@ from pathlib import Path
 
 import numpy as np
 
+from axsim.errors import InputError
 from axsim.export.writer import Writer, save
+from axsim.files import whole_file
 from axsim.graph.ir import Graph, Node, Tensor
 from axsim.graph.onnx_twin import ELEMENT
 from axsim.graph.ops import OPERATORS
@@ -33,6 +35,7 @@ WIDE_OPSET = 21
 EXTERNAL = 512 << 20
 """Weights of more bytes go into a file of their own beside the model."""
 
+_INTEGERS = frozenset({"u8", "u32", "s32", "s64", "bool"})
 _PRECISION = frozenset({"s8", "s4", "bf16"})
 
 
@@ -46,12 +49,12 @@ def export(
     """Write ``graph`` to ``path`` as ONNX and check it; returns the files written.
 
     Not ``quantised``: float32, whatever the storage dtypes. With ``qparams`` of every quantised
-    activation: integer. Else weight-only. Inputs and outputs are float32 but for pixels (uint8) and
-    indices (uint32). Weights are read one after the other; those of more than ``EXTERNAL`` bytes
+    activation: integer. Else weight-only. Inputs and outputs are float32 but for pixels (uint8),
+    indices and truths. Weights are read one after the other; those of more than ``EXTERNAL`` bytes
     together go to ``path`` with ``.data`` appended, never all in memory.
 
     Raises:
-        InputError: the files cannot be written.
+        InputError: the files cannot be written, or a node has no translation.
     """
     path = Path(path)
     wide = {"u16", "s4"} & {t.dtype for t in graph.tensors.values()}
@@ -61,7 +64,7 @@ def export(
         save(_Model(graph, weights, Writer(opset), qparams, quantised).build(), path)
         return [path]
     beside = path.with_name(path.name + ".data")
-    with beside.open("wb") as data:
+    with whole_file(beside) as data:
         writer = Writer(opset, data, beside.name)
         model = _Model(graph, weights, writer, qparams, quantised).build()
     save(model, path)
@@ -109,19 +112,19 @@ class _Model:
             outputs = [n if not self._stored(n) else f"{n}/raw" for n in node.outputs]
             twin = OPERATORS[node.op].onnx
             if twin is None:
-                raise ValueError(f"graph {graph.name}: {node.op} has no ONNX translation")
+                raise InputError(f"graph {graph.name}: {node.op} has no ONNX translation")
             twin(self._w, graph, node, inputs, outputs)
             for name, raw in zip(node.outputs, outputs, strict=True):
                 self._real[name] = self._store(name, raw) if raw != name else name
         return self._w.model(
             graph.name,
             [(n, self._io(n), graph.tensors[n].shape) for n in graph.inputs],
-            [(n, "f32", graph.tensors[n].shape) for n in graph.outputs],
+            [(n, self._io(n), graph.tensors[n].shape) for n in graph.outputs],
         )
 
     def _io(self, name: str) -> str:
         dtype = "f32" if name in self._qparams else self._graph.tensors[name].dtype
-        return dtype if dtype in ("u8", "u32") else "f32"
+        return dtype if dtype in _INTEGERS else "f32"
 
     def _stored(self, name: str) -> bool:
         """Whether a node's output is rounded to codes or to bf16."""
@@ -180,7 +183,8 @@ class _Model:
     def _bias(self, tensor: Tensor, node: Node) -> str:
         """A bias in the unit of the node's sums, which another node that shares it has not."""
         scale = self._matrices[node.inputs[1]] * np.float32(self._qparams[node.inputs[0]].scale)
-        codes = bias_codes(self._weights(tensor.name), scale).astype(np.int32)
+        bias = self._weights if tensor.kind == "weight" else lambda n: self._graph.values[n]()
+        codes = bias_codes(bias(tensor.name), scale).astype(np.int32)
         name = f"{node.name}/{tensor.name}" if self._readers[tensor.name] > 1 else tensor.name
         return self._dequantised(name, codes, scale, axis=0)
 
@@ -206,7 +210,8 @@ class _Model:
     def _transposed(self, tensor: Tensor, node: Node, array: Array) -> str:
         """The weight [C, M, taps...] of a transposed convolution, one scale for each of M."""
         if node.attrs.get("group", 1) != 1 or tensor.dtype != "s8":
-            raise ValueError(f"graph {self._graph.name}: {node.name} has no quantised translation")
+            what = f"{node.name}, a transposed convolution in groups, has no quantised translation"
+            raise InputError(f"graph {self._graph.name}: {what}")
         rows = array.swapaxes(0, 1)
         matrix = quantise_matrix(rows.reshape(len(rows), -1), tensor.dtype)
         assert matrix.scale is not None

@@ -10,7 +10,7 @@ import numpy as np
 import onnx
 from onnx import TensorProto, helper
 
-from axsim.errors import InputError
+from axsim.files import whole_file
 from axsim.graph.onnx_twin import ELEMENT
 from axsim.kernels.array import Array
 
@@ -93,8 +93,6 @@ def save(model: Any, path: Path) -> None:
     Raises:
         InputError: it cannot be written.
     """
-    try:
-        path.write_bytes(model.SerializeToString())
-    except OSError as error:
-        raise InputError(f"cannot write {path}: {error.strerror}") from None
+    with whole_file(path) as file:
+        file.write(model.SerializeToString())
     onnx.checker.check_model(str(path), full_check=True)

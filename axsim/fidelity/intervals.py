@@ -15,7 +15,7 @@ rows, its widths are scaled, on all chips alike and as little as possible, until
 A chip that nobody measured, or that differs from the one that was in any number, also has the error
 that measured chips have with the calibrated values of others, and is never surer than these. A
 regime without an anchor in the ledger (:mod:`axsim.fidelity.regime`) has the width of the chip's
-widest group.
+widest group; networks from files vouch for networks alone.
 """
 
 from __future__ import annotations
@@ -93,8 +93,8 @@ class Evidence:
 
     def widest(self, chip: str | None, kind: str, without: str | None = None) -> float:
         """The half-width of what nothing anchors: the widest of the chip's groups, ``kind`` among
-        them."""
-        kinds = sorted(self._groups | {kind})
+        them; networks from files vouch for networks alone."""
+        kinds = sorted(self._groups - {"graph"} | {kind})
         return max(self.half_width(chip, each, without) for each in kinds)
 
     def half_width(self, chip: str | None, kind: str, without: str | None = None) -> float:

@@ -6,19 +6,24 @@ Face field names. Users append rows of their own boards, or keep files of the sa
 
 from __future__ import annotations
 
-import math
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any
 
-from axsim.errors import InputError, Problem
+from axsim.errors import InputError, Problem, printable, unprintable
 from axsim.fidelity.csv_records import records, whole
 from axsim.models.config import DecoderConfig, ModelConfig, ProjectorConfig, VisionConfig
 from axsim.spec.descriptor import data_folder
 from axsim.spec.located import read
 from axsim.system.metrics import LEDGER
+
+PLAUSIBLE_VALUES = 1e-6, 1e15
+"""Least and largest value of a row: of milliseconds, tokens per second and cycles."""
+
+LARGEST_COUNT = 1 << 20
+"""Of pixels and tokens in a row."""
 
 
 @dataclass(frozen=True)
@@ -63,7 +68,8 @@ class Matmul:
     @classmethod
     def parse(cls, name: str) -> Matmul | None:
         """From ``matmul s8 16x512x100000``; None when the name is no matmul's."""
-        found = re.fullmatch(r"matmul (s8|s16|u8|u16|bf16) ([1-9]\d*)x([1-9]\d*)x([1-9]\d*)", name)
+        size = r"([1-9]\d{0,6})"
+        found = re.fullmatch(rf"matmul (s8|s16|u8|u16|bf16) {size}x{size}x{size}", name)
         if found is None:
             return None
         return cls(found[1], int(found[2]), int(found[3]), int(found[4]))
@@ -84,6 +90,11 @@ def series(row: Measurement) -> tuple[object, ...]:
 def shipped_ledger() -> Path:
     """The ledger that comes with axsim."""
     return data_folder("measurements") / "published.csv"
+
+
+def shipped_networks() -> Path:
+    """The ledger of networks from files that comes with axsim."""
+    return data_folder("measurements") / "cnn.csv"
 
 
 def shipped_models() -> Path:
@@ -144,16 +155,18 @@ def _value(column: str, text: str) -> Any:
             raise ValueError(", ".join(LEDGER))
         return text
     if column == "value":
-        number = _number(float, text, "a positive number")
-        if not 0 < number < math.inf:
-            raise ValueError("a positive number")
+        low, high = PLAUSIBLE_VALUES
+        allowed = f"a positive number, {low:g} to {high:g}"
+        number = _number(float, text, allowed)
+        if not low <= number <= high:
+            raise ValueError(allowed)
         return number
     if column in ("id", "chip", "model"):
-        if not text:
-            raise ValueError("a name")
+        if not text or unprintable(text):
+            raise ValueError("a name without control characters")
         return text
     if column in ("source", "note"):
-        return text
+        return printable(text)
     if not text:
         return None
     if column == "link":
@@ -161,9 +174,11 @@ def _value(column: str, text: str) -> Any:
             raise ValueError("pcie for a card, nothing for the chip's own host")
         return text.lower()
     if column in _NUMBERS:
-        number = _number(float, text, "a whole number, or nothing")
-        if not number.is_integer() or number < (0 if column == "cached_tokens" else 1):
-            raise ValueError("a whole number, or nothing")
+        allowed = f"a whole number up to {LARGEST_COUNT:,}, or nothing"
+        number = _number(float, text, allowed)
+        least = 0 if column == "cached_tokens" else 1
+        if not (number.is_integer() and least <= number <= LARGEST_COUNT):
+            raise ValueError(allowed)
         return int(number)  # spreadsheets write 224.0 once a column has gaps
     if column == "float_matmul_on_conv":
         if text.lower() not in ("true", "false"):

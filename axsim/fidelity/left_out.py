@@ -107,7 +107,8 @@ def write(rows: Iterable[LeftOut], file: TextIO) -> None:
 
 
 def replaced(old: Sequence[LeftOut], new: Sequence[LeftOut]) -> tuple[LeftOut, ...]:
-    """``old`` with the rows of the chips that ``new`` has taken from there; chips by name."""
-    chips = {row.chip for row in new}
-    kept = [row for row in old if row.chip not in chips]
+    """``old`` with the rows of the chips that ``new`` has taken from there; chips by name. Rows of
+    networks from files, which are fitted by themselves, count as a chip's others."""
+    chips = {(row.chip, row.group == "graph") for row in new}
+    kept = [row for row in old if (row.chip, row.group == "graph") not in chips]
     return tuple(sorted([*kept, *new], key=lambda row: row.chip))

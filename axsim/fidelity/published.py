@@ -2,24 +2,30 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from functools import lru_cache
+from itertools import chain
 from statistics import median
 
+from axsim.compiler.lower import Matmul
 from axsim.compiler.partition import Deployment
 from axsim.fidelity.ledger import (
     Measurement,
     load_ledger,
     load_models,
+    shipped_graphs,
     shipped_ledger,
     shipped_models,
+    shipped_networks,
 )
 from axsim.fidelity.predict import toolchain_of
 from axsim.fidelity.prediction import Measured
 from axsim.models.config import DecoderConfig, ModelConfig
 from axsim.spec.chip import Chip, load_chip
-from axsim.spec.descriptor import shipped
+from axsim.spec.descriptor import load_mapping, shipped
+from axsim.spec.workload import Workload
 from axsim.system.request import layer_ms
 
 VOCABULARY_TOLERANCE = 0.01
@@ -33,8 +39,9 @@ class Published:
     def __init__(self, rows: Iterable[Measurement], models: Mapping[str, ModelConfig]) -> None:
         self._rows: dict[str, list[tuple[Measurement, ModelConfig]]] = {}
         for row in rows:
-            if row.model in models:
-                self._rows.setdefault(row.metric, []).append((row, models[row.model]))
+            if row.model in models or row.metric == "graph_ms":
+                model = models.get(row.model, ModelConfig(None))
+                self._rows.setdefault(row.metric, []).append((row, model))
 
     def find(self, deployment: Deployment, metric: str) -> Measured | None:
         """The median of the rows with the same chip, architecture, build and request.
@@ -60,6 +67,8 @@ class Published:
     def _same(deployment: Deployment, row: Measurement, other: ModelConfig) -> bool:
         workload, build = deployment.workload, deployment.workload.build
         model = deployment.model
+        if row.metric == "graph_ms":
+            return _same_network(deployment, row)
         if row.chip != deployment.chip.silicon:
             return False
         if row.link != deployment.link:
@@ -113,7 +122,34 @@ def _shipped_chip(name: str) -> Chip | None:
 
 @lru_cache(maxsize=1)
 def _shipped() -> Published:
-    return Published(load_ledger(shipped_ledger()), load_models(shipped_models()))
+    rows = load_ledger(shipped_ledger()), load_ledger(shipped_networks())
+    return Published(chain(*rows), load_models(shipped_models()))
+
+
+def _same_network(deployment: Deployment, row: Measurement) -> bool:
+    """Whether a deployed network of the row's name has the same products as the shipped file."""
+    build, chip = deployment.workload.build, deployment.chip
+    conditions: dict[str, object] = {
+        "chip": chip.silicon,
+        "model": deployment.workload.name,
+        "npu_mode": build.npu_mode or chip.default_mode,
+        "vision_dtype": build.vision_dtype,
+    }
+    file = shipped_graphs() / f"{row.model}.onnx"
+    if not _agrees(row, conditions) or row.link != deployment.link or build.precision_overrides:
+        return False
+    if not file.is_file():
+        return False
+    model: dict[str, object] = {"onnx": str(file)}
+    named = load_mapping(Workload, {"name": row.model, "model": model}, row.model)
+    return _products(Deployment(named, chip)) == _products(deployment)
+
+
+def _products(deployment: Deployment) -> Counter[Matmul | None]:
+    """The products of a network, each as often as it occurs: what makes an architecture here."""
+    graph = deployment.lowered
+    assert graph is not None
+    return Counter(operation.matmul for operation in graph.operations)
 
 
 def _agrees(row: Measurement, conditions: Mapping[str, object]) -> bool:

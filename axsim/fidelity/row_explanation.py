@@ -163,8 +163,11 @@ def _find(name: str, rows: Sequence[Measurement]) -> Measurement:
         if row.id.lower() == name.lower():
             return row
     ids = [row.id for row in rows]
-    near = get_close_matches(name.upper(), ids, 3, 0.4) or ids[:3]
-    raise InputError(Problem("", "--explain", f"the ledger has no row {name!r}", ", ".join(near)))
+    near = get_close_matches(name.upper(), ids, 3, 0.4)
+    what = f"the ledger has no row {name!r}"
+    what += f"; nearest: {', '.join(near)}" if near else ""
+    allowed = f"any of its {len(ids)} rows, {ids[0]} to {ids[-1]}; axsim validate lists them"
+    raise InputError(Problem("", "--explain", what, allowed))
 
 
 def _stages(

@@ -179,10 +179,14 @@ def validate(
 
 
 def folder_of(graphs: str | Path | None) -> Path | None:
-    """The folder of networks; InputError when there is none of that name."""
-    if graphs is not None and not Path(graphs).is_dir():
+    """The folder of networks; InputError when there is none of that name, or none in it."""
+    if graphs is None:
+        return None
+    if not Path(graphs).is_dir():
         raise InputError(f"--graphs {graphs}: no such folder")
-    return None if graphs is None else Path(graphs)
+    if not any(Path(graphs).glob("*.onnx")):
+        raise InputError(f"--graphs {graphs}: the folder holds no file NAME.onnx")
+    return Path(graphs)
 
 
 def chosen(

@@ -12,6 +12,7 @@ from __future__ import annotations
 
 from pathlib import Path
 from typing import IO, Any
+from warnings import catch_warnings, simplefilter
 
 import numpy as np
 
@@ -20,34 +21,54 @@ from axsim.kernels.array import Array
 from axsim.models.config import Pixels, sides, size_text
 
 SUFFIXES = (".bmp", ".gif", ".jpeg", ".jpg", ".png", ".tif", ".tiff", ".webp")
+LARGEST = 64 << 20
+"""Pixels of a picture: more than cameras of phones have."""
 MAX_TILES = 12
 """``max_dynamic_patch`` of InternVL2's configurations."""
 
 
-def open_picture(
-    source: str | Path | IO[bytes], name: str = "", max_pixels: int | None = None
-) -> Any:
-    """The picture of a file as a Pillow image in RGB. ``name`` is what errors call it, its path by
-    default; one of more than ``max_pixels`` is refused before it is decoded.
+def open_picture(source: str | Path | IO[bytes], name: str = "", max_pixels: int = LARGEST) -> Any:
+    """The picture of a file as a Pillow image in RGB, upright as its EXIF data say; the first of
+    several, 16 bits as their upper eight. ``name`` is what errors call it, its path by default; one
+    of more than ``max_pixels`` is refused before it is decoded.
 
     Raises:
         InputError: Pillow is not installed, or the file is no readable picture.
     """
     name = name or str(source)
     try:
-        from PIL import Image
+        from PIL import Image, ImageOps
     except ImportError:
         raise InputError("reading pictures needs Pillow: pip install 'axsim[image]'") from None
     try:
-        with Image.open(source) as opened:
-            if max_pixels is not None and opened.width * opened.height > max_pixels:
+        with catch_warnings():
+            simplefilter("ignore")  # Pillow's of large pictures, whose size is looked at here
+            opened: Any = Image.open(source)
+        with opened:
+            if opened.width * opened.height > max_pixels:
                 what = f"{name} has {opened.width} x {opened.height} pixels"
                 raise InputError(f"{what}; allowed: {max_pixels / 1e6:.1f} million")
-            picture: Any = opened.convert("RGB")
-            return picture
-    except (OSError, ValueError, SyntaxError, Image.DecompressionBombError) as error:
+            return ImageOps.exif_transpose(_eight_bits(opened)).convert("RGB")
+    except (InputError, MemoryError):
+        raise
+    except Exception as error:  # Pillow's readers of broken files raise whatever they stumble over
         reason = getattr(error, "strerror", None) or error
         raise InputError(f"{name} is no readable picture: {reason}") from None
+
+
+def _eight_bits(picture: Any) -> Any:
+    """Grey levels of 16 bits in eight, as other pictures have them; ValueError for others that have
+    no largest level."""
+    from PIL import Image
+
+    if picture.mode == "F":
+        raise ValueError("its pixels are floating-point numbers without a largest level")
+    if picture.mode[:1] != "I":
+        return picture
+    levels = np.asarray(picture)
+    if levels.min() < 0 or levels.max() > 0xFFFF:
+        raise ValueError("its pixels have more than 16 bits")
+    return Image.fromarray((levels >> 8).astype(np.uint8))
 
 
 def folder_pictures(folder: str | Path) -> list[Path]:
@@ -72,17 +93,22 @@ def prepared(picture: Any, size: Pixels, tiling: bool = False) -> list[Array]:
 
 
 def one_tile(picture: Any, size: Pixels) -> Array:
-    """The whole picture stretched to [1, H, W, 3] uint8, bilinear without antialiasing."""
+    """The whole picture stretched to [1, H, W, 3] uint8."""
+    return stretched(picture, *sides(size))[None]
+
+
+def stretched(picture: Any, height: int, width: int) -> Array:
+    """The whole picture as [height, width, 3] uint8, bilinear without antialiasing."""
     pixels = np.asarray(picture, np.uint8)
     (top, bottom, down), (left, right, across) = (
-        _taps(length, side) for length, side in zip(pixels.shape[:2], sides(size), strict=True)
+        _taps(length, side) for length, side in zip(pixels.shape[:2], (height, width), strict=True)
     )
     down, across = down[:, None, None], across[None, :, None]
     above, below = pixels[top].astype(np.int64), pixels[bottom].astype(np.int64)
     rows = above * (_UNIT - down) + below * down
     mixed = rows[:, left] * (_UNIT - across) + rows[:, right] * across
     rounded: Array = (mixed + _UNIT * _UNIT // 2) // (_UNIT * _UNIT)
-    return rounded.astype(np.uint8)[None]
+    return rounded.astype(np.uint8)
 
 
 def tiles(picture: Any, size: int, max_tiles: int = MAX_TILES) -> list[Array]:

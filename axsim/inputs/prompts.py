@@ -65,6 +65,8 @@ class Prompts:
         cut = [prepared(picture, workload.image_size, dynamic_tiling) for picture in pictures]
         shown = [self._shown(workload, len(tiles)) for tiles in cut]
         ids = self.tokens.encode(self._text(messages, shown), begin=self._template.plain)
+        if not ids:
+            raise InputError("the prompt is empty: there is no token to begin with")
         tiles = [tile for each in cut for tile in each]
         rows = np.array(ids) == self._id(self._context) if tiles else np.zeros(len(ids), bool)
         wanted = len(tiles) * workload.image_tokens

@@ -7,15 +7,15 @@ of these continues the text.
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NamedTuple
 
 from axsim.errors import InputError
+from axsim.inputs.rendering import rendered
 from axsim.inputs.tokenizer import Tokens
-from axsim.models.checkpoint import read_json
+from axsim.models.checkpoint import read_object
 
 TURN_END = "<|im_end|>"
 
@@ -105,7 +105,7 @@ def _written(render: Render) -> Template:
 
 
 def _optional(path: Path) -> dict[str, Any]:
-    return read_json(path) if path.exists() else {}
+    return read_object(path) if path.exists() else {}
 
 
 def _jinja_source(folder: Path, described: Mapping[str, Any]) -> str | None:
@@ -113,69 +113,47 @@ def _jinja_source(folder: Path, described: Mapping[str, Any]) -> str | None:
     of several named ones the default."""
     alone = folder / "chat_template.jinja"
     if alone.exists():
-        return alone.read_text(encoding="utf-8")
+        try:
+            return alone.read_text(encoding="utf-8")
+        except UnicodeDecodeError:
+            raise InputError(f"{alone} is no UTF-8 text") from None
     beside = _optional(folder / "chat_template.json")
     found = beside.get("chat_template") or described.get("chat_template")
     if isinstance(found, list):
-        found = {each.get("name"): each.get("template") for each in found}.get("default")
+        named = [each for each in found if isinstance(each, dict)]
+        defaults = [each.get("template") for each in named if each.get("name") == "default"]
+        found = defaults[-1] if defaults else None
     return found if isinstance(found, str) else None
 
 
 def _jinja(source: str, folder: str | Path, described: Mapping[str, Any]) -> Template:
-    """A Jinja template, rendered as transformers does: in a sandbox, blocks without their line
-    breaks, with the tokenizer's special tokens as variables."""
+    """A Jinja template, see :mod:`axsim.inputs.rendering`."""
     try:
-        import jinja2
-        from jinja2.sandbox import ImmutableSandboxedEnvironment
+        import jinja2  # noqa: F401
     except ImportError:
         what = f"{folder} has a chat template of its own, which needs jinja2"
         raise InputError(f"{what}: pip install 'axsim[tokenizers]'") from None
-
-    def refuse(message: str) -> None:
-        raise jinja2.TemplateError(message)
-
-    def failed(error: Exception) -> InputError:
-        return InputError(f"the chat template of {folder} cannot be rendered: {error}")
-
-    environment = ImmutableSandboxedEnvironment(
-        trim_blocks=True, lstrip_blocks=True, extensions=["jinja2.ext.loopcontrols"]
-    )
-    environment.filters["tojson"] = _to_json
-    environment.globals |= {"raise_exception": refuse, "strftime_now": _now}
-    source = _GENERATION.sub("", source)  # marks the answer for training
-    try:
-        template = environment.from_string(source)
-    except jinja2.TemplateError as error:
-        raise failed(error) from None
     special = {key: _token(described[key]) for key in described if key.endswith("_token")}
 
-    errors = (jinja2.TemplateError, TypeError, ValueError, KeyError)
-
-    def of(contents: Sequence[tuple[str, object]]) -> str:
-        return template.render(
-            messages=[{"role": role, "content": content} for role, content in contents],
-            add_generation_prompt=True,
-            tools=None,
-            documents=None,
-            **special,
-        )
+    def split(messages: Sequence[Message]) -> list[tuple[str, object]]:
+        return [(each.role, _content(each)) for each in messages]
 
     def parts(messages: Sequence[Message]) -> str | None:
-        try:
-            return of([(each.role, _content(each)) for each in messages])
-        except errors:
-            return None
+        (found,) = rendered(source, special, [split(messages)])
+        return None if found.error else found.text
 
     def render(messages: Sequence[Message]) -> str:
         asked = messages[-1].text.strip()
-        try:
-            text = of([(each.role, each.text) for each in messages])
-        except errors as error:
-            text = parts(messages) or ""
-            if asked not in text:
-                raise failed(error) from None
         # Templates of models that see may take nothing but a list of parts.
-        return text if asked in text else parts(messages) or text
+        texts: list[tuple[str, object]] = [(each.role, each.text) for each in messages]
+        whole, apart = rendered(source, special, [texts, split(messages)])
+        if not whole.error and asked in whole.text:
+            return whole.text
+        if not apart.error and (asked in apart.text or not whole.error):
+            return apart.text or whole.text
+        if whole.error:
+            raise InputError(f"the chat template of {folder} cannot be rendered: {whole.error}")
+        return whole.text
 
     ends = special.get("eos_token")
     return Template(render, (ends,) if ends else (), parts=parts)
@@ -195,18 +173,3 @@ def _token(value: object) -> str:
     """A special token of tokenizer_config.json, written out or described."""
     text = value.get("content") if isinstance(value, dict) else value
     return text if isinstance(text, str) else ""
-
-
-def _to_json(value: object, indent: int | None = None) -> str:
-    import json
-
-    return json.dumps(value, ensure_ascii=False, indent=indent)
-
-
-def _now(layout: str) -> str:
-    from datetime import datetime
-
-    return datetime.now().strftime(layout)
-
-
-_GENERATION = re.compile(r"{%-?\s*(end)?generation\s*-?%}")

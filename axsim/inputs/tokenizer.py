@@ -3,12 +3,12 @@ vocab.json, merges.txt and added_tokens.json."""
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Protocol
 
 from axsim.errors import InputError
+from axsim.files import read_json
 
 _WORDS = (
     r"(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}| ?[^\s\p{L}\p{N}]+[\r\n]*"
@@ -39,12 +39,22 @@ class Tokens:
                 self._model = _byte_pairs(folder)
         except InputError:
             raise
-        except Exception as error:  # tokenizers raises plain Exception for files it cannot read
+        except (KeyboardInterrupt, SystemExit, MemoryError):
+            raise
+        except BaseException as error:  # plain Exception, and Rust's panics, which are none
             raise InputError(f"the tokenizer of {folder} cannot be read: {error}") from None
 
     def encode(self, text: str, begin: bool = False) -> list[int]:
         """Token ids of ``text``, special tokens written out in it recognised; ``begin`` lets the
-        tokenizer put its own around them."""
+        tokenizer put its own around them.
+
+        Raises InputError for text with half a surrogate pair, which is no character.
+        """
+        try:
+            text.encode("utf-8")
+        except UnicodeEncodeError as error:
+            what = f"the character {error.start + 1} of the prompt is half of a surrogate pair"
+            raise InputError(f"{what}, which no text has") from None
         ids: list[int] = self._model.encode(text, add_special_tokens=begin).ids
         return ids
 
@@ -112,7 +122,7 @@ def _byte_pairs(folder: Path) -> Any:
     model.decoder = decoders.ByteLevel()
     extra = folder / "added_tokens.json"
     if extra.exists():
-        wanted = json.loads(extra.read_text(encoding="utf-8"))
+        wanted = read_json(extra)
         for token, number in sorted(wanted.items(), key=lambda item: int(item[1])):
             model.add_special_tokens([AddedToken(token, special=True, normalized=False)])
             if model.token_to_id(token) != number:

@@ -15,15 +15,17 @@ from axsim.kernels.twin import twin
 from axsim.kernels.windows import Windows
 
 
-def padded(image: Array, at: Windows, zero: int) -> Array:
-    """``image`` with the code ``zero`` wherever windows reach beyond it."""
+def padded(image: Array, at: Windows, zero: int, channels: int = 0) -> Array:
+    """``image`` with the code ``zero`` wherever windows reach beyond it, and in channels that it
+    lacks of so many ``channels``."""
     reach = at.reach(image.shape[:2])
-    if not any(at.begin) and not any(reach):
+    height, width, own = image.shape
+    channels = max(channels, own)
+    if not any(at.begin) and not any(reach) and channels == own:
         return image
-    height, width, channels = image.shape
     (top, left), (below, beside) = at.begin, reach
     out = np.full((top + height + below, left + width + beside, channels), zero, image.dtype)
-    out[top : top + height, left : left + width] = image
+    out[top : top + height, left : left + width, :own] = image
     return out
 
 

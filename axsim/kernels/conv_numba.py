@@ -8,6 +8,7 @@ import numpy as np
 
 from axsim.kernels.array import Array
 from axsim.kernels.jit import contracted, wide_vectors
+from axsim.kernels.windows import Windows
 
 
 def patches(image: Array, *numbers: Any) -> None:
@@ -40,6 +41,27 @@ def finish(
     term = y if other is None else other
     numbers: tuple[Any, ...] = (y, *ends, bias, term, other is not None, *limits)
     _finish(*numbers)
+
+
+def finish_pixels(
+    y: Array, rows: slice, columns: slice, bias: Array, other: Array | None, low: float, high: float
+) -> None:
+    """See :func:`axsim.kernels.convolution.finish_pixels`."""
+    ends = (np.uint64(n) for n in (rows.start, rows.stop, columns.start, columns.stop))
+    limits = np.float32(low), np.float32(high)
+    term = y if other is None else other
+    numbers: tuple[Any, ...] = (y, *ends, bias, term, other is not None, *limits)
+    _finish_pixels(*numbers)
+
+
+def depthwise_pixels(image: Array, taps: Array, at: Windows, lines: slice, out: Array) -> None:
+    """Lines of ``out`` [height, width, C] from a padded ``image`` [H, W, C], each channel by itself
+    with its ``taps`` [taps, C]."""
+    geometry = (*at.taps, *at.strides, *at.dilations)
+    if at.taps == (3, 3):
+        _three_by_three(image, taps, geometry[2:], lines.start, lines.stop, out)
+    else:
+        _depthwise_pixels(image, taps, geometry, lines.start, lines.stop, out)
 
 
 # Unsigned, because an index that might be negative keeps loops from becoming vector instructions.
@@ -110,3 +132,64 @@ def _depthwise(
                     else:
                         for x in range(width):
                             out[x] += row[offset + x * sw] * weight
+
+
+@contracted
+def _finish_pixels(
+    y: Any, top: Any, bottom: Any, left: Any, right: Any, bias: Any, other: Any, adds: Any,
+    low: Any, high: Any,
+) -> None:  # fmt: skip
+    wide_vectors()
+    for i in range(top, bottom):
+        row, term = y[i], other[i]
+        if adds:
+            for j in range(left, right):
+                value = row[j] + bias[j] + term[j]
+                value = low if value < low else value
+                row[j] = high if value > high else value
+        else:
+            for j in range(left, right):
+                value = row[j] + bias[j]
+                value = low if value < low else value
+                row[j] = high if value > high else value
+
+
+@contracted
+def _depthwise_pixels(
+    image: Any, taps: Any, geometry: Any, start: Any, stop: Any, out: Any
+) -> None:
+    wide_vectors()
+    kh, kw, sh, sw, dh, dw = geometry
+    channels = out.shape[2]
+    for line in range(start, stop):
+        for x in range(out.shape[1]):
+            sums = out[line, x]
+            for c in range(channels):
+                sums[c] = np.float32(0)
+            for ky in range(kh):
+                for kx in range(kw):
+                    pixel = image[line * sh + ky * dh, x * sw + kx * dw]
+                    weight = taps[ky * kw + kx]
+                    for c in range(channels):
+                        sums[c] += pixel[c] * weight[c]
+
+
+@contracted
+def _three_by_three(image: Any, taps: Any, geometry: Any, start: Any, stop: Any, out: Any) -> None:
+    """The usual window without a store between its taps."""
+    wide_vectors()
+    sh, sw, dh, dw = geometry
+    w0, w1, w2, w3, w4 = taps[0], taps[1], taps[2], taps[3], taps[4]
+    w5, w6, w7, w8 = taps[5], taps[6], taps[7], taps[8]
+    for line in range(start, stop):
+        top, middle, bottom = image[line * sh], image[line * sh + dh], image[line * sh + 2 * dh]
+        for x in range(out.shape[1]):
+            left = x * sw
+            a, b, c = top[left], top[left + dw], top[left + 2 * dw]
+            d, e, f = middle[left], middle[left + dw], middle[left + 2 * dw]
+            g, h, i = bottom[left], bottom[left + dw], bottom[left + 2 * dw]
+            sums = out[line, x]
+            for n in range(sums.size):
+                total = a[n] * w0[n] + b[n] * w1[n] + c[n] * w2[n]
+                total += d[n] * w3[n] + e[n] * w4[n] + f[n] * w5[n]
+                sums[n] = total + g[n] * w6[n] + h[n] * w7[n] + i[n] * w8[n]

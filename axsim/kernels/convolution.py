@@ -86,6 +86,35 @@ def finish(
         np.clip(part, part.dtype.type(low), part.dtype.type(high), out=part)
 
 
+def finishing_pixels(
+    bias: Array | None,
+    other: Array | None = None,
+    low: float | None = None,
+    high: float | None = None,
+) -> Stage:
+    """:func:`finishing` of a result seen as [positions, M]."""
+    floor, ceiling = -np.inf if low is None else low, np.inf if high is None else high
+
+    def stage(y: Array, rows: slice, columns: slice) -> None:
+        shift = np.zeros(y.shape[1], y.dtype) if bias is None else bias
+        finish_pixels(y, rows, columns, shift, other, floor, ceiling)
+
+    return stage
+
+
+@twin("axsim.kernels.conv_numba", _compiles)
+def finish_pixels(
+    y: Array, rows: slice, columns: slice, bias: Array, other: Array | None, low: float, high: float
+) -> None:
+    """``y[rows, columns]`` plus ``bias`` [M] and ``other`` [positions, M], within [low, high]."""
+    part = y[rows, columns]
+    part += bias[columns]
+    if other is not None:
+        part += other[rows, columns]
+    if low > -np.inf or high < np.inf:
+        np.clip(part, part.dtype.type(low), part.dtype.type(high), out=part)
+
+
 def _plane(at: Windows) -> Windows:
     """Windows over one dimension as those over a plane of height 1."""
     return type(at)(

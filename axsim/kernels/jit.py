@@ -18,19 +18,27 @@ Loop = TypeVar("Loop", bound=Callable[..., Any])
 
 def compiled(function: Loop) -> Loop:
     """Every operation as written: the same bits as numpy's."""
-    return cast(Loop, njit(nogil=True, cache=True, error_model="numpy")(function))
+    return _kept(function)
 
 
 def contracted(function: Loop) -> Loop:
     """Products and sums may become fused multiply-adds."""
-    fused = {"contract"}
-    return cast(Loop, njit(nogil=True, cache=True, error_model="numpy", fastmath=fused)(function))
+    return _kept(function, fastmath={"contract"})
 
 
 def reordered(function: Loop) -> Loop:
     """Sums may take any order, so that they become vector instructions."""
-    free = {"reassoc", "contract", "nsz"}
-    return cast(Loop, njit(nogil=True, cache=True, error_model="numpy", fastmath=free)(function))
+    return _kept(function, fastmath={"reassoc", "contract", "nsz"})
+
+
+def _kept(function: Loop, **options: Any) -> Loop:
+    """Compiled, and kept on disk where numba finds a folder that it can write to: beside the
+    package, in the user's cache or NUMBA_CACHE_DIR."""
+    try:
+        made = njit(nogil=True, cache=True, error_model="numpy", **options)(function)
+    except RuntimeError:  # no such folder: compiled again in each process
+        made = njit(nogil=True, error_model="numpy", **options)(function)
+    return cast(Loop, made)
 
 
 def inlined(function: Loop) -> Loop:

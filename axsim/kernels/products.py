@@ -39,6 +39,15 @@ class Packed(ABC):
         """
         self._into(rows_of_bytes(a), finish, out, left)
 
+    def windows(
+        self, image: Array, places: Array, pieces: Array, run: int, finish: Finish, out: Array,
+        left: int = 0,
+    ) -> bool:  # fmt: skip
+        """:meth:`into` of rows that lie in a flat ``image`` of codes: row i is the ``run`` codes
+        from ``places[i] + pieces[p]`` on for each p. False, and nothing is written, where the
+        backend has to be given the rows."""
+        return False
+
     @abstractmethod
     def sums(self, a: Array) -> Array:
         """Exact int32 [P M, Q, N] of rows of bytes, to be used up before the thread's next."""

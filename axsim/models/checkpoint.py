@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import replace
@@ -12,6 +11,7 @@ from typing import Any
 import numpy as np
 
 from axsim.errors import InputError
+from axsim.files import read_json
 from axsim.kernels.array import Array
 from axsim.models.config import ModelConfig
 from axsim.models.gguf import GgufFile, gguf_file
@@ -55,7 +55,18 @@ class Checkpoint:
         """The tensor as float32; KeyError when the model has none of that name."""
         parts = [self._float32(s) for s in self._sources[name]]
         whole = parts[0] if len(parts) == 1 else np.concatenate(parts)
-        return self._shaped(name, whole)
+        return self._shaped(name, self._finite(name, whole))
+
+    def _finite(self, name: str, values: Array) -> Array:
+        """The values; InputError when some are infinite or no numbers."""
+        with np.errstate(all="ignore"):
+            sound = np.isfinite(values.sum()) or np.isfinite(values).all()
+        if not sound:
+            wrong = int(values.size - np.isfinite(values).sum())
+            source = self._sources[name][0].name
+            what = f"{wrong:,} of its {values.size:,} values are infinite or no numbers"
+            raise InputError(f"{self.folder}: {source}: {what}")
+        return values
 
     def _shaped(self, name: str, stored: Array) -> Array:
         """The tensor in our dimensions."""
@@ -97,7 +108,7 @@ class Checkpoint:
         height = self._files[source].shapes[source][0]
         if wanted.size and not 0 <= wanted.min() <= wanted.max() < height:
             raise IndexError(f"{name} has {height} rows, not {wanted.max()}")
-        return self._files[source].float32(source, wanted)
+        return self._finite(name, self._files[source].float32(source, wanted))
 
     def _check(self) -> None:
         missing, wrong = [], []
@@ -176,12 +187,17 @@ def _described(folder: Path, description: dict[str, Any]) -> ModelConfig:
     path = folder / "preprocessor_config.json"
     if config.vision is None or not path.exists():
         return config
-    given = read_json(path)
+    given = read_object(path)
     keys = {key: given[key] for key in ("image_mean", "image_std") if given.get(key)}
     for key, value in keys.items():
-        numbers = isinstance(value, list) and all(isinstance(each, int | float) for each in value)
+        least = 0.0 if key == "image_mean" else 1e-6
+        numbers = isinstance(value, list) and all(
+            isinstance(each, int | float) and not isinstance(each, bool) and least <= each <= 256
+            for each in value
+        )
         if not numbers or len(value) != config.vision.num_channels:
-            raise InputError(f"{path}: {key} is {value!r}; allowed: a number for each channel")
+            allowed = f"a number for each channel, {least:g} to 256"
+            raise InputError(f"{path}: {key} is {value!r}; allowed: {allowed}")
     pixels: dict[str, Any] = {key: tuple(map(float, value)) for key, value in keys.items()}
     return replace(config, vision=replace(config.vision, **pixels))
 
@@ -193,7 +209,7 @@ def eos_token_ids(folder: Path, description: dict[str, Any]) -> tuple[int, ...] 
     Raises InputError when it is neither a number nor a list of numbers.
     """
     generation = folder / "generation_config.json"
-    told = read_json(generation) if generation.exists() else {}
+    told = read_object(generation) if generation.exists() else {}
     inner = language_part(description)
     config = folder / "config.json"
     for source, keys in ((generation, told), (config, inner), (config, description)):
@@ -222,20 +238,15 @@ def read_config(folder: str | Path) -> dict[str, Any]:
             hint = "; a model of the hub of that name is downloaded with: hf download "
             hint += f"{folder.as_posix()} --local-dir {folder.name}"
         raise InputError(f"{what}{hint}")
-    return dict(nested(read_json(folder / "config.json")))
+    return dict(nested(read_object(folder / "config.json")))
 
 
 _HUB_NAME = re.compile(r"[A-Za-z0-9][\w.-]*/[A-Za-z0-9][\w.-]*")
 
 
-def read_json(path: Path) -> dict[str, Any]:
+def read_object(path: Path) -> dict[str, Any]:
     """The object in a JSON file; InputError when it cannot be read."""
-    try:
-        value = json.loads(path.read_text(encoding="utf-8"))
-    except OSError as error:
-        raise InputError(f"{path} cannot be read: {error.strerror}") from None
-    except ValueError as error:
-        raise InputError(f"{path} is no JSON file: {error}") from None
+    value = read_json(path)
     if not isinstance(value, dict):
         raise InputError(f"{path} holds no JSON object")
     return value
@@ -252,9 +263,13 @@ def _stored_in(folder: Path) -> dict[str, SafetensorsFile] | dict[str, GgufFile]
         return dict.fromkeys(file.shapes, file)
     if not (folder / _INDEX).exists():
         raise InputError(f"{folder} has neither {_SINGLE} nor {_INDEX}")
-    weight_map = read_json(folder / _INDEX).get("weight_map")
-    if not isinstance(weight_map, dict):
+    weight_map = read_object(folder / _INDEX).get("weight_map")
+    if not isinstance(weight_map, dict) or not weight_map:
         raise InputError(f"{folder / _INDEX} has no weight_map")
+    for shard in weight_map.values():
+        if not isinstance(shard, str) or Path(shard).name != shard or not shard:
+            what = f"names the shard {shard!r}, which is no file of its folder"
+            raise InputError(f"{folder / _INDEX} {what}")
     shards = {shard: SafetensorsFile(folder / shard) for shard in set(weight_map.values())}
     absent = [f"{n} in {s}" for n, s in weight_map.items() if n not in shards[s].shapes]
     if absent:

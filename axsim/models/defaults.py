@@ -12,7 +12,6 @@ from typing import Any
 
 # fmt: off
 DECODER_DEFAULTS: dict[str, dict[str, Any]] = {
-    "whisper_decoder": {"layer_norm_eps": 1e-05},
     "olmo": {
         "vocab_size": 50304, "hidden_size": 4096, "intermediate_size": 11008,
         "num_hidden_layers": 32, "num_attention_heads": 32, "hidden_act": "silu",

@@ -29,7 +29,8 @@ def model_config(config: Json, source: str = "config.json") -> ModelConfig:
     kind = str(config.get("model_type"))
     config = nested(config)
     if kind in JOINS or kind in BY_MODEL_TYPE or tower_of(config) is not None:
-        check_values(config, source)
+        made = ("vision_config", "text_config") if kind == "whisper" else ()
+        check_values({key: value for key, value in config.items() if key not in made}, source)
     try:
         if kind in JOINS:
             return _joined(JOINS[kind], config, source)

@@ -52,10 +52,11 @@ _NUMBERS = Kind(lambda v: v is None or _list(v, lambda e: _number(e) and e > 0),
 
 KINDS: dict[str, Kind] = {
     **dict.fromkeys(
-        ("hidden_size", "num_frames", "cross_tokens", "intermediate_size",
-         "num_attention_heads", "vocab_size", "embed_dim",
+        ("hidden_size", "intermediate_size", "num_attention_heads", "vocab_size", "embed_dim",
          "num_heads", "num_channels", "in_channels", "in_chans", "spatial_merge_size",
-         "num_patches", "num_position_embeddings", "temporal_patch_size", "window_size",
+         "num_patches", "d_model", "encoder_ffn_dim", "decoder_ffn_dim", "num_mel_bins",
+         "encoder_attention_heads", "decoder_attention_heads", "max_source_positions",
+         "max_target_positions", "num_position_embeddings", "temporal_patch_size", "window_size",
          "scale_factor", "query_num", "mm_tokens_per_image", "spatial_patch_size"), _SIZE
     ),
     **dict.fromkeys(
@@ -66,7 +67,7 @@ KINDS: dict[str, Kind] = {
         ("sliding_window", "max_window_layers", "num_register_tokens", "no_rope_layer_interval",
          "pooler_output_size", "num_labels"), _COUNT
     ),
-    **dict.fromkeys(("num_hidden_layers", "depth"), _LAYERS),
+    **dict.fromkeys(("num_hidden_layers", "depth", "encoder_layers", "decoder_layers"), _LAYERS),
     **dict.fromkeys(
         ("rms_norm_eps", "layer_norm_eps", "layer_norm_epsilon", "norm_eps", "norm_epsilon",
          "rope_theta", "rope_local_base_freq", "factor", "low_freq_factor", "high_freq_factor",
@@ -83,7 +84,9 @@ KINDS: dict[str, Kind] = {
         ("vision_config", "text_config", "llm_config", "rope_scaling", "rope_parameters",
          "quantization_config", "full_attention", "sliding_attention"), _MAPPING
     ),
-    **dict.fromkeys(("hidden_act", "hidden_activation", "projector_hidden_act"), _TEXT),
+    **dict.fromkeys(
+        ("hidden_act", "hidden_activation", "projector_hidden_act", "activation_function"), _TEXT
+    ),
     **dict.fromkeys(("architectures", "layer_types"), _TEXTS),
     **dict.fromkeys(
         ("fullatt_block_indexes", "mrope_section", "deepstack_visual_indexes"), _COUNTS

@@ -216,6 +216,11 @@ def _minicpmv_tower(config: Json, vision: VisionConfig) -> VisionConfig:
     return replace(vision, image_size=size, position_size=table, resampling="nearest", pool="none")
 
 
+def _deepseek(config: Json, vision: VisionConfig, decoder: DecoderConfig) -> ProjectorConfig:
+    """Linear, GELU, Linear."""
+    return ProjectorConfig(decoder.hidden_size, 1.0, norm="none")
+
+
 def _whisper(config: Json, vision: VisionConfig, decoder: DecoderConfig) -> ProjectorConfig:
     layers = decoder.num_hidden_layers
     return ProjectorConfig(decoder.hidden_size, 1.0, norm="none", cross_layers=layers)
@@ -339,6 +344,20 @@ _ROWS = (
         modules={"mlp1.1": "fc1", "mlp1.3": "hidden_layers.0", "mlp1.5": "hidden_layers.1"},
         text="llama", tower_type="janus_vision_model", tied=True,
         parked=lambda config: picture_maker.parameters(config.get("vq_config") or {}),
+    ),
+    Join(
+        "lighton_ocr", ("LightOnOcrForConditionalGeneration",), _mistral3,
+        prefixes=(("model.vision_encoder.", "model.vision_projection.", "model."),),
+        image=("", "<|image_pad|>", ""),
+        modules={"mlp1.0": "norm", "mlp1.join": "patch_merger.merging_layer", **_TWO},
+        text="qwen3", tower_type="pixtral", tied=True,
+    ),
+    Join(
+        "deepseek_vl", ("DeepseekVLForConditionalGeneration",), _deepseek,
+        prefixes=(("model.vision_model.", "model.aligner.", "model."),),
+        image=("", "<image_placeholder>", ""),
+        modules={"mlp1.1": "linear1", "mlp1.3": "linear2"}, text="llama",
+        tower_type="siglip_vision_model", tower=_siglip_tower, tied=True,
     ),
     Join(
         "whisper", ("WhisperForConditionalGeneration",), _whisper,

@@ -17,11 +17,12 @@ FRAMES_PER_ROW = 2
 
 
 def nested(config: Mapping[str, Any]) -> Mapping[str, Any]:
-    """``vision_config`` and ``text_config`` in the keys of other models; any other config.json as
-    it stands."""
+    """``vision_config`` and ``text_config`` in the keys of other models, beside what is there; any
+    other config.json as it stands."""
     if config.get("model_type") != "whisper" or "vision_config" in config:
         return config
     full = {**_USUAL, **config}
+    rows = full["max_source_positions"]
     common = {"hidden_size": full["d_model"], "hidden_act": full["activation_function"]}
     encoder = {
         **common,
@@ -30,11 +31,12 @@ def nested(config: Mapping[str, Any]) -> Mapping[str, Any]:
         "num_attention_heads": full["encoder_attention_heads"],
         "intermediate_size": full["encoder_ffn_dim"],
         "num_channels": full["num_mel_bins"],
-        "num_frames": FRAMES_PER_ROW * full["max_source_positions"],
+        "num_frames": FRAMES_PER_ROW * rows if isinstance(rows, int) else rows,
     }
     decoder = {
         **common,
         "model_type": "whisper_decoder",
+        "layer_norm_eps": 1e-5,  # of torch
         "num_hidden_layers": full["decoder_layers"],
         "num_attention_heads": full["decoder_attention_heads"],
         "intermediate_size": full["decoder_ffn_dim"],

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from math import prod
 from typing import Any
 
 import numpy as np
@@ -10,14 +11,24 @@ import numpy as np
 from axsim.graph.ops import OPERATORS
 from axsim.kernels.array import Array
 
+MOST_ELEMENTS = 1 << 26
+"""Of an array that is computed while a graph is read."""
+
+
+def _bounded(elements: int) -> None:
+    if elements > MOST_ELEMENTS:
+        raise ValueError(f"makes a constant of {elements:,} numbers, more than {MOST_ELEMENTS:,}")
+
 
 def _constant_of_shape(shape: Array, value: Array | None = None) -> Array:
     value = np.zeros(1, np.float32) if value is None else value
+    _bounded(prod(map(int, np.asarray(shape).reshape(-1))))
     return np.full(shape, value.reshape(-1)[0])
 
 
 def _range(start: Array, limit: Array, delta: Array) -> Array:
     count = max(int(np.ceil((limit - start) / delta)), 0)
+    _bounded(count)
     return (start + np.arange(count) * delta).astype(start.dtype)
 
 
@@ -27,6 +38,7 @@ def _trilu(x: Array, k: Array | None = None, upper: int = 1) -> Array:
 
 
 def _one_hot(indices: Array, depth: Array, values: Array, axis: int = -1) -> Array:
+    _bounded(indices.size * int(depth))
     hot = np.expand_dims(indices % int(depth), axis)
     spread = [1] * hot.ndim
     spread[axis] = -1
@@ -65,4 +77,6 @@ def fold(op: str, operands: Sequence[Array | None], attrs: Mapping[str, Any]) ->
     """The results of one node on constants; attributes as our operators have them."""
     if op in ARITHMETIC:
         return [np.asarray(ARITHMETIC[op](*operands, **attrs))]
+    for shape in OPERATORS[op].shape([() if x is None else x.shape for x in operands], attrs):
+        _bounded(prod(shape))
     return [np.asarray(y) for y in OPERATORS[op].kernel(*operands, **attrs)]

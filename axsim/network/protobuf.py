@@ -63,16 +63,23 @@ def array(tensor: Any, path: Path) -> Array:
     from onnx import helper, numpy_helper
 
     if tensor.data_location != tensor.EXTERNAL:
-        return _plain(numpy_helper.to_array(tensor))
+        try:
+            return _plain(numpy_helper.to_array(tensor))
+        except (ValueError, TypeError, KeyError) as error:
+            what = f"its values are not those of its shape and type ({error})"
+            raise InputError(Problem(str(path), tensor.name, what)) from None
     notes = {entry.key: entry.value for entry in tensor.external_data}
-    file = path if notes["location"] == _HERE else path.parent / notes["location"]
+    location = notes.get("location")
+    if location is None or "\0" in location:
+        raise InputError(Problem(str(path), tensor.name, "its data are outside, without a place"))
+    file = path if location == _HERE else path.parent / location
     if not file.resolve().is_relative_to(path.parent.resolve()):
         raise InputError(Problem(str(path), tensor.name, f"its data lie outside: {file}"))
-    dtype = np.dtype(helper.tensor_dtype_to_np_dtype(tensor.data_type)).newbyteorder("<")
     shape = tuple(tensor.dims)
     try:
+        dtype = np.dtype(helper.tensor_dtype_to_np_dtype(tensor.data_type)).newbyteorder("<")
         mapped = np.memmap(file, dtype, "r", int(notes.get("offset", 0)), shape)
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, OverflowError, KeyError, TypeError) as error:
         reason = error.strerror if isinstance(error, OSError) else "the file is too short"
         raise InputError(Problem(str(file), tensor.name, f"cannot be read: {reason}")) from None
     return _plain(np.asarray(mapped))

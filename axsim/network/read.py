@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from difflib import get_close_matches
 from pathlib import Path
 from typing import Any
@@ -16,6 +16,10 @@ Shape = tuple[int, ...]
 
 OLDEST, NEWEST = 9, 24
 """Operator sets that are read: nodes mean the same in all of them, or the reader knows better."""
+
+
+LARGEST_SIDE = 1 << 24
+"""Of an input's shape."""
 
 
 def read(
@@ -40,6 +44,7 @@ def read(
     if outputs:
         _cut(path, graph, outputs)
     _prune(graph)
+    _check_order(path, graph)
     inputs = _inputs(path, graph, shapes or {})
     _check_shapes(path, model)
     translation = Translation(path, path.stem, opset)
@@ -107,6 +112,47 @@ def _prune(graph: Any) -> None:
             field.extend(used)
 
 
+def _check_order(path: Path, graph: Any) -> None:
+    """InputError when a node reads what none before it makes (so in every circle), or makes what
+    is there already."""
+    known = {""} | {tensor.name for tensor in graph.initializer}
+    known |= {value.name for value in graph.input}
+    wrong = []
+    if any(isinstance(name, bytes) for name in _names(graph)):
+        raise InputError(Problem(str(path), "", "is no valid model: a name is no UTF-8 text"))
+    for node in graph.node:
+        label = node.name or node.op_type
+        unknown = next((name for name in node.input if name not in known), None)
+        again = next((name for name in node.output if name and name in known), None)
+        if not any(node.output):
+            wrong.append(f"node {label} makes nothing")
+        elif unknown is not None:
+            wrong.append(f"node {label} reads {unknown!r}, which nothing before it makes")
+        elif again is not None:
+            wrong.append(f"node {label} makes {again!r}, which is there before")
+        known.update(node.output)
+    wrong += [
+        f"nothing makes its output {value.name!r}"
+        for value in graph.output
+        if not value.name or value.name not in known
+    ]
+    if not graph.output:
+        wrong.append("it has no output")
+    if wrong:
+        raise InputError(Problem(str(path), "", f"is no valid model: {each}") for each in wrong)
+
+
+def _names(graph: Any) -> Iterator[object]:
+    """All names of a graph; protobuf gives bytes for those that are no text."""
+    for node in graph.node:
+        yield from (node.name, node.op_type, node.domain, *node.input, *node.output)
+        yield from (attribute.name for attribute in node.attribute)
+    yield from (tensor.name for tensor in graph.initializer)
+    for value in (*graph.input, *graph.output):
+        yield value.name
+        yield from (dimension.dim_param for dimension in value.type.tensor_type.shape.dim)
+
+
 def _inputs(path: Path, graph: Any, shapes: Mapping[str, Shape]) -> dict[str, Shape]:
     """Inputs and their static shapes; the model is given these, too."""
     initialised = {tensor.name for tensor in graph.initializer}
@@ -139,6 +185,10 @@ def _inputs(path: Path, graph: Any, shapes: Mapping[str, Shape]) -> dict[str, Sh
             text = "x".join(map(str, declared))
             shown = "x".join(map(str, given))
             problems.append(Problem(f"--shape {value.name}={shown}", "", f"{path} declares {text}"))
+        elif max(given, default=1) > LARGEST_SIDE:
+            shown = "x".join(map(str, given))
+            place = f"--shape {value.name}={shown}"
+            problems.append(Problem(place, "", "is too large", f"sides up to {LARGEST_SIDE:,}"))
         else:
             found[value.name] = given
             tensor.ClearField("shape")
@@ -162,6 +212,6 @@ def _check_shapes(path: Path, model: Any) -> None:
         value.type.tensor_type.ClearField("shape")
     try:
         shape_inference.infer_shapes(model, check_type=True, strict_mode=True, data_prop=True)
-    except shape_inference.InferenceError as error:
+    except (shape_inference.InferenceError, ValueError, RuntimeError) as error:
         reason = " ".join(str(error).split())
         raise InputError(Problem(str(path), "", f"is no valid model: {reason}")) from None

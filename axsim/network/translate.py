@@ -7,7 +7,7 @@ initialiser or what is computed from initialisers, of which only the shape is ne
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from functools import partial
 from math import prod
@@ -33,6 +33,9 @@ from axsim.network.network import Derived, Network, Stored
 from axsim.network.refusals import Refusal, refused
 
 Shape = tuple[int, ...]
+
+MOST_ELEMENTS = 10**10
+"""Of a tensor: more than the memory of any board has bytes."""
 
 _SMALL = 1024
 """Elements up to which an array of integers is part of the graph."""
@@ -102,6 +105,9 @@ class Translation:
                 self._translate(node, label, inputs)
             except ValueError as error:
                 self._refuse(node, Refusal(op, label, str(error)))
+            except (TypeError, LookupError, ArithmeticError, AttributeError) as error:
+                reason = f"its attributes and inputs are not those of the operator ({error})"
+                self._refuse(node, Refusal(op, label, reason))
 
     def network(self, outputs: list[str]) -> Network:
         """What was collected; raises InputError when a node was refused."""
@@ -203,6 +209,7 @@ class Translation:
     def _derive(self, op: str, inputs: list[str], outputs: list[str], attrs: Attrs) -> None:
         """Results of a node whose operands are all known: weights, computed when asked for."""
         shapes = OPERATORS[op].shape([self._shape(n) for n in inputs], attrs)
+        _bounded(shapes)
         for n in inputs:
             if n in self._constants and n not in self._sources:
                 array = self._constants[n]
@@ -221,12 +228,17 @@ class Translation:
             if name in self._constants and name not in self._tensors:
                 self._add_constant(name, OPERATORS[op].role == "matrix" and index == 1)
         shapes = OPERATORS[op].shape([self._tensors[n].shape for n in inputs], attrs)
+        # Attributes that only the count of the work looks at are looked at here, once.
+        OPERATORS[op].work([self._tensors[n].shape for n in inputs], shapes, attrs)
         if len(shapes) < len(outputs):
             raise ValueError(f"{len(outputs)} outputs are asked for, {len(shapes)} are there")
         if _changes_nothing(op, self._tensors[inputs[0]].shape, shapes[0], attrs):
             self._alias[outputs[0]] = inputs[0]
             return
         dtype = self._dtype(op, inputs, attrs)
+        _bounded(shapes)
+        if not all(map(prod, shapes)):
+            raise ValueError("makes a tensor without elements")
         for index, (name, shape) in enumerate(zip(outputs, shapes, strict=False)):
             of_index = (op == "TopK" and index == 1) or (op == "MaxPool" and index == 1)
             self._tensors[name] = Tensor(name, shape, "s64" if of_index else dtype)
@@ -272,6 +284,15 @@ class Translation:
         if name in self._constants:
             return self._constants[name].dtype.kind == "f"
         return self._tensors[name].dtype == "f32"
+
+
+def _bounded(shapes: Sequence[Shape]) -> None:
+    """ValueError for a tensor that no chip could be asked for, or that has less than nothing."""
+    for shape in shapes:
+        if any(size < 0 for size in shape):
+            raise ValueError(f"makes a tensor of shape {shape}")
+        if prod(shape) > MOST_ELEMENTS:
+            raise ValueError(f"makes a tensor of {prod(shape):.1e} numbers, more than 1e10")
 
 
 def _changes_nothing(op: str, before: Shape, after: Shape, attrs: Attrs) -> bool:

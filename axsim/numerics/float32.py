@@ -5,15 +5,17 @@ from __future__ import annotations
 import itertools
 from collections.abc import Collection, Mapping, Sequence
 from math import prod
+from typing import Any
 
 import numpy as np
 
 from axsim.graph.ir import Graph, Node, Tensor
 from axsim.graph.ops import OPERATORS
 from axsim.graph.patterns import Attention, Chains
+from axsim.kernels import pixels
 from axsim.kernels.array import Array
 from axsim.kernels.attention import attention
-from axsim.kernels.convolution import conv, finishing
+from axsim.kernels.convolution import conv, finishing, finishing_pixels
 from axsim.kernels.dense import Stage, activated, added, clamped, linear, multiplied
 from axsim.kernels.windows import windows
 from axsim.numerics.steps import Step, Weights, single
@@ -31,9 +33,18 @@ class Float32:
     them is kept. The operators' own kernels give the same values up to rounding.
     """
 
-    def load(self, tensor: Tensor, weights: Weights) -> Array:
-        """The weight itself."""
-        return weights(tensor.name)
+    def __init__(self) -> None:
+        self._packed: dict[str, int] = {}
+        self._ready: dict[str, pixels.PixelWeight] = {}
+
+    def load(self, tensor: Tensor, weights: Weights) -> Any:
+        """The weight itself, or packed where convolutions alone take it."""
+        packed = self._packed.get(tensor.name)
+        if packed is None:
+            return weights(tensor.name)
+        if tensor.name not in self._ready:
+            self._ready[tensor.name] = pixels.weight(weights(tensor.name), packed)
+        return self._ready[tensor.name]
 
     def feed(self, tensor: Tensor, array: Array) -> Array:
         """``array`` as float32, or untouched when it is an integer or boolean array."""
@@ -48,12 +59,16 @@ class Float32:
         steps: dict[str, Step | None] = {
             node.name: single(node, OPERATORS[node.op].kernel) for node in graph.nodes
         }
+        self._packed |= _packable(graph)
         chains = Chains(graph, keep)
         for found in chains.attentions():
             _replace(steps, found.nodes, _attention_step(found))
         for nodes in chains.products(("Gemm", "Conv"), _TAIL):
             shape = graph.tensors[nodes[0].outputs[0]].shape
-            if nodes[0].op == "Conv" and shape[0] == 1:
+            if nodes[0].op == "Conv" and nodes[0].inputs[1] in self._packed:
+                nodes = nodes if shape[0] == 1 else nodes[:1]
+                _replace(steps, nodes, _pixel_step(nodes, shape))
+            elif nodes[0].op == "Conv" and shape[0] == 1:
                 _replace(steps, nodes, _conv_step(nodes, shape))
             elif nodes[0].attrs == _LINEAR:
                 _replace(steps, nodes, _gemm_step(nodes))
@@ -94,16 +109,72 @@ def _gemm_step(nodes: Sequence[Node]) -> Step:
     return Step(inputs, nodes[-1].outputs, run)
 
 
-def _conv_step(nodes: Sequence[Node], shape: tuple[int, ...]) -> Step:
-    """A convolution whose result of ``shape`` is seen as rows, one for each channel."""
+def _packable(graph: Graph) -> dict[str, int]:
+    """Weights that nothing but convolutions of planes takes, with the number of their groups, where
+    such can be computed by pixel; a graph has to have several, or the change of layout is no gain.
+    """
+    users: dict[str, set[object]] = {}
+    for node in graph.nodes:
+        for index, name in enumerate(node.inputs):
+            use = node.attrs.get("group", 1) if (node.op, index) == ("Conv", 1) else None
+            users.setdefault(name, set()).add(use)
+    found = {
+        name: group
+        for name, (group, *others) in users.items()
+        if isinstance(group, int)
+        and not others
+        and graph.tensors[name].kind == "weight"
+        and len(graph.tensors[name].shape) == 4
+    }
+    return found if len(found) > 1 and pixels.supported() else {}
+
+
+def _pixel_step(nodes: Sequence[Node], shape: tuple[int, ...]) -> Step:
+    """A convolution whose result of ``shape`` is seen as rows, one for each position."""
     first, *tail = nodes
     inputs, others = _operands(nodes)
-    # What is most common behind a convolution goes over its sums once.
+    sums, low, high, rest = _finish_of(tail)
+
+    def run(*values: Array) -> tuple[Array]:
+        rows = [None if place is None else _positions(values[place], shape) for place in others]
+        bias = values[2] if len(first.inputs) > 2 else None
+        if sums and rows[0] is not None and rows[0].shape != (prod(shape[2:]), shape[1]):
+            stages = [finishing_pixels(bias), added(rows[0]), clamped(low, high)]
+        else:
+            stages = [finishing_pixels(bias, rows[0] if sums else None, low, high)]
+        for node, other in zip(tail[rest:], rows[rest:], strict=True):
+            stages.append(_stage(node, other))
+        weight: Any = values[1]
+        at = windows(values[0].shape[2:], weight.shape[2:], first.attrs)
+        return (pixels.conv(values[0], weight, at, stages),)
+
+    return Step(inputs, nodes[-1].outputs, run)
+
+
+def _finish_of(tail: Sequence[Node]) -> tuple[bool, float | None, float | None, int]:
+    """What is most common behind a convolution and goes over its sums once: whether a sum, the
+    limits, and how many nodes these are."""
     sums = bool(tail) and tail[0].op == "Add"
     limit = tail[sums:][:1]
     limits = None if not limit else OPERATORS[limit[0].op].limits
     low, high = (None, None) if limits is None else limits(limit[0].attrs)
-    rest = sums + (limits is not None)
+    return sums, low, high, sums + (limits is not None)
+
+
+def _positions(other: Array, shape: tuple[int, ...]) -> Array:
+    """An operand of a tensor [1, C, H, W] as rows: [positions, C], [C] or a number."""
+    if other.size == 1:
+        return other
+    if other.size == shape[1] and other.ndim >= 3 and other.shape[-3] > 1:
+        return other.reshape(-1)
+    return pixels.by_pixel(np.broadcast_to(other, shape)).reshape(-1, shape[1])
+
+
+def _conv_step(nodes: Sequence[Node], shape: tuple[int, ...]) -> Step:
+    """A convolution whose result of ``shape`` is seen as rows, one for each channel."""
+    first, *tail = nodes
+    inputs, others = _operands(nodes)
+    sums, low, high, rest = _finish_of(tail)
 
     def run(*values: Array) -> tuple[Array]:
         rows = [None if place is None else _channels(values[place], shape) for place in others]

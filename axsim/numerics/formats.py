@@ -21,6 +21,7 @@ from dataclasses import dataclass, field
 from fnmatch import fnmatchcase
 from typing import Literal
 
+from axsim.graph.clamps import absorbed
 from axsim.graph.ir import Graph, Tensor
 from axsim.graph.ops import OPERATORS
 
@@ -95,13 +96,21 @@ def assign_vision(
             dtypes[name] = "f32"
         else:
             dtypes[name] = dtype
-    activations = [n for n, t in graph.tensors.items() if t.kind == "activation" and n in dtypes]
-    for pattern, override in (overrides or {}).items():
-        matched = [n for n in activations if fnmatchcase(n, pattern)]
+    names = {n: (n,) for n, t in graph.tensors.items() if t.kind == "activation" and n in dtypes}
+    return graph.with_dtypes(dtypes | _overridden(graph, names, overrides or {}))
+
+
+def _overridden(
+    graph: Graph, names: Mapping[str, tuple[str, ...]], overrides: Mapping[str, VisionDtype]
+) -> dict[str, str]:
+    """The dtypes that patterns give to tensors, each of which goes by some ``names``."""
+    dtypes: dict[str, str] = {}
+    for pattern, override in overrides.items():
+        matched = [t for t, known in names.items() if any(fnmatchcase(n, pattern) for n in known)]
         if not matched:
             raise UnmatchedPattern(f"no activation of graph {graph.name!r} matches {pattern!r}")
         dtypes.update(dict.fromkeys(matched, override))
-    return graph.with_dtypes(dtypes)
+    return dtypes
 
 
 def assign_network(
@@ -109,20 +118,29 @@ def assign_network(
 ) -> Graph:
     """A network read from a file: as :func:`assign_vision`, but its outputs are activations as any
     others, and a weight that MatMul multiplies from either side without being a projection is one.
+    Patterns may name the node that makes a tensor, too, as files call it. What a limit is absorbed
+    into (:mod:`axsim.graph.clamps`) is stored as the limit's result.
     """
-    assigned = assign_vision(graph, dtype, overrides)
+    assigned = assign_vision(graph, dtype)
     if dtype == "bf16":
         return assigned
     operands = (n for node in graph.nodes if node.op == "MatMul" for n in node.inputs)
-    names = [*graph.outputs, *operands]
-    return assigned.with_dtypes(
-        {
-            n: dtype
-            for n in names
-            if graph.tensors[n].dtype in _FLOATS
-            and graph.tensors[n].kind in ("output", "weight", "constant")
-        }
-    )
+    others = {
+        n: dtype
+        for n in [*graph.outputs, *operands]
+        if graph.tensors[n].dtype in _FLOATS
+        and graph.tensors[n].kind in ("output", "weight", "constant")
+    }
+    names = {
+        n: (n, node.name, node.name.removesuffix(f":{node.op}"))
+        for node in graph.nodes
+        for n in node.outputs
+        if graph.tensors[n].dtype in _FLOATS
+    }
+    found = others | _overridden(graph, names, overrides or {})
+    for limited, result in absorbed(graph).items():
+        found[limited] = found.get(result, dtype)
+    return assigned.with_dtypes(found)
 
 
 def assign_decoder(

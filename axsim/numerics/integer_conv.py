@@ -19,6 +19,7 @@ from axsim.kernels.codes import rounded_codes
 from axsim.kernels.conv_codes import depthwise, padded, patch_rows
 from axsim.kernels.finish import Requantise
 from axsim.kernels.parallel import parallel, threads
+from axsim.kernels.pixels import pieces, places
 from axsim.kernels.products import Products
 from axsim.kernels.qparams import QParams
 from axsim.kernels.scratch import Scratch
@@ -31,15 +32,17 @@ _BYTES = 1 << 18
 """Patches multiplied at once and their results, so that they stay near the core."""
 _ROWS = 256
 """Rows multiplied at once at least, so that calls are few."""
+_WORD = 4
+"""Channels that :meth:`axsim.kernels.products.Packed.windows` wants a multiple of."""
 
 
 @dataclass(frozen=True, slots=True)
 class ConvWeight:
     """S8 weights of a convolution with a float32 ``scale`` for each output channel [M].
 
-    ``matrices``: packed, one for each group; or ``codes``: int8, [taps, M] of a depthwise
-    convolution, [C, M / group, taps...] of a transposed one. ``sums``: int64 [M], of each channel's
-    codes.
+    ``matrices``: packed, one for each group, of ``channels`` channels; or ``codes``: int8, [taps,
+    M] of a depthwise convolution, [C, M / group, taps...] of a transposed one. ``sums``: int64 [M],
+    of each channel's codes.
     """
 
     shape: tuple[int, ...]
@@ -48,6 +51,7 @@ class ConvWeight:
     sums: Array
     matrices: tuple[IntegerMatrix, ...] = ()
     codes: Array | None = None
+    channels: int = 0
 
 
 def quantised_taps(w: Array, op: str, group: int) -> Matrix:
@@ -77,10 +81,16 @@ def conv_weight(w: Array | Matrix, op: str, group: int, products: Products) -> C
     sums = _sums(rows)
     if shape[1] == 1 and group > 1 and rows.shape[1] < 256:
         return ConvWeight(shape, group, scale, sums, codes=np.ascontiguousarray(rows.T))
+    # A pixel of whole words can be multiplied where it lies.
+    channels = shape[1] if group > 1 else -(-shape[1] // _WORD) * _WORD
+    if channels > shape[1]:
+        spread = rows.reshape(shape[0], -1, shape[1])
+        wider = np.pad(spread, ((0, 0), (0, 0), (0, channels - shape[1])))
+        rows = wider.reshape(shape[0], -1)
     count = shape[0] // group
     parts = [slice(g * count, (g + 1) * count) for g in range(group)]
     matrices = tuple(IntegerMatrix(products.pack(rows[part]), scale[part]) for part in parts)
-    return ConvWeight(shape, group, scale, sums, matrices)
+    return ConvWeight(shape, group, scale, sums, matrices, channels=channels)
 
 
 def _sums(codes: Array) -> Array:
@@ -106,7 +116,8 @@ def conv(
     shift = bias_codes(bias, scale)
     out = np.empty((a.shape[0], *at.size, w.shape[0]), y.numpy)
     for image, result in zip(a, out, strict=True):
-        codes = padded(np.ascontiguousarray(image.transpose(1, 2, 0)), at, x.zero_point)
+        pixels = np.ascontiguousarray(image.transpose(1, 2, 0))
+        codes = padded(pixels, at, x.zero_point, w.channels * w.group)
         if w.codes is not None:
             finish = Requantise(shift, multiplier, y)
             _depthwise(codes, w, x.zero_point, at, finish, result)
@@ -137,21 +148,27 @@ def _depthwise(
 def _products(image: Array, w: ConvWeight, at: Windows, finish: Requantise, out: Array) -> None:
     height, width, columns = out.shape
     rows = out.reshape(-1, columns)
-    channels, count = w.shape[1], columns // w.group
-    inner = prod(w.shape[1:])
+    channels, count = w.channels, columns // w.group
+    inner = channels * prod(w.shape[2:])
+    begins = places(at, *image.shape[1:])
+    parts, run = pieces(at, *image.shape[1:], channels)
+    flat = np.ascontiguousarray(image).reshape(-1)
     wanted = max(_ROWS, _BYTES // ((inner + columns) * image.itemsize))
     step = max(1, min(-(-wanted // width), -(-height // threads())))
 
     def some(i: int) -> None:
         lines = slice(i * step, min((i + 1) * step, height))
         block = rows[lines.start * width : lines.stop * width]
-        memory = _scratch.array("patches", (len(block), inner), image.dtype)
+        own_places = begins[lines.start * width : lines.stop * width]
         for g, matrix in enumerate(w.matrices):
             own_channels = slice(g * channels, (g + 1) * channels)
             part = slice(g * count, (g + 1) * count)
             own = Requantise(finish.shift[part], finish.multiplier[part], finish.y)
-            patches = patch_rows(image, at, lines, own_channels, memory)
-            matrix.packed.into(patches, own, block, part.start)
+            where = flat, own_places, parts + g * channels, run
+            if not matrix.packed.windows(*where, own, block, part.start):
+                memory = _scratch.array("patches", (len(block), inner), image.dtype)
+                patches = patch_rows(image, at, lines, own_channels, memory)
+                matrix.packed.into(patches, own, block, part.start)
 
     parallel(-(-height // step), some)
 

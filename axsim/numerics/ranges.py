@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
+from contextlib import contextmanager
 
 import numpy as np
 
+from axsim.errors import InputError
 from axsim.graph.clamps import absorbed
 from axsim.graph.ir import Graph, Node, Tensor
 from axsim.graph.ops import OPERATORS
@@ -31,6 +33,7 @@ class Calibration(Float32):
     """
 
     def __init__(self, observer: Callable[[], Observer] = MinMax) -> None:
+        super().__init__()
         self._make = observer
         self.observers: dict[str, Observer] = {}
 
@@ -38,7 +41,7 @@ class Calibration(Float32):
         """The float32 value, whose range is observed where it is an input of the network."""
         value = super().feed(tensor, array)
         if tensor.kind == "input" and value.dtype.kind == "f":
-            self.observers.setdefault(tensor.name, self._make()).update(value)
+            self._observe(tensor.name, value)
         return value
 
     def steps(self, graph: Graph, keep: Collection[str]) -> Mapping[str, Step | None]:
@@ -63,7 +66,7 @@ class Calibration(Float32):
         def run(q: Array, k: Array, v: Array) -> list[Array]:
             context, extremes = ranged_attention(q, k, v)
             for name, values in zip(ranges, extremes, strict=True):
-                self.observers.setdefault(name, self._make()).update(values)
+                self._observe(name, values)
             return [context]
 
         return self._observed(Step(chain.inputs, chain.tensors[-1:], run), shown)
@@ -73,23 +76,29 @@ class Calibration(Float32):
             outputs = list(step.run(*values))
             for name, output in zip(step.outputs, outputs, strict=True):
                 if name in shown and output.dtype.kind == "f":
-                    self.observers.setdefault(name, self._make()).update(output)
+                    self._observe(name, output)
             return outputs
 
         return Step(step.inputs, step.outputs, run)
+
+    def _observe(self, name: str, values: Array) -> None:
+        with _finite(name):
+            self.observers.setdefault(name, self._make()).update(values)
 
     def qparams(self, graph: Graph) -> dict[str, QParams]:
         """Parameters of every U8 or U16 activation of ``graph``, whose dtypes are assigned.
 
         Layout operators and products with a positive scalar keep their input's codes, so their
-        outputs inherit its parameters. Raises ValueError naming activations never observed.
+        outputs inherit its parameters. Raises ValueError naming activations never observed, and
+        InputError for one whose values are not finite.
         """
         result: dict[str, QParams] = {}
         limited = absorbed(graph)
         for name in graph.inputs:
             if graph.tensors[name].dtype in QUANTISED and name in self.observers:
                 dtype = graph.tensors[name].dtype
-                result[name] = asymmetric(*self.observers[name].range(dtype), dtype)
+                with _finite(name):
+                    result[name] = asymmetric(*self.observers[name].range(dtype), dtype)
         missing: list[str] = []
         producer = producers(graph)
         for node in graph.nodes:
@@ -111,12 +120,23 @@ class Calibration(Float32):
                 if observer is None:
                     missing.append(name)
                     continue
-                low, high = observer.range(tensor.dtype)
-                result[name] = asymmetric(low * scale, high * scale, tensor.dtype)
+                with _finite(name):
+                    low, high = observer.range(tensor.dtype)
+                    result[name] = asymmetric(low * scale, high * scale, tensor.dtype)
         if missing:
             names = ", ".join(missing[:5])
             raise ValueError(f"{len(missing)} activations were never observed: {names}, …")
         return result
+
+
+@contextmanager
+def _finite(name: str) -> Iterator[None]:
+    """InputError where a tensor's values have no range."""
+    try:
+        yield
+    except ValueError as error:
+        what = f"{name} has no range that could be quantised ({error}): with these weights and "
+        raise InputError(f"{what}inputs activations overflow") from None
 
 
 def ranged_attention(q: Array, k: Array, v: Array) -> tuple[Array, tuple[Array, Array]]:

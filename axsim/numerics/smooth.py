@@ -61,6 +61,7 @@ class ChannelMaxima(Float32):
     """
 
     def __init__(self) -> None:
+        super().__init__()
         self.maxima: dict[str, Array] = {}
 
     def steps(self, graph: Graph, keep: Collection[str]) -> Mapping[str, Step | None]:

@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING
 from axsim.compiler.partition import Deployment
 from axsim.errors import InputError
 from axsim.runs.checkpoints import open_checkpoint
+from axsim.runs.network_inputs import check_inputs
 from axsim.runs.run_pictures import RunPictures
-from axsim.runs.sources import Sources
+from axsim.runs.sources import Sources, refuse_for_networks
 from axsim.runs.text_source import open_passage
 
 if TYPE_CHECKING:
@@ -31,9 +32,12 @@ def check_networks(
     deployments: Sequence[Deployment], sources: Sources, chat: Chat | None = None
 ) -> None:
     """InputError for sources that a network from an ONNX file does not have."""
-    networks = [each.workload.name for each in deployments if each.workload.model.onnx]
-    given = sources.checkpoint is not None or sources.images is not None or sources.calibrate_on
-    if networks and (given or chat is not None):
-        what = f"{networks[0]} is a network from an ONNX file: its weights are there, its input"
-        what += " is seeded; --checkpoint, --images and --calibrate-on are for other workloads"
-        raise InputError(what)
+    networks = [each for each in deployments if each.workload.model.onnx]
+    refuse_for_networks(networks, sources.checkpoint)
+    if sources.pictures and not networks:
+        raise InputError("pictures without a question are for networks from ONNX files")
+    if networks and (sources.calibrate_on or chat is not None):
+        what = f"{networks[0].workload.name} is a network from an ONNX file"
+        raise InputError(f"{what}: --calibrate-on and questions are for other workloads")
+    for each in networks:
+        check_inputs(each, sources)

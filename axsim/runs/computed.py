@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from math import isfinite
 from typing import TYPE_CHECKING, Any
+
+from axsim.errors import InputError
 
 if TYPE_CHECKING:
     from axsim.numerics.likelihood import TextScore
@@ -36,6 +39,14 @@ class Numerics:
     text: TextScore | None = None
     judged_on: str | None = None
     not_judged: str | None = None
+
+    def __post_init__(self) -> None:
+        found = (self.vision_cosine, self.logits_cosine, self.graph_cosine)
+        if not all(isfinite(each) for each in found if each is not None):
+            raise InputError(
+                "the kernels' results are infinite or no numbers: with these weights and inputs "
+                "activations overflow"
+            )
 
     @property
     def cosine(self) -> float | None:

@@ -27,6 +27,7 @@ from axsim.runs.devices import Device
 from axsim.runs.expected import Expected
 from axsim.runs.host import HostLoop
 from axsim.runs.judge import Judge
+from axsim.runs.network_inputs import fed
 from axsim.runs.network_numbers import network_numbers
 from axsim.runs.progress import Meter, OnProgress
 from axsim.runs.run_pictures import RunPictures
@@ -77,10 +78,13 @@ class Kernels:
         self._on_token = on_token
         self._sources = sources
         self._stock = Stock(deployments, sources.checkpoint)
+        networks = [each for each in deployments if each.workload.model.onnx]
+        self._fed = {id(each): fed(each, sources) for each in networks}
         self._pictures = RunPictures(deployments, sources, chat)
         passage, self._not_judged = open_passage(deployments, sources, chat)
         self._judge = None if passage is None else Judge(passage, self._tick)
-        self._meter = Meter(deployments, self._pictures, self._judge, on_progress)
+        runs = {key: (len(each.compared), len(each.calibration)) for key, each in self._fed.items()}
+        self._meter = Meter(deployments, self._pictures, self._judge, on_progress, runs)
         self._expected = Expected(
             deployments, self._stock, self._pictures, chat, sources.make_observer(), self._meter
         )
@@ -105,8 +109,8 @@ class Kernels:
         """Simulate the request with its kernels."""
         if deployment.graph is not None:
             self._meter.label = f"{deployment.workload.label}: network"
-            observer = self._sources.make_observer()
-            found = network_numbers(deployment, self._meter.tick, observer)
+            inputs = self._fed[id(deployment)]
+            found = network_numbers(deployment, inputs, self._meter.tick, self._sources)
             return [(found, alone(deployment))]
         from simpy import Environment
 

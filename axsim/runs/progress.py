@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
+from types import MappingProxyType
 from typing import TYPE_CHECKING
 
 from axsim.compiler.partition import Deployment, Subgraph
@@ -40,7 +41,8 @@ OnProgress = Callable[[Progress], None]
 
 class Meter:
     """Counts the work done for ``deployments``, which see ``pictures`` and are judged by ``judge``.
-    ``label`` says what is being done now."""
+    ``runs`` has, by the identity of networks' deployments, how many inputs are compared and how
+    many calibrate. ``label`` says what is being done now."""
 
     def __init__(
         self,
@@ -48,12 +50,13 @@ class Meter:
         pictures: RunPictures,
         judge: Judge | None,
         on_progress: OnProgress | None,
+        runs: Mapping[int, tuple[int, int]] = MappingProxyType({}),
     ) -> None:
         self.label = ""
         self._on_progress = on_progress
         merged: dict[Key, float] = {}
         for each in deployments if on_progress is not None else ():
-            merged |= _work(each, pictures, judge)
+            merged |= _work(each, pictures, judge, runs.get(id(each), (1, 1)))
         self._done, self._total = 0.0, max(sum(merged.values()), 1.0)
 
     def tick(self, macs: int, kind: str) -> None:
@@ -65,7 +68,9 @@ class Meter:
         self._on_progress(Progress(self._done, self._total, self.label))
 
 
-def _work(deployment: Deployment, pictures: RunPictures, judge: Judge | None) -> dict[Key, float]:
+def _work(
+    deployment: Deployment, pictures: RunPictures, judge: Judge | None, runs: tuple[int, int]
+) -> dict[Key, float]:
     """Units of work of each part of a variant's run, by the key that it is shared under."""
     workload = deployment.workload
     parts: dict[Key, float] = {}
@@ -81,7 +86,9 @@ def _work(deployment: Deployment, pictures: RunPictures, judge: Judge | None) ->
     if deployment.graph is not None:
         macs = _sum_macs(deployment.graph)
         kind = workload.build.vision_dtype
-        deployed += macs * (_WORK[kind] + (1 if kind == "bf16" else 2))
+        compared_inputs, calibrating = runs
+        calibrating = 0 if kind == "bf16" else calibrating
+        deployed += macs * (compared_inputs * (1 + _WORK[kind]) + calibrating)
     cfg = deployment.model.decoder
     if cfg is not None:
         layers, post = cfg.num_hidden_layers, _sum_macs(deployment.post)

@@ -44,6 +44,7 @@ def run(
     text: str | Path | None = None,
     observer: str = "MinMax",
     calibrate_on: str | None = None,
+    pictures: Sequence[str | Path] = (),
     intervals: Intervals | None = None,
     on_progress: OnProgress | None = None,
 ) -> RunResult:
@@ -58,7 +59,8 @@ def run(
     are compared with float32, and the ranges of quantised activations come from the others, as
     ``observer`` finds them (a name of :data:`~axsim.numerics.observers.OBSERVERS`). Without a
     folder both are seeded, which a checkpoint takes with ``calibrate_on="seeded"`` alone. A
-    checkpoint's decoder is judged on the file ``text``, or on the page that comes with axsim.
+    checkpoint's decoder is judged on the file ``text``, or on the page that comes with axsim. A
+    network from an ONNX file is compared on the files ``pictures``.
     ``intervals`` gives the predictions' intervals; by default they follow from how well rows of the
     ledger are predicted that were left out of the fit.
     ``on_progress`` is told how far the kernels are.
@@ -70,7 +72,7 @@ def run(
         InputError: a descriptor, key, variant or checkpoint is wrong, or a source of numbers is
             missing or has no effect.
     """
-    sources = Sources.of(checkpoint, images, text, observer, calibrate_on)
+    sources = Sources.of(checkpoint, images, text, observer, calibrate_on, pictures)
     result = time_run(
         workload, chip, variants=variants, overrides=overrides, seed=seed, intervals=intervals
     )

@@ -72,6 +72,8 @@ class RunPictures:
         chat: Chat | None = None,
     ) -> None:
         folder = sources.images
+        if deployments and all(each.workload.model.onnx for each in deployments):
+            folder = None  # networks have their own inputs
         self._folder, self._chat = folder, chat
         self._files = [] if folder is None else folder_pictures(folder)
         self._opened: dict[tuple[Path, Size], list[Array]] = {}
@@ -85,8 +87,7 @@ class RunPictures:
             raise InputError(f"{folder}: {what}")
         seeded = folder is None and not (chat and chat.has_picture)
         if quantised and seeded and sources.checkpoint is not None and not sources.calibrate_on:
-            what = "a checkpoint's ranges of U8 and U16 activations need pictures: --images DIR"
-            raise InputError(f"{what}; --calibrate-on seeded insists on a seeded one")
+            raise without_pictures(any(each.model.hears for each in deployments))
         self.asked = not self._files and chat is not None and chat.has_picture
         if sources.calibrate_on:
             self.asked = False
@@ -148,6 +149,13 @@ class RunPictures:
             tiling = self._chat is not None and self._chat.dynamic_tiling
             self._opened[file, size] = prepared(open_picture(file), size, tiling)
         return self._opened[file, size]
+
+
+def without_pictures(sound: bool = False) -> InputError:
+    """The complaint about a checkpoint whose ranges would be those of a seeded picture."""
+    what = "a checkpoint's ranges of U8 and U16 activations"
+    what += " would come from noise: " if sound else " need pictures: --images DIR; "
+    return InputError(f"{what}--calibrate-on seeded insists on a seeded one")
 
 
 def _count(count: int, kind: str = "") -> str:

@@ -64,6 +64,7 @@ class TenantResult:
             found |= {
                 "requests": record.requests,
                 "finished": record.finished,
+                "queued": record.queued,
                 "dropped": record.dropped,
                 "per_s": self.per_s,
                 "most_waiting": record.most_waiting,
@@ -91,8 +92,8 @@ class TenantResult:
 
 
 COUNTS = (
-    "requests", "finished", "dropped", "per_s", "most_waiting", "present", "deadline_misses",
-    "slowdown", "npu_ms", "cpu_core_ms", "dram_bytes",
+    "requests", "finished", "queued", "dropped", "per_s", "most_waiting", "present",
+    "deadline_misses", "slowdown", "npu_ms", "cpu_core_ms", "dram_bytes",
 )  # fmt: skip
 """Columns of a row beside those of measures."""
 

@@ -41,8 +41,12 @@ def request_key(deployment: Deployment, what: str) -> Key:
 def images_key(deployment: Deployment, what: str) -> Key:
     """Of something that the deployed vision part makes of the request."""
     build = deployment.workload.build
-    own = build.vision_dtype, *build.precision_overrides.items(), deployment.workload.model.onnx
-    return *request_key(deployment, what), own
+    own = build.vision_dtype, *build.precision_overrides.items()
+    if deployment.workload.model.onnx is None:
+        return *request_key(deployment, what), own
+    numeric = build.model_dump_json(exclude={"npu_mode", "float_matmul_on_conv", "link"})
+    network = deployment.workload.model.model_dump_json(), numeric
+    return *request_key(deployment, what), own, network
 
 
 def text_key(deployment: Deployment, what: str) -> Key:

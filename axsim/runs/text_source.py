@@ -28,6 +28,11 @@ def open_passage(
         if sources.text is not None:
             raise InputError("--text judges a language model: the workload has no decoder")
         return None, None
+    if any(each.model.hears for each in deployments):
+        what = "its decoder writes what the encoder hears, and reads no text alone"
+        if sources.text is not None:
+            raise InputError(f"--text judges a language model: {what}")
+        return None, what
     if chat is not None and sources.text is None:
         return None, None
     from axsim.inputs.passage import Passage

@@ -9,15 +9,14 @@ from axsim.errors import InputError
 from axsim.inputs.prompts import Question
 from axsim.kernels.array import Array
 from axsim.models.prompt import Prompt, prompt_of
-from axsim.models.weights import Weights, post_tensor
-from axsim.numerics.integer_graph import Integer, IntegerWeights
+from axsim.numerics.integer_graph import Integer
 from axsim.numerics.ranges import Calibration
 from axsim.numerics.steps import Arithmetic
-from axsim.numerics.stored import StoredWeights
 from axsim.numerics.weight_only import WeightOnly
 from axsim.runs.devices import Device, no_tick
 from axsim.runs.host import HostLoop
-from axsim.runs.reference import Picture, Recent, see
+from axsim.runs.reference import Picture, see
+from axsim.runs.stock import Stock
 from axsim.system.request import Call, Pass
 
 Choose = Callable[[Array], int]
@@ -27,27 +26,41 @@ KeysAndValues = tuple[Array, Array]
 
 
 class Computing:
-    """One KV cache on one model, which :meth:`begin` prepares for a question and :meth:`compute`
-    takes through it. ``go_on`` is called often; what it raises ends the question.
+    """One model with its KV caches: :meth:`use` chooses one, :meth:`begin` prepares it for a
+    question and :meth:`compute` takes the model through that.
 
-    ``pictures``: what the ranges of quantised activations are taken from, [1, S, S, 3] u8 each.
+    ``pictures``: what ``calibration`` takes the ranges of quantised activations from, [1, H, W, 3]
+    u8 each.
     """
 
     def __init__(
-        self, deployment: Deployment, weights: Weights, pictures: Sequence[Array] = ()
+        self,
+        deployment: Deployment,
+        stock: Stock,
+        calibration: Calibration,
+        pictures: Sequence[Array] = (),
     ) -> None:
-        build, decoder = deployment.workload.build, deployment.model.decoder
+        decoder = deployment.model.decoder
         assert decoder is not None
-        self._weights = Recent(weights)
-        head = {post_tensor(decoder, "lm_head.weight"): build.post_weight_dtype}
-        stored = StoredWeights(self._weights, build.weight_dtype, head, ready=True)
         self._vocabulary = decoder.vocab_size
-        vision = self._vision_arithmetic(deployment, pictures)
         self._device = Device(
-            deployment, self._weights, stored, vision, WeightOnly(), lambda *_: self._go_on()
+            deployment,
+            stock.weights(deployment),
+            stock.decoder(deployment),
+            _vision_arithmetic(deployment, stock, calibration, pictures),
+            WeightOnly(),
+            lambda *_: self._go_on(),
         )
-        self._loop = HostLoop(deployment, self._device, self._prompt, self._chosen, self._see)
+        self._loops = [
+            HostLoop(deployment, self._device, self._prompt, self._chosen, self._see)
+            for _ in range(deployment.workload.build.kv_slots)
+        ]
+        self.use(0)
         self._go_on: Callable[[], None] = lambda: None
+
+    def use(self, slot: int) -> None:
+        """Choose a KV cache."""
+        self._loop = self._loops[slot]
 
     def begin(
         self,
@@ -58,7 +71,8 @@ class Computing:
         choose: Choose,
         go_on: Callable[[], None],
     ) -> None:
-        """A question, of which the first ``cached`` rows are in the cache."""
+        """A question, of which the first ``cached`` rows are in the cache. ``go_on`` is called
+        often; what it raises ends the question."""
         self._deployment, self._question, self._cached = deployment, question, cached
         self._pictures, self._choose, self._go_on = new_pictures, choose, go_on
         self._seen: list[Array] = []
@@ -96,19 +110,21 @@ class Computing:
         before, new = asked.image_rows[:cached], asked.image_rows[cached:]
         return prompt_of(self._deployment.model, rows, new, self._seen, size, before)
 
-    def _vision_arithmetic(
-        self, deployment: Deployment, pictures: Sequence[Array]
-    ) -> Arithmetic | None:
-        if deployment.vision is None:
-            return None
-        if deployment.workload.build.vision_dtype == "bf16":
-            return WeightOnly()
-        calibration, packed = Calibration(), IntegerWeights()
 
-        def prepare(name: str) -> object:
-            return packed.prepare(name, self._weights)
+def _vision_arithmetic(
+    deployment: Deployment, stock: Stock, calibration: Calibration, pictures: Sequence[Array]
+) -> Arithmetic | None:
+    """That of the build, once the ranges are taken from the pictures."""
+    if deployment.vision is None:
+        return None
+    if deployment.workload.build.vision_dtype == "bf16":
+        return WeightOnly()
+    weights, packed = stock.weights(deployment), stock.vision(deployment)
 
-        for picture in pictures:
-            see([Picture(deployment, picture, calibration)], self._weights, no_tick, prepare)
-        self._weights.forget()
-        return Integer(calibration.qparams(deployment.vision.graph), packed)
+    def prepare(name: str) -> object:
+        return packed.prepare(name, weights)
+
+    for picture in pictures:
+        see([Picture(deployment, picture, calibration)], weights, no_tick, prepare)
+    weights.forget()
+    return Integer(calibration.qparams(deployment.vision.graph), packed)

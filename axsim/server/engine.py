@@ -14,9 +14,10 @@ from axsim.inputs.prompts import Question
 from axsim.inputs.sampling import Sampler
 from axsim.inputs.tokenizer import Decodes
 from axsim.machine.npu import Npu
-from axsim.server.computing import Computing, KeysAndValues
-from axsim.server.history import Row, Rows
+from axsim.server.computing import Computing
+from axsim.server.history import Rows
 from axsim.server.saying import Saying
+from axsim.server.slots import Slots
 from axsim.spec.descriptor import override
 from axsim.spec.workload import BuildSection, RequestSection
 from axsim.system.alone import alone
@@ -72,11 +73,7 @@ def longest_prompt(build: BuildSection) -> int:
 class Engine:
     """One deployed model. ``ends`` are its tokens that end an answer, ``notice`` what every answer
     begins with. Without ``computing`` no kernels run and seeded tokens come at the same times.
-
-    A prompt goes on with the rows that it has in common with the last one and its answer, if those
-    are more than the ``head`` tokens that all prompts begin with: a prefill call with a history
-    takes longer than one without, which two conversations that begin alike would pay for nothing.
-    The head itself is kept where it was computed before, see :meth:`precompute`.
+    All prompts begin with the same ``head`` tokens; see :class:`~axsim.server.slots.Slots`.
     """
 
     def __init__(
@@ -90,21 +87,9 @@ class Engine:
     ) -> None:
         self._deployment, self._tokens, self._ends = deployment, tokens, frozenset(ends)
         self._computing = computing
-        self._notice, self._head = notice, head
+        self._notice = notice
         self._npu = Npu()
-        self._kept: list[Row] = []
-        self._system: list[Row] = []
-        self._system_cache: KeysAndValues | None = None
-
-    @property
-    def kept_tokens(self) -> int:
-        """Tokens in the KV cache."""
-        return len(self._kept)
-
-    @property
-    def head_tokens(self) -> int:
-        """Tokens that all prompts begin with."""
-        return self._head
+        self.slots = Slots(deployment.workload.build, head, computing)
 
     @property
     def context(self) -> int:
@@ -119,12 +104,10 @@ class Engine:
     def precompute(self, question: Question) -> RequestTimeline:
         """Fill the KV cache with the head of a question, and keep it for all others. Returns what
         that takes."""
-        tokens = self._head
+        tokens = self.slots.head
         head = Question(question.tokens[:tokens], question.image_rows[:tokens], (), ())
         outcome = self._run(Order(head, RequestSection(), 1), lambda piece: None, lambda: None)
-        self._system = self._kept[:tokens]
-        if self._computing is not None:
-            self._system_cache = self._computing.keys_and_values(tokens)
+        self.slots.precompute()
         return outcome.timeline
 
     def answer(
@@ -149,7 +132,8 @@ class Engine:
     ) -> Outcome:
         question = order.question
         rows = Rows(question, self._deployment.workload.image_tokens)
-        cached = self._resume(rows)
+        forgets = self._forgets(question)
+        cached = self.slots.take(None if forgets else rows)
         known = rows.pictures_in(cached)
         pictures = question.pictures[known:]
         deployment, limit = self._asked(order, cached, len(pictures))
@@ -172,38 +156,14 @@ class Engine:
         env = Environment()
         soc = Soc(env, deployment.chip, {"npu": deployment.mode.name}, npu=self._npu)
         request = serve(soc, deployment, limit, ends=ends, compute=compute, on_token=on_token)
-        self._kept = rows.all[:cached]
         try:
             timeline = env.run(env.process(request))
         finally:
-            if said.tokens and not self._forgets(question):
-                self._kept = [*rows.all, *said.tokens[:-1]]
+            if said.tokens and not forgets:
+                self.slots.keep(rows.all, said.tokens)
         assert isinstance(timeline, RequestTimeline)
         finish: Literal["stop", "length"] = "stop" if said.ended else "length"
         return Outcome(len(question.tokens), cached, len(said.tokens), finish, timeline)
-
-    def _resume(self, rows: Rows) -> int:
-        """How many rows are in the cache; the system prompt is put there if that is more."""
-        if self._forgets(rows.question):
-            return 0
-        last, system = self._common(rows, self._kept), self._common(rows, self._system)
-        if last <= self._head:
-            last = 0
-        if system <= last:
-            return last
-        if self._computing is not None and self._system_cache is not None:
-            self._computing.restore(self._system_cache)
-        return system
-
-    def _common(self, rows: Rows, kept: Sequence[Row]) -> int:
-        """What of a prompt is kept: whole chunks of it where the compiled histories do not reach
-        further."""
-        build = self._deployment.workload.build
-        common, size = rows.common(kept), build.prefill_chunk
-        last = common + (len(rows.all) - 1 - common) // size * size
-        if build.compiled_histories and last > build.compiled_histories[-1]:
-            return rows.common(kept[: common // size * size])
-        return common
 
     def _forgets(self, question: Question) -> bool:
         """Whether what is cached fits no other prompt: its rows have looked ahead to its end."""

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 from axsim.compiler.partition import Deployment
@@ -12,12 +10,13 @@ from axsim.errors import InputError
 from axsim.inputs.images import folder_pictures, open_picture, prepared
 from axsim.inputs.prompts import Prompts, Question
 from axsim.inputs.sampling import end_of_sequence
-from axsim.inputs.seeded import seeded_image
 from axsim.inputs.standin import SeededPrompts
 from axsim.inputs.template import Message
 from axsim.kernels.array import Array
-from axsim.models.checkpoint import Checkpoint
-from axsim.runs.checkpoints import weights_of
+from axsim.numerics.ranges import Calibration
+from axsim.runs.run_pictures import Pixels, without_pictures
+from axsim.runs.sources import SYNTHETIC, Sources
+from axsim.runs.stock import Stock
 from axsim.server.computing import Computing
 from axsim.server.engine import Engine, Order, longest_prompt
 from axsim.server.messages import NOTICES
@@ -29,34 +28,18 @@ OnStep = Callable[[str], None]
 """Told what is being done now."""
 
 
-@dataclass(frozen=True)
-class Source:
-    """Where answers come from: the weights of a ``checkpoint`` or synthetic ones, ranges of
-    activations from the pictures of the folder ``images`` or a seeded one, and with ``timing_only``
-    no kernels."""
-
-    checkpoint: Path | None = None
-    images: Path | None = None
-    timing_only: bool = False
-
-    @property
-    def answers(self) -> str:
-        """``trained``, or the kind of :data:`~axsim.server.messages.NOTICES`."""
-        if self.timing_only:
-            return "timing"
-        return "synthetic" if self.checkpoint is None else "trained"
-
-
 def load(
     deployment: Deployment,
     variant: str,
-    source: Source,
+    sources: Sources = SYNTHETIC,
+    *,
+    timing_only: bool = False,
     name: str | None = None,
     system: str | None = None,
     on_step: OnStep = lambda step: None,
 ) -> Service:
     """A service that has everything at hand: weights packed, ranges calibrated. Clients call the
-    model by ``name``, the workload's by default.
+    model by ``name``, the workload's by default. With ``timing_only`` no kernels run.
 
     Raises:
         InputError: the model is no language model, or its files are broken or of another model.
@@ -64,31 +47,34 @@ def load(
     workload, decoder = deployment.workload, deployment.model.decoder
     if decoder is None:
         raise InputError(f"{workload.name} has no decoder: nothing that answers a question")
-    if source.images is not None and (deployment.vision is None or source.timing_only):
-        raise InputError(f"{source.images}: nothing to calibrate")
     prompts: Writes
-    if source.checkpoint is None:
+    if sources.checkpoint is None:
         prompts = SeededPrompts(decoder.vocab_size)
     else:
-        prompts = Prompts(source.checkpoint)
+        prompts = Prompts(sources.checkpoint)
+    stock = Stock([deployment], sources.checkpoint)
     head, most = head_of(prompts, workload, system), longest_prompt(workload.build) - 1
     if head > most:
-        raise InputError(f"the system prompt has {head} tokens; allowed: {most}")
-    on_step("weights")
-    weights = weights_of(deployment, source.checkpoint)
-    held = weights.eos_token_ids if isinstance(weights, Checkpoint) else None
-    ends = end_of_sequence(workload, held) if workload.request.stop_at_eos else ()
+        what = f"chat template and system prompt begin with {head} tokens"
+        raise InputError(f"{what}; allowed: {most}")
+    ends: tuple[int, ...] = ()
+    if workload.request.stop_at_eos:
+        ends = end_of_sequence(workload, stock.eos_token_ids)
+    pictures = _pictures(deployment, sources, timing_only)
     computing = None
-    if not source.timing_only:
-        on_step("weights, and ranges of activations")
-        computing = Computing(deployment, weights, _pictures(deployment, source.images))
-    notice = NOTICES.get(source.answers, "")
+    if not timing_only:
+        on_step("ranges of activations" if pictures else "weights")
+        calibration = Calibration(sources.make_observer())
+        computing = Computing(deployment, stock, calibration, pictures)
+    trained = "synthetic" if sources.checkpoint is None else "trained"
+    answers = "timing" if timing_only else trained
+    notice = NOTICES.get(answers, "")
     engine = Engine(deployment, prompts.tokens, ends, computing, notice, head)
     about: dict[str, Any] = {
         "chip": deployment.chip.name,
         "variant": variant,
         "npu_mode": deployment.mode.name,
-        "answers": source.answers,
+        "answers": answers,
         "notice": notice or None,
         "sees": deployment.vision is not None,
     }
@@ -103,13 +89,15 @@ def head_of(prompts: Writes, workload: Workload, system: str | None) -> int:
 
 
 def warm_up(service: Service) -> RequestTimeline | None:
-    """Answer something once, so that no client waits for weights to be packed; and compute the
-    system prompt, if there is one. Returns what that takes on the chip."""
+    """Compute the system prompt, if there is one, else answer something, so that no client waits
+    for weights to be packed. Returns what the system prompt takes on the chip."""
+    engine = service.engine
     question = _said(service.prompts, service.workload, service.system, "hello")
-    order = Order(question, RequestSection(), 2)
-    service.engine.answer(order, lambda piece: None, lambda: True)
-    needed = service.system is not None and service.engine.head_tokens > 0
-    return service.engine.precompute(question) if needed else None
+    if service.system is not None and engine.slots.head:
+        return engine.precompute(question)
+    if len(question.tokens) <= engine.longest_prompt:
+        engine.answer(Order(question, RequestSection(), 1), lambda piece: None, lambda: True)
+    return None
 
 
 def _said(prompts: Writes, workload: Workload, system: str | None, text: str) -> Question:
@@ -118,12 +106,17 @@ def _said(prompts: Writes, workload: Workload, system: str | None, text: str) ->
     return prompts.question(workload, [*before, Message("user", (text,))])
 
 
-def _pictures(deployment: Deployment, folder: Path | None) -> Sequence[Array]:
-    """What ranges are taken from."""
+def _pictures(deployment: Deployment, sources: Sources, timing_only: bool) -> Sequence[Array]:
+    """What ranges are taken from; none where there are no ranges."""
     workload = deployment.workload
-    if deployment.vision is None:
+    quantised = deployment.vision is not None and workload.build.vision_dtype != "bf16"
+    if not quantised and (sources.images is not None or sources.calibrate_on is not None):
+        raise InputError(f"nothing to calibrate: {workload.name} has no vision part in u8 or u16")
+    if timing_only or not quantised:
         return ()
-    if folder is None:
-        return [seeded_image(workload.image_size, workload.request.seed, "calibration 0")]
-    opened = map(open_picture, folder_pictures(folder))
-    return [tile for each in opened for tile in prepared(each, workload.image_size)]
+    if sources.images is not None:
+        opened = map(open_picture, folder_pictures(sources.images))
+        return [tile for each in opened for tile in prepared(each, workload.image_size)]
+    if sources.checkpoint is not None and sources.calibrate_on is None:
+        raise without_pictures(deployment.model.hears)
+    return Pixels.seeded(deployment).calibration

@@ -50,8 +50,8 @@ class Meters:
 
         gauge("axsim_requests_open", "Answered now or waiting").set_function(lambda: desk.open)
         gauge("axsim_requests_waiting", "Waiting").set_function(lambda: desk.waiting)
-        gauge("axsim_kv_cache_tokens", "Tokens in the KV cache").set_function(
-            lambda: desk.engine.kept_tokens
+        gauge("axsim_kv_cache_tokens", "Tokens in the KV caches").set_function(
+            lambda: desk.engine.slots.tokens
         )
         gauge("axsim_held_up_seconds", "Time that the host was slower than the chip").set_function(
             lambda: desk.late_s

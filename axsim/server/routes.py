@@ -73,7 +73,11 @@ class Api:
     def _described(self) -> dict[str, Any]:
         own = {"id": self._service.name, "object": "model", "created": self._created}
         pace = "host" if self._desk.fast else "chip"
-        about = {**self._service.about, "context_length": self._desk.engine.context, "pace": pace}
+        about = {
+            **self._service.about,
+            "context_length": self._desk.engine.context,
+            "pace": pace,
+        }
         return {**own, "owned_by": "axsim", "axsim": about}
 
     async def _metrics(self, request: Request) -> Response:

@@ -30,7 +30,7 @@ def scenario_heading(result: ScenarioResult) -> str:
 def requests_table(result: ScenarioResult) -> Table:
     """What became of each model's requests."""
     table = _table("tenant", "model", left=2)
-    for heading in ("asked", "answered", "per s", "dropped", "late¹", "slowdown²"):
+    for heading in ("asked", "answered", "per s", "queued", "dropped", "late¹", "slowdown²"):
         table.add_column(heading, justify="right", no_wrap=True)
     for each in result.models:
         record = each.record
@@ -38,7 +38,8 @@ def requests_table(result: ScenarioResult) -> Table:
         late = str(record.late) if each.deadline_ms is not None else ""
         counts = (str(record.requests), str(record.finished), number(each.per_s))
         slowdown = f"× {each.slowdown:.2f}" if each.slowdown is not None else ""
-        table.add_row(each.name, each.what, *counts, str(record.dropped), late, slowdown)
+        lost = (str(record.queued), str(record.dropped), late)
+        table.add_row(each.name, each.what, *counts, *lost, slowdown)
     return table
 
 

@@ -1,7 +1,7 @@
 """Chrome trace events of a run, for Perfetto (ui.perfetto.dev) and chrome://tracing.
 
-One process per variant, one after the other: the request from its arrival to the last token, with
-a row for what is being done, one for the host, and the engines' rows, task kinds and colours of the
+One process per variant, one after the other: the request from its arrival to the last token, with a
+row for what is being done, one for the host, and the engines' rows, task kinds and colours of the
 vendor's compiler traces: ``conv0``, ``conv1``, ``teng2``, ``sdma4.rd`` …; ``ld:param``,
 ``ld:input``, ``ld:ddr_swap``, ``st:ddr_swap``, ``st:output`` and uncoloured compute. Arrows lead
 from a task to those that need it. Counters follow DRAM bandwidth and on-chip memory. Times are

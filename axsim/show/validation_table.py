@@ -75,12 +75,24 @@ def orderings_line(validation: Validation) -> str:
     )
 
 
+FAILURES = 10
+"""Reasons that are shown."""
+
+
 def failure_lines(failures: Iterable[Compared]) -> list[str]:
-    """Each row that has no prediction, with its line and the reason."""
-    return [
-        f"{each.row.id} (line {each.row.line}): cannot be predicted: {each.reason}"
-        for each in failures
-    ]
+    """Rows that have no prediction, with their line and the reason: one of each reason, the first
+    :data:`FAILURES`, and how many more."""
+    alike: dict[str, list[Measurement]] = {}
+    for each in failures:
+        alike.setdefault(each.reason, []).append(each.row)
+    lines = []
+    for reason, rows in alike.items():
+        more = f" and {len(rows) - 1} rows like it" if len(rows) > 1 else ""
+        lines.append(f"{rows[0].id} (line {rows[0].line}){more}: cannot be predicted: {reason}")
+    if len(lines) > FAILURES:
+        left = sum(map(len, alike.values())) - sum(map(len, list(alike.values())[:FAILURES]))
+        lines[FAILURES:] = [f"… and {left} more rows cannot be predicted"]
+    return lines
 
 
 def conditions(row: Measurement) -> str:

@@ -35,6 +35,8 @@ def lines(explanation: Explanation) -> Iterator[str]:
 
 def first_goal(variant: VariantResult) -> str:
     """What the first path of an explanation leads from and to."""
+    if variant.workload.model.onnx is not None:
+        return "Input to result"
     if not variant.workload.images:
         return "Prompt to first token"
     return "Image to first token" if variant.workload.model.decoder else "Image to result"

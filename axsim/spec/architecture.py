@@ -11,7 +11,7 @@ from dataclasses import replace
 from functools import cached_property
 from typing import TYPE_CHECKING, Literal
 
-from pydantic import Field, NonNegativeInt, PositiveInt, model_validator
+from pydantic import Field, NonNegativeInt, PositiveFloat, PositiveInt, model_validator
 
 from axsim.errors import Fault, checked
 from axsim.models.config import (
@@ -26,6 +26,8 @@ from axsim.models.config import (
 from axsim.models.families import FAMILIES
 from axsim.models.parts import ActivationName, Norm
 from axsim.spec.descriptor import Section
+from axsim.spec.limits import beyond
+from axsim.spec.located import show
 
 if TYPE_CHECKING:
     FamilyName = str
@@ -91,7 +93,7 @@ class VisionSection(Section):
     image_mean: tuple[float, ...] = Field(
         (0.485, 0.456, 0.406), description="mean of each channel, of 1"
     )
-    image_std: tuple[float, ...] = Field(
+    image_std: tuple[PositiveFloat, ...] = Field(
         (0.229, 0.224, 0.225), description="standard deviation of each channel, of 1"
     )
 
@@ -204,8 +206,18 @@ class DecoderSection(Section):
         faults = [*_divides(self, "num_attention_heads", "num_key_value_heads")]
         if self.head_dim is None:
             faults += _divides(self, "hidden_size", "num_attention_heads")
-        elif self.head_dim % 2:
-            faults.append(Fault("head_dim", f"found {self.head_dim}", "an even number"))
+        head = self.head_dim or self.hidden_size // self.num_attention_heads
+        if not faults and head % 2:
+            key = "hidden_size" if self.head_dim is None else "head_dim"
+            what = f"found {getattr(self, key)}, heads of {head}"
+            faults.append(Fault(key, what, "heads of an even number of channels"))
+        elif not faults and int(head * self.partial_rotary_factor) < 2:
+            what = f"found {self.partial_rotary_factor}, less than a pair of {head} channels"
+            faults.append(Fault("partial_rotary_factor", what, f"at least {2 / head:g}"))
+        pairs = int(head * self.partial_rotary_factor) // 2
+        if not faults and self.mrope_section and sum(self.mrope_section) != pairs:
+            what = f"found {show(self.mrope_section)}"
+            faults.append(Fault("mrope_section", what, f"numbers that add up to {pairs} pairs"))
         for name in ("full_attention_layers", "nope_layers"):
             beyond = [layer for layer in getattr(self, name) if layer >= self.num_hidden_layers]
             if beyond:
@@ -305,7 +317,7 @@ class ModelSection(Section):
 
     @model_validator(mode="after")
     def _consistent(self) -> ModelSection:
-        faults: list[Fault] = []
+        faults = [*beyond(self, "model.")]
         if self.onnx is not None:
             faults += [
                 Fault(name, "has no place beside an ONNX file", also=["onnx"])

@@ -21,6 +21,7 @@ from pydantic import Field, NonNegativeFloat, PositiveFloat, PositiveInt, model_
 from axsim.errors import Fault, InputError, Problem, checked
 from axsim.spec.descriptor import NO_OVERRIDES, Overrides, Section, find, load
 from axsim.spec.like import completed
+from axsim.spec.limits import implausible
 from axsim.spec.located import Located
 from axsim.spec.power import PowerSection
 
@@ -61,6 +62,34 @@ class ConvSection(Section):
     )
 
 
+class NetworksSection(Section):
+    """How networks from files use the units, beside what all graphs have.
+
+    The defaults are the choice among :data:`axsim.fidelity.networks.CHOICES` that the times of
+    measurements/cnn.csv make, on both chips together.
+    """
+
+    pixels: PositiveInt = Field(
+        8,
+        description="pixels along the width of a map that an array of 1024 multipliers takes at a "
+        "time; larger arrays take more in proportion",
+    )
+    depthwise_columns: PositiveInt = Field(
+        16, description="columns of the array that a channel convolved by itself takes up"
+    )
+    bands: PositiveInt = Field(
+        6, description="bands that a map is cut into along its rows to go from layer to layer"
+    )
+    halo: NonNegativeFloat = Field(
+        0.5,
+        description="rows of neighbouring bands that stay on chip for the next layer's windows, in "
+        "bands",
+    )
+    banded_issue: PositiveFloat = Field(
+        2, description="times step_us that a step takes which goes in bands, to begin and to end"
+    )
+
+
 class NpuSection(Section):
     """Execution units, their grouping and their on-chip memory."""
 
@@ -94,6 +123,9 @@ class NpuSection(Section):
     step_us: NonNegativeFloat = Field(description="issue of one operator on a unit, microseconds")
     invocation_cycles: NonNegativeFloat = Field(
         description="start and end of one subgraph, in nominal cycles"
+    )
+    networks: NetworksSection = Field(
+        NetworksSection(), description="how networks from files use the units"
     )
 
 
@@ -297,6 +329,9 @@ class Chip(Section):
         None, description="what it draws from its supply; without it no energy is predicted"
     )
     rated: dict[str, Rating] = Field({}, description="advertised figures, for comparison only")
+    insist: tuple[str, ...] = Field(
+        (), description="keys whose values are meant although no chip that exists comes near them"
+    )
 
     @property
     def modes(self) -> dict[NpuMode, int]:
@@ -401,6 +436,7 @@ class Chip(Section):
 
     @model_validator(mode="after")
     def _consistent(self) -> Chip:
+        checked(self, implausible(self))
         return checked(self, self._faults())
 
     def _faults(self) -> Iterator[Fault]:

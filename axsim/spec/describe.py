@@ -32,7 +32,7 @@ class Line:
 def explain(section: Section, tree: Located, skip: Collection[str] = ()) -> list[Line]:
     """The lines of a validated descriptor; ``tree`` is the document that it was made from.
 
-    ``skip`` names top-level keys to leave out.
+    ``skip`` has dotted keys to leave out.
     """
     return list(_lines(section, tree, (), skip))
 
@@ -54,21 +54,26 @@ def _lines(
     section: Section, tree: Located, path: tuple[Key, ...], skip: Collection[str] = ()
 ) -> Iterator[Line]:
     for name, field in type(section).model_fields.items():
-        if name in skip:
-            continue
         value = getattr(section, name)
         here = (*path, name)
+        if ".".join(map(str, here)) in skip:
+            continue
         meaning = field.description or ""
-        yield from _value(name, value, meaning, tree, here)
+        yield from _value(name, value, meaning, tree, here, skip)
 
 
 def _value(
-    name: str, value: Any, meaning: str, tree: Located, path: tuple[Key, ...]
+    name: str,
+    value: Any,
+    meaning: str,
+    tree: Located,
+    path: tuple[Key, ...],
+    skip: Collection[str] = (),
 ) -> Iterator[Line]:
     depth, source = len(path) - 1, _source(tree, path)
     if isinstance(value, Section):
         yield Line(depth, name, None, meaning, source, heading=True)
-        yield from _lines(value, tree, path)
+        yield from _lines(value, tree, path, skip)
     elif isinstance(value, Mapping) and value:
         yield Line(depth, name, None, meaning, source, heading=True)
         for key, item in value.items():

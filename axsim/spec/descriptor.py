@@ -170,12 +170,16 @@ def find(kind: Kind, name_or_path: str | Path) -> Path:
     Raises:
         InputError: there is no such file; names the shipped ones and the nearest.
     """
+    if not isinstance(name_or_path, str | Path):
+        what = f"found {show(name_or_path)}"
+        raise InputError(Problem("", kind, what, f"a name, a path or a loaded {kind}"))
     path = Path(name_or_path)
     known = shipped(kind)
     is_yaml = path.suffix.lower() in (".yaml", ".yml")
-    is_path = is_yaml or path.suffix.lower() == NETWORK_SUFFIX or len(path.parts) > 1
+    is_network = path.suffix.lower() == NETWORK_SUFFIX
+    is_path = is_yaml or is_network or len(path.parts) > 1
     wanted = re.sub(r"[-.]", "_", (path.stem if is_yaml else path.name).lower())
-    if is_path and path.is_file():
+    if is_path and path.is_file() and not (is_network and kind == "chip"):
         return path
     clone_path = not is_path or path.parent.name in ("", f"{kind}s")
     if clone_path and wanted in known:
@@ -185,7 +189,9 @@ def find(kind: Kind, name_or_path: str | Path) -> Path:
         raise InputError(
             Problem("", "", f"no shipped {kind} is named {str(path)!r}", nearest=display(here))
         )
-    if is_path or path.is_dir():
+    if is_network and kind == "chip":
+        what = f"{str(path)!r} is a network, no chip"
+    elif is_path or path.is_dir():
         what = f"{str(path)!r} is a folder" if path.is_dir() else f"no such file: {str(path)!r}"
     else:
         what = f"no {kind} is named {str(path)!r}"

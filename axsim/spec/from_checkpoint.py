@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import MISSING, asdict, fields
 from math import lcm, prod
 from pathlib import Path
 from typing import Any
 
-from axsim.errors import InputError, Problem
+from axsim.errors import InputError, Problem, printable
 from axsim.models.checkpoint import architecture, eos_token_ids, read_config
 from axsim.models.config import (
     DecoderConfig,
@@ -55,7 +56,7 @@ def workload_text(folder: str | Path) -> str:
     """
     folder = _folder(folder)
     package = find_package(folder)
-    name = folder.resolve().name
+    name = printable(folder.resolve().name).strip() or "model"
     folder = package.model if package else folder
     source = str(folder / "config.json")
     description = read_config(folder)
@@ -380,7 +381,7 @@ def _text(value: object) -> str:
     if isinstance(value, str):
         plain = value[:1].isalpha() and all(c.isalnum() or c in "-_. " for c in value)
         reserved = value.lower() in ("true", "false", "null")
-        return value if plain and not reserved else '"' + value.replace('"', '\\"') + '"'
+        return value if plain and not reserved else json.dumps(value, ensure_ascii=False)
     if isinstance(value, tuple):
         return f"[{', '.join(map(_text, value))}]"
     return str(value)

@@ -17,7 +17,16 @@ from typing import Any, TypeAlias
 
 import yaml
 
-from axsim.errors import InputError, Problem
+from axsim.errors import InputError, Problem, printable, unprintable
+
+LARGEST_FILE = 4 << 20
+"""Bytes of a file that somebody may have written by hand."""
+MOST_VALUES = 20_000
+"""Values of a document, those that aliases repeat included."""
+LONGEST_LINE = 10_000
+"""Characters of a line beyond which no comment is looked for in it."""
+MOST_BITS = 1100
+"""Of a whole number: more than a double has room for."""
 
 _SCALARS = str, int, float, type(None)
 
@@ -130,7 +139,12 @@ def read(path: Path) -> Located:
         InputError: the file can't be read, is no YAML, repeats a key or holds no mapping.
     """
     try:
-        text = path.read_text(encoding="utf-8")
+        with path.open("rb") as file:
+            content = file.read(LARGEST_FILE + 1)
+        if len(content) > LARGEST_FILE:
+            what = "is too large for a file written by hand"
+            raise InputError(Problem(str(path), "", what, f"up to {LARGEST_FILE >> 20} MiB"))
+        text = content.decode("utf-8")
     except UnicodeDecodeError as error:
         raise InputError(
             Problem(str(path), "", f"not a text file (byte {error.start} is not UTF-8)", "YAML")
@@ -193,8 +207,15 @@ class _Tree:
         self.lines = text.splitlines()
         self.problems: list[Problem] = []
         self.open: set[int] = set()
+        self.built = 0
 
     def parse(self) -> Located:
+        text = self.text.replace("\r\n", "\n")
+        odd = unprintable(text)
+        if odd:
+            place = self.at(text[: text.index(odd)].count("\n"))
+            what = f"not valid YAML: it holds the character {printable(odd)}"
+            raise InputError(Problem(place, "", what))
         loader = _Loader(self.text)
         try:
             root = loader.get_single_node()
@@ -222,6 +243,10 @@ class _Tree:
     def build(self, loader: Any, node: Any, origin: str, key: str, comment: str) -> Located:
         if id(node) in self.open:
             raise InputError(Problem(origin, key, "a YAML alias that contains itself"))
+        self.built += 1
+        if self.built > MOST_VALUES:
+            what = f"not usable: more than {MOST_VALUES:,} values, with what aliases repeat"
+            raise InputError(Problem(self.name, "", what))
         self.open.add(id(node))
         if node.tag not in _TAGS:
             what = f"the YAML tag {node.tag!r} means nothing here"
@@ -248,6 +273,10 @@ class _Tree:
                 self.problems.append(Problem(origin, parent, "a key must be a name"))
                 continue
             name = str(key_node.value)
+            if unprintable(name):
+                what = f"the key {printable(name)!r} holds a control character"
+                self.problems.append(Problem(origin, parent, what))
+                continue
             path = f"{parent}.{name}" if parent else name
             if name in result:
                 first = result[name].origin
@@ -263,11 +292,21 @@ class _Tree:
 
     def scalar(self, loader: Any, node: Any, origin: str, key: str) -> Any:
         try:
-            return loader.construct_object(node)
+            value = loader.construct_object(node)
         except (yaml.YAMLError, ValueError) as error:
             what = getattr(error, "problem", None) or str(error)
-            self.problems.append(Problem(origin, key, f"found {node.value!r}: {what}"))
+            self.problems.append(Problem(origin, key, f"found {node.value[:60]!r}: {what}"))
             return None
+        what = ""
+        if isinstance(value, int) and value.bit_length() > MOST_BITS:
+            what = "a number of more than 300 digits"
+        elif isinstance(value, str) and unprintable(value):
+            odd = printable(unprintable(value))
+            what = f"found {value[:60]!r}: it holds the control character {odd}"
+        if what:
+            self.problems.append(Problem(origin, key, what))
+            return None
+        return value
 
     def at(self, line: int) -> str:
         return f"{self.name}:{line + 1}" if self.name else ""
@@ -280,6 +319,8 @@ class _Tree:
         """The comment on the line where a node ends, after it."""
         mark = node.end_mark
         line = self.lines[mark.line] if mark.line < len(self.lines) else ""
+        if "#" not in line or len(line) > LONGEST_LINE:
+            return ""
         rest = line[mark.column :].lstrip(" :,]}")
         return rest[1:].strip() if rest.startswith("#") else ""
 
@@ -291,11 +332,12 @@ class _Tree:
     def above(self, mark: Any) -> str:
         """The comment lines directly above a key, at the key's own indentation."""
         found: list[str] = []
-        for line in reversed(self.lines[: mark.line]):
+        for number in range(min(mark.line, len(self.lines)) - 1, -1, -1):
+            line = self.lines[number]
             text = line.lstrip()
             if not text.startswith("#") or len(line) - len(text) != mark.column:
                 break
-            found.insert(0, text[1:].strip())
+            found.append(text[1:].strip())
         if len(found) == mark.line:
             return ""  # the heading of the file
-        return " ".join(found)
+        return " ".join(reversed(found))

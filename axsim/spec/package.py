@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from axsim.errors import InputError, Problem
-from axsim.models.checkpoint import read_json
+from axsim.models.checkpoint import read_object
 from axsim.models.config import DecoderConfig, ModelConfig
 from axsim.models.weights import tensor_shapes
 
@@ -120,7 +120,7 @@ def _configs(folder: Path) -> tuple[Mapping[str, Any], Path | None]:
     for path in _within(folder):
         if path.name != "config.json":
             continue
-        found = read_json(path)
+        found = read_object(path)
         if "model_type" in found:
             model = model or path.parent
         else:

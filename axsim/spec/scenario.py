@@ -23,7 +23,9 @@ from axsim.spec.descriptor import (
     find,
     load,
 )
-from axsim.spec.located import Located
+from axsim.spec.diagnosis import nearest
+from axsim.spec.limits import too_long
+from axsim.spec.located import Located, show
 from axsim.spec.tenant import Tenant
 from axsim.spec.workload import Workload, load_workload
 
@@ -74,15 +76,28 @@ class Scenario(Section):
 
     @classmethod
     def prepare(cls, tree: Located, overrides: Overrides) -> None:
-        """Files lie where the scenario's file says, as seen from there."""
+        """Files lie where the scenario's file says, as seen from there.
+
+        Raises:
+            InputError: an override is of a tenant that is not there.
+        """
         super().prepare(tree, overrides)
         tenants = tree.child("tenants")
+        names = list(tenants.value) if tenants and isinstance(tenants.value, dict) else []
+        for key, value in overrides.items():
+            section, *rest = key.split(".")
+            if section == "tenants" and len(rest) > 1 and rest[0] not in names:
+                where = f"--set {key}={value if isinstance(value, str) else show(value)}"
+                what = f"unknown key: there is no tenant {rest[0]!r}"
+                close = nearest(rest[0], names)
+                raise InputError(Problem(where, key, what, ", ".join(names), close))
         for tenant in _children(tenants):
             _place(tenant.child("workload"))
             _place((tenant.child("arrivals") or tenant).child("csv"))
 
     @model_validator(mode="after")
     def _consistent(self) -> Scenario:
+        checked(self, too_long(self))
         return checked(self, self._faults())
 
     def _faults(self) -> Iterator[Fault]:

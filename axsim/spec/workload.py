@@ -7,17 +7,15 @@ several keys (image tokens, prompt tokens, prefill chunks) are properties of :cl
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator, Mapping
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any, ClassVar, Literal, get_args
 
-from pydantic import Field, NonNegativeInt, PositiveInt, field_validator, model_validator
+from pydantic import Field, NonNegativeInt, PositiveInt, model_validator
 
 from axsim.errors import Fault, InputError, Problem, checked
-from axsim.models.config import ModelConfig, Pixels, sides, size_text
-from axsim.models.smart_resize import MAX_PIXELS, MIN_PIXELS, smart_resize
+from axsim.models.config import ModelConfig, Pixels, size_text
 from axsim.numerics.formats import VisionDtype, WeightDtype, WeightFormat
 from axsim.spec.architecture import ModelSection
 from axsim.spec.chip import Link
@@ -31,9 +29,13 @@ from axsim.spec.descriptor import (
     load_mapping,
     override,
 )
-from axsim.spec.located import Located, locate, show
-from axsim.spec.turns import Asked, Compiled, Turn, asked, length_faults
-from axsim.spec.video import Video
+from axsim.spec.limits import too_large, too_many
+from axsim.spec.located import Located, locate
+from axsim.spec.picture_size import picture_size, size_fault
+from axsim.spec.preprocess import EVERY, Preprocess
+from axsim.spec.pulsar2 import read_pulsar2
+from axsim.spec.request_section import RequestSection as RequestSection
+from axsim.spec.turns import Asked, Compiled, asked, length_faults
 
 Toolchain = Literal[
     "pulsar2-2.5", "pulsar2-3.2", "pulsar2-3.3", "pulsar2-3.4", "pulsar2-4.x", "pulsar2-5.1"
@@ -53,11 +55,13 @@ class BuildSection(Section):
     npu_mode: Literal["NPU1", "NPU2", "NPU3"] | None = Field(
         None, description="resource groups used; the chip's largest mode when not given"
     )
-    vision_dtype: VisionDtype = Field("u8", description="activations of the vision tower")
+    vision_dtype: VisionDtype = Field(
+        "u8", description="activations of the vision tower, or of an ONNX file's network"
+    )
     precision_overrides: dict[str, Literal["u8", "u16"]] = Field(
         default_factory=dict,
-        description="activations of the vision part by name pattern (*, ?), stored otherwise; the "
-        "last pattern that matches wins",
+        description="activations of the vision part or network by name pattern (*, ?), stored "
+        "otherwise; the last pattern that matches wins",
     )
     weight_dtype: WeightDtype = Field("s8", description="weights of the decoder layers")
     weight_format: WeightFormat = Field(
@@ -96,6 +100,20 @@ class BuildSection(Section):
         description="how the host reaches the chip, as on a card; what the chip's host.link says "
         "when not given",
     )
+    pulsar2: str | None = Field(
+        None,
+        min_length=1,
+        description="Pulsar2's build configuration (JSON) of an ONNX file's network, whose keys "
+        "count where the workload does not give its own",
+    )
+    preprocess: dict[str, Preprocess] = Field(
+        default_factory=dict,
+        description="how pictures become inputs of an ONNX file's network, by the input's name or "
+        f"{EVERY} for all",
+    )
+    observer: Literal["minmax", "percentile", "mse", "kl"] = Field(
+        "minmax", description="how ranges of the activations of an ONNX file's network are found"
+    )
 
     @model_validator(mode="after")
     def _consistent(self) -> BuildSection:
@@ -109,6 +127,10 @@ class BuildSection(Section):
                 what = f"found {list(ladder)}"
                 allowed = "lengths in ascending order, such as [0, 512, 1024]"
                 faults.append(Fault("prefill_history", what, allowed))
+            most = self.kv_cache_len + self.prefill_chunk
+            if max(ladder, default=0) > most:
+                what = f"found {max(ladder)}, more than the KV cache holds"
+                faults.append(Fault("prefill_history", what, f"up to {most}, with a chunk behind"))
             if self.prefill_max_chunks is not None:
                 what = "says in other words what is compiled"
                 faults.append(Fault("prefill_max_chunks", what, also=["prefill_history"]))
@@ -121,7 +143,8 @@ class BuildSection(Section):
         if self.prefill_history is not None:
             return tuple(0 if length == 1 else length for length in self.prefill_history)
         size = self.prefill_chunk
-        return tuple(range(0, (self.prefill_max_chunks or 0) * size, size))
+        chunks = min(self.prefill_max_chunks or 0, self.kv_cache_len // size + 1)
+        return tuple(range(0, chunks * size, size))
 
     def history(self, tokens: int) -> int:
         """The compiled history that a prefill chunk after ``tokens`` tokens takes, as the vendor's
@@ -142,87 +165,6 @@ class BuildSection(Section):
         return tuple(map(self.history, starts))
 
 
-class RequestSection(Section):
-    """What is asked of the deployed model."""
-
-    images: int | None = Field(None, ge=0, description="images (tiles); 1 with a tower, else 0")
-    image_size: PositiveInt | tuple[PositiveInt, PositiveInt] | None = Field(
-        None,
-        description="pixels along one side, or height and width, as 448x672; the tower's own when "
-        "not given",
-    )
-    min_pixels: PositiveInt | None = Field(
-        None, description="image_size is a picture's, resized to this many pixels at least"
-    )
-    max_pixels: PositiveInt | None = Field(
-        None, description="image_size is a picture's, resized to this many pixels at most"
-    )
-    video: Video | None = Field(None, description="frames of a video, in place of images")
-    text_tokens: PositiveInt | None = Field(
-        None, description="prompt tokens around the images; 54 when not given"
-    )
-    prompt_tokens: PositiveInt | None = Field(
-        None, description="whole prompt, in place of text_tokens"
-    )
-    cached_tokens: int = Field(
-        0,
-        ge=0,
-        description="tokens before the prompt whose keys and values are in the KV cache: a system "
-        "prompt computed before, or earlier turns",
-    )
-    turns: tuple[Turn, ...] = Field(
-        (), description="a conversation on one KV cache, in place of one prompt"
-    )
-    new_tokens: PositiveInt = Field(16, description="tokens to generate, the first one included")
-    seed: int = Field(0, ge=0, description="seed of pixels, synthetic weights and sampling")
-    stop_at_eos: bool = Field(True, description="end at an end-of-sequence token")
-    eos_token_id: tuple[NonNegativeInt, ...] | None = Field(
-        None,
-        description="tokens that end the answer, one or a list; when not given those of the "
-        "checkpoint, or the family's",
-    )
-    temperature: float = Field(0.0, ge=0, description="0 takes the likeliest token (greedy)")
-    top_k: PositiveInt | None = Field(None, description="sample among the k likeliest tokens")
-    top_p: float | None = Field(None, gt=0, le=1, description="sample among this much probability")
-
-    @field_validator("image_size", mode="before")
-    @classmethod
-    def _height_by_width(cls, value: object) -> object:
-        size = value
-        if isinstance(value, str) and re.fullmatch(r"[1-9]\d{0,5}x[1-9]\d{0,5}", value):
-            size = tuple(map(int, value.split("x")))
-        each = size if isinstance(size, tuple) and len(size) == 2 else (size,)
-        if size is not None and not all(type(side) is int and side > 0 for side in each):
-            allowed = "pixels along one side, or height and width, such as 448x672 or [448, 672]"
-            raise Fault((), f"found {show(value)}", allowed)
-        return size
-
-    @field_validator("eos_token_id", mode="before")
-    @classmethod
-    def _one_or_more(cls, value: object) -> object:
-        return (value,) if isinstance(value, int) else value
-
-    @model_validator(mode="after")
-    def _consistent(self) -> RequestSection:
-        faults = [
-            Fault(name, "has no effect: decoding is greedy", also=["temperature"])
-            for name in ("top_k", "top_p")
-            if getattr(self, name) is not None and not self.temperature
-        ]
-        faults += [
-            Fault(name, "has no effect: each turn has its own", also=["turns"])
-            for name in ("images", "text_tokens", "prompt_tokens", "video")
-            if getattr(self, name) is not None and self.turns
-        ]
-        if self.video and self.images is not None:
-            faults.append(Fault("images", "has no effect: video has frames", also=["video"]))
-        low, high = self.min_pixels or 0, self.max_pixels
-        if high is not None and low > high:
-            what, also = f"found {low}", ["max_pixels"]
-            faults.append(Fault("min_pixels", what, f"up to max_pixels, {high}", also=also))
-        return checked(self, faults)
-
-
 class Variant(Section):
     """One named setting of keys that ``axsim run`` shows as a row."""
 
@@ -231,10 +173,15 @@ class Variant(Section):
 
 
 OF_NETWORKS = {
-    "build": ("npu_mode", "vision_dtype", "precision_overrides", "float_matmul_on_conv", "link"),
+    "build": (
+        *("npu_mode", "vision_dtype", "precision_overrides", "float_matmul_on_conv", "link"),
+        *("pulsar2", "preprocess", "observer"),
+    ),
     "request": ("seed",),
 }
 """Keys that a network from an ONNX file has, by section."""
+NETWORKS_OWN = ("pulsar2", "preprocess", "observer")
+"""Keys of the build that nothing else has."""
 
 DEFAULT_TEXT_TOKENS = 54
 """Tokens around the image of the vendor's default request: 118 prompt tokens at 224 px with 64
@@ -291,16 +238,7 @@ class Workload(Section):
     def image_size(self) -> Pixels:
         """Pixels along one side of each image, or height and width: as the vision part takes them;
         0 without a tower."""
-        vision, request = self.model.vision, self.request
-        if vision is None:
-            return 0
-        size = request.image_size or vision.image_size
-        if request.min_pixels or request.max_pixels:
-            least, most = request.min_pixels or MIN_PIXELS, request.max_pixels or MAX_PIXELS
-            block = self.model.projector.block if self.model.projector else 1
-            factor = vision.patch_size * block
-            size = smart_resize(*sides(size), factor, min(least, most), max(least, most))
-        return size[0] if isinstance(size, tuple) and size[0] == size[1] else size
+        return picture_size(self.model, self.request)
 
     @property
     def image_tokens(self) -> int:
@@ -427,18 +365,21 @@ class Workload(Section):
         """Let an override select among the variants, see :func:`_select`; an ONNX file lies where
         the workload's file says, as seen from there."""
         super().prepare(tree, overrides)
-        model = tree.child("model")
-        network = model.child("onnx") if model is not None else None
-        if network is not None and isinstance(network.value, str):
-            folder = Path(network.origin.rpartition(":")[0]).parent
-            network.value = str(folder / network.value)
+        for file in (tree.nearest(("model", "onnx")), tree.nearest(("build", "pulsar2"))):
+            named, depth = file
+            if depth == 2 and isinstance(named.value, str):
+                folder = Path(named.origin.rpartition(":")[0]).parent
+                named.value = str(folder / named.value)
+        _configured(tree, overrides)
         variants = tree.child("variants")
         if variants is not None and isinstance(variants.value, list):
             variants.value = _select(variants.value, overrides)
 
     @model_validator(mode="after")
     def _consistent(self) -> Workload:
+        checked(self, too_large(self))
         checked(self, self._request_faults())
+        checked(self, too_many(self))
         return checked(self, self._variant_faults())
 
     def _request_faults(self) -> Iterator[Fault]:
@@ -447,12 +388,14 @@ class Workload(Section):
         if self.model.onnx is not None:
             yield from self._network_faults()
             return
+        for name in sorted(build.model_fields_set.intersection(NETWORKS_OWN)):
+            yield Fault(f"build.{name}", "belongs to an ONNX file, and there is none")
         if vision is None:
             for name in ("images", "image_size", "min_pixels", "max_pixels", "video"):
                 if getattr(request, name):
                     yield Fault(f"request.{name}", "asks for vision, but model.vision is missing")
         else:
-            fault = self._image_fault()
+            fault = size_fault(self.model, request)
             if fault is not None:
                 yield fault
                 return
@@ -529,39 +472,6 @@ class Workload(Section):
                 what = "has no effect on a network from an ONNX file"
                 yield Fault(f"{name}.{key}", what, ", ".join(allowed))
 
-    def _image_fault(self) -> Fault | None:
-        """What keeps images of the requested size from being cut into patches, blocks, windows."""
-        vision, projector = self.model.vision, self.model.projector
-        assert vision is not None
-        request = self.request
-        for name in ("min_pixels", "max_pixels"):
-            if getattr(request, name) and vision.rotary != "qwen2_vl":
-                what = "has no effect: this tower's pictures are not resized by their pixels"
-                return Fault(f"request.{name}", what)
-        key = "request.image_size" if request.image_size else "model.vision.image_size"
-        if vision.stem == "sound" and self.image_size != vision.image_size:
-            return Fault(key, f"found {size_text(self.image_size)}", f"{vision.image_size} frames")
-        try:
-            size = self.image_size
-        except ValueError as error:
-            found = size_text(request.image_size or vision.image_size)
-            return Fault(key, f"found {found}: {error}", "up to 200 times")
-        patch, own = vision.patch_size, vision.image_size
-        block = projector.block if projector else 1
-        # A tower trained on a size that is no multiple drops what fills no patch, as convolutions
-        # do, and so does one whose own grid remains; else it would be a slip.
-        if all(
-            side >= patch
-            and (not side % patch or own % patch or side // patch == own // patch)
-            and not side // patch % block
-            for side in sides(size)
-        ):
-            return None
-        why = f"patch_size {patch}"
-        why += f" × {block} patches joined by the projector" if block > 1 else ""
-        allowed = f"a multiple of {patch * block} ({why})"
-        return Fault(key, f"found {size_text(size)}", allowed, also=["model.vision.patch_size"])
-
     def _variant_faults(self) -> Iterator[Fault]:
         seen: set[str] = set()
         for index, variant in enumerate(self.variants):
@@ -600,6 +510,21 @@ def load_workload(
     base.variant(variant)  # names the variants when there is no such one
     chosen = next(v.set for v in base.variants if v.name == variant)
     return load(Workload, source, {**chosen, **overrides, "variants": ()})
+
+
+def _configured(tree: Located, overrides: Overrides) -> None:
+    """Adds what Pulsar2's build configuration says to the build, where that has no key of its
+    own."""
+    file: object = overrides.get("build.pulsar2")
+    if file is None:
+        named, depth = tree.nearest(("build", "pulsar2"))
+        file = named.value if depth == 2 else None
+    if not isinstance(file, str) or not isinstance(tree.value, dict):
+        return
+    build = tree.value.setdefault("build", Located({}, file))
+    if isinstance(build.value, dict):
+        for key, value in read_pulsar2(file).build.items():
+            build.value.setdefault(key, locate(value, f"{file}:0"))
 
 
 def _select(variants: list[Located], overrides: Overrides) -> list[Located]:

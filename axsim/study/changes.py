@@ -34,7 +34,10 @@ class Change:
         )
         if not numbers or self.before == self.after == 0:
             return 0.0 if numbers else None
-        return self.after / self.before - 1 if self.before else None
+        try:
+            return self.after / self.before - 1 if self.before else None
+        except OverflowError:  # a whole number that no float holds
+            return None
 
 
 def timings(rows: Iterable[Mapping[str, Any]]) -> Timings:

@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
 from axsim.errors import InputError, Problem
+from axsim.files import read_json
 from axsim.runs.run import time_run
 from axsim.spec.chip import load_chip
 from axsim.spec.descriptor import Overrides, find, split_overrides
-from axsim.spec.located import read
-from axsim.spec.workload import load_workload
+from axsim.spec.workload import Workload, load_workload
 from axsim.study.changes import Change, Timings, different, flatten, timings
 
 Kind = Literal["chip", "workload", "result"]
@@ -78,7 +77,7 @@ def kind_of(name: str) -> Kind:
         except InputError as error:
             faults += error.problems
             continue
-        return "workload" if read(path).child("model") is not None else "chip"
+        return "workload" if Workload.written(path).child("model") is not None else "chip"
     raise InputError(faults)
 
 
@@ -89,15 +88,13 @@ def result_side(name: str) -> Side:
         InputError: it cannot be read or is no such file.
     """
     try:
-        document = json.loads(Path(name).read_text(encoding="utf-8"))
+        document = read_json(Path(name))
         found = {each["name"]: _values(each) for each in document["variants"]}
         conditions = {
             each["name"]: flatten({key: each[key] for key in each if key not in RESULTS})
             for each in document["variants"]
         }
         label = f"{document['workload']} on {document['chip']}"
-    except OSError as error:
-        raise InputError(Problem(name, "", f"can't be read: {error.strerror}")) from None
     except (ValueError, KeyError, TypeError, AttributeError):
         what = "holds no results"
         raise InputError(Problem(name, "", what, "a file of axsim run --json")) from None

@@ -71,9 +71,9 @@ class Gain:
 
 @dataclass(frozen=True)
 class Explanation:
-    """One variant's critical paths, to the first token (or through the vision tower alone) and of a
-    decode step, and for both the changes that help most. Paths and gains of what the workload does
-    not have are empty."""
+    """One variant's critical paths, to the first token (or through the vision tower or network
+    alone) and of a decode step, and for both the changes that help most. Paths and gains of what
+    the workload does not have are empty."""
 
     variant: VariantResult
     first_token: tuple[PathStage, ...]
@@ -151,11 +151,14 @@ def _build_changes(deployment: Deployment) -> Iterator[tuple[_Keys, str, str]]:
     mode, largest = build.npu_mode or chip.default_mode, chip.default_mode
     if chip.modes[mode] < chip.modes[largest]:
         yield {"npu_mode": largest}, f"NPU mode {largest}", "no other network beside it"
-    if deployment.model.vision is not None:
-        if build.vision_dtype != "u8":
-            yield {"vision_dtype": "u8"}, "vision tower in u8", "accuracy"
+    network = deployment.workload.model.onnx is not None
+    if deployment.model.vision is not None or network:
+        what = "activations" if network else "vision tower"
+        plain: _Keys = {"precision_overrides": {}} if build.precision_overrides else {}
+        if build.vision_dtype != "u8" or plain:
+            yield {"vision_dtype": "u8", **plain}, f"{what} in u8", "accuracy"
         if build.vision_dtype == "bf16":
-            yield {"vision_dtype": "u16"}, "vision tower in u16", "some accuracy"
+            yield {"vision_dtype": "u16"}, f"{what} in u16", "some accuracy"
     if deployment.model.decoder is None:
         return
     if chip.npu.conv.float_matmul and not deployment.workload.float_matmul_on_conv:

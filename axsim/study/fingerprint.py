@@ -29,6 +29,16 @@ def code_fingerprint() -> str:
     return digest.hexdigest()[:12]
 
 
+def file_fingerprint(path: str | Path) -> str:
+    """Twelve hexadecimal digits of a file's content; external data of an ONNX file are not in
+    it."""
+    with Path(path).open("rb") as file:
+        digest = hashlib.sha256()
+        while block := file.read(1 << 20):
+            digest.update(block)
+    return digest.hexdigest()[:12]
+
+
 def fingerprint(document: object) -> str:
     """Sixteen hexadecimal digits of plain JSON types; the order of keys does not matter."""
     text = json.dumps(document, sort_keys=True, ensure_ascii=False)

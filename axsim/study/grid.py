@@ -7,6 +7,7 @@ import itertools
 import json
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
+from functools import lru_cache
 from math import prod
 from pathlib import Path
 from typing import Any
@@ -18,8 +19,11 @@ from axsim.spec.chip import Chip, load_chip
 from axsim.spec.kinds import load_either
 from axsim.spec.scenario import Scenario
 from axsim.spec.workload import Workload
-from axsim.study.fingerprint import code_fingerprint, fingerprint
+from axsim.study.fingerprint import code_fingerprint, file_fingerprint, fingerprint
 from axsim.study.values import usable
+
+MOST_POINTS = 1_000_000
+"""Of a sweep that computes them all."""
 
 
 @dataclass(frozen=True)
@@ -45,12 +49,21 @@ class Point:
 
     @property
     def key(self) -> str:
-        """Names the point's result: changes with anything that it depends on, the code included."""
+        """Names the point's result: changes with anything that it depends on, the code and an ONNX
+        file included."""
         parts: list[object] = [self.workload, self.chip, self.chip_name, self.settings]
         parts += [self.variants, self.timing_only, asdict(self.sources), self.varied]
         parts += [self.tenants] if self.tenants else []
         parts.append(code_fingerprint())
+        if not self.tenants and (file := json.loads(self.workload)["model"].get("onnx")):
+            parts.append(_network_fingerprint(file))
         return fingerprint(parts)
+
+
+@lru_cache(maxsize=4)
+def _network_fingerprint(path: str) -> str:
+    """Of the file as a sweep finds it."""
+    return file_fingerprint(path) if Path(path).is_file() else ""
 
 
 @dataclass(frozen=True)
@@ -77,6 +90,15 @@ class Space:
         """All points, chips outermost, then the varied keys in their order."""
         for place in itertools.product(range(len(self.chips)), *map(_places, self.vary.values())):
             yield self.point(place)
+
+    def points(self) -> list[Point]:
+        """All of them; InputError when there are more than :data:`MOST_POINTS`."""
+        count = len(self.chips) * prod(map(len, self.vary.values()))
+        if count > MOST_POINTS:
+            what = f"{count:.3g} points are more than can be listed"
+            allowed = f"up to {MOST_POINTS:,}, or any number with --optimizer"
+            raise InputError(Problem("--vary", "", what, allowed))
+        return list(self)
 
     def point(self, place: Sequence[int]) -> Point:
         """The point at the position of the chip and of each varied key's value."""
@@ -118,6 +140,9 @@ def space(
     else:
         for name in variants or ():
             workload.variant(name)
+        if sources.checkpoint is not None and workload.model.onnx is not None:
+            what = f"{workload.name} is a network from an ONNX file"
+            raise InputError(f"{what}, which holds its weights: --checkpoint has no effect")
     named = [_named(chip) for chip in chips]
     vary = _usable(workload, named[0][1], vary, "--vary")
     _usable(workload, named[0][1], {key: (value,) for key, value in settings.items()}, "--set")
@@ -153,7 +178,7 @@ def grid(
     **options: Any,
 ) -> list[Point]:
     """All points of a :func:`space`, whose arguments these are."""
-    return list(space(workload, chips, vary, **options))
+    return space(workload, chips, vary, **options).points()
 
 
 def _places(values: Sequence[Any]) -> range:

@@ -30,6 +30,10 @@ class Journal:
             self._file: IO[bytes] = open(path, "a+b")  # noqa: SIM115  (closed by __exit__)
         except OSError as error:
             raise InputError(Problem("", "", f"cannot write {path}: {error.strerror}")) from None
+        if not _locked(self._file):
+            self._file.close()
+            what = f"{path} is being written by another process"
+            raise InputError(Problem("", "", what, "one sweep for an output"))
         self._read()
 
     @staticmethod
@@ -58,13 +62,37 @@ class Journal:
         for line in content[:whole].splitlines():
             try:
                 entry = json.loads(line)
-            except ValueError:  # a hole left by a power failure: that point is computed again
+            except (
+                ValueError,
+                RecursionError,
+            ):  # a hole left by a power failure: that point is computed again
                 continue
-            if isinstance(entry, Mapping) and {"point", "rows"} <= entry.keys():
-                self.finished[entry["point"]] = entry["rows"]
+            point, rows = (entry.get("point"), entry.get("rows")) if _is(entry) else (None, None)
+            if isinstance(point, str) and isinstance(rows, list) and all(map(_is, rows)):
+                self.finished[point] = rows
 
     def __enter__(self) -> Journal:
         return self
 
     def __exit__(self, *_: object) -> None:
         self._file.close()
+
+
+def _is(entry: object) -> bool:
+    return isinstance(entry, Mapping)
+
+
+def _locked(file: IO[bytes]) -> bool:
+    """Whether the file is this process's alone until it is closed; always where there are no
+    locks."""
+    try:
+        import fcntl
+    except ImportError:  # Windows
+        return True
+    try:
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    except OSError:  # a file system without locks
+        return True
+    return True

@@ -1,7 +1,8 @@
-"""What to lift from U8 to U16: the trade of vision encode time for similarity."""
+"""What to lift from U8 to U16: the trade of time for similarity."""
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 from fnmatch import fnmatchcase
@@ -11,11 +12,17 @@ from axsim.numerics.mixed import Group, Overrides, Proposal, lifted, propose
 from axsim.study.precision import PLAIN, Analysis, OnStep
 
 EVERYTHING = "*"
+LIFTED = ("activation", "output")
+MOST = 24
+"""Groups of a network: each is timed once, and some are run."""
+
+_LAYER = re.compile(r"layers\.\d+\.attn")  # of towers; other names are a file's own
+_PARTS = re.compile(r"[/.]*[^/.]+[/.]*")  # with what separates it from the next
 
 
 @dataclass(frozen=True)
 class Lift:
-    """A proposal with the vision encode time in ms without it, with it, and all in U16."""
+    """A proposal with the time of one run in ms without it, with it, and all in U16."""
 
     proposal: Proposal
     target: float
@@ -25,7 +32,8 @@ class Lift:
 
 
 def lift(analysis: Analysis, target: float, on_step: OnStep = lambda step: None) -> Lift:
-    """Which activations of a U8 vision part to lift to U16 for a cosine of ``target``."""
+    """Which activations of a U8 vision part or network to lift to U16 for a cosine of
+    ``target``."""
     groups = lift_groups(analysis.graph())
     losses = {group: _lost(analysis, group) for group in groups}
 
@@ -44,11 +52,13 @@ def lift(analysis: Analysis, target: float, on_step: OnStep = lambda step: None)
 
 def lift_groups(graph: Graph) -> list[Group]:
     """What to try: the residual stream, what is before and behind the layers, and in each layer the
-    norms, attention and MLP.
+    norms, attention and MLP; of a network from a file its modules.
 
     Layout operators hand codes on, so that a group holds them together with what made the codes.
     """
-    layers = {n.name.split(".")[1] for n in graph.nodes if n.name.startswith("layers.")}
+    layers = {n.name.split(".")[1] for n in graph.nodes if _LAYER.match(n.name)}
+    if not layers:
+        return _modules(graph)
     groups = [
         ("normalize.*",),
         ("*_embedding*",),
@@ -60,6 +70,28 @@ def lift_groups(graph: Graph) -> list[Group]:
         groups += [(f"layers.{i}.{kind}",) for i in sorted(layers, key=int)]
     present = (tuple(p for p in group if any(_matched(graph, p))) for group in groups)
     return [group for group in present if group]
+
+
+def _modules(graph: Graph) -> list[Group]:
+    """A network's activations by what exporters call modules, as deep as there are ``MOST`` of them
+    at most; where names tell no modules, in as many runs of neighbours."""
+    names = list(_matched(graph, EVERYTHING))
+    parts = {name: _PARTS.findall(name) for name in names}
+    for depth in range(max(map(len, parts.values()), default=0), 0, -1):
+        found: dict[str, None] = {}
+        for name, pieces in parts.items():
+            module = "".join(pieces[:depth])
+            found[_exactly(module) + "*" if len(pieces) > depth else _exactly(name)] = None
+        if len(found) <= MOST:
+            return [(pattern,) for pattern in found] if len(found) > 1 else []
+    step = -(-len(names) // MOST)
+    starts = range(0, len(names), step)
+    return [tuple(_exactly(name) for name in names[i : i + step]) for i in starts]
+
+
+def _exactly(name: str) -> str:
+    """The pattern that only ``name`` matches."""
+    return re.sub(r"([*?[])", r"[\1]", name)
 
 
 def merged(patterns: Iterable[str], groups: Iterable[Group]) -> tuple[str, ...]:
@@ -84,7 +116,7 @@ def _kind(pattern: str) -> str:
 def _matched(graph: Graph, pattern: str) -> Iterator[str]:
     """U8 activations that a pattern names."""
     for name, tensor in graph.tensors.items():
-        if tensor.dtype == "u8" and tensor.kind == "activation" and fnmatchcase(name, pattern):
+        if tensor.dtype == "u8" and tensor.kind in LIFTED and fnmatchcase(name, pattern):
             yield name
 
 

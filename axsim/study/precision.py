@@ -1,8 +1,8 @@
 """Precision of a deployment: every operator and the ends beside float32.
 
-The vision part is calibrated on some pictures and compared on another one. The decoder is compared
-on the prompt of the request, whose image rows come from the deployed vision part; so errors build
-up from the pixels to the logits, as they do on the chip.
+The vision part, or a whole network, is calibrated on some pictures and compared on others. The
+decoder is compared on the prompt of the request, whose image rows come from the deployed vision
+part; so errors build up from the pixels to the logits, as they do on the chip.
 """
 
 from __future__ import annotations
@@ -18,13 +18,11 @@ from axsim.graph.ir import Graph
 from axsim.kernels.array import Array
 from axsim.kernels.qparams import QParams
 from axsim.machine.npu import Npu
-from axsim.models.config import VisionConfig
-from axsim.models.vision import vision_graph
-from axsim.models.weights import Weights, vision_weights
+from axsim.models.weights import Weights
 from axsim.numerics import comparison as precision
 from axsim.numerics.comparison import Precision
 from axsim.numerics.executor import Executor
-from axsim.numerics.formats import VisionDtype, VisionScheme, assign
+from axsim.numerics.formats import VisionDtype
 from axsim.numerics.integer_graph import Integer, IntegerWeights
 from axsim.numerics.mixed import Overrides
 from axsim.numerics.observers import OBSERVERS
@@ -36,11 +34,13 @@ from axsim.numerics.weight_only import WeightOnly
 from axsim.runs.asked import asked_prompt, cached_prompt
 from axsim.runs.devices import Device
 from axsim.runs.host import HostLoop
+from axsim.runs.network_inputs import Fed, Inputs
 from axsim.runs.reference import Recent, read
 from axsim.runs.run_pictures import Pixels
 from axsim.runs.stock import decoder_weights
 from axsim.spec.descriptor import override
 from axsim.study.decoder_rows import decoder_rows
+from axsim.study.encoders import Encoder, encoder_of
 from axsim.system.request import ride, walk
 
 PLAIN: Overrides = {}
@@ -52,31 +52,31 @@ OnStep = Callable[[str], None]
 
 @dataclass(frozen=True)
 class _Seen:
-    """The vision part on the first picture: rows and the losses; and its output for all that are
-    compared, one picture after the other, in float32."""
+    """The vision part or network on the first picture: rows and the losses; and its outputs for all
+    that are compared, one picture after the other, in float32."""
 
     rows: list[Precision]
     losses: Mapping[str, float]
-    expected: Sequence[Array]
+    expected: Sequence[Mapping[str, Array]]
 
 
 class Analysis:
-    """Compares one deployment with float32. ``observer`` is a name of OBSERVERS. ``per_layer``
-    gives every operator float32 inputs, so that its row shows its own error alone. ``pixels`` are
-    seeded by default."""
+    """Compares one deployment with float32. ``weights`` are a checkpoint's, or None for a network,
+    which has its own; ``observer`` is a name of OBSERVERS. ``per_layer`` gives every operator
+    float32 inputs, so that its row shows its own error alone. ``pixels`` are seeded by default."""
 
     def __init__(
         self,
         deployment: Deployment,
-        weights: Weights,
-        pixels: Pixels | None = None,
+        weights: Weights | None,
+        pixels: Pixels | Fed | None = None,
         observer: str = "MinMax",
         smooth_quant: bool = False,
         per_layer: bool = False,
         on_step: OnStep = lambda step: None,
     ) -> None:
         self._deployment = deployment
-        self._weights = Recent(weights)
+        self._recent = None if weights is None else Recent(weights)
         self._pixels = pixels
         self._observer = OBSERVERS[observer]
         self._smooth = smooth_quant
@@ -94,56 +94,59 @@ class Analysis:
         return rows
 
     def ends(self) -> list[Precision]:
-        """End to end, as the run computes it: the vision part's output over all compared pictures,
-        and the logits after the prompt; none per layer."""
+        """End to end, as the run computes it: the outputs of the vision part or network over all
+        compared pictures, and the logits after the prompt; none per layer."""
         if self._mode == "PerLayer":
             return []
         found = []
-        if self._seen is not None:
-            both = np.concatenate(self._seen.expected), np.concatenate(self._deployed_images)
-            found.append(_end("vision output", "vision", *both))
+        if self._seen is not None and self._encoder is not None:
+            kind = self._encoder.kind
+            for name in self.graph().outputs if kind == "network" else [""]:
+                both = (_joined(each, name) for each in (self._seen.expected, self._deployed))
+                found.append(_end(f"output {name}" if name else "vision output", kind, *both))
         if self._deployment.model.decoder is not None:
             self._on_step("decoder: the request as it is deployed")
             found.append(_end("first logits", "decoder", *self._first_logits()))
         return found
 
-    def vision_build(
+    def encoder_build(
         self, quantised: bool
     ) -> tuple[Graph, Callable[[str], Array], dict[str, QParams] | None]:
-        """The vision part to export: its graph, its weights (smoothed if asked for), and, for an
-        integer build, the parameters of its activations."""
-        graph = self.graph()
+        """The vision part or network to export: its graph, its weights (smoothed if asked for),
+        and, for an integer build, the parameters of its activations."""
+        graph = self.graph() if quantised else self._bare
         integers = quantised and self._deployment.workload.build.vision_dtype != "bf16"
         qparams = self._calibration.qparams(graph) if integers else None
-        return graph, self._vision_weights, qparams
+        return graph, self._encoder_weights, qparams
 
     @cached_property
     def _seen(self) -> _Seen | None:
-        """The vision part on the first picture."""
-        if self._deployment.model.vision is None:
+        """The vision part or network on the first picture."""
+        if self._encoder is None:
             return None
-        self._on_step("vision: comparing with float32")
+        self._on_step(f"{self._encoder.kind}: comparing with float32")
         graph = self.graph()
         sensitivity = None
         if self._deployment.workload.build.vision_dtype == "u8":
             sensitivity = Sensitivity(graph, self._calibration.qparams(graph))
         rows = precision.compare(
             graph,
-            self._vision_weights,
+            self._encoder_weights,
             self._arithmetic(PLAIN),
-            {"input": self._all_pixels.compared[0]},
+            self._encoder.compared[0],
             mode=self._mode,
             watch=None if sensitivity is None else sensitivity.watch,
         )
         lost = sensitivity.losses() if sensitivity else {}
-        expected = [self._run(None, image) for image in self._all_pixels.compared]
+        expected = [self._run(None, inputs) for inputs in self._encoder.compared]
         return _Seen(rows, lost, expected)
 
     @cached_property
-    def _deployed_images(self) -> Sequence[Array]:
-        """What the deployed vision part makes of every compared picture."""
+    def _deployed(self) -> Sequence[Mapping[str, Array]]:
+        """What the deployed vision part or network makes of every compared picture."""
+        assert self._encoder is not None
         arithmetic = self._arithmetic(PLAIN)
-        return [self._run(arithmetic, image) for image in self._all_pixels.compared]
+        return [self._run(arithmetic, inputs) for inputs in self._encoder.compared]
 
     def _decoder_rows(self) -> list[Precision]:
         """Rows of every decoder layer and of post."""
@@ -179,84 +182,91 @@ class Analysis:
         """The request's images as the decoder gets them."""
         if self._seen is None:
             return ()
-        seen = self._deployed_images if deployed else self._seen.expected
-        return seen[: self._deployment.workload.images]
+        seen = self._deployed if deployed else self._seen.expected
+        wanted = seen[: self._deployment.workload.images]
+        return [np.concatenate(list(outputs.values())) for outputs in wanted]
 
     def _run(
-        self, arithmetic: Arithmetic | None, image: Array, overrides: Overrides = PLAIN
-    ) -> Array:
-        executor = Executor(self.graph(overrides), self._vision_weights, arithmetic)
-        return np.concatenate(list(executor.run_all({"input": image}).values()))
+        self, arithmetic: Arithmetic | None, inputs: Inputs, overrides: Overrides = PLAIN
+    ) -> dict[str, Array]:
+        executor = Executor(self.graph(overrides), self._encoder_weights, arithmetic)
+        return executor.run_all(inputs)
 
     def losses(self) -> Mapping[str, float]:
-        """The cosine of the vision output that rounding each activation to U8 is estimated to cost
-        (see :mod:`axsim.numerics.sensitivity`)."""
-        return self._vision.losses
+        """The cosine of the outputs that rounding each activation to U8 is estimated to cost (see
+        :mod:`axsim.numerics.sensitivity`)."""
+        assert self._seen is not None
+        return self._seen.losses
 
     def similarity(self, overrides: Overrides) -> float:
-        """Cosine of the vision output of a mixed build over the compared pictures."""
+        """Cosine of the outputs of a mixed build over the compared pictures: of the vision part
+        all together, of a network the worst."""
+        assert self._seen is not None
+        assert self._encoder is not None
         arithmetic = self._arithmetic(overrides)
-        found = [self._run(arithmetic, image, overrides) for image in self._all_pixels.compared]
-        return precision.cosine(np.concatenate(self._vision.expected), np.concatenate(found))
+        found = [self._run(arithmetic, inputs, overrides) for inputs in self._encoder.compared]
+        names = self.graph().outputs if self._encoder.kind == "network" else [""]
+        return min(
+            precision.cosine(_joined(self._seen.expected, name), _joined(found, name))
+            for name in names
+        )
 
     def encode_ms(self, overrides: Overrides) -> float:
-        """Predicted vision encode time of a mixed build."""
+        """Predicted time of one run of a mixed build."""
         own = self._deployment.workload.build.precision_overrides
         keys = {"build.precision_overrides": {**own, **overrides}}
         mixed = replace(self._deployment, workload=override(self._deployment.workload, keys))
-        assert mixed.vision is not None
-        return Npu().run(mixed.vision.program).duration_ms
-
-    @property
-    def _vision(self) -> _Seen:
-        assert self._seen is not None
-        return self._seen
+        assert mixed.encoder is not None
+        return Npu().run(mixed.encoder.program).duration_ms
 
     @cached_property
-    def _all_pixels(self) -> Pixels:
-        return self._pixels or Pixels.seeded(self._deployment)
+    def _encoder(self) -> Encoder | None:
+        return encoder_of(self._deployment, self._recent, self._pixels)
+
+    @property
+    def _weights(self) -> Recent:
+        """Those of a decoder, which no network is."""
+        assert self._recent is not None
+        return self._recent
 
     def graph(self, overrides: Overrides = PLAIN) -> Graph:
-        """The vision part of a mixed build."""
-        build, part = self._deployment.workload.build, self._deployment.vision
+        """The vision part or network of a mixed build."""
+        build, part = self._deployment.workload.build, self._deployment.encoder
         assert part is not None
         if not overrides:
             return part.graph
+        assert self._encoder is not None
         merged: dict[str, VisionDtype] = dict(build.precision_overrides)
         merged |= dict.fromkeys(overrides, "u16")
-        return assign(self._bare, VisionScheme(build.vision_dtype, merged))
+        return self._encoder.assign(self._bare, build.vision_dtype, merged)
 
     @cached_property
     def _bare(self) -> Graph:
-        """The vision part without storage dtypes."""
-        model = self._deployment.model
-        assert model.vision is not None
-        return vision_graph(model.vision, self._deployment.workload.image_size, model.projector)
+        """The same without storage dtypes."""
+        assert self._encoder is not None
+        return self._encoder.bare()
 
     @cached_property
-    def _vision_weights(self) -> Callable[[str], Array]:
-        vision = self._deployment.model.vision
-        assert vision is not None
-        get = _Kept(self._plain(vision))
+    def _encoder_weights(self) -> Callable[[str], Array]:
+        assert self._encoder is not None
+        get = _Kept(self._encoder.weights)
         if not self._smooth:
             return get
         self._on_step("SmoothQuant: channels of the norms' outputs")
         maxima = ChannelMaxima()
         executor = Executor(self.graph(), get, maxima)
-        for image in self._all_pixels.calibration:
-            executor.run_all({"input": image})
+        for inputs in self._encoder.calibration:
+            executor.run_all(inputs)
         return _Kept(SmoothedWeights(self.graph(), get, maxima.maxima))
-
-    def _plain(self, vision: VisionConfig) -> Callable[[str], Array]:
-        return vision_weights(self._weights, vision, self._deployment.workload.image_size)
 
     @cached_property
     def _calibration(self) -> Calibration:
+        assert self._encoder is not None
         calibration = Calibration(self._observer)
-        executor = Executor(self.graph(), self._vision_weights, calibration)
-        for index, image in enumerate(self._all_pixels.calibration):
+        executor = Executor(self.graph(), self._encoder_weights, calibration)
+        for index, inputs in enumerate(self._encoder.calibration):
             self._on_step(f"calibration: picture {index + 1}")
-            executor.run_all({"input": image})
+            executor.run_all(inputs)
         return calibration
 
     def _arithmetic(self, overrides: Overrides) -> Arithmetic:
@@ -279,6 +289,13 @@ class _Kept:
         if value.ndim != 2:
             self._small[name] = value
         return value
+
+
+def _joined(outputs: Sequence[Mapping[str, Array]], name: str) -> Array:
+    """One output of every picture; all outputs of each where no ``name`` is given."""
+    if name:
+        return np.concatenate([np.atleast_1d(each[name]) for each in outputs])
+    return np.concatenate([array for each in outputs for array in each.values()])
 
 
 def _end(name: str, part: str, reference: Array, found: Array) -> Precision:

@@ -14,16 +14,28 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
+from pydantic import BaseModel, FiniteFloat, ValidationError
+
 from axsim.errors import InputError, Problem
+from axsim.files import read_json
 from axsim.runs.run import time_run
 from axsim.spec.chip import load_chip
-from axsim.spec.descriptor import NO_OVERRIDES, Overrides, find, shipped, split_overrides
+from axsim.spec.descriptor import (
+    NETWORK_SUFFIX,
+    NO_OVERRIDES,
+    Overrides,
+    find,
+    shipped,
+    split_overrides,
+)
 from axsim.spec.percentage import percent_text
-from axsim.spec.workload import load_workload
+from axsim.spec.workload import Workload, load_workload
 from axsim.study.changes import Change, compare_groups, different, flatten, timings
-from axsim.study.fingerprint import code_fingerprint
+from axsim.study.fingerprint import code_fingerprint, file_fingerprint
 
 FORMAT = "axsim-snapshot-1"
+FILES = ("model.onnx", "build.pulsar2")
+"""Keys of workloads that are paths."""
 
 
 @dataclass(frozen=True)
@@ -75,6 +87,7 @@ def snapshot(
     chip_keys, keys = split_overrides(overrides, "chip")
     base = load_workload(workload, keys)
     parameters = {"workload": _parameters(base.model_dump_json(exclude_unset=True))}
+    parameters["workload"] |= _files(base, folder)
     found: dict[str, dict[str, float]] = {}
     names = []
     for each in chips:
@@ -91,7 +104,10 @@ def snapshot(
             "workload": _kept(workload, "workload", folder),
             "chips": names,
             "variants": None if variants is None else list(variants),
-            "overrides": json.loads(json.dumps(dict(overrides))),
+            "overrides": {
+                key: _relative(str(value), folder) if key in FILES else value
+                for key, value in json.loads(json.dumps(dict(overrides))).items()
+            },
         },
         "timings": found,
         "parameters": parameters,
@@ -113,7 +129,10 @@ def check(baseline: str | Path, tolerance: float) -> Check:
         _found(asked["workload"], path.parent),
         [_found(each, path.parent) for each in asked["chips"]],
         variants=asked["variants"],
-        overrides=asked["overrides"],
+        overrides={
+            key: str(path.parent / value) if key in FILES else value
+            for key, value in asked["overrides"].items()
+        },
         folder=path.parent,
     )
     return compare_snapshots(before, after, tolerance)
@@ -144,16 +163,34 @@ def load_snapshot(path: Path) -> dict[str, Any]:
     Raises:
         InputError: the file cannot be read or is no snapshot.
     """
-    try:
-        document = json.loads(path.read_text(encoding="utf-8"))
-    except OSError as error:
-        raise InputError(Problem(str(path), "", f"can't be read: {error.strerror}")) from None
-    except ValueError as error:
-        raise InputError(Problem(str(path), "", f"is no JSON: {error}")) from None
+    document = read_json(path)
     if not isinstance(document, dict) or document.get("format") != FORMAT:
         what = "is no snapshot of this version"
         raise InputError(Problem(str(path), "", what, "a file of axsim snapshot"))
+    try:
+        _Snapshot.model_validate(document)
+    except ValidationError as error:
+        raise InputError(
+            Problem(str(path), ".".join(map(str, item["loc"])), f"is damaged: {item['msg']}")
+            for item in error.errors(include_url=False)
+        ) from None
     return document
+
+
+class _Asked(BaseModel):
+    workload: str
+    chips: list[str]
+    variants: list[str] | None
+    overrides: dict[str, Any]
+
+
+class _Snapshot(BaseModel):
+    """What :func:`snapshot` makes."""
+
+    axsim: dict[str, str]
+    asked: _Asked
+    timings: dict[str, dict[str, FiniteFloat]]
+    parameters: dict[str, dict[str, Any]]
 
 
 def _parameters(document: str) -> dict[str, Any]:
@@ -164,15 +201,29 @@ def _parameters(document: str) -> dict[str, Any]:
 def _kept(source: str | Path, kind: Any, folder: Path | None) -> str:
     """A shipped name as it is; a file relative to ``folder``."""
     path = find(kind, source)
-    if path in shipped(kind).values():
-        return path.stem
+    return path.stem if path in shipped(kind).values() else _relative(path, folder)
+
+
+def _relative(path: str | Path, folder: Path | None) -> str:
     return Path(os.path.relpath(path, folder or Path.cwd())).as_posix()
+
+
+def _files(workload: Workload, folder: Path | None) -> dict[str, str]:
+    """What a workload names by path: the places relative to ``folder``, and hashes of the files."""
+    named = zip(FILES, (workload.model.onnx, workload.build.pulsar2), strict=True)
+    found = {}
+    for key, file in named:
+        if file is not None:
+            found[key] = _relative(file, folder)
+            found[f"{key} sha256"] = file_fingerprint(file)
+    return found
 
 
 def _found(source: str, folder: Path) -> str | Path:
     """The inverse of :func:`_kept`."""
     here = folder / source
-    return here if source.endswith((".yaml", ".yml")) and here.is_file() else source
+    is_file = source.endswith((".yaml", ".yml", NETWORK_SUFFIX)) and here.is_file()
+    return here if is_file else source
 
 
 def _number(value: Any) -> str:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
+from math import isfinite
 from typing import Any
 
 from axsim.errors import InputError, Problem, path_of
@@ -18,6 +19,9 @@ from axsim.spec.located import scalar, show
 
 _RANGE = re.compile(r"(?P<low>[^.]+(?:\.\d+)?)\.\.(?P<high>[^:]+):(?P<count>\d+)")
 
+
+MOST_VALUES = 10_000
+"""Of one key."""
 
 SHOWN = 3
 """Wrong values of a key that are cited, of perhaps hundreds."""
@@ -52,7 +56,8 @@ def parse_vary(settings: Iterable[str]) -> dict[str, list[Any]]:
             try:
                 values = [each for item in scalar(f"[{text}]") for each in _spread(item)]
             except InputError as error:
-                faults.append(Problem(where, key, error.problems[0].what))
+                first = error.problems[0]
+                faults.append(Problem(where, key, first.what, first.allowed))
                 continue
             found[key] = values
             if not values:
@@ -111,9 +116,16 @@ def _spread(item: Any) -> list[Any]:
     match = _RANGE.fullmatch(item) if isinstance(item, str) else None
     if match is None:
         return [item]
-    low, high, count = scalar(match["low"]), scalar(match["high"]), int(match["count"])
-    if not all(isinstance(end, int | float) for end in (low, high)) or count < 1:
+    low, high = scalar(match["low"]), scalar(match["high"])
+    if not all(isinstance(end, int | float) and not isinstance(end, bool) for end in (low, high)):
         return [item]
+    # A difference of finite ends may be infinite, too.
+    if not isfinite(float(high) - float(low)):
+        raise InputError(Problem("", "", f"{item!r} has no even spacing", "finite numbers"))
+    count = int(match["count"]) if len(match["count"]) < 10 else MOST_VALUES + 1
+    if not 1 <= count <= MOST_VALUES:
+        what = f"found {match['count'][:20]} values"
+        raise InputError(Problem("", "", what, f"LOW..HIGH:COUNT with up to {MOST_VALUES:,}"))
     if count == 1:
         return [low]
     values = [low + (high - low) * index / (count - 1) for index in range(count)]

@@ -43,7 +43,7 @@ class Record:
         self.requests = self.dropped = self.finished = self.late = 0
         self.in_time = 0
         """Finished before the arrivals stopped."""
-        self.most_waiting = 0
+        self.queued = self.most_waiting = 0
         self.measures = {name: Quantiles() for name in MEASURES}
         self._present = 0
         self._area = 0.0  # of requests present over time, in microseconds
@@ -54,7 +54,8 @@ class Record:
         self._count(now_us, 1)
 
     def waits(self, waiting: int) -> None:
-        """So many wait."""
+        """One more request waits, so many in all."""
+        self.queued += 1
         self.most_waiting = max(self.most_waiting, waiting)
 
     def done(self, served: Served, now_us: float, deadline_ms: float | None) -> None:

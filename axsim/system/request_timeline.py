@@ -183,8 +183,14 @@ class RequestTimeline:
 
     @cached_property
     def graph_ms(self) -> float:
-        """One image through the network of an ONNX file; 0 for other workloads."""
+        """One run of the network of an ONNX file; 0 for other workloads."""
         return next((self._pass_us(n) for n in self._numbers("graph")), 0.0) / 1e3
+
+    @property
+    def frames_per_s(self) -> float:
+        """Images that go through that network, of which one run may take several."""
+        batch = sum(each.subgraph.batch for each in self.of("graph"))
+        return 1e3 * batch / self.graph_ms if batch else 0.0
 
     @cached_property
     def ttft_ms(self) -> float:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 import os
 import subprocess
@@ -9,7 +10,10 @@ import sys
 import time
 
 import pytest
+from rich.console import Console
 
+from axsim.axengine.calls import SessionUsage, Usage
+from axsim.axengine.usage_table import usage_table
 from tests.cli.command import axsim, process
 from tests.runs import tiny
 
@@ -182,3 +186,20 @@ def later():
 threading.Thread(target=later).start()
 """
     assert "in 1 calls" in run(POST + text).stdout
+
+
+def test_the_table_fits_a_terminal():
+    usage = Usage("ax650n", "NPU3")
+    name = "a_model_with_a_name_that_is_long_p1280_l27_together"
+    usage.sessions.append(SessionUsage(name, "layer"))
+    for ms in (0.5, 98765.4321):
+        for _ in range(999):
+            usage.sessions[0].of(12).add(ms, 0.0)
+    console = Console(width=80, file=io.StringIO())
+    console.print(usage_table(usage))
+    lines = console.file.getvalue().splitlines()
+    assert len(lines) == 2
+    assert max(map(len, lines)) <= 80
+    assert lines[1].split()[1:] == [
+        "12", "1998", "98667166.2", "49383.0", "0.500", "98765.4", "100.0%",
+    ]  # fmt: skip

@@ -134,6 +134,8 @@ def test_with_closes_a_session(files, axengine):
 
 
 def test_a_session_of_bytes(files, axengine):
+    first = axengine.InferenceSession.load_from_model(files / "qwen2_post.axmodel")
+    assert first.get_inputs()[0].name == "input"
     session = axengine.InferenceSession((files / "qwen2_post.axmodel").read_bytes())
     assert session.get_inputs()[0].shape == [1, 1, 32]
 

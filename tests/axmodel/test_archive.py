@@ -5,11 +5,13 @@ from __future__ import annotations
 import io
 import json
 import zipfile
+from pathlib import Path
 
 import numpy as np
 import pytest
 
 from axsim.axmodel.archive import MANIFEST, Archive
+from axsim.axmodel.manifest import Manifest
 from axsim.axmodel.model import Model
 from axsim.errors import InputError
 from axsim.spec.chip import load_chip
@@ -51,6 +53,13 @@ def fault_of(path, chip="ax630c"):
 
 def test_an_unchanged_copy_is_read(built, tmp_path):
     assert len(Model(changed(built, tmp_path / "a.axmodel"), load_chip("ax630c")).groups) == 1
+
+
+def test_the_page_about_the_container_has_every_key():
+    page = (Path(__file__).parents[2] / "docs" / "axmodel.md").read_text(encoding="utf-8")
+    table = page[page.index("The manifest:") : page.index("Shape groups")]
+    first = " ".join(line.split("|")[1] for line in table.splitlines()[4:] if "|" in line)
+    assert set(first.replace("`", "").replace(",", " ").split()) == {*Manifest.model_fields}
 
 
 def test_another_chip(built):

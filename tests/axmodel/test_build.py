@@ -137,8 +137,11 @@ def test_a_picture_in_bytes_and_one_that_is_normalised_are_the_same(folder, tmp_
             normalised = (picture / 255 - [0.485, 0.456, 0.406]) / [0.229, 0.224, 0.225]
             fed = normalised.transpose(0, 3, 1, 2).astype(np.float32)
         assert (argument.shape, argument.dtype) == (fed.shape, fed.dtype)
+        assert argument.name == {"uint8": "input", "float32": "image"}[form]
         found.append(model.run(0, {argument.name: fed})["output"])
-    assert np.array_equal(*found)
+        if form == "float32":  # a file takes both forms
+            found.append(model.run(0, {argument.name: picture})["output"])
+    assert all(np.array_equal(found[0], each) for each in found)
     assert found[0].dtype == (bfloat16 if dtype == "bf16" else np.float32)
 
 
@@ -146,9 +149,9 @@ def test_a_checkpoint_is_built_with_its_tokenizer(tmp_path):
     write_model(tmp_path / "checkpoint")
     keys = "--set", "build.prefill_chunk=64", "--set", "build.kv_cache_len=127"
     arguments = tmp_path / "checkpoint", "--chip", "ax650n", "-o", tmp_path / "out", "--no-check"
-    told = axsim("build", *arguments, *keys, "--prefix", "mine").stderr
-    assert "ranges of U8 and U16 activations come from a seeded picture; --images DIR" in told
-    assert "seeded" not in axsim("build", *arguments, *keys, "--calibrate-on", "seeded").stderr
+    told = axsim("build", *arguments, *keys, code=2).stderr
+    assert "need pictures: --images DIR; --calibrate-on seeded insists" in told
+    axsim("build", *arguments, *keys, "--prefix", "mine", "--calibrate-on", "seeded")
     names = {path.name for path in (tmp_path / "out").iterdir()}
     assert {"tokenizer.json", "config.json", "mine_p64_l1_together.axmodel"} < names
     assert not any(name.endswith(".safetensors") for name in names)
@@ -171,6 +174,19 @@ def test_groups_have_the_histories_that_are_compiled(folder, tmp_path):
     model = Model(tmp_path / BUILT[1], load_chip("ax630c"))
     assert len(model.groups) == 3
     assert [model.inputs(group)[0].shape for group in (1, 2)] == [(1, 1, 32), (1, 24, 16)]
+
+
+def test_a_full_disk_is_one_clear_error(folder, tmp_path, monkeypatch):
+    from axsim.axmodel import archive
+
+    def add(self, array):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(archive.Writer, "add", add)
+    arguments = "build", folder / "tiny.yaml", "--chip", "ax630c", "-o", tmp_path, "--no-check"
+    told = axsim(*arguments, code=2).stderr
+    assert told == f"error: cannot write to {tmp_path}: No space left on device\n"
+    assert not list(tmp_path.iterdir())
 
 
 @pytest.mark.parametrize(

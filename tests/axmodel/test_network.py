@@ -8,10 +8,12 @@ import pytest
 
 from axsim.axmodel.model import Model
 from axsim.compiler.partition import Deployment
+from axsim.errors import InputError
 from axsim.numerics.comparison import cosine
 from axsim.spec.chip import load_chip
 from axsim.spec.workload import load_workload
-from tests.axengine.networks import Maker
+from tests.axengine.networks import Maker, yolo
+from tests.axmodel.test_archive import changed
 from tests.cli.command import axsim
 
 
@@ -56,6 +58,31 @@ def test_numbers_are_those_of_the_network(tmp_path, dtype):
         assert np.shape(read.graph.values[name]()) == np.shape(make())
 
 
+def _graph(change):
+    return lambda document: change(document["graph"])
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (_graph(lambda g: g["nodes"].pop(0)), "which nobody makes before"),
+        (_graph(lambda g: g["nodes"][0].update(op="Convolve")), "unknown operator"),
+        (_graph(lambda g: g["nodes"][0]["attrs"].update(pads=[9] * 4)), "makes other shapes"),
+        (_graph(lambda g: g["tensors"].pop("image")), "no tensor 'image'"),
+        (_graph(lambda g: g["nodes"][0].update(inputs=[])), "has a graph that cannot be read"),
+        (_graph(lambda g: g.update(outputs=["nothing"])), "no tensor 'nothing'"),
+        (lambda d: d["qparams"].clear(), "no quantisation parameters"),
+        (lambda d: d["qparams"].pop("image"), "cannot be executed"),
+    ],
+)
+def test_a_graph_that_is_wrong_is_told_at_once(tmp_path, change, message):
+    axsim("build", network(tmp_path), "--chip", "ax650n", "-o", tmp_path, "--no-check")
+    path = changed(tmp_path / "mixed.axmodel", tmp_path / "changed", manifest=change)
+    with pytest.raises(InputError) as caught:
+        Model(path, load_chip("ax650n"))
+    assert message in str(caught.value)
+
+
 @pytest.mark.parametrize(
     ("arrays", "message"),
     [
@@ -71,6 +98,25 @@ def test_samples_that_do_not_fit(tmp_path, arrays, message):
     asked = "build", path, "--chip", "ax650n", "-o", tmp_path, "--samples", tmp_path / "samples.npz"
     assert message in axsim(*asked, code=2).stderr
     assert not list(tmp_path.glob("*.axmodel"))
+
+
+@pytest.mark.parametrize("dtype", ["u8", "u16", "bf16"])
+def test_a_network_takes_a_picture_in_either_form(tmp_path, dtype):
+    keys = "--picture", "uint8", "--picture-name", "pixels", "--set", f"build.vision_dtype={dtype}"
+    means = "--mean", "10,20,30", "--std", "50,60,70", "--no-check"
+    axsim("build", yolo(tmp_path), "--chip", "ax650n", "-o", tmp_path, *keys, *means)
+    model = Model(tmp_path / "detector.axmodel", load_chip("ax650n"))
+    (argument,) = model.inputs(0)
+    told = argument.name, argument.dtype, argument.shape
+    assert told == ("pixels", np.uint8, (1, 64, 64, 3))
+    picture = np.random.default_rng(3).integers(0, 256, (1, 64, 64, 3), np.uint8)
+    planes = (picture.astype(np.float32) - np.float32([10, 20, 30])) / np.float32([50, 60, 70])
+    forms = picture, np.ascontiguousarray(planes.transpose(0, 3, 1, 2))
+    assert all(argument.holds(each) for each in forms)
+    assert not argument.holds(forms[0].astype(np.float32))
+    found = [model.run(0, {"pixels": each})["output"] for each in forms]
+    assert np.array_equal(*found)
+    assert np.ptp(found[0]) > 0.1
 
 
 def test_bytes_are_for_pictures(tmp_path):

@@ -88,7 +88,7 @@ def test_differences_come_before_equals_and_a_lone_variant_has_no_conditions(tmp
         (["ax650n", "ax630c", "--chip", "ax650n"], "has no effect"),
         ([MODEL, MODEL, "--workload", MODEL], "has no effect"),
         (["ax650n", "ax631c"], "ax630c"),
-        (["none.json", "none.json"], "can't be read"),
+        (["none.json", "none.json"], "cannot be read"),
     ],
 )
 def test_wrong_input(arguments: list[str], what: str) -> None:

@@ -12,6 +12,7 @@ import pytest
 
 from axsim.fidelity.ledger import shipped_graphs
 from tests.cli import command as cli
+from tests.cli.small_network import small
 
 onnx = pytest.importorskip("onnx")
 
@@ -21,41 +22,8 @@ FILE = shipped_graphs() / "squeezenet1_1.onnx"
 
 @pytest.fixture
 def folder(tmp_path: Path) -> Path:
-    """A small network with a dynamic input, and a workload that names it."""
-    from onnx import TensorProto, helper
-
-    nodes = [
-        helper.make_node("Conv", ["x", "w"], ["a"], "first", pads=[1, 1, 1, 1]),
-        helper.make_node("Relu", ["a"], ["b"], "relu"),
-        helper.make_node("Conv", ["b", "v"], ["c"], "second", pads=[1, 1, 1, 1]),
-        helper.make_node("Sigmoid", ["c"], ["y"], "end"),
-    ]
-    weights = []
-    for name, shape in (("w", (32, 3, 3, 3)), ("v", (32, 32, 3, 3))):
-        size = shape[0] * shape[1] * 9
-        values = [0.1 * ((7 * i) % 11 - 5) for i in range(size)]
-        weights.append(helper.make_tensor(name, TensorProto.FLOAT, shape, values))
-    graph = helper.make_graph(
-        nodes,
-        "small",
-        [helper.make_tensor_value_info("x", TensorProto.FLOAT, ["n", 3, "h", "w"])],
-        [helper.make_tensor_value_info("y", TensorProto.FLOAT, ["n", 32, "h", "w"])],
-        weights,
-    )
-    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)])
-    (tmp_path / "models").mkdir()
-    onnx.save(model, str(tmp_path / "models" / "small.onnx"))
-    (tmp_path / "models" / "small.yaml").write_text(
-        "name: small\n"
-        "model: {onnx: small.onnx, shapes: {x: [1, 3, 64, 64]}}\n"
-        "build: {npu_mode: NPU1}\n"
-        "variants:\n"
-        + "".join(
-            f"- {{name: {each}, set: {{build.vision_dtype: {each}}}}}\n"
-            for each in ("u8", "u16", "bf16")
-        )
-    )
-    return tmp_path
+    """Of a small network."""
+    return small(tmp_path)
 
 
 def graph_ms(*arguments: object, folder: Path | None = None) -> float:
@@ -127,7 +95,11 @@ def test_an_output_cuts_the_rest_off(folder) -> None:
         (("nowhere.onnx",), "no such file"),
         (("text.onnx",), "is no ONNX model"),
         (("gone.yaml",), "no such file"),
-        (("internvl2_1b", "--output", "x"), "belongs to an ONNX file"),
+        (("internvl2_1b", "--output", "x"), "--output x: belongs to an ONNX file"),
+        (("internvl2_1b", "--shape", "x=1x2"), "--shape x=1x2: belongs to an ONNX file"),
+        ((FILE, "--pulsar2", "none.json"), "no such file"),
+        ((FILE, "--checkpoint", "."), "--checkpoint has no effect"),
+        ((FILE, "--image", "dog.png"), "--image needs the kernels"),
         (("mixed.yaml",), "has no place beside an ONNX file"),
     ],
 )
@@ -140,12 +112,6 @@ def test_one_message_for_what_does_not_apply(arguments, message, tmp_path) -> No
     assert message in " ".join(found.stderr.replace("│", " ").split())
 
 
-@pytest.mark.parametrize("option", [("--checkpoint", "."), ("--images", ".")])
-def test_weights_and_pictures_are_the_files_own(option, tmp_path) -> None:
-    found = run(FILE, "--chip", "ax650n", *option, code=2, folder=tmp_path)
-    assert "is a network from an ONNX file" in found.stderr
-
-
 def test_timing_needs_no_onnxruntime() -> None:
     code = (
         "import sys; sys.modules['onnxruntime'] = None; import axsim; "
@@ -156,19 +122,71 @@ def test_timing_needs_no_onnxruntime() -> None:
     assert float(found.stdout) > 0
 
 
-@pytest.mark.parametrize("command", [("precision",), ("export", "-o", "out")])
-def test_commands_for_other_workloads_say_so(command, tmp_path) -> None:
-    name, *rest = command
-    found = cli.axsim(name, FILE, *rest, code=2, folder=tmp_path)
-    assert "is a network from an ONNX file" in found.stderr
+def test_a_network_is_measured_and_vouched_for() -> None:
+    out = run(FILE, "--chip", "ax650n", "--timing-only").stdout
+    assert "measured" in out
+    assert "no graph was measured" not in out
+    document = json.loads(run(FILE, "--chip", "ax650n", "--timing-only", "--json", "-").stdout)
+    prediction = document["variants"][0]["predictions"]["graph_ms"]
+    assert prediction["measured"]["ids"] == ["C010"]
+    assert prediction["extrapolated"] is None
+    wide = ("--set", "build.vision_dtype=u16", "--timing-only", "--json", "-")
+    prediction = json.loads(run(FILE, "--chip", "ax650n", *wide).stdout)["variants"][0]
+    prediction = prediction["predictions"]["graph_ms"]
+    assert prediction["measured"] is None
+    assert "u16" in prediction["extrapolated"]
 
 
-@pytest.mark.parametrize("command", ["explain", "snapshot", "report"])
-def test_other_commands_take_networks(command, tmp_path) -> None:
-    options = {
-        "explain": (),
-        "snapshot": ("-o", "base.json"),
-        "report": ("--timing-only", "-o", "page.html"),
-    }[command]
-    cli.axsim(command, FILE, "--chip", "ax630c", *options, folder=tmp_path)
-    assert len(list(tmp_path.iterdir())) == (command != "explain")
+def test_a_batch_is_so_many_frames() -> None:
+    options = (FILE, "--chip", "ax650n", "--timing-only", "--json", "-")
+    four = json.loads(run(*options, "--shape", "images=4x3x227x227").stdout)["variants"][0]
+    ms, frames = (four["predictions"][name]["value"] for name in ("graph_ms", "frames_per_s"))
+    assert frames == pytest.approx(4e3 / ms)
+
+
+def test_a_layer_is_lifted_by_the_name_that_the_file_gives_it(folder) -> None:
+    lifted = ("--set", "build.precision_overrides={relu: u16}")
+    u8 = ("models/small.yaml", "--chip", "ax630c", "--variant", "u8")
+    assert graph_ms(*u8, *lifted, folder=folder) > graph_ms(*u8, folder=folder)
+    wrong = ("--set", "build.precision_overrides={rule: u16}", "--timing-only")
+    assert "matches 'rule'" in run(*u8, *wrong, code=2, folder=folder).stderr
+
+
+def test_pictures_are_prepared_as_the_vendors_configuration_says(folder) -> None:
+    image = pytest.importorskip("PIL.Image")
+    for number, name in enumerate(("dog.png", "cat.png")):
+        image.new("RGB", (90, 50), (200, 90 * number, 10)).save(folder / name)
+    (folder / "pictures").mkdir()
+    (folder / "cat.png").rename(folder / "pictures" / "cat.png")
+    (folder / "config.json").write_text(
+        '{"npu_mode": "NPU1", "compiler": {"check": 0}, "quant": {"input_configs": [{'
+        '"tensor_name": "x", "calibration_mean": [10, 20, 30], "calibration_std": [9, 9, 9]}]}}'
+    )
+    options = ("models/small.yaml", "--chip", "ax630c", "--variant", "u8")
+    found = run(
+        *options, "--image", "dog.png", "--pulsar2", "config.json", "--json", "out.json",
+        folder=folder,
+    )  # fmt: skip
+    assert "config.json: without effect here: compiler" in found.stderr
+    (variant,) = json.loads((folder / "out.json").read_text())["variants"]
+    assert variant["numerics"]["calibrated_on"] == "the compared picture"
+    assert variant["numerics"]["graph_cosine"] > 0.99
+    run(*options, "--images", "pictures", "--json", "out.json", folder=folder)
+    (other,) = json.loads((folder / "out.json").read_text())["variants"]
+    assert other["numerics"]["calibrated_on"] == "1 picture of pictures"
+    assert other["numerics"]["graph_cosine"] != variant["numerics"]["graph_cosine"]
+    wrong = ("--set", "build.preprocess={z: {}}", "--image", "dog.png")
+    assert "no input 'z'" in run(*options, *wrong, code=2, folder=folder).stderr
+    cli.axsim("precision", "models/small.yaml", "--images", "pictures", folder=folder)
+
+
+@pytest.mark.parametrize("observer", ["percentile", "mse", "kl"])
+def test_a_build_finds_its_ranges_by_any_method(observer, folder) -> None:
+    options = ("models/small.yaml", "--chip", "ax630c", "--variant", "u8", "--json", "-")
+    cosines = []
+    for each in ((), ("--set", f"build.observer={observer}"), ("--observer", observer)):
+        out = run(*options, *each, folder=folder).stdout
+        cosines.append(json.loads(out)["variants"][0]["numerics"]["graph_cosine"])
+    plain, built, asked = cosines
+    assert built == asked > 0.98
+    assert (built == plain) == (observer == "kl")  # which finds all of these ranges whole

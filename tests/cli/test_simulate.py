@@ -135,6 +135,10 @@ def test_sweeps_take_scenarios(scenario: Path, tmp_path: Path) -> None:
     assert len(rows) == 6
     assert [row["error"] != "" for row in rows] == [False] * 4 + [True] * 2
     assert "can never be stable" in rows[5]["error"]
+    typo = [word.replace("detector.arrivals", "detectr.arrivals") for word in words]
+    result = CliRunner().invoke(app, typo)
+    assert result.exit_code == 2
+    assert "did you mean 'detector'?" in result.output
     unknown = [*words[:-2], "--constraint", "detector.latency_p96_ms<=3"]
     result = CliRunner().invoke(app, unknown)
     assert result.exit_code == 2
@@ -146,7 +150,7 @@ def test_sweeps_take_scenarios(scenario: Path, tmp_path: Path) -> None:
     [
         (["--chip", "ax630c", "--set", "partitions.one=NPU3"], "has no NPU mode 'NPU3'"),
         (["--set", "tenants.detector.arrivals.fps=5000"], "can never be stable"),
-        (["--set", "tenants.detectr.deadline_ms=5"], "tenants.detectr"),
+        (["--set", "tenants.detectr.deadline_ms=5"], "did you mean 'detector'?"),
         (["--set", "tenants.answer.set.build.vision_dtype=u61"], "did you mean 'u16'?"),
         (["--duration", "soon"], "--duration: found 'soon'; allowed: a time, such as 60s"),
         (["--window", "2s"], "--window: found '2s'; allowed: FROM..TO"),
@@ -178,6 +182,18 @@ def test_a_scenario_without_a_chip_wants_one(scenario: Path) -> None:
     assert typed(scenario, "--chip", "ax650n", "-q").exit_code == 0
 
 
+def test_a_report_of_a_scenario(scenario: Path, tmp_path: Path) -> None:
+    out = tmp_path / "a.html"
+    words = ["report", str(scenario), "--chip", "ax650n", "--seed", "2", "-o", str(out)]
+    result = CliRunner().invoke(app, [*words, "--set", "duration_s=0.05"])
+    assert result.exit_code == 0, result.output
+    page = out.read_text()
+    assert "0.05 s, seed 2." in page
+    assert f"axsim report {scenario} --chip ax650n --set duration_s=0.05 --set seed=2" in page
+    assert "What each tenant costs the others" in page
+    assert page.count("<svg") == 3
+
+
 def test_on_a_board() -> None:
     result = typed("three_models", "--board", "nowhere")
     assert result.exit_code == 2
@@ -186,7 +202,7 @@ def test_on_a_board() -> None:
 
 @pytest.mark.slow
 def test_the_readme_shows_what_is_printed() -> None:
-    printed = typed("camera_answers", "--chip", "ax630c", "--duration", "60s").output
+    printed = typed("camera_answers", "--chip", "ax630c").output
     readme = (Path(__file__).parents[2] / "README.md").read_text(encoding="utf-8")
     table = "\n".join(line.rstrip() for line in printed.partition("\nmemory")[0].splitlines())
     assert table.rstrip() in readme

@@ -14,7 +14,7 @@ from axsim.machine.npu import Npu
 from axsim.numerics.formats import assign_network
 from axsim.spec.chip import load_chip
 
-CHIP = load_chip("ax630c")
+CHIP = load_chip("ax630c", {"npu.networks.bands": 8})
 MODE = CHIP.mode("NPU2")
 
 
@@ -52,7 +52,7 @@ def test_maps_larger_than_on_chip_memory_stay_out_of_dram_where_bands_fit() -> N
 
 def test_a_band_is_smaller_than_its_tensor_and_grows_with_the_halos_around_it() -> None:
     lowered = lower(convolutions(64))
-    found = bands(lowered, [0.0] * len(lowered.operations), 1.0)
+    found = bands(lowered, [0.0] * len(lowered.operations), 1.0, CHIP.npu.networks)
     made = [name for operation in lowered.operations for name in operation.writes][:-1]
     assert set(found) == set(made)
     assert all(0 < found[name] < lowered.bytes(name) / 4 for name in made)
@@ -60,7 +60,7 @@ def test_a_band_is_smaller_than_its_tensor_and_grows_with_the_halos_around_it() 
 
 def test_weights_that_cannot_stay_keep_a_tensor_whole() -> None:
     lowered = lower(convolutions(64))
-    assert not bands(lowered, [1.0] * len(lowered.operations), 0.5)
+    assert not bands(lowered, [1.0] * len(lowered.operations), 0.5, CHIP.npu.networks)
 
 
 def test_a_network_runs_no_slower_in_bands() -> None:

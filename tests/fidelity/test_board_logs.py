@@ -136,6 +136,8 @@ def test_a_model_that_is_not_shipped_gets_its_architecture(logs):
         (("layer.log", "--chip", "ax650n"), "error: layer.log:10: decode_layer_ms: whose is it?"),
         (("chat.log", "--chip", "ax650n", "--model", "X"), "chat.log:4: vision_encode_ms needs"),
         (("chat.log", "--chip", "ax650n", "--models", "m.yaml"), "--models writes an architecture"),
+        (("chat.log", "--chip", "ax650n", "--toolchain", "gcc"), "toolchain: found 'gcc'; allowed"),
+        (("chat.log", "--chip", "ax650n", "--weight-dtype", "s9"), "'s9' is not one of"),
     ],
 )
 def test_wrong_input(logs, arguments, message):

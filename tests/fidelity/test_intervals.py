@@ -24,6 +24,7 @@ from axsim.fidelity.intervals import (
     shipped_evidence,
     student,
 )
+from axsim.fidelity.ledger import load_ledger, shipped_ledger, shipped_networks
 from axsim.fidelity.left_out import LeftOut, read, shipped_left_out, shipped_path, write
 from axsim.fidelity.prediction import Interval
 from axsim.fidelity.regime import Regime, regime_of, regime_of_metric, unanchored
@@ -35,11 +36,12 @@ from axsim.spec.workload import load_workload
 AGAIN = "python tests/record_calibration.py, and commit what it changes"
 ROW = LeftOut("a", "ax650n", "A", "vision", "u8", False, 0, 256, 0.01, 0.04, 0.2, 0.0)
 KINDS = sorted({row.group for row in shipped_left_out()} - {"compiler"})
+TRANSFORMERS = [kind for kind in KINDS if kind != "graph"]
 
 
 @pytest.fixture(scope="module")
 def found() -> Validation:
-    return validate()
+    return validate([*load_ledger(shipped_ledger()), *load_ledger(shipped_networks())])
 
 
 def rows(*errors: float, **changes: object) -> list[LeftOut]:
@@ -177,7 +179,11 @@ def test_what_is_extrapolated_is_as_unsure_as_the_widest_group() -> None:
     regime = regime_of_metric(deployment, "vision")
     interval, reason = evidence.expect("ax630c", regime)
     assert "bf16" in reason
-    assert interval.high == max(evidence.half_width("ax630c", kind) for kind in KINDS)
+    widths = {kind: evidence.half_width("ax630c", kind) for kind in KINDS}
+    assert interval.high == max(widths[kind] for kind in TRANSFORMERS)
+    network = evidence.expect("ax630c", Regime("graph", "u16"))
+    assert "u16" in network.extrapolated
+    assert network.interval.high == max(widths.values())
     result = axsim.run(deployment.workload, "ax630c", timing_only=True)[0]
     for metric in ("vision_encode_ms", "image_to_first_token_ms"):
         assert reason in result.predictions[metric].extrapolated

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -267,3 +268,21 @@ def asked_workload(folder, picture, cached):
     build = {"prefill_chunk": 64, "kv_cache_len": 511}
     workload = chat.adapt(Workload.of("t", MODEL, build=build, request={"cached_tokens": cached}))
     return workload, list(chat._question(workload).tokens)
+
+
+def test_a_model_of_any_size_takes_the_picture_as_it_is(folder, picture, tmp_path):
+    """130 x 60 pixels, in multiples of 28 as near as max_pixels allows."""
+    vision = replace(MODEL.vision, rotary="qwen2_vl", position="none", class_token=False)
+    model = replace(MODEL, vision=vision)
+    for most, size in ((100_000, (56, 140)), (3_000, (28, 56))):
+        asked = Workload.of("t", model, request={"max_pixels": most, "min_pixels": 28 * 28})
+        chat = Chat(folder, "what?", picture)
+        workload = chat.adapt(asked)
+        assert workload.image_size == size
+        (shown,) = chat._question(workload).pictures
+        assert shown.shape == (1, *size, 3)
+    other = tmp_path / "other.png"
+    Image.fromarray(np.zeros((200, 50, 3), np.uint8)).save(other)
+    asked = Workload.of("t", model, request={"max_pixels": 100_000})
+    with pytest.raises(InputError, match="resized to 56x140, 196x56; allowed: pictures of one"):
+        Chat(folder, "what?", [picture, other]).adapt(asked)

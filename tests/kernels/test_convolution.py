@@ -5,8 +5,9 @@ import pytest
 
 from axsim.graph.ops import OPERATORS
 from axsim.kernels import convolution as conv_module
+from axsim.kernels import pixels
 from axsim.kernels.choose import choose
-from axsim.kernels.convolution import conv
+from axsim.kernels.convolution import conv, finishing_pixels
 from axsim.kernels.dense import added, clamped
 from axsim.kernels.finish import Requantise
 from axsim.kernels.qparams import QParams
@@ -79,6 +80,35 @@ def test_float32_convolutions_are_what_they_are_defined_to_be(name, jit, monkeyp
     at = windows(x.shape[2:], w.shape[2:], attrs)
     found = conv(x, w, at, attrs["group"], stages)
     np.testing.assert_allclose(found, expected, atol=2e-5 * w[0].size ** 0.5)
+
+
+@pytest.mark.skipif(not pixels.supported(), reason="no numba, or a CPU without 512-bit vectors")
+@pytest.mark.parametrize("name", [name for name in SHAPES if name != "line"])
+def test_convolutions_by_pixel_are_the_same(name):
+    x, w, attrs = case(name)
+    x = np.concatenate([x, 2 * x])
+    bias = RNG.standard_normal(len(w)).astype(np.float32)
+    expected = np.clip(defined(x, w, attrs) + bias.reshape(-1, 1, 1), -1, 2)
+    at = windows(x.shape[2:], w.shape[2:], attrs)
+    stages = [finishing_pixels(bias, None, -1, 2)]
+    packed = pixels.weight(w, attrs["group"])
+    found = pixels.conv(x, packed, at, stages)
+    np.testing.assert_allclose(found, expected, atol=4e-6 * w[0].size ** 0.5)
+    assert pixels.by_pixel(found).base is not None  # channels lie together
+    by_channel = pixels.conv(np.asfortranarray(x), packed, at, stages)
+    assert np.array_equal(by_channel, found)
+
+
+def test_what_follows_a_convolution_by_pixel_is_what_numpy_does():
+    y, other = RNG.standard_normal((2, 30, 40)).astype(np.float32)
+    bias = RNG.standard_normal(40).astype(np.float32)
+    for term, low, high in ((None, None, None), (other, 0, None), (other, -0.5, 0.5)):
+        expected, found = y.copy(), y.copy()
+        part = slice(3, 20), slice(8, 40)
+        finishing_pixels(bias, term, low, high)(found, *part)
+        total = y[part] + bias[part[1]] + (0 if term is None else term[part])
+        expected[part] = np.clip(total, -np.inf if low is None else low, high)
+        np.testing.assert_allclose(found, expected, atol=1e-6)
 
 
 def test_images_of_a_batch_are_convolved_one_by_one():

@@ -102,3 +102,17 @@ def test_no_bandwidth_is_wasted_or_made(sizes: list[float]) -> None:
     assert max(found) == pytest.approx(sum(sizes) / 100)
     order = sorted(range(len(sizes)), key=lambda index: sizes[index])
     assert [found[index] for index in order] == sorted(found)
+
+
+def test_weights_share_the_rate() -> None:
+    """10 bytes a microsecond for weights of 1 and 3: 2.5 and 7.5, then all for who is left."""
+    dram: Dram[str] = Dram(10.0)
+    dram.open("light", 100, 0.0)
+    dram.open("heavy", 75, 0.0, 3.0)
+    assert dram.due_us() == pytest.approx(10)
+    assert dram.complete(10.0) == ["heavy"]
+    assert dram.due_us() == pytest.approx(10 + 7.5)
+    dram.open("half", 25, 10.0, 0.5)
+    # 6.67 and 3.33: both at 17.5 have 50 and 25 more or less
+    assert dram.close("half", 13.0) == pytest.approx(25 - 3 * 10 / 3)
+    assert dram.due_us() == pytest.approx(13 + (75 - 3 * 20 / 3) / 10)

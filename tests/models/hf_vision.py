@@ -48,7 +48,7 @@ def outputs(description: dict, config: ModelConfig, model, image: np.ndarray) ->
         if kind == "llava_onevision":
             last = model.model.vision_tower(pixels, output_hidden_states=True).hidden_states[-1]
             return {"output": model.model.multi_modal_projector(last).numpy()}
-        if kind == "mistral3":
+        if kind in ("mistral3", "lighton_ocr"):
             sizes = torch.tensor([pixels.shape[2:]])
             return {"output": _rows(model.model.get_image_features(pixels, image_sizes=sizes))}
         if "text_config" in description:

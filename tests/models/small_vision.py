@@ -97,6 +97,14 @@ JOINED: dict[str, dict[str, Any]] = {
         "mistral3", "mistral", {"model_type": "pixtral", **_TOWER, "head_dim": 12},
         image_token_index=1, spatial_merge_size=2, tie_word_embeddings=False,
     ),
+    "lighton_ocr": _joined(
+        "lighton_ocr", "qwen3", {"model_type": "pixtral", **_TOWER, "head_dim": 12},
+        image_token_id=1, spatial_merge_size=2, tie_word_embeddings=True, head_dim=16,
+    ),
+    "deepseek_vl": _joined(
+        "deepseek_vl", "llama", {"model_type": "siglip_vision_model", **_TOWER},
+        image_token_id=1, tie_word_embeddings=True,
+    ),
 }  # fmt: skip
 """Vision-language models, by ``model_type``."""
 

@@ -16,7 +16,7 @@ from axsim.models.hf_values import KINDS, check_values
 from axsim.spec.descriptor import load
 from axsim.spec.from_checkpoint import workload_text
 from axsim.spec.workload import Workload
-from tests.models.small import DECODERS
+from tests.models.small import DECODERS, WHISPER
 from tests.models.small_vision import ALONE, JOINED
 
 JUNK: tuple[Any, ...] = (
@@ -76,7 +76,7 @@ def _paths(config: dict[str, Any], before: tuple[str, ...] = ()) -> list[tuple[s
 def test_what_import_writes_loads(tmp_path: Path) -> None:
     """Junk in one key after the other: refused, or a workload that loads."""
     random = Random(0)
-    configs = [*JOINED.values(), *ALONE.values(), *DECODERS.values()]
+    configs = [*JOINED.values(), *ALONE.values(), *DECODERS.values(), WHISPER]
     written = 0
     for _ in range(150):
         config = copy.deepcopy(random.choice(configs))

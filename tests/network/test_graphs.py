@@ -13,6 +13,7 @@ from axsim.numerics.formats import assign_network
 from axsim.numerics.integer_graph import Integer
 from axsim.numerics.ranges import Calibration
 from tests.network.filled import GRAPHS, error, graph, inputs, session, with_values
+from tests.network.qdq import compared
 
 QUICK = ["mobilenet_v3_small", "shufflenet_v2_x1_0", "squeezenet1_1"]
 REST = [p.stem for p in GRAPHS if p.stem not in QUICK]
@@ -44,53 +45,47 @@ def test_float32_is_that_of_onnxruntime_with_and_without_fusions(name):
 @pytest.mark.parametrize("name", NAMES)
 def test_every_node_on_codes_is_within_one_step_of_onnxruntime(name, dtype, tmp_path):
     """Quantise, dequantise and compute in float32, with the same scales and the same operands."""
-    import onnx
+    network = fused(graph(name))
+    beyond, cosine = compared(network, inputs(network), dtype, tmp_path)
+    assert beyond <= 1e-3
+    assert cosine > (0.97 if dtype == "u8" else 0.999)
+
+
+@pytest.mark.parametrize("observer", ["Percentile", "MSE", "KL"])
+def test_ranges_that_cut_off_values_saturate_alike(observer, tmp_path):
+    network = fused(graph("squeezenet1_1"))
+    beyond, cosine = compared(network, inputs(network), "u8", tmp_path, observer)
+    assert beyond <= 1e-3
+    assert cosine > 0.95
+
+
+@pytest.mark.slow
+def test_whole_transformers_on_codes_differ_from_onnxruntime_as_it_does_from_itself(tmp_path):
+    """Node by node codes are within one step. From end to end they are not: with seeded weights a
+    difference of one step anywhere in the first layers changes half of the last codes, whoever
+    computes them, onnxruntime with its optimisations and without them as well."""
     import onnxruntime
 
-    network = fused(graph(name))
+    network = fused(graph("deit_tiny"))
     x = inputs(network)
-    assigned = assign_network(network.graph, dtype)
+    assigned = assign_network(network.graph, "u8")
     calibration = Calibration()
-    (reference,) = Executor(assigned, network.weight, calibration).run_all(x).values()
+    Executor(assigned, network.weight, calibration).run_all(x)
     qparams = calibration.qparams(assigned)
     export(assigned, network.weight, tmp_path / "q.onnx", qparams, quantised=True)
-    model = onnx.load(str(tmp_path / "q.onnx"))
-    made = {n for node in model.graph.node for n in node.output}
-    shown = [n for node in assigned.nodes for n in node.outputs if n in qparams and n in made]
-    ends = {value.name for value in model.graph.output}
-    model.graph.output.extend(onnx.ValueInfoProto(name=n) for n in shown if n not in ends)
-    options = onnxruntime.SessionOptions()
-    options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_DISABLE_ALL
-    plain = onnxruntime.InferenceSession(model.SerializeToString(), options)
-    values = dict(zip((o.name for o in plain.get_outputs()), plain.run(None, x), strict=True))
+    (end,) = assigned.outputs
 
-    arithmetic = Integer(qparams)
-    beyond = total = 0
-    steps = arithmetic.steps(assigned, shown)
+    def codes(level):
+        options = onnxruntime.SessionOptions()
+        options.graph_optimization_level = level
+        (found,) = onnxruntime.InferenceSession(str(tmp_path / "q.onnx"), options).run([end], x)
+        return qparams[end].quantise(found).astype(int)
 
-    def operand(name):
-        tensor = assigned.tensors[name]
-        if tensor.kind == "weight":
-            return arithmetic.load(tensor, network.weight)
-        if tensor.kind == "constant":
-            return assigned.values[name]()
-        return arithmetic.feed(tensor, x[name] if tensor.kind == "input" else values[name])
-
-    for step in steps.values():
-        if step is None:
-            continue
-        for output, codes in zip(step.outputs, step.run(*map(operand, step.inputs)), strict=True):
-            if output in shown:
-                expected = qparams[output].quantise(values[output])
-                distance = np.abs(codes.astype(np.int64) - expected.astype(np.int64))
-                beyond += int((distance > 1).sum())
-                total += distance.size
-    assert total > 1e5
-    assert beyond <= total / 1000
-
+    levels = onnxruntime.GraphOptimizationLevel
+    plain, optimised = codes(levels.ORT_DISABLE_ALL), codes(levels.ORT_ENABLE_ALL)
     (whole,) = Executor(assigned, network.weight, Integer(qparams)).run_all(x).values()
-    cosine = np.vdot(whole, reference) / np.linalg.norm(whole) / np.linalg.norm(reference)
-    assert cosine > (0.97 if dtype == "u8" else 0.999)
+    ours = qparams[end].quantise(whole).astype(int)
+    assert np.abs(ours - plain).mean() <= 1.25 * np.abs(optimised - plain).mean()
 
 
 def test_every_graph_lowers_with_all_its_products_and_free_limits():

@@ -7,15 +7,15 @@ import numpy as np
 import onnx
 import pytest
 
+from axsim.graph.ops import OPERATORS
+from axsim.kernels.pixels import supported
 from axsim.network.fusion import fused
 from axsim.network.read import read
-from axsim.numerics.comparison import cosine
 from axsim.numerics.executor import Executor
 from axsim.numerics.float32 import Float32
-from axsim.numerics.formats import assign_network
-from axsim.numerics.integer_graph import Integer
-from axsim.numerics.ranges import Calibration
+from axsim.numerics.steps import single
 from tests.network.filled import error, session
+from tests.network.qdq import compared
 
 pytestmark = pytest.mark.oracle
 
@@ -64,6 +64,9 @@ class Float64(Float32):
     def feed(self, tensor, array):
         return array.astype(np.float64) if array.dtype.kind == "f" else array
 
+    def steps(self, graph, keep):
+        return {node.name: single(node, OPERATORS[node.op].kernel) for node in graph.nodes}
+
 
 def resized(path, feed, shape):
     """The model with the shape that is asked for, which some files fix to another one."""
@@ -83,29 +86,27 @@ def located(package, file):
 
 
 @pytest.mark.parametrize("name", NETWORKS)
-def test_trained_networks_compute_what_onnxruntime_does(name):
-    package, file, feed, shape, pixels, least = NETWORKS[name]
+def test_trained_networks_compute_what_onnxruntime_does(name, tmp_path):
+    package, file, feed, shape, scaling, least = NETWORKS[name]
     path = located(package, file)
     plain = read(path, {feed: shape})
     network = fused(plain)
     assert not network.is_stripped
     assert "BatchNormalization" not in {n.op for n in network.graph.nodes}
-    x = {feed: picture(shape, *pixels)}
+    x = {feed: picture(shape, *scaling)}
     ends = list(network.graph.outputs)
     expected = dict(zip(ends, session(resized(path, feed, shape)).run(ends, x), strict=True))
     exact = Executor(plain.graph, plain.weight, Float64()).run_all(x)
-    calibration = Calibration()
     found = Executor(network.graph, network.weight).run_all(x)
-    Executor(network.graph, network.weight, calibration).run_all(x)
     for end in ends:
         # Where float32 itself is further than 1e-5 from the truth, two of its results differ by
-        # more; ours is then about as near to the truth as that of onnxruntime.
+        # more; ours is then as near to the truth as that of onnxruntime. Without 512-bit vectors
+        # sums are BLAS's own, which rounds more.
         near = error(found[end], expected[end]) < 1e-5
-        assert near or error(found[end], exact[end]) < 4 * error(expected[end], exact[end])
+        further = 1 if supported() else 4
+        assert near or error(found[end], exact[end]) <= further * error(expected[end], exact[end])
 
     for dtype, smallest in zip(("u8", "u16"), least, strict=True):
-        assigned = assign_network(network.graph, dtype)
-        arithmetic = Integer(calibration.qparams(assigned))
-        codes = Executor(assigned, network.weight, arithmetic).run_all(x)
-        for end in ends:
-            assert cosine(codes[end], expected[end]) > smallest, (dtype, end)
+        beyond, cosine = compared(network, x, dtype, tmp_path)
+        assert beyond <= 1e-3, dtype
+        assert cosine > smallest, dtype

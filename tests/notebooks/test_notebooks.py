@@ -72,8 +72,8 @@ def close(committed: str, fresh: str) -> bool:
     return True
 
 
-def test_there_are_four() -> None:
-    assert [path.name[0] for path in PATHS] == ["1", "2", "3", "4"]
+def test_there_are_five() -> None:
+    assert [path.name[0] for path in PATHS] == ["1", "2", "3", "4", "5"]
 
 
 @each_notebook

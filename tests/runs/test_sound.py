@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from math import prod
 from pathlib import Path
 
 import pytest
@@ -11,6 +12,7 @@ import axsim
 from axsim.compiler.partition import Deployment
 from axsim.errors import InputError
 from axsim.models.hf_config import model_config
+from axsim.models.weights import tensor_shapes
 from axsim.spec.chip import load_chip
 from axsim.spec.descriptor import load
 from axsim.spec.from_checkpoint import workload_text
@@ -55,6 +57,22 @@ def test_import_writes_a_workload_that_loads(tmp_path: Path) -> None:
     assert (written.image_size, written.prompt_tokens) == (40, 4)
     assert written.build.kv_cache_len == 47
     assert written.variant_names == ("40-u8", "40-u16")
+
+
+@pytest.mark.parametrize(
+    ("width", "layers", "bins", "words", "parameters"),
+    [(384, 4, 80, 51865, 37_760_640), (768, 12, 80, 51865, 241_734_912),
+     (1280, 32, 128, 51866, 1_543_490_560)],
+)  # fmt: skip
+def test_parameters_of_the_released_models(width, layers, bins, words, parameters) -> None:
+    """Tiny, small and large-v3, as transformers counts them."""
+    config = {
+        "model_type": "whisper", "d_model": width, "encoder_layers": layers,
+        "decoder_layers": layers, "encoder_attention_heads": width // 64,
+        "decoder_attention_heads": width // 64, "encoder_ffn_dim": 4 * width,
+        "decoder_ffn_dim": 4 * width, "num_mel_bins": bins, "vocab_size": words,
+    }  # fmt: skip
+    assert sum(map(prod, tensor_shapes(model_config(config)).values())) == parameters
 
 
 @pytest.mark.parametrize(

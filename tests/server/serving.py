@@ -17,8 +17,9 @@ from urllib.parse import urlsplit
 import uvicorn
 
 from axsim.compiler.partition import Deployment
+from axsim.runs.sources import Sources
 from axsim.server.listen import address, bind
-from axsim.server.load import Source, load
+from axsim.server.load import load
 from axsim.server.routes import Api
 from axsim.server.service import Service
 from axsim.server.waiting import Desk
@@ -30,13 +31,14 @@ from tests.runs.talking import MODEL, write_model
 BUILD = {"prefill_chunk": 64, "kv_cache_len": 511}
 
 
-def trained(folder: Path, system: str | None = None, build: Any = None, **source: Any) -> Service:
+def trained(folder: Path, system: str | None = None, build: Any = None) -> Service:
     """A checkpoint of bytes that sees, written into ``folder`` unless it is there."""
     if not (folder / "config.json").exists():
         write_model(folder)
     workload = Workload.of("talking", MODEL, build={**BUILD, **(build or {})})
     deployment = Deployment(workload, load_chip("ax630c"))
-    return load(deployment, "tiny", Source(folder, **source), system=system)
+    sources = Sources.of(folder, calibrate_on="seeded")
+    return load(deployment, "tiny", sources, system=system)
 
 
 def synthetic(timing_only: bool = False, token_ms: float | None = None, **build: Any) -> Service:
@@ -46,7 +48,7 @@ def synthetic(timing_only: bool = False, token_ms: float | None = None, **build:
     layers = tiny.DECODER.num_hidden_layers
     host = {} if token_ms is None else {"host.decode_layer_ms": token_ms / layers}
     deployment = Deployment(workload, load_chip("ax630c", host))
-    return load(deployment, "tiny", Source(timing_only=timing_only))
+    return load(deployment, "tiny", timing_only=timing_only)
 
 
 @dataclass

@@ -65,7 +65,7 @@ def ask(
 
 def fresh(service: Service) -> None:
     """Forget the cache."""
-    service.engine._kept = []
+    service.engine.slots.forget()
 
 
 def test_pieces_come_when_the_simulated_request_has_them(service: Service) -> None:
@@ -134,7 +134,7 @@ def test_the_system_prompt_is_computed_once_and_found_after_anything(folder: Pat
     timeline = warm_up(service)
     assert timeline is not None
     assert timeline.ms > 0
-    tokens = service.engine.head_tokens
+    tokens = service.engine.slots.head
     begins = said(service.system or "", "system")
     text, outcome, _ = ask(service, [begins, said("hello")])
     assert outcome.cached_tokens == tokens
@@ -142,7 +142,7 @@ def test_the_system_prompt_is_computed_once_and_found_after_anything(folder: Pat
     again, after, _ = ask(service, [begins, said("hello")])
     assert again == text
     assert after.cached_tokens == tokens
-    service.engine._kept = service.engine._system = []
+    fresh(service)
     assert ask(service, [begins, said("hello")])[0] == text
 
 
@@ -172,14 +172,39 @@ def test_a_cancelled_request_leaves_a_cache_that_can_be_used(service: Service, w
     assert ask(service, turns)[0] == text
 
 
-def test_two_conversations_that_begin_alike_do_not_pay_for_it(service: Service) -> None:
+def test_each_slot_keeps_a_conversation(folder: Path) -> None:
+    texts: list[list[str]] = []
+
+    def turns(slots: int) -> list[bool]:
+        """Which of six questions of three conversations go on with their own cache."""
+        service = trained(folder, build={"kv_slots": slots})
+        talks = [[said(f"question {number}")] for number in (7, 8, 9)]
+        found, before = [], [1000] * 3
+        for number in (0, 1, 0, 2, 0, 1):
+            answer, outcome, _ = ask(service, talks[number], limit=3)
+            talks[number] += [said(answer, "assistant"), said("go on")]
+            found.append(outcome.cached_tokens >= before[number])
+            before[number] = outcome.prompt_tokens
+        texts.append([each[-2].text for each in talks])
+        return found
+
+    assert turns(1) == [False, False, False, False, False, False]
+    assert turns(2) == [False, False, True, False, True, False]
+    assert turns(3) == [False, False, True, False, True, True]
+    assert texts[0] == texts[1] == texts[2]
+
+
+def test_two_conversations_that_begin_alike_do_not_pay_for_it() -> None:
     """A prefill call with a history takes longer than one without."""
-    fresh(service)
-    _, first, _ = ask(service, [said("hello")])
-    _, second, _ = ask(service, [said("other")])
-    assert service.engine.head_tokens > 0
+    service = synthetic(timing_only=True, prefill_chunk=32)
+    _, first, _ = ask(service, [said("tell me of cats")])
+    _, second, _ = ask(service, [said("tell me of dogs")])
     assert second.cached_tokens == 0
     assert second.timeline.ttft_ms == first.timeline.ttft_ms
+    long = "word " * 40
+    ask(service, [said(f"{long} cats")])
+    _, third, _ = ask(service, [said(f"{long} dogs")])
+    assert third.cached_tokens > 32  # that saves a prefill call
 
 
 def test_an_answer_ends_at_a_stop_sequence(service: Service) -> None:
@@ -197,7 +222,7 @@ def test_an_answer_ends_at_a_token_of_the_model(service: Service) -> None:
     """Of the model or of its template: made one here, since this model says none in time."""
     fresh(service)
     text, whole, _ = ask(service, [said("hello")], limit=12)
-    kept = service.engine._kept[whole.prompt_tokens :]
+    kept = list(service.engine.slots._kept.values())[-1].rows[whole.prompt_tokens :]
     engine, last = service.engine, kept[3]
     before = engine._ends
     engine._ends = frozenset([last])
@@ -216,7 +241,7 @@ def test_an_answer_ends_where_the_cache_is_full() -> None:
     _, outcome, _ = ask(service, [said("hello")], limit=None)
     assert outcome.finish == "length"
     assert outcome.prompt_tokens + outcome.new_tokens == service.engine.context == 201
-    assert service.engine.kept_tokens == 200
+    assert service.engine.slots.tokens == 200
     longest = "a b " * 98 + "a"  # with the marks of message and answer 200 tokens
     _, full, _ = ask(service, [said(longest)], limit=None)
     assert full.prompt_tokens == service.engine.longest_prompt == 200

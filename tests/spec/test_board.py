@@ -96,7 +96,7 @@ def test_loading_takes_the_bytes_over_the_storage_and_the_link() -> None:
 def test_on_the_command_line(tmp_path: Path) -> None:
     write(tmp_path)
     (tmp_path / "mine.yaml").write_text(
-        "name: mine\nchip: ax630c\nnpu_bytes: 4096\nstorage_mb_per_s: 10\n"
+        "name: mine\nchip: ax630c\nnpu_bytes: 65536\nstorage_mb_per_s: 10\n"
     )
     base = ("run", "tiny.yaml", "--board", "mine.yaml", "--timing-only")
     shown = command(*base, folder=tmp_path).stdout
@@ -111,13 +111,13 @@ def test_on_the_command_line(tmp_path: Path) -> None:
 
 
 def test_on_a_page(tmp_path: Path, monkeypatch) -> None:
-    def unmeasured(**_: object) -> None:
+    def unmeasured(*_: object, **__: object) -> None:
         raise InputError("the ledger is not what this is about")
 
     monkeypatch.setattr(content, "draw", lambda *_: {})
     monkeypatch.setattr(content, "validate", unmeasured)
     write(tmp_path)
-    (tmp_path / "mine.yaml").write_text("name: mine\nchip: ax630c\nnpu_bytes: 4096\n")
+    (tmp_path / "mine.yaml").write_text("name: mine\nchip: ax630c\nnpu_bytes: 65536\n")
     page = ("report", "tiny.yaml", "--board", "mine.yaml", "--timing-only", "-o", "page.html", "-q")
     command(*page, "--must-fit", "--set", "chip.power.idle_w=2", folder=tmp_path, code=1)
     text = (tmp_path / "page.html").read_text()

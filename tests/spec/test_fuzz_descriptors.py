@@ -15,6 +15,7 @@ from axsim.errors import InputError, Problem
 from axsim.spec.chip import Chip
 from axsim.spec.descriptor import Section, load_mapping, shipped
 from axsim.spec.located import parse
+from axsim.spec.scenario import Scenario
 from axsim.spec.workload import Workload
 
 ODD = st.one_of(
@@ -54,6 +55,7 @@ def complaints(action: Callable[[], object]) -> tuple[Problem, ...]:
     [
         *((Workload, each) for each in documents("workload").values()),
         *((Chip, each) for each in documents("chip").values()),
+        *((Scenario, each) for each in documents("scenario").values()),
     ],
 )
 @settings(max_examples=60, deadline=None)

@@ -96,7 +96,7 @@ def test_infinity_and_nan_can_be_written() -> None:
         ("a: b: c\n", "f.yaml:1: not valid YAML: "),
         ("a: 1\n---\nb: 2\n", "f.yaml:2: not valid YAML: "),
         ("a: *nowhere\n", "f.yaml:1: not valid YAML: "),
-        ("a: \x00\n", "f.yaml: not valid YAML: "),
+        ("a: \x00\n", "f.yaml:1: not valid YAML: it holds the character \\x00"),
         ("a: 1\nb:\n  c: 1\n  c: 2\n", "f.yaml:4: b.c: given twice, first at f.yaml:3"),
         ("? [1]\n: 2\n", "f.yaml:1: a key must be a name"),
         ("a: &x\n  b: *x\n", "a YAML alias that contains itself"),

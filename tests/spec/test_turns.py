@@ -86,6 +86,7 @@ def test_a_chunk_takes_the_next_compiled_history(ladder, cached, prompt, histori
             "allowed: up to 24 tokens in all: 3 chunks of 8",
         ),
         ({"prefill_history": (16, 0)}, {}, "build.prefill_history: found .16, 0.; allowed: length"),
+        ({"prefill_history": (0, 999)}, {}, "found 999, more than the KV cache holds; allowed: up"),
         ({"prefill_history": ()}, {}, "build.prefill_history: found .*such as .0, 512, 1024"),
         (
             {"prefill_history": (0,), "prefill_max_chunks": 3},

@@ -209,6 +209,8 @@ def test_what_finds_no_place_is_dropped(folder: Path) -> None:
     assert dropping.record.dropped == pytest.approx(dropping.record.requests * 2 / 3, rel=0.01)
     assert dropping.measures["wait_ms"].greatest == 0
     assert queueing.record.most_waiting == 2
+    assert queueing.record.queued == queueing.record.finished - 1  # all but the first
+    assert dropping.record.queued == 0
     assert queueing.measures["wait_ms"].greatest == pytest.approx(2 * service, rel=0.4)
 
 

@@ -48,11 +48,16 @@ def make(
     except OSError as error:
         raise InputError(f"cannot write {folder}: {error.strerror}") from None
     out = console()
-    say: Callable[[str], None] = (lambda line: None) if quiet else out.print
+
+    def say(line: str) -> None:
+        if not quiet:
+            out.print(line, soft_wrap=True)
+
     deployment, parts = build.deployment, build.parts
     say(f"{deployment.workload.name} for {deployment.chip.name}, {deployment.mode.name}")
     cycles, macs = _work(build)
-    say(f"macs: {macs:,}   max_cycle = {cycles:,}   {deployment.memory.verdict}")
+    say(f"macs: {macs:,}   max_cycle = {cycles:,}")
+    say(deployment.memory.verdict)
     compared = Check(build, weights) if check else None
     try:
         with _bar(out, quiet, len(parts) + 1) as advance:
@@ -65,6 +70,8 @@ def make(
     except KeyboardInterrupt:
         typer.echo("interrupted: the same command goes on from here", err=True)
         raise typer.Exit(INTERRUPTED) from None
+    except OSError as error:
+        raise InputError(f"cannot write to {folder}: {error.strerror or error}") from None
     say(f"build model done: {len(parts)} files in {folder}")
     is_network = deployment.workload.model.onnx is not None
     if build.network.synthetic if is_network else checkpoint is None:
@@ -75,7 +82,7 @@ def _line(build: Build, part: Part, folder: Path, check: Check | None, index: in
     """Build one file; what to say of it."""
     made = build.write(part, folder)
     path = folder / part.file
-    text = f"{index + 1:3}/{len(build.parts)} {part.file:<44} {path.stat().st_size / 1e6:8.1f} MB"
+    text = f"{index + 1:3}/{len(build.parts)} {part.file:<36} {path.stat().st_size / 1e6:7.1f} MB"
     if check is not None:
         text += f"  cos_sim {check.cosine(part, path):.6f}"
     return text if made else f"{text}  kept"
@@ -96,7 +103,7 @@ def _beside(
         else copy_described(checkpoint, folder)
     )
     for path in written:
-        say(f"        {path.name:<44} {path.stat().st_size / 1e6:8.1f} MB")
+        say(f"        {path.name:<38} {path.stat().st_size / 1e6:7.1f} MB")
 
 
 def _work(build: Build) -> tuple[int, int]:

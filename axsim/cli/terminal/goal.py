@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING, Any
 
 import typer
 
+from axsim.cli.terminal.console import say
+
 if TYPE_CHECKING:
     from axsim.spec.chip import Chip
     from axsim.study.objective import Goal
@@ -100,7 +102,7 @@ def show(
     if not leaders:
         asked = ", ".join(map(str, goal.constraints)) or "any number in the objective"
         reasons = "; ".join(shortfalls(rows, goal))
-        typer.echo(f"error: no row has {asked}: {reasons}", err=True)
+        say(f"error: no row has {asked}: {reasons}", err=True)
         raise typer.Exit(1)
     out = console(stderr=err)
     out.print(f"{goal}:")

@@ -38,7 +38,22 @@ def _targets(x: Shape, attrs: Mapping[str, Any]) -> dict[int, tuple[int, float]]
     return {a: (floor(ratio * x[a] + 0.5), ratio) for a in axes}
 
 
+_WORDS = {
+    "mode": ("nearest", "linear", "cubic"),
+    "nearest_mode": ("round_prefer_floor", "round_prefer_ceil", "floor", "ceil"),
+    "keep_aspect_ratio_policy": ("stretch", "not_larger", "not_smaller"),
+    "coordinate_transformation_mode": (
+        "half_pixel", "half_pixel_symmetric", "pytorch_half_pixel", "align_corners", "asymmetric",
+        "tf_half_pixel_for_nn", "tf_crop_and_resize",
+    ),
+}  # fmt: skip
+"""What attributes can say."""
+
+
 def _shape(shapes: Sequence[Shape], attrs: Mapping[str, Any]) -> list[Shape]:
+    for key, words in _WORDS.items():
+        if attrs.get(key, words[0]) not in words:
+            raise ValueError(f"Resize: {key} is {attrs[key]!r}, none of {', '.join(words)}")
     x = list(shapes[0])
     for axis, (size, _) in _targets(shapes[0], attrs).items():
         x[axis] = size

@@ -15,12 +15,12 @@ from axsim.kernels.avx512.tiles import WIDTH, prefetch, tile_of
 from axsim.kernels.jit import compiled
 from axsim.kernels.scratch import aligned
 
-_ROWS = 12
+ROWS = 12
 """Rows of a tile: its 24 sums and what they are made of fill the 32 vector registers."""
-_WORDS = 256
+WORDS = 256
 """Words multiplied at a time: a panel of them fits the L1 cache, 240 rows of them the L2 cache."""
 
-_tile, _low_tile, _line_tile = (tile_of(rows) for rows in (_ROWS, 3, 1))
+_tile, _low_tile, _line_tile = (tile_of(rows) for rows in (ROWS, 3, 1))
 
 
 def panels_of(right: Array) -> Array:
@@ -51,10 +51,10 @@ def multiply(a: Any, first: Any, panels: Any, start: Any, out: Any, left: Any, w
     numbers = 4 // a.itemsize  # in a word
     codes, right, flat = a.reshape(-1), panels.reshape(-1), out.reshape(-1)
     line, across = panels.shape[2] // 2, panels.shape[2]
-    for word in range(0, words, _WORDS):
-        some, add = min(words - word, _WORDS), word > 0
+    for word in range(0, words, WORDS):
+        some, add = min(words - word, WORDS), word > 0
         # Of the next panel, what each tile asks for; few rows read panels as fast as they come.
-        share = some * 2 * _ROWS // rows + 1 if rows > _ROWS else 0
+        share = some * 2 * ROWS // rows + 1 if rows > ROWS else 0
         for column in range(0, width, WIDTH):
             at = ((start + column) // WIDTH * words + word) * across
             following = at + words * across
@@ -64,9 +64,9 @@ def multiply(a: Any, first: Any, panels: Any, start: Any, out: Any, left: Any, w
                     prefetch(right, following)
                     following += line
                 x, y = i * inner + word * numbers, i * columns + left + column
-                if i + _ROWS <= rows:
+                if i + ROWS <= rows:
                     _tile(codes, x, inner, right, at, flat, y, columns, first, i, some, add)
-                    i += _ROWS
+                    i += ROWS
                 elif i + 3 <= rows:
                     _low_tile(codes, x, inner, right, at, flat, y, columns, first, i, some, add)
                     i += 3

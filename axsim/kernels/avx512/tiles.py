@@ -55,46 +55,89 @@ def tile_of(rows: int) -> Any:
         return types.void(*kinds), code
 
     def code(context: Any, builder: Any, signature: Any, values: Any) -> Any:
-        real = signature.args[5].dtype == types.float32
-        lane = ir.FloatType() if real else _I32
         a = _address(context, builder, signature, values, 0)
-        b = _address(context, builder, signature, values, 3)
-        c = _address(context, builder, signature, values, 5)
-        first = _address(context, builder, signature, values, 8)
-        a_step, c_step, words, add = values[2], values[7], values[10], values[11]
-        lines = [_moved(builder, a, a_step, r * _size(signature, 0)) for r in range(rows)]
-        sums = [
-            _vector(
-                builder, _moved(builder, _moved(builder, c, c_step, 4 * r), _I64(LINE), v), lane
-            )
-            for r in range(rows)
-            for v in range(2)
-        ]
-        # LLVM keeps these in registers.
-        held = [_alloca(builder, ir.VectorType(lane, _LANES)) for _ in sums]
-        with builder.if_else(add) as (then, otherwise):
-            with then:
-                for total, place in zip(sums, held, strict=True):
-                    builder.store(builder.load(total, align=4), place)
-            with otherwise:
-                for i, place in enumerate(held):
-                    start = _moved(builder, first, _I64(4), i // 2)
-                    builder.store(_in_all_lanes(builder, start, lane), place)
-        with cgutils.for_range(builder, words) as loop:
-            here = _moved(builder, b, loop.index, 4 * WIDTH)
-            factors = [
-                builder.load(_vector(builder, _moved(builder, here, _I64(LINE), v), lane), align=1)
-                for v in range(2)
-            ]
-            for r, line in enumerate(lines):
-                word = _in_all_lanes(builder, _moved(builder, line, loop.index, 4), lane)
-                for place, factor in zip(held[2 * r : 2 * r + 2], factors, strict=True):
-                    builder.store(_added(builder, builder.load(place), word, factor), place)
-        for total, place in zip(sums, held, strict=True):
-            builder.store(builder.load(place), total, align=4)
-        return context.get_dummy_value()
+        lines = [_moved(builder, a, values[2], r * _size(signature, 0)) for r in range(rows)]
+        return _multiplied(context, builder, signature, values, lines, 3)
 
     return intrinsic(tile)
+
+
+def scattered_tile_of(rows: int) -> Any:
+    """``tile(a, a_at, places, p_at, b, …)``: as that of :func:`tile_of`, but for where rows of
+    ``a`` begin: at elements of the int64 array ``places`` from ``p_at`` on, beside ``a_at``. Sums
+    begin with 0 where they are added to what is there: short sums of sums round less."""
+
+    def tile(
+        typing: Any, a: Any, a_at: Any, places: Any, p_at: Any, b: Any, b_at: Any, c: Any,
+        c_at: Any, c_step: Any, first: Any, f_at: Any, words: Any, add: Any,
+    ) -> Any:  # fmt: skip
+        kinds = a, a_at, places, p_at, b, b_at, c, c_at, c_step, first, f_at, words, add
+        return types.void(*kinds), code
+
+    def code(context: Any, builder: Any, signature: Any, values: Any) -> Any:
+        a = _address(context, builder, signature, values, 0)
+        places = _address(context, builder, signature, values, 2)
+        lines = []
+        for r in range(rows):
+            place = builder.bitcast(_moved(builder, places, _I64(8), r), _I64.as_pointer())
+            lines.append(_moved(builder, a, builder.load(place), _size(signature, 0)))
+        return _multiplied(context, builder, signature, values, lines, 4, apart=True)
+
+    return intrinsic(tile)
+
+
+def _multiplied(
+    context: Any,
+    builder: Any,
+    signature: Any,
+    values: Any,
+    lines: list[Any],
+    b_index: int,
+    apart: bool = False,
+) -> Any:
+    """The body of a tile whose rows begin at ``lines``; ``b`` and what follows are the arguments
+    from ``b_index`` on. ``apart``: what is there is added to the sums at their end."""
+    rows = len(lines)
+    real = signature.args[b_index + 2].dtype == types.float32
+    lane = ir.FloatType() if real else _I32
+    b, c, first = (_address(context, builder, signature, values, b_index + n) for n in (0, 2, 5))
+    c_step, words, add = (values[b_index + n] for n in (4, 7, 8))
+    sums = [
+        _vector(builder, _moved(builder, _moved(builder, c, c_step, 4 * r), _I64(LINE), v), lane)
+        for r in range(rows)
+        for v in range(2)
+    ]
+    # LLVM keeps these in registers.
+    vector = ir.VectorType(lane, _LANES)
+    held = [_alloca(builder, vector) for _ in sums]
+    with builder.if_else(add) as (then, otherwise):
+        with then:
+            for total, place in zip(sums, held, strict=True):
+                start = ir.Constant(vector, None) if apart else builder.load(total, align=4)
+                builder.store(start, place)
+        with otherwise:
+            for i, place in enumerate(held):
+                start = _moved(builder, first, _I64(4), i // 2)
+                builder.store(_in_all_lanes(builder, start, lane), place)
+    with cgutils.for_range(builder, words) as loop:
+        here = _moved(builder, b, loop.index, 4 * WIDTH)
+        factors = [
+            builder.load(_vector(builder, _moved(builder, here, _I64(LINE), v), lane), align=1)
+            for v in range(2)
+        ]
+        for r, line in enumerate(lines):
+            word = _in_all_lanes(builder, _moved(builder, line, loop.index, 4), lane)
+            for place, factor in zip(held[2 * r : 2 * r + 2], factors, strict=True):
+                builder.store(_added(builder, builder.load(place), word, factor), place)
+    if apart:
+        with builder.if_then(add):
+            for total, place in zip(sums, held, strict=True):
+                before, own = builder.load(total, align=4), builder.load(place)
+                both = builder.fadd(before, own) if real else builder.add(before, own)
+                builder.store(both, place)
+    for total, place in zip(sums, held, strict=True):
+        builder.store(builder.load(place), total, align=4)
+    return context.get_dummy_value()
 
 
 def _prefetch(typing: Any, array: Any, at: Any) -> Any:

@@ -8,6 +8,7 @@ import numpy as np
 
 from axsim.kernels.array import Array
 from axsim.kernels.avx512 import tiles
+from axsim.kernels.avx512.conv import convolve_codes
 from axsim.kernels.avx512.multiply import multiply, panels_of
 from axsim.kernels.avx512.tiles import WIDTH
 from axsim.kernels.finish import Finish, Requantise
@@ -51,6 +52,24 @@ class _VnniPacked(Packed):
         out = np.empty((len(a), len(self._panels), width), np.int32)
         _sums(product, 0, out)
         return out[:, :, : self.totals.size]
+
+    def windows(
+        self, image: Array, places: Array, pieces: Array, run: int, finish: Finish, out: Array,
+        left: int = 0,
+    ) -> bool:  # fmt: skip
+        """See :class:`axsim.kernels.products.Packed`; pieces of whole words in U8 will do."""
+        weights = len(self._panels) == 1 and not self._offsets.any()
+        whole = image.dtype == np.uint8 and run % _QUAD == 0
+        if not (weights and whole and isinstance(finish, Requantise)):
+            return False
+        rows = len(places)
+        columns = max(1, _STRIP // (rows * WIDTH)) * WIDTH
+        strip = _scratch.array("strip", (rows * columns,), np.int32)
+        convolve_codes(
+            image, places, pieces, run // _QUAD, self._panels[0], strip, columns,
+            *requantising(finish, True), out, left,
+        )  # fmt: skip
+        return True
 
     def _into(self, a: Array, finish: Finish, out: Array, left: int) -> None:
         product = self._product(a)

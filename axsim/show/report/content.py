@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import NamedTuple, TypeVar
 
 from axsim.errors import InputError
+from axsim.fidelity.ledger import shipped_networks
 from axsim.fidelity.validate import Validation, validate
 from axsim.runs.results import RunResult
 from axsim.show.report.drawings import draw
@@ -92,7 +93,8 @@ def gather(
 ) -> Report:
     """The report of ``result``, which a run of these arguments gave.
 
-    Explains every variant and predicts the ledger's rows of the chip.
+    Explains every variant and predicts the ledger's rows of the chip, those of networks for a
+    network.
 
     Raises:
         InputError: a descriptor can't be read any more.
@@ -103,7 +105,8 @@ def gather(
     validation = None
     if silicon is not None:
         try:
-            validation = validate(chip=silicon)
+            network = result[0].workload.model.onnx is not None
+            validation = validate(shipped_networks() if network else None, chip=silicon)
         except InputError:  # the ledger has no rows of it
             validation = None
     return Report(

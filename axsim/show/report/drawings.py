@@ -49,14 +49,14 @@ def inline(figure: Figure, prefix: str, title: str) -> Html:
 
     text = svg(figure, title)
     text = re.sub(r'(\bid="|href="#|url\(#)', rf"\g<1>{prefix}-", text)
-    text = re.sub(r"<[^>]*>", _rounded, text)  # places, not what is written
+    text = re.sub("<[^>]*>", lambda tag: re.sub(r"\d+\.\d{3,}", _short, tag[0]), text)
     text = text.replace(_FONTS, "sans-serif")
     text = re.sub(r'(viewBox="0 0 ([\d.]+) .*?)height:auto', _sized, text, count=1)
     return Html(re.sub(r"\s*\n\s*", " ", text))
 
 
-def _rounded(tag: re.Match[str]) -> str:
-    return re.sub(r"\d+\.\d{3,}", lambda found: f"{float(found[0]):.2f}", tag[0])
+def _short(number: re.Match[str]) -> str:
+    return f"{float(number[0]):.2f}"
 
 
 def _sized(found: re.Match[str]) -> str:

@@ -91,7 +91,9 @@ def _words(result: ScenarioResult) -> Iterator[str]:
             text += f"{each.deadline_ms:g} ms."
         yield text
     busiest = max(result.mean_busy.items(), key=lambda pair: pair[1])
-    yield f"The busiest part is {busiest[0]}: {busiest[1]:.0%} on average."
+    name = busiest[0].replace("npu ", "NPU partition ").replace("cpu", "the CPU")
+    name = name.replace("dram", "the DRAM")
+    yield f"The busiest part is {name}: {busiest[1]:.0%} on average."
 
 
 def _requests(result: ScenarioResult) -> Html:

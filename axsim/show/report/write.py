@@ -82,9 +82,11 @@ def write(found: Report, path: str | Path) -> None:
         file.write(page(found))
 
 
-def with_seed(overrides: Overrides, seed: int | None) -> dict[str, object]:
-    """``overrides`` with ``request.seed``, if one is given."""
-    return dict(overrides) if seed is None else {**overrides, "request.seed": seed}
+def with_seed(
+    overrides: Overrides, seed: int | None, key: str = "request.seed"
+) -> dict[str, object]:
+    """``overrides`` with the seed's ``key``, if a seed is given."""
+    return dict(overrides) if seed is None else {**overrides, key: seed}
 
 
 def command_line(
@@ -92,7 +94,7 @@ def command_line(
     chip: str | Path,
     variants: Sequence[str],
     overrides: Mapping[str, object],
-    timing_only: bool,
+    timing_only: bool = False,
     sources: Sources = SYNTHETIC,
 ) -> str:
     """The command that makes the same report, to be pasted into a shell."""

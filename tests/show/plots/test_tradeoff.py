@@ -6,7 +6,7 @@ import pytest
 
 import axsim
 from axsim import InputError
-from axsim.show.plots import sweep_picture, tradeoff
+from axsim.show.plots import accuracy_picture, sweep_picture, tradeoff
 from axsim.study.objective import Goal
 from tests.show.plots.reading import drawn_texts, legend_names, overlapping, smallest_text, texts
 
@@ -182,3 +182,45 @@ def test_a_legend_of_many_groups_lies_in_the_picture(frame) -> None:
     box = legend.get_window_extent()
     assert box.x0 >= 0
     assert box.x1 <= figure.bbox.x1
+
+
+JUDGED = [("bf16", 9.0, 20.7, 0.991), ("s8", 5.0, 20.8, 0.98), ("s4", 4.0, 31.0, 0.71)]
+
+
+def judged(**columns) -> pd.DataFrame:
+    names = ["variant", "ttft_ms", "perplexity", "top1_agreement"]
+    found = pd.DataFrame(JUDGED, columns=names)
+    shared = {"chip": "a", "model": "m", "float32_perplexity": 20.5, "judged_tokens": 812}
+    return found.assign(**{**shared, "synthetic": False, "error": None, "cosine": 0.99, **columns})
+
+
+def test_accuracy_is_perplexity_where_a_text_was_read() -> None:
+    figure = accuracy_picture(judged())
+    (axes,) = figure.axes
+    assert axes.get_ylabel() == "perplexity as deployed  (less is better)"
+    assert axes.get_xlabel().startswith("TTFT, ms")
+    assert fronts(figure) == [[(4.0, 31.0), (5.0, 20.8), (9.0, 20.7)]]
+    (level,) = (line for line in axes.lines if line.get_linestyle() == "--")
+    assert set(level.get_ydata()) == {20.5}
+    assert legend_names(figure) == ["Pareto front", "a", "float32"]
+    assert "trained weights, judged on 812 tokens of text" in axes.get_title()
+    assert not overlapping(drawn_texts(figure))
+    same = sweep_picture(judged(), {"build.weight_dtype": ["bf16", "s8", "s4"]})
+    assert same.axes[0].get_ylabel() == axes.get_ylabel()
+
+
+def test_agreement_is_better_large_and_has_no_level() -> None:
+    figure = accuracy_picture(judged(), "top1_agreement")
+    assert "(more is better)" in figure.axes[0].get_ylabel()
+    assert legend_names(figure) == ["Pareto front", "a"]
+    assert fronts(figure) == [[(4.0, 0.71), (5.0, 0.98), (9.0, 0.991)]]
+
+
+def test_accuracy_is_the_cosine_where_no_text_tells_builds_apart() -> None:
+    vision = judged(perplexity=20.5, cosine=[0.99, 0.98, 0.97])
+    assert "cosine" in accuracy_picture(vision).axes[0].get_ylabel()
+    synthetic = judged(perplexity=None, synthetic=True, judged_tokens=None)
+    texts = " ".join(text.get_text() for text in drawn_texts(accuracy_picture(synthetic)))
+    assert "synthetic weights" in texts
+    assert "judged" not in texts
+    assert "perplexity" not in texts

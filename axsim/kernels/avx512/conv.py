@@ -1,0 +1,90 @@
+"""Convolutions by 512-bit vectors, in loops compiled by numba.
+
+Pixels of an image lie side by side, the channels of each together. So a window is a few *pieces* of
+memory, one for each line of taps, and rows of a tile may be windows where they lie, overlapping as
+they are: nothing is copied.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from axsim.kernels.avx512.multiply import ROWS, WORDS
+from axsim.kernels.avx512.tiles import WIDTH, prefetch, scattered_tile_of
+from axsim.kernels.finish_numba import requantise
+from axsim.kernels.jit import compiled, wide_vectors
+
+SHORT = 32
+"""Words of a sum of float32 numbers, which are added up afterwards: long sums lose digits."""
+
+_tile, _low_tile, _line_tile = (scattered_tile_of(rows) for rows in (ROWS, 3, 1))
+
+
+@compiled
+def convolve(
+    image: Any, places: Any, pieces: Any, run: Any, panels: Any, start: Any, zeros: Any, out: Any
+) -> None:
+    """Columns from ``start`` on of the sums of windows, to all columns of ``out`` [M, W].
+
+    Row i sums the products of ``run`` words of ``image``, a flat array of float32 or U8 numbers,
+    from ``places[i] + pieces[p]`` on with words p * run and on of ``panels``
+    (:func:`axsim.kernels.avx512.multiply.panels_of`), for every p. ``zeros`` [M] and ``out``:
+    float32, or int32 of U8. W and ``start`` are multiples of a panel's width.
+    """
+    rows, columns = out.shape
+    words, numbers = panels.shape[1], 4 // image.itemsize
+    right, flat = panels.reshape(-1), out.reshape(-1)
+    line = WIDTH // 2
+    length = WORDS if numbers > 1 else SHORT
+    for column in range(0, columns, WIDTH):
+        base = (start + column) // WIDTH * words
+        for piece in range(pieces.size):
+            for word in range(0, run, length):
+                some, add = min(run - word, length), piece + word > 0
+                at = (base + piece * run + word) * WIDTH
+                following = at + some * WIDTH
+                share = some * 2 * ROWS // rows + 1 if rows > ROWS else 0
+                x, i = pieces[piece] + word * numbers, 0
+                while i < rows:
+                    for _ in range(share):
+                        prefetch(right, following)
+                        following += line
+                    y = i * columns + column
+                    if i + ROWS <= rows:
+                        _tile(image, x, places, i, right, at, flat, y, columns, zeros, i, some, add)
+                        i += ROWS
+                    elif i + 3 <= rows:
+                        _low_tile(
+                            image, x, places, i, right, at, flat, y, columns, zeros, i, some, add
+                        )
+                        i += 3
+                    else:
+                        _line_tile(
+                            image, x, places, i, right, at, flat, y, columns, zeros, i, some, add
+                        )
+                        i += 1
+
+
+@compiled
+def convolve_codes(
+    image: Any, places: Any, pieces: Any, run: Any, panels: Any, strip: Any, columns: Any,
+    shift: Any, multiplier: Any, low: Any, high: Any, zero: Any, out: Any, left: Any,
+) -> None:  # fmt: skip
+    """The columns of ``out`` [M, ...] from ``left`` on: sums of U8 windows, requantised.
+
+    ``strip`` is memory for the sums of ``columns`` columns, which stay in a core's cache.
+    """
+    wide_vectors()
+    rows = places.size
+    zeros = np.zeros(rows, np.int32)
+    for start in range(0, shift.size, columns):
+        stop = min(start + columns, shift.size)
+        width = -(-(stop - start) // WIDTH) * WIDTH
+        sums = strip[: rows * width].reshape(rows, width)
+        convolve(image, places, pieces, run, panels, start, zeros, sums)
+        requantise(
+            sums.reshape(rows, 1, width), shift[start:stop], multiplier[start:stop], low, high,
+            zero, out, left + start,
+        )  # fmt: skip
