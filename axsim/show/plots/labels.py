@@ -65,7 +65,7 @@ def place(
     taken = np.concatenate(
         [np.hstack([centres - reach, centres + reach]), _texts(axes), _lines(axes)]
     )
-    written = _texts(axes)
+    written, led = _texts(axes), np.empty((0, 4))
     for label, (x, y) in zip(labels, centres, strict=False):
         note = axes.annotate(
             label.text,
@@ -90,7 +90,8 @@ def place(
         leaders = _leaders(offsets, half, np.array([x, y]))
         around = (written[:, :2] <= (x, y)).all(axis=1) & (written[:, 2:] >= (x, y)).all(axis=1)
         shared = _overlap(leaders.reshape(-1, 4), written[~around]).sum(axis=1)
-        crossed = far * (shared.reshape(len(offsets), -1).sum(axis=1) > 0)
+        crossed = far & (shared.reshape(len(offsets), -1).sum(axis=1) > 0)
+        crossed |= _overlap(places, led).sum(axis=1) > 0
         cost = hidden + 8 * outside + crossed * 4 * half.prod()
         best = int(np.argmin(np.round(cost)))  # the first of equals
         taken = np.vstack([taken, places[best]])
@@ -98,7 +99,7 @@ def place(
         to = tuple(offsets[best] / scale)
         note.set_position(to)
         if far[best]:
-            taken = np.vstack([taken, leaders[best]])
+            led = np.vstack([led, leaders[best]])
             axes.annotate(
                 "",
                 (label.x, label.y),
