@@ -65,9 +65,9 @@ STAGES: dict[str, Fill] = {
     "prefill": Fill("#8d73b8", "", "black"),
     "post": Fill("#e3a0c3", "////", "black"),
     "decode": Fill("#e6def2", "", "black"),
-    "graph": Fill("#46306e", "", "white"),
+    "graph": Fill("#5e3f95", "....", "white"),
 }
-"""Each stage of a request; a network from an ONNX file is all that a request has."""
+"""Each stage of a request."""
 
 MEMORY = {
     "vision": STAGES["vision"],
@@ -87,11 +87,11 @@ LOST = Fill("0.94", "xxx", "black")
 SERIES = (
     Fill(INK, "", "white"),
     Fill("#c9d2dc", "", "black"),
-    Fill("white", "////", "black"),
-    Fill("#6f8093", "", "black"),
+    Fill("#75869a", "", "black"),
+    Fill("0.3", "\\\\\\\\", "white"),
     Fill("#eef1f4", "....", "black"),
     Fill("#9fb0c0", "xxxx", "black"),
-    Fill("0.3", "\\\\\\\\", "white"),
+    Fill("white", "////", "black"),
     Fill("white", "", "black"),
 )
 """Things that are only to be told apart: chips, tenants."""

@@ -14,10 +14,10 @@ from axsim.show.palette import MEMORY, RESOURCES, STAGES, TASKS, TRACE, TRANSFER
 SETS: dict[str, Mapping[str, Fill]] = {
     "what a stage waits for": RESOURCES,
     "tasks": TASKS,
-    "stages": {name: fill for name, fill in STAGES.items() if name != "graph"},
-    "memory": {name: fill for name, fill in MEMORY.items() if name != "graph"},
+    "stages": STAGES,
+    "memory": MEMORY,
 }
-"""What stands side by side in one picture; a network has no tower beside it."""
+"""What stands side by side in one picture."""
 
 BLIND = {
     "none": np.eye(3),
@@ -70,7 +70,6 @@ def test_a_colour_has_one_meaning() -> None:
     stands here."""
     same = [
         {"host", "preprocess", "embedding"},  # the CPU
-        {"vision", "graph"},  # all that such a request has on the NPU
         {"decode", "layers"},  # weights of the stage that needs them
         {"ld:input", "kv"},  # the KV cache is read as inputs
     ]

@@ -7,14 +7,14 @@ from typing import TYPE_CHECKING
 from axsim.errors import InputError
 from axsim.fidelity.prediction import number
 from axsim.runs.shared_results import ScenarioResult
-from axsim.show.palette import ACCENT, INK
+from axsim.show.palette import INK
 from axsim.show.plots.style import SMALL, grid, new_figure, plain_numbers
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 LINES = ("-", "--", "-.", ":")
-COLORS = (INK, ACCENT, "0.65", "0.35")
+COLORS = (INK, "0.5", "#5f7fa8", "0.2")
 MARKS = ("o", "s", "^", "D")
 """A tenant's line and the mark of its percentiles."""
 

@@ -106,7 +106,8 @@ def legend(figure: Figure, fills: Mapping[str, Fill], title: str = "") -> None:
     handles = [Patch(label=name, **area(fill)) for name, fill in fills.items()]
     figure.legend(
         handles=handles,
-        loc="outside upper center",
+        loc="outside upper left",
+        alignment="left",
         ncols=max(1, len(handles)),
         title=title or None,
         title_fontsize=SMALL + 2,
@@ -120,7 +121,7 @@ def legend(figure: Figure, fills: Mapping[str, Fill], title: str = "") -> None:
 
 def entitle(figure: Figure, what: str, of: str = "") -> None:
     """What is looked at, and of which model, chip and variant."""
-    figure.suptitle(f"{what}: {of}" if of else what, fontsize=SMALL + 2)
+    figure.suptitle(f"{what}: {of}" if of else what, x=0.01, ha="left", fontsize=SMALL + 2)
 
 
 def grid(axes: Axes, **settings: Any) -> None:
@@ -133,7 +134,7 @@ def plain_numbers(axis: Any) -> None:
     """Ticks of a logarithmic axis as plain numbers: 0.1, 20, 3000."""
     from matplotlib.ticker import FuncFormatter
 
-    axis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
+    axis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:.12g}"))
 
 
 def joined_spans(spans: list[Span], gap: float) -> list[Span]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from axsim.runs.shared_results import ScenarioResult
-from axsim.show.palette import ACCENT, INK, SERIES
+from axsim.show.palette import INK, SERIES
 from axsim.show.plots.style import SMALL, area, grid, new_figure
 
 if TYPE_CHECKING:
@@ -29,7 +29,7 @@ def utilisation(result: ScenarioResult) -> Figure:
     several = len(result.modes) > 1
     for number, name in enumerate(result.modes):
         values = [100 * each for each in busy[f"npu {name}"]]
-        look: Any = {"color": (INK, ACCENT, "0.45")[number % 3], "linestyle": LINES[number % 4]}
+        look: Any = {"color": (INK, "0.5", "#5f7fa8")[number % 3], "linestyle": LINES[number % 4]}
         npu.stairs(values, edges, baseline=None, linewidth=1.3, label=name, **look)
     if several:
         npu.legend(fontsize=SMALL, frameon=False, ncols=len(result.modes), loc="lower right",

@@ -71,7 +71,7 @@ def _headline(variant: VariantResult) -> list[Child]:
     elif variant.ttft_ms is not None:
         text = [_strong(variant.ttft_ms, "ms"), " from the prompt to the first token"]
     elif variant.graph_ms is not None:
-        text = [_strong(variant.graph_ms, "ms"), " for an image"]
+        text = [_strong(variant.graph_ms, "ms"), " from the input to the result"]
     else:
         assert variant.vision_encode_ms is not None
         text = [_strong(variant.vision_encode_ms, "ms"), " to encode an image"]
