@@ -139,7 +139,7 @@ MOST_CHUNKS = 2048
 MOST_EVENTS = 5e6
 """Of a tenant of a scenario: two days of a camera."""
 
-MOST_CLIENTS = 10_000
+MOST_CLIENTS = 1_000
 """That ask one model."""
 
 LONGEST_S = 1e6
