@@ -7,7 +7,7 @@ from typing import Annotated, Optional
 import typer
 
 from axsim.cli.command import Command
-from axsim.cli.options import Settings
+from axsim.cli.options import Settings, tell_idle
 
 
 def compare(
@@ -37,6 +37,11 @@ def compare(
     from axsim.study.compare import by_group, pair, shared, sides
 
     one, two = sides(first, second, chip, workload, parse_overrides(settings))
+    both = (first, second)
+    if workload is not None:
+        tell_idle(settings, [(workload, name) for name in both], parse_overrides(settings))
+    elif chip is not None:
+        tell_idle(settings, [(name, chip) for name in both], parse_overrides(settings))
     out = console()
     a, b = ("A", "B") if one.label == two.label else (one.label, two.label)
     if (a, b) != (first, second):
@@ -64,5 +69,5 @@ COMPARE = Command(
     axsim compare ax650n ax630c --workload internvl2_1b
     axsim compare before.json after.json
     """,
-    place=12,
+    place=6,
 )

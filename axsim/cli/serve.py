@@ -187,5 +187,5 @@ SERVE = Command(
     axsim serve mine.yaml --chip ax630c --checkpoint DIR --system "Answer in one sentence."
     axsim serve internvl2_1b --chip ax630c --timing-only --port 8080
     """,
-    place=16,
+    place=12,
 )

@@ -285,5 +285,5 @@ SIMULATE = Command(
     axsim simulate camera_answers --set tenants.detector.arrivals.fps=15 --plot latency.png
     axsim simulate voice_assistant --seeds 64 --json seeds.json
     """,
-    place=3,
+    place=2,
 )

@@ -91,7 +91,7 @@ SNAPSHOT = Command(
     """
     axsim snapshot mine.yaml --chip ax630c -o baseline.json
     """,
-    place=10,
+    place=14,
 )
 
 
@@ -101,5 +101,5 @@ CHECK = Command(
     """
     axsim check baseline.json --tolerance 2%
     """,
-    place=11,
+    place=14,
 )

@@ -19,6 +19,7 @@ from axsim.cli.options import (
     Variants,
     WorkloadName,
     chip_names,
+    tell_idle,
 )
 from axsim.cli.source_options import (
     CalibrateOnSeeded,
@@ -208,6 +209,9 @@ def sweep(
                 assert goal is not None  # check_search saw to it
                 found = explore(where, goal, trials or TRIALS, seed or 0, run, on_progress)
             rows = table(found, list(varied))
+            if not quiet and not isinstance(subject, Scenario):
+                cases = [(workload, _chip(place)) for place in places]
+                tell_idle(settings, cases, overrides, vary=varied, variants=variant or None)
     except KeyboardInterrupt:
         hint = "" if output in (None, STDOUT) else "; --resume goes on from here"
         typer.echo(f"interrupted{hint}", err=True)
@@ -334,5 +338,5 @@ SWEEP = Command(
           --objective decode_tokens_per_s --objective perplexity --plot tradeoff.png
     axsim sweep internvl2_1b --chip ax630c --objective ttft_ms --constraint 'cosine>=0.99'
     """,
-    place=9,
+    place=4,
 )

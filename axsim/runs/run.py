@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from axsim.compiler.partition import Deployment
 from axsim.errors import InputError
@@ -50,8 +51,9 @@ def run(
     """Simulate a workload on a chip: what ``axsim run`` shows, as objects.
 
     ``workload`` and ``chip`` are shipped names, paths of YAML files, or loaded descriptors.
-    ``variants`` chooses among the workload's; all by default. ``overrides`` replace dotted keys,
-    those of the chip with the prefix ``chip.``. ``timing_only`` leaves the kernels out: the same
+    ``variants`` chooses among the workload's; all by default. ``overrides`` are what ``--set`` is
+    on the command line: they replace dotted keys, those of the chip with the prefix ``chip.``; one
+    that has no effect is warned of. ``timing_only`` leaves the kernels out: the same
     timeline without numeric results. ``seed`` replaces ``request.seed``. Weights come from the
     folder ``checkpoint``, else they are synthetic. Of the pictures of the folder ``images`` some
     are compared with float32, and the ranges of quantised activations come from the others, as
@@ -74,6 +76,12 @@ def run(
     result = time_run(
         workload, chip, variants=variants, overrides=overrides, seed=seed, intervals=intervals
     )
+    if overrides:
+        from axsim.runs.no_effect import without_effect, words
+
+        idle = without_effect([(workload, chip)], overrides, variants=variants, seed=seed)
+        for line in words(idle, overrides):
+            warnings.warn(line, stacklevel=2)
     if timing_only:
         return result
     *_, last = run_kernels(result, sources, on_progress)
@@ -92,27 +100,49 @@ def time_run(
 ) -> RunResult:
     """:func:`run` without the kernels. With ``chat``, the request is its question, and without
     ``variants`` only the first one answers."""
+    found = chosen(workload, chip, variants, overrides, seed, chat)
+    first = found[0].deployment
+    published = shipped_ledger_of(first.chip)
+    npu = Npu()
+    results = [time_variant(*each, npu, published, intervals) for each in found]
+    return RunResult(first.workload.name, first.chip.name, tuple(results), timing_only=True)
+
+
+class Chosen(NamedTuple):
+    """A variant that is to run: its name, the keys that were set for it, what is deployed."""
+
+    name: str
+    settings: Mapping[str, object]
+    deployment: Deployment
+
+
+def chosen(
+    workload: Workload | str | Path,
+    chip: Chip | str | Path,
+    variants: Sequence[str] | None = None,
+    overrides: Overrides = NO_OVERRIDES,
+    seed: int | None = None,
+    chat: Chat | None = None,
+) -> list[Chosen]:
+    """The variants that :func:`time_run` with these arguments times.
+
+    Raises:
+        InputError: as :func:`run`.
+    """
     chip_keys, keys = split_overrides(overrides, "chip")
     if isinstance(chip, Chip):
         chip = override(chip, chip_keys) if chip_keys else chip
     else:
         chip = load_chip(chip, chip_keys)
-    chosen = _variants(workload, variants, keys, seed)
+    found = _variants(workload, variants, keys, seed)
     if chat is not None:
-        wanted = list(chosen.items())[: None if variants else 1]
-        network = next((each for _, each in chosen.values() if each.model.onnx), None)
+        wanted = list(found.items())[: None if variants else 1]
+        network = next((each for _, each in found.values() if each.model.onnx), None)
         if network is not None:
             what = f"{network.name} is a network from an ONNX file, which answers no question"
             raise InputError(f"{what}: --prompt is for language models")
-        chosen = {name: (settings, chat.adapt(each)) for name, (settings, each) in wanted}
-    published = shipped_ledger_of(chip)
-    npu = Npu()
-    results = []
-    for name, (settings, variant) in chosen.items():
-        deployment = Deployment(variant, chip)
-        results.append(time_variant(name, settings, deployment, npu, published, intervals))
-    title = next(iter(chosen.values()))[1].name
-    return RunResult(title, chip.name, tuple(results), timing_only=True)
+        found = {name: (settings, chat.adapt(each)) for name, (settings, each) in wanted}
+    return [Chosen(name, own, Deployment(each, chip)) for name, (own, each) in found.items()]
 
 
 def time_variant(

@@ -188,7 +188,7 @@ def breakdown_table(variant: VariantResult) -> Table:
     table = Table(box=None, pad_edge=False, padding=(0, 1, 0, 0), collapse_padding=True)
     table.add_column("\nstage", no_wrap=True)
     table.add_column("\nms", justify="right")
-    table.add_column("bound by\n(share of time)", no_wrap=True)
+    table.add_column("waits for\n(share of time)", no_wrap=True)
     for name in ("CONV\nbusy", "TENG\nbusy", "SDMA\nbusy", "DRAM\nbusy", "host\nbusy"):
         table.add_column(name, justify="right")
     table.add_column("MAC\nuse", justify="right")
