@@ -46,5 +46,5 @@ BOARDS = Command(
     axsim boards
     axsim boards --json boards.json
     """,
-    place=7,
+    place=20,
 )

@@ -253,5 +253,5 @@ CALIBRATE = Command(
     axsim calibrate my_board.yaml --ledger mine.csv --cross-validate -o my_board.yaml
     axsim calibrate ax630c --power meter.csv -o my_board.yaml
     """,
-    place=14,
+    place=16,
 )

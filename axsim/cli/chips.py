@@ -53,5 +53,5 @@ CHIPS = Command(
     axsim chips
     axsim chips --json chips.json
     """,
-    place=6,
+    place=19,
 )

@@ -74,5 +74,5 @@ COMPARE = Command(
     axsim compare ax650n ax630c --workload internvl2_1b
     axsim compare before.json after.json
     """,
-    place=12,
+    place=6,
 )

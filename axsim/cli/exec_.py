@@ -94,6 +94,6 @@ EXEC = Command(
     axsim exec infer.py --axmodel_path qwen
     axsim exec --chip ax650n --realtime infer.py --axmodel_path qwen
     """,
-    place=6,
+    place=11,
     passes_arguments=True,
 )

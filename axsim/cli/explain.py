@@ -66,5 +66,5 @@ EXPLAIN = Command(
     axsim explain internvl2_1b --chip ax650n --variant 448-u16
     axsim explain qwen3_0_6b --chip ax630c
     """,
-    place=15,
+    place=5,
 )

@@ -170,5 +170,5 @@ EXPORT = Command(
     axsim export internvl2_1b -o models --subgraph vision
     axsim export mine.yaml --checkpoint DIR --quantized --images photos -o models
     """,
-    place=5,
+    place=9,
 )

@@ -51,5 +51,5 @@ IMPORT = Command(
     """
     axsim import InternVL2-1B -o mine.yaml
     """,
-    place=3,
+    place=8,
 )

@@ -203,5 +203,5 @@ LEDGER = Command(
     axsim ledger import board.log --chip ax650n --workload internvl2_1b -o rows.csv
     axsim ledger import layer.log --chip ax630c --model Qwen2.5-0.5B --weight-dtype s8 -o rows.csv
     """,
-    place=15,
+    place=17,
 )

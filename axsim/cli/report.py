@@ -118,5 +118,5 @@ REPORT = Command(
     axsim report camera_answers --chip ax630c -o camera.html
     axsim report mine.yaml --chip ax650n --timing-only --set build.prefill_chunk=256
     """,
-    place=2,
+    place=3,
 )

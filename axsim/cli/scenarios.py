@@ -34,5 +34,5 @@ SCENARIOS = Command(
     axsim scenarios
     axsim scenarios --json scenarios.json
     """,
-    place=7,
+    place=22,
 )

@@ -166,6 +166,7 @@ def _serve(
     log = logging.getLogger("axsim.server")
     logging.basicConfig(format="%(asctime)s %(message)s", datefmt="%H:%M:%S")
     log.setLevel(logging.INFO)
+    logging.getLogger("asyncio").setLevel(logging.ERROR)  # clients that go away are told once
     desk = Desk(service.engine, queue, fast)
     about = service.about
     notice = NOTICES.get(about["answers"])
@@ -186,5 +187,5 @@ SERVE = Command(
     axsim serve mine.yaml --chip ax630c --checkpoint DIR --system "Answer in one sentence."
     axsim serve internvl2_1b --chip ax630c --timing-only --port 8080
     """,
-    place=16,
+    place=12,
 )

@@ -205,5 +205,5 @@ SHOW = Command(
     axsim show internvl2_1b --set build.vision_dtype=u16
     axsim show camera_answers
     """,
-    place=8,
+    place=18,
 )

@@ -144,7 +144,7 @@ def simulate(
         if seeds is not None:
             useless = {"--plot": plot, "--trace": trace, "--report": report, "--seed": seed}
             given = [name for name, value in useless.items() if value is not None]
-            given += ["--costs"] if costs else []
+            given += [n for n, on in (("--costs", costs), ("--overload", overload)) if on]
             if given:
                 raise typer.BadParameter(f"{given[0]} is of one simulation, --seeds of many")
             _many(scenario, place, seeds, keys, json_path, csv_path, jobs, scheduler, shows)
@@ -285,5 +285,5 @@ SIMULATE = Command(
     axsim simulate camera_answers --set tenants.detector.arrivals.fps=15 --plot latency.png
     axsim simulate voice_assistant --seeds 64 --json seeds.json
     """,
-    place=3,
+    place=2,
 )

@@ -93,7 +93,7 @@ SNAPSHOT = Command(
     """
     axsim snapshot mine.yaml --chip ax630c -o baseline.json
     """,
-    place=10,
+    place=14,
 )
 
 
@@ -103,5 +103,5 @@ CHECK = Command(
     """
     axsim check baseline.json --tolerance 2%
     """,
-    place=11,
+    place=14,
 )

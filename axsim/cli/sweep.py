@@ -339,5 +339,5 @@ SWEEP = Command(
           --objective decode_tokens_per_s --objective perplexity --plot tradeoff.png
     axsim sweep internvl2_1b --chip ax630c --objective ttft_ms --constraint 'cosine>=0.99'
     """,
-    place=9,
+    place=4,
 )

@@ -202,5 +202,5 @@ VALIDATE = Command(
     axsim validate --plot accuracy.png
     axsim validate --ledger mine.csv --models mine.yaml --max-mape 6
     """,
-    place=13,
+    place=15,
 )

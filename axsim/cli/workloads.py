@@ -30,5 +30,5 @@ WORKLOADS = Command(
     axsim workloads
     axsim workloads --json workloads.json
     """,
-    place=7,
+    place=21,
 )

@@ -11,21 +11,29 @@ import numpy as np
 from axsim.kernels.array import Array
 from axsim.kernels.codes import rounded_codes
 from axsim.kernels.finish import Requantise
+from axsim.kernels.scratch import Scratch
 from axsim.kernels.twin import twin
 from axsim.kernels.windows import Windows
+
+_scratch = Scratch()
 
 
 def padded(image: Array, at: Windows, zero: int, channels: int = 0) -> Array:
     """``image`` with the code ``zero`` wherever windows reach beyond it, and in channels that it
-    lacks of so many ``channels``."""
+    lacks of so many ``channels``; in memory that the thread's next use of this takes again."""
     reach = at.reach(image.shape[:2])
     height, width, own = image.shape
     channels = max(channels, own)
     if not any(at.begin) and not any(reach) and channels == own:
         return image
     (top, left), (below, beside) = at.begin, reach
-    out = np.full((top + height + below, left + width + beside, channels), zero, image.dtype)
-    out[top : top + height, left : left + width, :own] = image
+    shape = (top + height + below, left + width + beside, channels)
+    out = _scratch.array("padded", shape, image.dtype)
+    out[:top] = out[top + height :] = zero
+    rows = out[top : top + height]
+    rows[:, :left] = rows[:, left + width :] = zero
+    rows[:, left : left + width, own:] = zero
+    rows[:, left : left + width, :own] = image
     return out
 
 

@@ -23,6 +23,9 @@ from axsim.kernels.windows import Windows
 
 _POSITIONS = 240
 """Rows of a product: whole tiles, and enough that a panel of weights is read for many."""
+ALONE = 1 << 22
+"""Multiply-accumulates up to which a thread does a convolution alone: waking another takes as
+long."""
 _PANEL = 32
 """Columns of a panel of weights."""
 
@@ -108,13 +111,14 @@ def _products(
     flat, columns = image.reshape(-1), w.shape[0] // w.group
     rows, whole = len(begins), -(-columns // _PANEL) * _PANEL
     direct = w.group == 1 and whole == columns
-    blocks = max(1, -(-rows // _POSITIONS))
+    workers = threads() if rows * w.shape[0] * parts.size * run > ALONE else 1
+    blocks = max(1, -(-rows // _POSITIONS)) if workers > 1 else 1
     shares = 1
-    if blocks < threads() or blocks % threads():
-        if rows >= _POSITIONS * threads() // 2:
-            blocks = -(-blocks // threads()) * threads()
+    if blocks % workers:
+        if rows >= _POSITIONS * workers // 2:
+            blocks = -(-blocks // workers) * workers
         else:
-            shares = min(threads(), whole // _PANEL)  # of the columns
+            shares = min(workers, whole // _PANEL)  # of the columns
     step = -(-rows // blocks)
     across = -(-(whole // _PANEL) // shares) * _PANEL
     zeros = np.zeros(max(step, 1), np.float32)
@@ -155,7 +159,8 @@ def _depthwise(image: Array, taps: Array, at: Windows, stages: Sequence[Stage], 
         image = image.repeat(share, axis=2)
     height, width, channels = out.shape
     rows = out.reshape(-1, channels)
-    step = -(-height // (4 * threads()))
+    few = out.size * len(taps) < ALONE // 8
+    step = height if few else -(-height // (4 * threads()))
 
     def some(i: int) -> None:
         lines = slice(i * step, min((i + 1) * step, height))

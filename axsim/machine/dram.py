@@ -60,7 +60,10 @@ class Dram(Generic[Name]):
         found = [transfer for transfer, left in self._left.items() if left <= most]
         for transfer in found:
             del self._left[transfer]
-            self._forget(transfer)
+            if self._heavy:
+                self._forget(transfer)
+        if not self._heavy:
+            self._weight = float(len(self._left))
         self._due = None
         return found
 

@@ -97,7 +97,7 @@ def prompt_of(
     last = None if ahead == "nothing" else _last(image_rows, len(images), ahead == "prompt")
     seen = np.stack(list(images), axis=1)  # [1 + deepstack layers, images, tokens, hidden]
     if model.projector is not None and model.projector.cross_layers:
-        return Prompt(rows, positions, crossed=tuple(seen[1:, -1:]))
+        return Prompt(rows, positions, start=start, crossed=tuple(seen[1:, -1:]))
     rows[image_rows] = seen[0].reshape(-1, rows.shape[1])
     deep = []
     for layer in seen[1:]:

@@ -178,7 +178,7 @@ def _inputs(path: Path, graph: Any, shapes: Mapping[str, Shape]) -> dict[str, Sh
             found[value.name] = tuple(d.dim_value for d in tensor.shape.dim)
         elif given is None:
             text = "x".join(map(str, declared)) if tensor.HasField("shape") else "unknown"
-            example = "x".join(str(d) if _is_size(d) else "1" for d in declared) or "1x3x640x640"
+            example = "x".join(map(str, _example(declared))) or "1x3x640x640"
             what = f"has dynamic dimensions ({text}); say --shape {value.name}={example}"
             problems.append(Problem(str(path), f"input {value.name}", what))
         elif tensor.HasField("shape") and len(declared) != len(given):
@@ -197,6 +197,15 @@ def _inputs(path: Path, graph: Any, shapes: Mapping[str, Shape]) -> dict[str, Sh
     if problems:
         raise InputError(problems)
     return found
+
+
+def _example(declared: Sequence[Any]) -> list[Any]:
+    """Sizes for an input's dimensions: of a picture 640 pixels along a side, of others 1."""
+    is_picture = len(declared) == 4
+    return [
+        size if _is_size(size) else 640 if is_picture and index > 1 else 1
+        for index, size in enumerate(declared)
+    ]
 
 
 def _is_size(dimension: Any) -> bool:

@@ -19,7 +19,7 @@ from axsim.kernels.codes import rounded_codes
 from axsim.kernels.conv_codes import depthwise, padded, patch_rows
 from axsim.kernels.finish import Requantise
 from axsim.kernels.parallel import parallel, threads
-from axsim.kernels.pixels import pieces, places
+from axsim.kernels.pixels import ALONE, pieces, places
 from axsim.kernels.products import Products
 from axsim.kernels.qparams import QParams
 from axsim.kernels.scratch import Scratch
@@ -136,7 +136,8 @@ def _depthwise(
     if share > 1:
         image = image.repeat(share, axis=2)
     taps, height = w.codes, out.shape[0]
-    step = -(-height // (4 * threads()))
+    few = out.size * len(taps) < ALONE // 8
+    step = height if few else -(-height // (4 * threads()))
 
     def some(i: int) -> None:
         lines = slice(i * step, min((i + 1) * step, height))
@@ -154,7 +155,8 @@ def _products(image: Array, w: ConvWeight, at: Windows, finish: Requantise, out:
     parts, run = pieces(at, *image.shape[1:], channels)
     flat = np.ascontiguousarray(image).reshape(-1)
     wanted = max(_ROWS, _BYTES // ((inner + columns) * image.itemsize))
-    step = max(1, min(-(-wanted // width), -(-height // threads())))
+    workers = threads() if out.size * inner > ALONE else 1
+    step = max(1, min(-(-wanted // width), -(-height // workers)))
 
     def some(i: int) -> None:
         lines = slice(i * step, min((i + 1) * step, height))

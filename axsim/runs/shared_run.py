@@ -59,6 +59,9 @@ def simulate(
         scenario = load_scenario(scenario, keys)
     elif keys:
         scenario = override(scenario, keys)
+    if window_s[0] >= scenario.duration_s:
+        what = f"begins at {window_s[0]:g} s"
+        raise InputError(Problem("", "window", what, f"before {scenario.duration_s:g} s, the end"))
     if chip is None:
         chip = scenario.chip
     if chip is None:

@@ -47,6 +47,9 @@ def load(
     workload, decoder = deployment.workload, deployment.model.decoder
     if decoder is None:
         raise InputError(f"{workload.name} has no decoder: nothing that answers a question")
+    if decoder.cross_tokens:
+        what = f"{workload.name} answers a recording or a picture alone"
+        raise InputError(f"{what}: its prompt has no room for a conversation")
     prompts: Writes
     if sources.checkpoint is None:
         prompts = SeededPrompts(decoder.vocab_size)

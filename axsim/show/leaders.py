@@ -31,7 +31,8 @@ def leaders_table(leaders: Sequence[Row], goal: Goal, varied: Sequence[str]) -> 
     for name in names:
         table.add_column(name.rpartition(".")[2].replace("_", " "), max_width=KEY)
     for name in values:
-        table.add_column(name.replace("_", " "), justify="right", max_width=VALUE)
+        heading = name.replace(".", " ").replace("_", " ")
+        table.add_column(heading, justify="right", max_width=VALUE)
     columns = [*names, *values]
     for row in shown:
         table.add_row(*(_text(row.get(name)) for name in columns))

@@ -100,7 +100,9 @@ def _parts(result: ScenarioResult, name: str, span_ms: float) -> list[tuple[str,
         if name == "cpu":
             part = each.cpu_core_ms / span_ms / result.chip.cpu.cores
         elif name == "dram":
-            part = each.dram_bytes / span_ms / 1e6 / result.chip.sustained_gbps
+            meter = result.outcome.usage.bandwidth.get(each.name)
+            taken = meter.total if meter is not None else 0.0
+            part = taken / span_ms / 1e6 / result.chip.sustained_gbps
         else:
             part = each.npu_ms / span_ms if each.partition == name.removeprefix("npu ") else 0.0
         found.append((each.name, part))
@@ -138,6 +140,7 @@ def scenario_notes(result: ScenarioResult) -> Iterator[str]:
     if any("ttft_ms" in each.measures for each in result.models):
         yield "to first token: from the arrival on, what a person waits"
         yield "³ the vendor's convention: all prefill chunks and the first post, no vision"
+    yield "DRAM: the bandwidth that is taken, with what inefficient access patterns waste"
     yield f"⁴ in {result.outcome.usage.window_us / 1e6:.3g} s"
 
 

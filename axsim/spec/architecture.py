@@ -208,9 +208,11 @@ class DecoderSection(Section):
             faults += _divides(self, "hidden_size", "num_attention_heads")
         head = self.head_dim or self.hidden_size // self.num_attention_heads
         if not faults and head % 2:
-            key = "hidden_size" if self.head_dim is None else "head_dim"
-            what = f"found {getattr(self, key)}, heads of {head}"
-            faults.append(Fault(key, what, "heads of an even number of channels"))
+            if self.head_dim is None:
+                what, allowed = f"found {self.hidden_size}", "an even number for each head"
+                faults.append(Fault("hidden_size", what, allowed, also=["num_attention_heads"]))
+            else:
+                faults.append(Fault("head_dim", f"found {head}", "an even number"))
         elif not faults and int(head * self.partial_rotary_factor) < 2:
             what = f"found {self.partial_rotary_factor}, less than a pair of {head} channels"
             faults.append(Fault("partial_rotary_factor", what, f"at least {2 / head:g}"))

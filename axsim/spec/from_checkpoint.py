@@ -148,12 +148,21 @@ def workload_of(
     :func:`axsim.spec.workload.load_workload`."""
     name = str(folder)
     document = parse(workload_text(folder), name).plain()
+    _shorten(document["request"], overrides.get("build.kv_cache_len"))
     if variant is None:
         return load_mapping(Workload, document, name, overrides)
     base = load_mapping(Workload, document, name)
     base.variant(variant)
     chosen = next(v.set for v in base.variants if v.name == variant)
     return load_mapping(Workload, document, name, {**chosen, **overrides, "variants": ()})
+
+
+def _shorten(request: dict[str, Any], kv: object) -> None:
+    """Let the default prompt fit a shorter cache that is asked for."""
+    if isinstance(kv, int) and "prompt_tokens" in request:
+        request["new_tokens"] = max(1, min(request["new_tokens"], kv))
+        room = max(1, kv + 1 - request["new_tokens"])
+        request["prompt_tokens"] = min(request["prompt_tokens"], room)
 
 
 def _counted(model: ModelConfig, description: dict[str, Any]) -> str:

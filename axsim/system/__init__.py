@@ -1,6 +1,7 @@
 """Requests in time, on a chip that they have to themselves or share with others.
 
-:func:`axsim.system.alone.alone` writes down what a lone request takes. Everything else is a SimPy
+:func:`axsim.system.alone.alone` writes down what a lone request takes;
+:class:`axsim.system.company.Company` is a whole scenario. Everything else is a SimPy
 process on a :class:`axsim.system.soc.Soc`, whose clock counts microseconds: a language model that
 answers while a camera's frames cross the memory is
 

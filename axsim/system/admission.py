@@ -195,7 +195,8 @@ def _rate(scenario: Scenario, name: str) -> float | None:
 
 
 def demand(request: RequestTimeline) -> tuple[float, float, float]:
-    """What a request takes: microseconds of the NPU, core-microseconds of the host, bytes."""
+    """What a request takes: microseconds of the NPU, core-microseconds of the host, bytes of the
+    DRAM's bandwidth."""
     npu = cpu = size = 0.0
     at, sizes = 0, dict[Program, float]()
     for work in request.passes:
@@ -204,7 +205,7 @@ def demand(request: RequestTimeline) -> tuple[float, float, float]:
                 npu += request.lengths_us[at]
                 program = step.subgraph.program
                 if program not in sizes:
-                    sizes[program] = program_bytes(program)
+                    sizes[program] = program_bytes(program).cost
                 size += sizes[program]
             else:
                 cpu += request.lengths_us[at] * step.cores

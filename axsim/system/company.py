@@ -18,7 +18,7 @@ from axsim.system.desk import Desk
 from axsim.system.invocation import Steps
 from axsim.system.record import Job, Record, Served
 from axsim.system.soc import Soc
-from axsim.system.usage import Usage
+from axsim.system.usage import Moved, Usage
 
 OnProgress = Callable[[float], None]
 """Told which part of the simulated time is over."""
@@ -91,7 +91,8 @@ class Company:
         env.process(self._clock(on_progress))
         env.run(self._finished)
         for name, rate in self._steady.items():
-            self._usage.dram[name].add(0.0, env.now, rate * env.now / 1e6)
+            size = rate * env.now / 1e6
+            self._usage.moved(name, 0.0, env.now, Moved(size, size))
         records = {name: desk.record for name, desk in self._desks.items()}
         return Outcome(records, self._usage, env.now, self._served, self._slots)
 
@@ -112,12 +113,12 @@ class Company:
                 yield self._every(tenant.npu.every_ms * 1e3, name, steps)
 
     def _clock(self, on_progress: OnProgress | None) -> Steps:
-        """The time in which requests come."""
-        ticks = TICKS if on_progress is not None else 1
-        for tick in range(1, ticks + 1):
-            yield self._env.timeout(max(0.0, self._until * tick / ticks - self._env.now))
+        """The time in which requests come. It ticks whether anybody is told or not: the bits of a
+        result do not depend on who watches."""
+        for tick in range(1, TICKS + 1):
+            yield self._env.timeout(max(0.0, self._until * tick / TICKS - self._env.now))
             if on_progress is not None:
-                on_progress(tick / ticks)
+                on_progress(tick / TICKS)
         self._over = True
         self._look()
 
@@ -154,7 +155,8 @@ class Company:
         def burst() -> Steps:
             began = self._env.now
             yield from self._soc.move(frames.frame_bytes, weight)
-            self._usage.dram[name].add(began, self._env.now, frames.frame_bytes)
+            size = frames.frame_bytes
+            self._usage.moved(name, began, self._env.now, Moved(size, size))
 
         while True:
             yield burst()

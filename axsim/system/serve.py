@@ -12,8 +12,9 @@ from axsim.system.invocation import Steps
 from axsim.system.request import Call, Compute, Pass, following, walk
 from axsim.system.request_timeline import RequestTimeline
 from axsim.system.soc import Soc
-from axsim.system.usage import Usage
+from axsim.system.usage import Moved, Usage
 
+NOTHING = Moved(0.0, 0.0)
 OnToken = Callable[[int, float], None]
 """Told each token and when it was there, ms after the request's arrival."""
 
@@ -75,7 +76,7 @@ def serve(
                 length = timeline.duration_us
                 if usage is not None:
                     usage.npu[name, partition].add(asked + waited, env.now, length)
-                    usage.dram[name].add(asked + waited, env.now, usage.size(program))
+                    usage.moved(name, asked + waited, env.now, usage.size(program))
                 if compute is not None:
                     token = compute(work, step, layer)
             else:
@@ -102,7 +103,7 @@ class _Known:
         details: list[Timeline | None] = []
         npu: list[float] = []
         cpu: list[float] = []
-        dram: list[float] = []
+        dram: list[Moved] = []
         for step in work.steps:
             if isinstance(step, Call):
                 timeline = soc.known(step.subgraph.program)
@@ -110,18 +111,19 @@ class _Known:
                 details.append(timeline)
                 npu.append(timeline.duration_us)
                 cpu.append(0.0)
-                dram.append(usage.size(timeline.program) if usage is not None else 0.0)
+                dram.append(NOTHING if usage is None else usage.size(timeline.program))
             else:
                 lengths.append(step.us)
                 details.append(None)
                 npu.append(0.0)
                 cpu.append(step.us * step.cores)
-                dram.append(0.0)
+                dram.append(NOTHING)
         self.cores = max((s.cores for s in work.steps if not isinstance(s, Call)), default=0)
         self.lengths, self.details = lengths * work.layers, details * work.layers
         self.ends = _sums(self.lengths)
         self._npu, self._cpu = _sums(npu * work.layers), _sums(cpu * work.layers)
-        self._dram = _sums(dram * work.layers)
+        self._sizes = _sums([each.size for each in dram] * work.layers)
+        self._costs = _sums([each.cost for each in dram] * work.layers)
 
     def within(self, at: int, us: float) -> int:
         """The step before which those from ``at`` on have ended, less than ``us`` from now."""
@@ -135,7 +137,8 @@ class _Known:
         """What the steps from ``at`` up to ``to`` have used in this time."""
         usage.npu[name, partition].add(began, ended, self._npu[to] - self._npu[at])
         usage.cpu[name].add(began, ended, self._cpu[to] - self._cpu[at])
-        usage.dram[name].add(began, ended, self._dram[to] - self._dram[at])
+        size, cost = (sums[to] - sums[at] for sums in (self._sizes, self._costs))
+        usage.moved(name, began, ended, Moved(size, cost))
 
 
 def _sums(values: Sequence[float]) -> list[float]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterable
+from typing import NamedTuple
 
 from axsim.compiler.program import Program
 
@@ -42,9 +43,17 @@ class Meter:
         return sum(self.amounts) + self.beyond
 
 
+class Moved(NamedTuple):
+    """Bytes that cross the DRAM interface, and the bandwidth that they take, in bytes."""
+
+    size: float
+    cost: float
+
+
 class Usage:
     """Who has used what of a chip: microseconds of each NPU partition, core-microseconds of the
-    host, bytes of the DRAM, by tenant."""
+    host, bytes of the DRAM, by tenant; and of the DRAM's bandwidth, in bytes, which is more where
+    the access pattern is inefficient."""
 
     def __init__(self, duration_us: float, windows: int = WINDOWS) -> None:
         self.window_us = duration_us / windows
@@ -52,13 +61,19 @@ class Usage:
         self.npu: dict[tuple[str, str], Meter] = defaultdict(self._meter)
         self.cpu: dict[str, Meter] = defaultdict(self._meter)
         self.dram: dict[str, Meter] = defaultdict(self._meter)
-        self._sizes: dict[Program, float] = {}
+        self.bandwidth: dict[str, Meter] = defaultdict(self._meter)
+        self._sizes: dict[Program, Moved] = {}
 
     def _meter(self) -> Meter:
         return Meter(self.window_us, self.windows)
 
-    def size(self, program: Program) -> float:
-        """Bytes that a run of a program moves."""
+    def moved(self, name: str, begin: float, end: float, amount: Moved) -> None:
+        """A tenant has moved something."""
+        self.dram[name].add(begin, end, amount.size)
+        self.bandwidth[name].add(begin, end, amount.cost)
+
+    def size(self, program: Program) -> Moved:
+        """What a run of a program moves."""
         if program not in self._sizes:
             self._sizes[program] = program_bytes(program)
         return self._sizes[program]
@@ -74,7 +89,7 @@ class Usage:
 
     def of_dram(self, gbps: float) -> list[float]:
         """Fraction of the sustained bandwidth that is used in each window."""
-        return self._fractions(self.dram.values(), gbps * 1e3)
+        return self._fractions(self.bandwidth.values(), gbps * 1e3)
 
     def _fractions(self, meters: Iterable[Meter], most: float) -> list[float]:
         columns = [meter.amounts for meter in meters]
@@ -84,6 +99,8 @@ class Usage:
         return [sum(amounts) / whole for amounts in zip(*columns, strict=True)]
 
 
-def program_bytes(program: Program) -> float:
+def program_bytes(program: Program) -> Moved:
     """What one run of a program moves through the DRAM interface."""
-    return float(sum(sum(segment.tiling.dram_bytes) for segment in program.segments))
+    tilings = [segment.tiling for segment in program.segments]
+    size = sum(sum(tiling.dram_bytes) for tiling in tilings)
+    return Moved(float(size), float(sum(sum(tiling.dram_cost_bytes) for tiling in tilings)))

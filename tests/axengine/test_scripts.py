@@ -41,7 +41,7 @@ def checkpoint(tmp_path_factory):
     tiny.write(folder)
     command(
         "build", folder / "tiny.yaml", "--chip", "ax630c", "-o", folder / "files", "--variant",
-        "u16", "--checkpoint", folder / "checkpoint", "--no-check",
+        "u16", "--checkpoint", folder / "checkpoint", "--no-check", "--calibrate-on", "seeded",
     )  # fmt: skip
     return folder
 

@@ -10,8 +10,10 @@ from ml_dtypes import bfloat16
 
 import axsim.axengine
 from axsim.axengine.session import ModelError
+from axsim.axmodel.model import Model
 from axsim.errors import InputError
 from axsim.machine.npu import Npu
+from axsim.spec.chip import load_chip
 from axsim.system.request import HostCosts
 from tests.cli.command import axsim as command
 from tests.runs import tiny
@@ -249,18 +251,19 @@ def test_threads_take_turns(files, axengine):
 
 
 def test_what_is_loaded_must_fit_into_the_chips_memory(files):
-    from axsim.spec.chip import load_chip
-
-    path = files / "qwen2_post.axmodel"
-    chip = load_chip("ax630c", {"dram.capacity_bytes": 9000})
+    path = files / "qwen2_vision_part_56.axmodel"
+    weights = Model(path, load_chip("ax630c")).subgraph(0).program.weight_bytes
+    capacity = max(65536, 5 * weights // 2)  # of two such files
+    chip = load_chip("ax630c", {"dram.capacity_bytes": capacity})
     axsim.axengine.install(chip)
     import axengine
 
-    first = axengine.InferenceSession(path)
-    second = axengine.InferenceSession(path)
+    sessions = [axengine.InferenceSession(path) for _ in range(capacity // weights - 2)]
+    first, second = axengine.InferenceSession(path), axengine.InferenceSession(path)
     with pytest.raises(RuntimeError, match="does not fit: with it, files take 0 MiB"):
         axengine.InferenceSession(path)
     del second
     with axengine.InferenceSession(path) as third:
         assert third.get_inputs() == first.get_inputs()
     axengine.InferenceSession(path)
+    assert len(sessions) == capacity // weights - 2

@@ -12,9 +12,13 @@ from ml_dtypes import bfloat16
 from axsim.axmodel.archive import Archive
 from axsim.axmodel.model import Model
 from axsim.compiler.partition import Deployment
+from axsim.models.config import ModelConfig
 from axsim.spec.chip import load_chip
 from axsim.spec.workload import load_workload
 from tests.cli.command import axsim
+from tests.models import layouts
+from tests.models.seeded import SeededWeights
+from tests.models.writing import decoder_json, stored, write
 from tests.runs import tiny
 from tests.runs.talking import write_model
 
@@ -157,6 +161,19 @@ def test_a_checkpoint_is_built_with_its_tokenizer(tmp_path):
     assert not any(name.endswith(".safetensors") for name in names)
 
 
+def test_a_short_cache_is_built_from_a_checkpoint(tmp_path):
+    write(tmp_path / "checkpoint", decoder_json(tiny.DECODER), _tensors())
+    asked = "build", tmp_path / "checkpoint", "--chip", "ax650n", "-o", tmp_path / "out"
+    axsim(*asked, "--no-check", "--set", "build.kv_cache_len=15", "--set", "build.prefill_chunk=8")
+    model = Model(tmp_path / "out" / BUILT[1], load_chip("ax650n"))
+    assert [model.inputs(group)[0].shape for group in (0, 2)] == [(1, 15, 16), (1, 8, 16)]
+
+
+def _tensors():
+    model = ModelConfig(tiny.DECODER)
+    return stored(SeededWeights(model), model, layouts.PLAIN)
+
+
 def test_groups_reach_as_far_as_the_cache(folder):
     model = Model(folder / "files" / BUILT[1], load_chip("ax630c"))
     assert len(model.groups) == 1 + 5  # a cache of 40 is 5 chunks of 8
@@ -185,7 +202,7 @@ def test_a_full_disk_is_one_clear_error(folder, tmp_path, monkeypatch):
     monkeypatch.setattr(archive.Writer, "add", add)
     arguments = "build", folder / "tiny.yaml", "--chip", "ax630c", "-o", tmp_path, "--no-check"
     told = axsim(*arguments, code=2).stderr
-    assert told == f"error: cannot write to {tmp_path}: No space left on device\n"
+    assert told == f"error: cannot write {tmp_path / BUILT[0]}: No space left on device\n"
     assert not list(tmp_path.iterdir())
 
 

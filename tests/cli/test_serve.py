@@ -48,6 +48,8 @@ def test_it_answers_and_ends_when_told_to(tmp_path: Path, number: int) -> None:
     public = number == signal.SIGTERM
     if public:
         options += ["--host", "0.0.0.0", "--fast"]
+    else:  # tokens that take their time
+        options += ["--set", "chip.host.decode_layer_ms=200"]
     with started(tmp_path, *options) as (process, address):
         with urllib.request.urlopen(ask(address, model="mine", max_tokens=2)) as response:
             document = json.load(response)

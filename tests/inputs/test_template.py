@@ -103,8 +103,33 @@ def test_without_jinja2(folder, monkeypatch):
         template(folder, {"chat_template": PLAIN})
 
 
+def test_a_conversation_in_internvls_templates(folder):
+    turns = asking("a", "b", "c")
+    hermes = template(folder, config={"template": "Hermes-2"}).render(turns)
+    own, _, said = hermes.partition("<|im_end|>")
+    assert own.startswith("<|im_start|>system\n你是")
+    assert said == (
+        "<|im_start|>user\na<|im_end|><|im_start|>assistant\nb<|im_end|>"
+        "<|im_start|>user\nc<|im_end|><|im_start|>assistant\n"
+    )
+    system = [Message("system", ("s",)), *turns]
+    other = template(folder, config={"template": "internvl2_5"}).render(system)
+    assert other == (
+        "<|im_start|>system\ns<|im_end|>\n<|im_start|>user\na<|im_end|>\n"
+        "<|im_start|>assistant\nb<|im_end|>\n<|im_start|>user\nc<|im_end|>\n"
+        "<|im_start|>assistant\n"
+    )
+
+
+TURNS = (
+    "{% for message in messages %}{% if message.role == 'system' %}({{ message.content }})"
+    "{% else %}<|im_start|>{{ message.role }}:{{ message.content }}<|im_end|>{% endif %}"
+    "{% endfor %}{% if add_generation_prompt %}<|im_start|>assistant:{% endif %}"
+)
+
+
 @pytest.mark.oracle
-@pytest.mark.parametrize("source", [PLAIN, RICH])
+@pytest.mark.parametrize("source", [PLAIN, RICH, TURNS])
 def test_against_transformers(folder, source):
     transformers = pytest.importorskip("transformers")
     found = template(folder, {"chat_template": source})
@@ -114,6 +139,7 @@ def test_against_transformers(folder, source):
         eos_token="<|im_end|>",
         chat_template=source,
     )
-    messages = [{"role": "user", "content": "what? é 12"}]
-    expected = theirs.apply_chat_template(messages, tokenize=False, add_generation_prompt=True)
-    assert found.render(asking("what? é 12")) == expected
+    for turns in (asking("what? é 12"), [Message("system", ("s",)), *asking("a", "b", "what?")]):
+        messages = [{"role": each.role, "content": each.text} for each in turns]
+        expected = theirs.apply_chat_template(messages, tokenize=False, add_generation_prompt=True)
+        assert found.render(turns) == expected

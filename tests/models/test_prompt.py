@@ -5,9 +5,10 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from axsim.models.config import DecoderConfig
-from axsim.models.prompt import Prompt, positions_of
+from axsim.models.config import DecoderConfig, ModelConfig, ProjectorConfig
+from axsim.models.prompt import Prompt, positions_of, prompt_of
 from axsim.runs.host import MASKED, prefill_mask
+from tests.models.towers import tower
 
 GRID = (2, 3)
 IMAGE = [True] * 6
@@ -32,6 +33,28 @@ def test_positions_count_on_from_turn_to_turn(sections: tuple[int, ...]) -> None
         count = len(shown) + answer
         assert np.array_equal(turn.indices(at, count), whole.indices(at, count))
         at, earlier = at + count, turn
+
+
+@pytest.mark.parametrize("sections", [(), (2, 3, 3)])
+def test_a_prompt_behind_another_has_the_positions_of_one(
+    sections: tuple[int, ...],
+) -> None:
+    cfg = DecoderConfig("qwen2", 1, 32, 48, 2, 2, 50, mrope_section=sections)
+    model = ModelConfig(cfg, tower(1, 32, 2, 56), ProjectorConfig(32))
+    image = [True] * model.image_tokens(56)
+    before, shown = [False, *image, False, False], [False, *image, False]
+    seen = np.arange(len(image) * 32, dtype=np.float32).reshape(1, len(image), 32)
+
+    def of(flags: list[bool], images: int, ahead: list[bool] | None = None) -> Prompt:
+        rows = np.zeros((len(flags), 32), np.float32)
+        known = None if ahead is None else np.array(ahead)
+        return prompt_of(model, rows, np.array(flags), [seen] * images, 56, known)
+
+    whole, later = of([*before, *shown], 2), of(shown, 1, before)
+    at, count = len(before), len(shown) + 3
+    assert later.start == at
+    assert np.array_equal(later.indices(at, count), whole.indices(at, count))
+    assert np.array_equal(later.rows, whole.rows[at:])
 
 
 def test_rows_of_an_image_in_a_later_turn_see_all_of_it() -> None:

@@ -128,7 +128,7 @@ class Talk(Loop):
         return found
 
 
-@pytest.mark.parametrize("ladder", [None, (0, 16, 48)])
+@pytest.mark.parametrize("ladder", [None, (0, 16, 33)])
 @pytest.mark.parametrize("chunk", [4, 7, 20])
 @pytest.mark.parametrize("make", [float32_loop, npu_loop])
 def test_a_turn_on_a_kept_cache_gives_what_one_long_prompt_gives(make, chunk, ladder) -> None:

@@ -19,14 +19,14 @@ from tests.system.shared import TWO, run, scenario, tiny
 def result(tmp_path_factory: pytest.TempPathFactory) -> axsim.ScenarioResult:
     folder: Path = tmp_path_factory.mktemp("shared")
     found = scenario(
-        folder, TWO, s=0.12,
-        one=tiny({"poisson_per_s": 60}, partition="one", deadline_ms=8),
+        folder, TWO, s=0.06,
+        one=tiny({"poisson_per_s": 90}, partition="one", deadline_ms=8),
         other=tiny({"closed": {"clients": 2}}, partition="other"),
         camera={"camera": {"size": "640x480", "fps": 100, "pattern": "bursts"}},
         display={"display": "640x480@60 nv12"},
         work={"cpu": {"ms": 1, "every_ms": 10}},
     )  # fmt: skip
-    return axsim.simulate(found, "ax650n", costs=True, window_s=(0.05, 0.1))
+    return axsim.simulate(found, "ax650n", costs=True, window_s=(0.02, 0.04))
 
 
 def test_slowdowns_and_costs_are_of_company(result: axsim.ScenarioResult) -> None:
@@ -78,8 +78,8 @@ def test_the_trace_has_a_process_for_each_tenant(result: axsim.ScenarioResult) -
         if event["ph"] != "X":
             continue
         name, start, end = names[event["pid"]], event["ts"], event["ts"] + event["dur"]
-        assert start <= 0.1e6
-        assert end >= 0.05e6
+        assert start <= 0.04e6
+        assert end >= 0.02e6
         if event["tid"] < 3 and name != "other":  # two clients of one tenant overlap
             rows.setdefault((event["pid"], event["tid"]), []).append((start, end))
     for spans in rows.values():

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
@@ -15,12 +16,16 @@ pytest.importorskip("PIL")
 
 from PIL import Image
 
+from axsim.compiler.partition import Deployment
 from axsim.inputs.template import Message
+from axsim.models.config import ProjectorConfig
 from axsim.server.engine import Cancelled, Order, Outcome, Piece
-from axsim.server.load import warm_up
+from axsim.server.load import load, warm_up
 from axsim.server.service import Service
+from axsim.spec.chip import load_chip
 from axsim.spec.workload import RequestSection
 from axsim.system.alone import alone
+from tests.runs import tiny
 from tests.server.serving import synthetic, trained
 
 GREEDY = RequestSection()
@@ -257,6 +262,20 @@ def test_compiled_histories_that_end_early_are_met_by_using_less_of_the_cache() 
     _, second, _ = ask(service, question, limit=1)
     assert second.prompt_tokens == 32
     assert second.cached_tokens == 0  # 6 tokens would put the last chunk behind the last history
+
+
+def test_what_looked_ahead_to_the_end_of_its_prompt_is_forgotten() -> None:
+    model = replace(tiny.VLM, projector=ProjectorConfig(32, sees_ahead="prompt"))
+    workload = tiny.workload(model, {"kv_cache_len": 200, "prefill_chunk": 64})
+    service = load(Deployment(workload, load_chip("ax630c")), "tiny")
+    for _ in range(2):
+        _, outcome, _ = ask(service, [said("what?", pictures=1)], [picture(0)])
+        assert outcome.cached_tokens == 0
+        assert outcome.timeline.vision_encode_ms > 0
+    assert service.engine.slots.tokens == 0
+    long = [said("what? " * 12)]
+    ask(service, long)
+    assert ask(service, [*long, said("a", "assistant"), said("b")])[1].cached_tokens > 0
 
 
 def test_sampling_follows_its_seed(service: Service) -> None:

@@ -399,6 +399,18 @@ def test_none_may_wait() -> None:
         assert "none may wait" in document["error"]["message"]
 
 
+def test_who_gives_up_waiting_leaves_the_place_to_another() -> None:
+    with serving(synthetic(timing_only=True, token_ms=10), queue=1, fast=False) as served:
+        with held(served, 150):
+            waits_until(lambda: served.desk.open == 1)
+            with held(served, 150):
+                waits_until(lambda: served.desk.waiting == 1)
+            waits_until(lambda: served.desk.waiting == 0)
+            with held(served, 1):
+                waits_until(lambda: served.desk.waiting == 1)
+        waits_until(lambda: not served.desk._open)
+
+
 def test_concurrent_clients_are_answered_one_after_the_other(served: Served) -> None:
     texts = [f"question {number}" for number in range(6)]
     alone = [served.ask(text, max_tokens=4)[1] for text in texts]
@@ -474,7 +486,10 @@ def test_a_defect_is_a_500_and_the_server_goes_on(
     assert served.ask(max_tokens=1)[0] == 200
 
 
-def test_hundreds_of_requests_leave_nothing_behind() -> None:
+@pytest.mark.parametrize(
+    "timing_only", [True, pytest.param(False, marks=pytest.mark.slow)], ids=["timing", "kernels"]
+)
+def test_hundreds_of_requests_leave_nothing_behind(timing_only: bool) -> None:
     """Memory, tasks, threads and files, streams and broken-off ones among them."""
     import resource
     import threading
@@ -493,17 +508,17 @@ def test_hundreds_of_requests_leave_nothing_behind() -> None:
     def files() -> int:
         return len(list(Path("/proc/self/fd").iterdir()))
 
-    with serving(synthetic(timing_only=True)) as served:
+    with serving(synthetic(timing_only)) as served:
 
         def some(requests: int) -> None:
             for number in range(requests):
                 if number % 10 == 9:
-                    with held(served, 100):
+                    with held(served, 30):
                         pass
                 else:
                     text = f"question {number} " * (number % 7)
                     served.raw(body={"messages": [{"role": "user", "content": text}],
-                                     "max_tokens": 8, "stream": bool(number % 2)})  # fmt: skip
+                                     "max_tokens": 4, "stream": bool(number % 2)})  # fmt: skip
             waits_until(lambda: not served.desk._open)
 
         some(40)

@@ -17,6 +17,7 @@ from axsim.compiler.partition import Deployment
 from axsim.errors import InputError
 from axsim.inputs.template import Message
 from axsim.models.config import ModelConfig
+from axsim.models.hf_config import model_config
 from axsim.runs.run import run_kernels, time_run
 from axsim.runs.sources import Sources
 from axsim.server.engine import Order
@@ -24,6 +25,7 @@ from axsim.server.load import load, warm_up
 from axsim.server.service import Service
 from axsim.spec.chip import load_chip
 from axsim.spec.workload import RequestSection, Workload
+from tests.models.small import WHISPER
 from tests.runs import tiny
 from tests.runs.talking import MODEL, write_model
 
@@ -96,6 +98,10 @@ def test_what_is_no_language_model_or_another_one(folder: Path) -> None:
     tower = tiny.workload(ModelConfig(None, tiny.VISION, None))
     with pytest.raises(InputError, match="tiny has no decoder"):
         load(Deployment(tower, CHIP), "tiny")
+    build = {"prefill_chunk": 4, "kv_cache_len": 22}
+    hearing = Workload.of("heard", model_config(WHISPER), build=build, request={"text_tokens": 4})
+    with pytest.raises(InputError, match="heard answers a recording or a picture alone"):
+        load(Deployment(hearing, CHIP), "tiny")
     with pytest.raises(InputError, match="holds another architecture than tiny"):
         load(Deployment(tiny.workload(), CHIP), "tiny", Sources.of(folder, calibrate_on="seeded"))
 

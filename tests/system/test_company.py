@@ -103,7 +103,7 @@ def test_littles_law(folder: Path) -> None:
     """Requests present on average are the rate times the mean latency: counted at arrivals and
     ends on the one side, taken from the requests' own durations on the other."""
     found = scenario(
-        folder, TWO, s=0.4, one=tiny({"poisson_per_s": 100}, partition="one"),
+        folder, TWO, s=0.15, one=tiny({"poisson_per_s": 100}, partition="one"),
         other=tiny({"closed": {"clients": 3}}, partition="other"),
     )  # fmt: skip
     result = run(found)
@@ -113,7 +113,7 @@ def test_littles_law(folder: Path) -> None:
         latency = tenant.measures["latency_ms"]
         rate = latency.count / result.outcome.ended_us  # per microsecond
         assert tenant.present == pytest.approx(rate * latency.mean * 1e3, rel=1e-9)
-    assert result["other"].present == pytest.approx(3, rel=0.05)  # to the end of the last one
+    assert result["other"].present == pytest.approx(3, rel=0.1)  # to the end of the last one
 
 
 @pytest.mark.parametrize("chip", [CHIP, AX630C], ids=["beside each other", "by turns"])
@@ -135,7 +135,7 @@ def test_work_and_bytes_are_conserved(chip: Any, folder: Path) -> None:
         assert record.requests == record.finished > 40
         steps = [s for work in request.passes for s in work.steps * work.layers]
         host = sum(s.us * s.cores for s in steps if not hasattr(s, "subgraph"))
-        size = sum(program_bytes(s.subgraph.program) for s in steps if hasattr(s, "subgraph"))
+        size = sum(program_bytes(s.subgraph.program).size for s in steps if hasattr(s, "subgraph"))
         assert tenant.cpu_core_ms == pytest.approx(record.finished * host / 1e3)
         assert tenant.dram_bytes == pytest.approx(record.finished * size)
         busy = sum(d.duration_us for d in request.details if d is not None)
@@ -177,7 +177,7 @@ def test_a_burst_has_its_weight(folder: Path) -> None:
     }
     slowed = [
         run(
-            scenario(folder, s=0.3, **tenants), load_chip("ax650n", {"dram.weights.camera": weight})
+            scenario(folder, s=0.1, **tenants), load_chip("ax650n", {"dram.weights.camera": weight})
         )
         for weight in (0.1, 1.0, 10.0)
     ]
@@ -306,8 +306,11 @@ def test_equal_seeds_are_equal_results(folder: Path) -> None:
     found = scenario(
         folder, s=0.3, model=tiny({"poisson_per_s": 100}), other=tiny({"poisson_per_s": 9})
     )
-    first, again = run(found), run(found)
+    parts: list[float] = []
+    first, again = run(found), run(found, on_progress=parts.append)
     assert first.to_dict() == again.to_dict()
+    assert parts == sorted(parts)
+    assert parts[-1] == 1
     assert run(found, seed=1).to_dict() != first.to_dict()
     alone = run(found.only(("model",)))
     arrived = first["model"].record, alone["model"].record

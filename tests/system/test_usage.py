@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from axsim.system.usage import Meter, Usage
+from axsim.system.usage import Meter, Moved, Usage
 
 SPAN = st.tuples(st.floats(0, 150), st.floats(0, 60), st.floats(0, 1e6))
 
@@ -38,7 +38,8 @@ def test_fractions() -> None:
     usage.npu["a", "x"].add(0, 50, 25)
     usage.npu["b", "x"].add(0, 100, 50)
     usage.cpu["a"].add(0, 100, 200)
-    usage.dram["a"].add(50, 100, 5e4)
+    usage.moved("a", 50, 100, Moved(4e4, 5e4))
+    assert usage.dram["a"].amounts == pytest.approx([0, 4e4])
     assert usage.of_partition("x") == pytest.approx([1.0, 0.5])
     assert usage.of_partition("y") == [0, 0]
     assert usage.of_cpu(4) == pytest.approx([0.5, 0.5])

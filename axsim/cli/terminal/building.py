@@ -82,7 +82,7 @@ def _line(build: Build, part: Part, folder: Path, check: Check | None, index: in
     """Build one file; what to say of it."""
     made = build.write(part, folder)
     path = folder / part.file
-    text = f"{index + 1:3}/{len(build.parts)} {part.file:<36} {path.stat().st_size / 1e6:7.1f} MB"
+    text = f"{index + 1:3}/{len(build.parts)} {part.file:<38} {path.stat().st_size / 1e6:7.1f} MB"
     if check is not None:
         text += f"  cos_sim {check.cosine(part, path):.6f}"
     return text if made else f"{text}  kept"
@@ -102,8 +102,9 @@ def _beside(
         if checkpoint is None
         else copy_described(checkpoint, folder)
     )
+    lead = " " * len(f"{0:3}/{len(build.parts)}")
     for path in written:
-        say(f"        {path.name:<38} {path.stat().st_size / 1e6:7.1f} MB")
+        say(f"{lead} {path.name:<38} {path.stat().st_size / 1e6:7.1f} MB")
 
 
 def _work(build: Build) -> tuple[int, int]:

@@ -13,6 +13,7 @@ from typing import Any
 from axsim.graph.operator import Operator, Shape, always
 from axsim.graph.pooling import padded, pool_shape, pool_windows, pool_work, taps
 from axsim.kernels.array import Array
+from axsim.kernels.windows import Windows
 
 
 def _shape(shapes: Sequence[Shape], attrs: Mapping[str, Any]) -> list[Shape]:
@@ -26,12 +27,11 @@ def _kernel(
 
     w = pool_windows(x.shape, attrs)
     lowest = -np.inf if x.dtype.kind == "f" else np.iinfo(x.dtype).min
-    views = taps(padded(x, w, lowest), w)
-    y = views[0].copy(order="K")
-    for view in views[1:]:
-        np.maximum(y, view, out=y)
+    whole = padded(x, w, lowest)
+    y = _largest(whole, w)
     if not indices:
         return (y,)
+    views = taps(whole, w)
     spatial = x.shape[2:]
     numbers = np.arange(np.prod(spatial)).reshape(spatial, order="F" if storage_order else "C")
     numbers = numbers + np.arange(x.shape[0] * x.shape[1]).reshape(
@@ -41,6 +41,23 @@ def _kernel(
     for view, number in reversed(list(zip(views, taps(padded(numbers, w, -1), w), strict=True))):
         np.copyto(places, number, where=(view == y) & (number >= 0))
     return y, places
+
+
+def _largest(x: Array, w: Windows) -> Array:
+    """Of each window over a padded ``x``, along one dimension after the other."""
+    import numpy as np
+
+    for axis, count in enumerate(w.taps):
+        along = [slice(None)] * x.ndim
+        y: Array | None = None
+        for tap in range(count):
+            start, step = tap * w.dilations[axis], w.strides[axis]
+            along[axis + 2] = slice(start, start + (w.size[axis] - 1) * step + 1, step)
+            view = x[tuple(along)]
+            y = view.copy(order="K") if y is None else np.maximum(y, view, out=y)
+        assert y is not None
+        x = y
+    return x
 
 
 MAX_POOL = Operator("MaxPool", _shape, pool_work, _kernel, role="vector", selects=always)

@@ -29,7 +29,9 @@ FILLS: dict[str, Fill] = {
 
 def tenants_timeline(result: ScenarioResult) -> Figure:
     """A row for each tenant in the window that the result keeps: what the NPU and the host do for
-    it, by stage, and waiting in between. Steady memory traffic has no row."""
+    it, by stage, and waiting in between. Steady memory traffic has no row.
+    Work that no model describes is drawn from its beginning to its end, its waiting for turns too.
+    """
     begin, end = (limit * 1e3 for limit in result.window_s)
     end = min(end, result.outcome.ended_us / 1e3)
     rows: dict[str, dict[str, list[Span]]] = {}

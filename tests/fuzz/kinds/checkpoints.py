@@ -194,8 +194,8 @@ def indices(rng: Random, folder: Path) -> list[str]:
 
 
 KINDS = (
-    Kind("config.json", imports, 4.0, 12),
-    Kind("imported workloads", imported_runs, 0.5, 3),
-    Kind("weights", weights, 1.0, 6),
-    Kind("indices", indices, 0.5, 4),
+    Kind("config.json", imports, 4.0, 8),
+    Kind("imported workloads", imported_runs, 0.5, 2),
+    Kind("weights", weights, 1.0, 1),
+    Kind("indices", indices, 0.5, 1),
 )

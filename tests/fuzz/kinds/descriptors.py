@@ -20,13 +20,31 @@ def _written(rng: Random, document: Any) -> bytes:
     return yaml.safe_dump(document, allow_unicode=rng.random() < 0.5).encode("utf-8", "replace")
 
 
+def _whole(chip: dict[str, Any]) -> dict[str, Any]:
+    """A chip with the keys that shipped files leave to their defaults."""
+    networks = {"pixels": 8, "depthwise_columns": 16, "bands": 6, "halo": 0.5, "banded_issue": 2.0}
+    power = {"idle_w": 1.0, "conv_w": 0.5, "dram_pj_per_byte": 40.0, "mac_pj": {"int8": 0.2}}
+    npu = {**chip.get("npu", {}), "networks": networks}  # one that is like another has none
+    return {**chip, "npu": npu, "power": power}
+
+
 def chip_values(rng: Random, folder: Path) -> list[str]:
     base.write(folder, "w.yaml", base.tiny_text())
-    document = mutate.tree(rng, rng.choice(base.chips()))
+    document = mutate.tree(rng, _whole(rng.choice(base.chips())))
     base.write(folder, "c.yaml", _written(rng, document))
     if rng.random() < 0.15:
         return ["show", "c.yaml"]
-    return ["run", "w.yaml", "--chip", "c.yaml", "--timing-only", "--json", "-"]
+    name = "w.yaml"
+    if rng.random() < 0.2:
+        name = base.write(folder, "n.onnx", networks())
+    return ["run", name, "--chip", "c.yaml", "--timing-only", "--json", "-"]
+
+
+def networks() -> bytes:
+    """A network with a convolution, for the keys that only those have."""
+    from tests.fuzz.kinds.networks import _networks
+
+    return _networks()[0]
 
 
 def workload_values(rng: Random, folder: Path) -> list[str]:
@@ -117,10 +135,10 @@ def yaml_bombs(rng: Random, folder: Path) -> list[str]:
 
 
 KINDS = (
-    Kind("chip values", chip_values, 3.0, 10),
-    Kind("workload values", workload_values, 3.0, 10),
+    Kind("chip values", chip_values, 3.0, 6),
+    Kind("workload values", workload_values, 3.0, 6),
     Kind("board values", board_values, 0.5, 4),
     Kind("scenario values", scenario_values, 1.5, 6),
-    Kind("yaml text", yaml_text, 2.0, 10),
+    Kind("yaml text", yaml_text, 2.0, 6),
     Kind("yaml bombs", yaml_bombs, 0.1, 2),
 )

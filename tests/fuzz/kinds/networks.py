@@ -215,7 +215,7 @@ def shapes(rng: Random, folder: Path) -> list[str]:
 
 
 KINDS = (
-    Kind("onnx bytes", damaged, 1.0, 6),
-    Kind("onnx graphs", rewired, 1.5, 8),
+    Kind("onnx bytes", damaged, 1.0, 4),
+    Kind("onnx graphs", rewired, 1.5, 5),
     Kind("onnx shapes", shapes, 0.5, 4),
 )

@@ -229,8 +229,8 @@ def emptied(folder: Path) -> None:
 
 
 KINDS = (
-    Kind("prompts", prompts, 0.5, 3),
-    Kind("pictures", pictures, 1.0, 5),
-    Kind("templates", templates, 0.5, 2),
-    Kind("tokenizers", tokenizers, 0.5, 3),
+    Kind("prompts", prompts, 0.5, 1),
+    Kind("pictures", pictures, 1.0, 2),
+    Kind("templates", templates, 0.5, 1),
+    Kind("tokenizers", tokenizers, 0.5, 2),
 )

@@ -144,7 +144,7 @@ def names(rng: Random, folder: Path) -> list[str]:
 
 
 KINDS = (
-    Kind("overrides", overrides, 3.0, 10),
-    Kind("varied keys", vary, 1.0, 6),
-    Kind("names", names, 1.0, 10),
+    Kind("overrides", overrides, 3.0, 6),
+    Kind("varied keys", vary, 1.0, 5),
+    Kind("names", names, 1.0, 6),
 )

@@ -186,8 +186,8 @@ def _lines(rng: Random) -> bytes:
 KINDS = (
     Kind("ledgers", ledgers, 2.0, 6),
     Kind("ledger floods", ledger_floods, 0.2, 2),
-    Kind("architectures", models, 1.0, 6),
-    Kind("baselines", baselines, 1.0, 6),
-    Kind("results", results, 1.0, 6),
-    Kind("journals", journals, 0.5, 4),
+    Kind("architectures", models, 1.0, 3),
+    Kind("baselines", baselines, 1.0, 4),
+    Kind("results", results, 1.0, 4),
+    Kind("journals", journals, 0.5, 2),
 )
