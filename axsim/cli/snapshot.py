@@ -80,9 +80,8 @@ def check(
         out.print()
     elif found.moved or found.within:
         out.print("No parameter and no code has changed since the baseline.\n")
-    out.print(
-        f"{counted(len(found.moved), 'time')} moved by more than {allowed}, {len(found.within)} by less"
-    )
+    times = counted(len(found.moved), "time")
+    out.print(f"{times} moved by more than {allowed}, {len(found.within)} by less")
     if not found.ok:
         raise typer.Exit(1)
 

@@ -41,9 +41,9 @@ def section(report: Report) -> Html:
             class_="callout",
         )
     mape = validation.overall.mape
+    rows = counted(len(validation.overall.errors), "published measurement")
     lead = (
-        f"axsim predicts {counted(len(validation.overall.errors), 'published measurement')} of {chip} "
-        f"with a mean absolute error (MAPE) of {percent(mape, 1)}."
+        f"axsim predicts {rows} of {chip} with a mean absolute error (MAPE) of {percent(mape, 1)}."
     )
     caption = f"Predicted against measured values of {chip}, and the errors below"
     return section_of(
