@@ -16,7 +16,7 @@ from axsim.show.report.content import gather
 from axsim.show.report.page import page
 from axsim.show.report.scenario_page import scenario_page
 from axsim.show.tables import breakdown_table
-from axsim.show.words import lines
+from axsim.show.words import NAMES, lines
 from axsim.study.explain import explain
 from tests.cli.small_network import small
 from tests.runs.tiny import TEXT, VISION, VLM, workload
@@ -77,7 +77,7 @@ def test_what_is_waited_for_is_the_same_everywhere(results, pages, kind) -> None
             stage.part.stage in ("vision", "prefill", "decode", "graph")
             and resource != "invocation"
         ):
-            assert f"{resource.upper()} {share}" in explained
+            assert f"{NAMES[resource]} {share}" in explained
 
 
 @pytest.mark.parametrize("kind", KINDS)
