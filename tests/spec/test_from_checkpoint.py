@@ -123,4 +123,4 @@ def test_half_a_minute_of_sound_is_within_every_bound(tmp_path):
     heads = {"encoder_attention_heads": 12, "decoder_attention_heads": 12}
     workload = imported(tmp_path, {"model_type": "whisper", **sizes, **heads})
     assert workload.image_size == 3000
-    assert workload.image_tokens == 1500
+    assert workload.model.config().vision.tokens(3000) == 1500
