@@ -60,7 +60,7 @@ def latency_distribution(result: ScenarioResult) -> Figure:
     axes.set_yticks([0, 0.25, 0.5, 0.75, 0.95, 1.0], ["0", "25", "50", "75", "95", "100"])
     axes.set_xlabel("from a request's arrival to its end, ms", fontsize=SMALL + 1)
     axes.set_ylabel("requests that took no longer, %", fontsize=SMALL + 1)
-    axes.tick_params(labelsize=SMALL)
+    axes.tick_params(labelsize=SMALL, which="both")
     grid(axes)
     figure.legend(loc="outside lower center", ncols=3, fontsize=SMALL, frameon=False)
     title = f"How long requests take: {result.scenario.name} on {result.chip.name}"

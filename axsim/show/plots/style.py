@@ -132,10 +132,16 @@ def grid(axes: Axes, **settings: Any) -> None:
 
 
 def plain_numbers(axis: Any) -> None:
-    """Ticks of a logarithmic axis as plain numbers: 0.1, 20, 3000."""
-    from matplotlib.ticker import FuncFormatter
+    """Ticks of a logarithmic axis as plain numbers: 0.1, 20, 3000; those between powers of ten have
+    theirs where the axis is short."""
+    from matplotlib.ticker import FuncFormatter, LogFormatter
+
+    class Between(LogFormatter):
+        def __call__(self, value: float, pos: int | None = None) -> str:
+            return f"{value:.12g}" if super().__call__(value, pos) else ""
 
     axis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:.12g}"))
+    axis.set_minor_formatter(Between())
 
 
 def joined_spans(spans: list[Span], gap: float) -> list[Span]:

@@ -9,6 +9,7 @@ import pytest
 
 from axsim import InputError
 from axsim.show import plots
+from axsim.show.plots.style import new_figure, plain_numbers
 from tests.runs.tiny import variants
 
 PICTURES = {
@@ -92,3 +93,13 @@ def test_no_global_state(tiny) -> None:
         "matplotlib.pyplot" not in sys.modules
         or not __import__("matplotlib.pyplot").pyplot.get_fignums()
     )
+
+
+def test_a_short_logarithmic_axis_has_plain_numbers_between_powers_of_ten() -> None:
+    axes = new_figure(4, 3).subplots()
+    axes.set_xscale("log")
+    plain_numbers(axes.xaxis)
+    axes.set_xlim(6000, 9700)
+    assert "7000" in [label.get_text() for label in axes.xaxis.get_minorticklabels()]
+    axes.set_xlim(1, 1e5)
+    assert not any(label.get_text() for label in axes.xaxis.get_minorticklabels())
