@@ -22,6 +22,7 @@ from axsim.cli.source_options import (
     check_kernel_options,
     sources_of,
 )
+from axsim.cli.terminal.console import say
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -311,7 +312,7 @@ class RunOptions:
 
         lines = misfits(result, self.board or "") if self.must_fit else []
         for line in lines:
-            typer.echo(f"error: {line}", err=True)
+            say(f"error: {line}", err=True)
         if lines:
             raise typer.Exit(1)
 
@@ -418,4 +419,4 @@ def tell_ignored(workload: Workload) -> None:
 
     file = workload.build.pulsar2
     if file is not None and (ignored := read_pulsar2(file).ignored):
-        typer.echo(f"note: {file}: without effect here: {', '.join(ignored)}", err=True)
+        say(f"note: {file}: without effect here: {', '.join(ignored)}", err=True)

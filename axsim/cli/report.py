@@ -123,7 +123,7 @@ def _of_scenario(options: RunOptions, output: Path) -> None:
     command = command_line(options.workload, options.place, (), keys)
     write_scenario(result, output, command)
     if shows:
-        typer.echo(f"{output}: {output.stat().st_size / 1e6:.2f} MB")
+        say(f"{output}: {output.stat().st_size / 1e6:.2f} MB")
 
 
 REPORT = Command(

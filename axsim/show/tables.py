@@ -59,7 +59,8 @@ def variants_table(result: RunResult) -> Table:
     if numeric and network:
         headings.append(("cosine²", "worst", "output"))
     if numeric and decoder:
-        headings.append(("1st", "logits"))
+        mark = "" if vision or network else "²"
+        headings.append((f"1st{mark}", "logits"))
     for lines in headings:
         text = "\n" * (3 - len(lines)) + "\n".join(lines)
         table.add_column(text, justify="right", no_wrap=True)
@@ -97,10 +98,12 @@ def notes(result: RunResult) -> list[str]:
     if others:
         lines.append(f"measured TTFT and decode speed: {', '.join(others)}, the same decoder")
     if not result.timing_only:
-        lines.append(
-            "² cosine similarity of the deployed arithmetic to float32; logits: those that"
-        )
-        lines.append("  the first token is chosen from, after the request's prompt")
+        what = "² cosine similarity of the deployed arithmetic to float32"
+        if any(each.ttft_ms for each in result):
+            lines.append(f"{what}; logits: those that")
+            lines.append("  the first token is chosen from, after the request's prompt")
+        else:
+            lines.append(what)
         if any(each.numerics is None or each.numerics.synthetic for each in result):
             lines.append("  on synthetic weights it shows what the arithmetic loses, not a trained")
             lines.append("  model's accuracy")
