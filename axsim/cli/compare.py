@@ -31,6 +31,7 @@ def compare(
     Times are predicted without kernels. Without --workload or --chip, only the keys are compared.
     """
     from axsim.cli.terminal.console import console
+    from axsim.fidelity.prediction import counted
     from axsim.show.changes_table import changes_table
     from axsim.spec.descriptor import parse_overrides
     from axsim.study.changes import compare_groups, different
@@ -59,7 +60,11 @@ def compare(
         out.print(changes_table(by_group(keys), "", a, b))
         out.print()
     equal = len(times) - len(unequal)
-    out.print(f"{len(unequal)} results differ, {equal} are equal; {len(keys)} keys differ")
+    results, others = (
+        f"{counted(len(found), thing)} {'differs' if len(found) == 1 else 'differ'}"
+        for found, thing in ((unequal, "result"), (keys, "key"))
+    )
+    out.print(f"{results}, {equal} {'is' if equal == 1 else 'are'} equal; {others}")
 
 
 COMPARE = Command(

@@ -151,6 +151,7 @@ def sweep(
     from axsim.cli.terminal.goal import check_search, draw, read_goal, show
     from axsim.cli.terminal.run_plot import check_picture
     from axsim.cli.terminal.share import points_bar
+    from axsim.fidelity.prediction import counted
     from axsim.files import check_writable
     from axsim.spec.descriptor import parse_overrides
     from axsim.spec.kinds import load_either
@@ -227,7 +228,7 @@ def sweep(
     failed = sum(row["error"] is not None for row in rows)
     if not quiet:
         place = "" if output in (None, STDOUT) else f" in {output}"
-        say(f"{len(rows)} rows{place}, {failed} with an error", err=True)
+        say(f"{counted(len(rows), 'row')}{place}, {failed} with an error", err=True)
     if failed == len(rows):
         say(f"error: no point could be computed: {rows[0]['error']}", err=True)
         raise typer.Exit(1)

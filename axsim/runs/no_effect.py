@@ -13,8 +13,8 @@ from typing import TYPE_CHECKING, TypeAlias
 from axsim.compiler.partition import Deployment
 from axsim.errors import InputError
 from axsim.machine.npu import Npu
-from axsim.runs.run import chosen, time_variant
 from axsim.runs.sharing import sees
+from axsim.runs.timed import chosen, time_variant
 from axsim.spec.chip import Chip
 from axsim.spec.descriptor import NO_OVERRIDES, Overrides
 from axsim.spec.located import show

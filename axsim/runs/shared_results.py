@@ -171,6 +171,19 @@ class ScenarioResult:
         """The same on average."""
         return {name: sum(values) / len(values) for name, values in self.busy.items()}
 
+    def busy_by_tenant(self, name: str) -> dict[str, float]:
+        """How much of ``mean_busy[name]`` each tenant takes; together they are all of it."""
+        usage, most = self.outcome.usage, 1.0
+        if name == "cpu":
+            meters, most = dict(usage.cpu), float(self.chip.cpu.cores)
+        elif name == "dram":
+            meters, most = dict(usage.bandwidth), self.chip.sustained_gbps * 1e3
+        else:
+            place = name.removeprefix("npu ")
+            meters = {who: each for (who, where), each in usage.npu.items() if where == place}
+        whole = usage.window_us * usage.windows * most
+        return {who: sum(each.amounts) / whole for who, each in meters.items()}
+
     @property
     def dram_gbps(self) -> dict[str, list[float]]:
         """What each tenant moves over time, gigabytes per second."""

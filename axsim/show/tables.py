@@ -9,7 +9,7 @@ from rich.table import Table
 from rich.text import Text
 
 from axsim.compiler.partition import MEBI
-from axsim.fidelity.prediction import Prediction, number
+from axsim.fidelity.prediction import Prediction, counted, number
 from axsim.runs.results import RunResult, VariantResult
 from axsim.show.extrapolated import footnotes, mark
 from axsim.system.breakdown import StageBreakdown
@@ -26,12 +26,12 @@ def heading(result: RunResult) -> str:
     if first.workload.new_tokens:
         prompts = [str(each.workload.prompt_tokens) for each in result]
         tokens = "/".join(dict.fromkeys(prompts))
-        asked = f"prompt of {tokens} tokens"
+        asked = f"prompt of {tokens} {'token' if tokens == '1' else 'tokens'}"
         if first.workload.cached_tokens:
-            asked += f" after {first.workload.cached_tokens} cached ones"
+            asked += f" after {counted(first.workload.cached_tokens, 'cached one')}"
         if first.later:
             asked = f"{len(first.turns)} turns, the first a {asked}"
-        parts.append(f"{asked}, {first.workload.new_tokens} new ones")
+        parts.append(f"{asked}, {counted(first.workload.new_tokens, 'new one')}")
     return "; ".join(parts)
 
 
@@ -59,7 +59,8 @@ def variants_table(result: RunResult) -> Table:
     if numeric and network:
         headings.append(("cosine²", "worst", "output"))
     if numeric and decoder:
-        headings.append(("1st", "logits"))
+        mark = "" if vision or network else "²"
+        headings.append((f"1st{mark}", "logits"))
     for lines in headings:
         text = "\n" * (3 - len(lines)) + "\n".join(lines)
         table.add_column(text, justify="right", no_wrap=True)
@@ -97,10 +98,12 @@ def notes(result: RunResult) -> list[str]:
     if others:
         lines.append(f"measured TTFT and decode speed: {', '.join(others)}, the same decoder")
     if not result.timing_only:
-        lines.append(
-            "² cosine similarity of the deployed arithmetic to float32; logits: those that"
-        )
-        lines.append("  the first token is chosen from, after the request's prompt")
+        what = "² cosine similarity of the deployed arithmetic to float32"
+        if any(each.ttft_ms for each in result):
+            lines.append(f"{what}; logits: those that")
+            lines.append("  the first token is chosen from, after the request's prompt")
+        else:
+            lines.append(what)
         if any(each.numerics is None or each.numerics.synthetic for each in result):
             lines.append("  on synthetic weights it shows what the arithmetic loses, not a trained")
             lines.append("  model's accuracy")

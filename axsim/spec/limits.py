@@ -239,7 +239,8 @@ def _tensors(workload: Any) -> Iterator[tuple[str, str, int]]:
         except ValueError:  # no size at all, which the workload itself tells
             pixels = 0
         high, wide = pixels if isinstance(pixels, tuple) else (pixels, pixels)
-        tokens = (high // vision.patch_size) * (wide // vision.patch_size)
+        rows = 1 if vision.stem == "sound" else high // vision.patch_size
+        tokens = rows * (wide // vision.patch_size)
         tokens += vision.register_tokens + 2
         key = "request.image_size" if workload.request.image_size else "model.vision.image_size"
         yield key, "attention scores", vision.num_attention_heads * tokens * tokens

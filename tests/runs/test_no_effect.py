@@ -85,6 +85,12 @@ def test_python_warns() -> None:
         axsim.run(ASKED, "ax650n", overrides={"build.weight_dtype": "s4"}, timing_only=True)
 
 
+def test_a_sweep_in_python_warns() -> None:
+    vary = {"build.vision_dtype": ["u8", "u16"]}
+    with pytest.warns(UserWarning, match=r"build\.vision_dtype has no effect here"):
+        axsim.sweep(ASKED, "ax650n", vary, timing_only=True, jobs=1)
+
+
 def test_the_words_name_the_value_that_was_set() -> None:
     (line,) = words(["build.toolchain"], {"build.toolchain": "pulsar2-4.x"})
     assert line.startswith("build.toolchain=pulsar2-4.x has no effect here")

@@ -143,3 +143,16 @@ def test_what_is_assumed_of_a_build_is_told() -> None:
     assert told("qwen3_0_6b", "ax650n") == []
     assert told("qwen3_0_6b", "ax630c", **unsaid) == []
     assert told("siglip2_b16", "ax650n") == []
+
+
+def test_marks_of_the_headings_and_their_notes_go_together(result) -> None:
+    decoder = axsim.run("qwen3_0_6b", "ax650n", timing_only=True)
+    decoder = axsim.RunResult(decoder.workload, decoder.chip, decoder.variants, False, False)
+    tower = axsim.run("siglip2_b16", "ax650n", timing_only=True)
+    tower = axsim.RunResult(tower.workload, tower.chip, tower.variants, False, False)
+    for found, marks in ((result, "¹²"), (decoder, "¹²"), (tower, "²")):
+        shown = text(variants_table(found))
+        for mark in "¹²":
+            assert shown.count(mark) == (mark in marks)
+            assert any(line.startswith(mark) for line in notes(found)) == (mark in marks)
+    assert not any("token" in line for line in notes(tower))

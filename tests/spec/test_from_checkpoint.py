@@ -115,3 +115,12 @@ def test_what_is_no_checkpoint(tmp_path):
         workload_text(tmp_path)
     with pytest.raises(InputError, match="model_type is 'bert'"):
         imported(tmp_path, {"model_type": "bert"})
+
+
+def test_half_a_minute_of_sound_is_within_every_bound(tmp_path):
+    """Whisper small's 3,000 frames are one row of 1,500 tokens, no square of them."""
+    sizes = {"d_model": 768, "encoder_layers": 12, "decoder_layers": 12}
+    heads = {"encoder_attention_heads": 12, "decoder_attention_heads": 12}
+    workload = imported(tmp_path, {"model_type": "whisper", **sizes, **heads})
+    assert workload.image_size == 3000
+    assert workload.model.config().vision.tokens(3000) == 1500

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from axsim.errors import InputError
+from axsim.fidelity.prediction import counted
 from axsim.show.palette import ACCENT, INK, SERIES
 from axsim.show.plots.style import grid, new_figure, plain_numbers
 from axsim.system.metrics import LEDGER, METRICS
@@ -67,7 +68,7 @@ def predicted_measured(validation: Validation) -> Figure:
         grid(axes, which="major")
     _legend(scatter, used, chips)
     overall, (right, pairs) = validation.overall, validation.orderings
-    title = f"{len(known)} measurements: MAPE {overall.mape:.1%}"
+    title = f"Predicted against {counted(len(known), 'measurement')}: MAPE {overall.mape:.1%}"
     if pairs:
         title += f", {right / pairs:.1%} of orderings right"
     scatter.set_title(f"{title}; band ±{BAND:.0%}", fontsize=10)

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from axsim.errors import InputError, Problem
 from axsim.files import whole_file
-from axsim.show.palette import FAINT, Fill
+from axsim.show.palette import FAINT, LOST, Fill
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -95,7 +95,8 @@ def area(fill: Fill) -> dict[str, Any]:
     """A fill as arguments of matplotlib's bars and areas; without outlines, so that what is close
     together in time is not all outline."""
     dark = fill.text == "white"
-    edge = fill.color if not fill.hatch else "white" if dark else "0.7"
+    lines = "white" if dark else "0.7" if fill is LOST else "0.35"
+    edge = lines if fill.hatch else fill.color
     return {"facecolor": fill.color, "hatch": fill.hatch, "edgecolor": edge, "linewidth": 0}
 
 

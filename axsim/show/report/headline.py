@@ -39,7 +39,7 @@ RESOURCES = {
 
 def section(report: Report) -> Html:
     """The answer for each variant."""
-    parts = panels(report.result, (_answer(each) for each in report.explanations))
+    parts = panels(report.result, (_answer(each, report) for each in report.explanations))
     return section_of("answer", "Answer", parts)
 
 
@@ -54,13 +54,21 @@ def limits(report: Report) -> Html:
     return section_of("limits", "What limits it", text, parts, legend(names))
 
 
-def _answer(explanation: Explanation) -> Html:
+def _answer(explanation: Explanation, report: Report) -> Html:
     variant = explanation.variant
+    answer = report.answers.get(variant.name)
     return join(
         element("p", *_headline(variant), class_="headline"),
         element("p", *_because(explanation), class_="because"),
+        None if answer is None else _said("Asked", report.question),
+        None if answer is None else _said("Answered", answer),
         element("dl", *_figures(variant), class_="figures"),
     )
+
+
+def _said(who: str, text: str) -> Html:
+    """A question or an answer, its lines as they are."""
+    return element("div", element("b", who), element("pre", text, class_="said"))
 
 
 def _headline(variant: VariantResult) -> list[Child]:

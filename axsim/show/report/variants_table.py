@@ -125,10 +125,11 @@ def _notes(result: RunResult) -> Html:
     if energy is not None:
         lines.append(f" {energy}.")
     if not result.timing_only:
-        lines.append(
-            " Cosine: similarity of the deployed arithmetic to float32; first logits: those "
-        )
-        lines.append("that the first token is chosen from, after the request's prompt.")
+        lines.append(" Cosine: similarity of the deployed arithmetic to float32")
+        if any(each.ttft_ms for each in result):
+            lines.append("; first logits: those that the first token is chosen from, after the ")
+            lines.append("request's prompt")
+        lines.append(".")
         lines += [f" {text[0].upper()}{text[1:]}." for text in accuracy_notes(result)]
     parts = [note(*lines)]
     head, *reasons = footnotes(result) or [""]
