@@ -96,8 +96,8 @@ class InferenceSession:
         """The outputs asked for (all when None), in that order, as new arrays.
 
         Raises:
-            ValueError: no such group or output, an input is missing, or has another shape or dtype
-                than :meth:`get_inputs` says.
+            ValueError: no such group or output, an input is missing, has another shape or dtype
+                than :meth:`get_inputs` says, or positions beyond the compiled context.
         """
         return self._sess.run(output_names, input_feed, run_options, shape_group)
 
@@ -172,9 +172,12 @@ class _Engine:
             )
         for each in inputs:
             _check(each, input_feed[each.name])
-        found, _ = self._board.call(
-            model, shape_group, self._usage, lambda: model.run(shape_group, input_feed)
-        )
+        try:
+            found, _ = self._board.call(
+                model, shape_group, self._usage, lambda: model.run(shape_group, input_feed)
+            )
+        except IndexError as error:  # of a position or an index of a table
+            raise ValueError(f"model inputs point beyond what the model has: {error}") from None
         return [np.array(found[name]) for name in wanted]
 
     def _unload(self) -> None:

@@ -111,6 +111,10 @@ def _without(name):
             0, None, lambda feed: feed.update(mask=np.zeros((1, 1, 41), np.float32)),
             "however gets input with shape .* and dtype float32",
         ),
+        (
+            0, None, lambda feed: feed.update(indices=np.full((1, 1), 4000, np.uint32)),
+            "model inputs point beyond what the model has: index 4000",
+        ),
         (0, None, lambda feed: feed.update(mask=[0.0] * 41), "however gets a list"),
     ],
 )  # fmt: skip
