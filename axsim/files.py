@@ -152,13 +152,16 @@ def write_json(document: Mapping[str, Any], path: str | Path) -> None:
         file.write("\n")
 
 
-def write_csv(rows: Sequence[Mapping[str, Any]], path: str | Path) -> None:
-    """Write rows that have the same keys; None is an empty cell, floats are exact. A text that a
-    spreadsheet would compute begins with an apostrophe."""
+def write_csv(
+    rows: Sequence[Mapping[str, Any]], path: str | Path, columns: Sequence[str] = ()
+) -> None:
+    """Write rows that have the same keys, ``columns`` where there may be no row; None is an empty
+    cell, floats are exact. A text that a spreadsheet would compute begins with an apostrophe."""
     with whole_text(path) as file:
-        if not rows:
+        names = columns or (list(rows[0]) if rows else ())
+        if not names:
             return
-        writer = csv.DictWriter(file, list(rows[0]), lineterminator="\n")
+        writer = csv.DictWriter(file, list(names), lineterminator="\n")
         writer.writeheader()
         writer.writerows({key: _cell(value) for key, value in row.items()} for row in rows)
 

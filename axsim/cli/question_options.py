@@ -55,7 +55,6 @@ class QuestionOptions:
             InputError: options contradict each other, or a file cannot be read.
         """
         from axsim.errors import InputError
-        from axsim.inputs.chat import Chat
 
         sources = options.sources
         if not (self.prompt is not None or self.image or realtime or self.dynamic_tiling):
@@ -74,6 +73,8 @@ class QuestionOptions:
             raise InputError("--prompt needs the kernels, which --timing-only leaves out")
         if self.dynamic_tiling and not self.image:
             raise InputError("--dynamic-tiling cuts a picture: --image FILE")
+        from axsim.inputs.chat import Chat
+
         return Chat(options.checkpoint, self.prompt, self.image, self.dynamic_tiling), sources
 
 

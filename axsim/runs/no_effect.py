@@ -50,26 +50,22 @@ def without_effect(
     """
     npu = Npu()
 
-    def points(case: Case, settings: Overrides) -> list[Deployment] | None:
-        try:
-            found = chosen(*case, variants, settings, seed, chat)
-        except InputError:  # one key may need another
-            return None
+    def points(case: Case, settings: Overrides) -> list[Deployment]:
+        found = chosen(*case, variants, settings, seed, chat)
         return [deployment for _, _, deployment in found]
+
+    def same(case: Case, settings: Overrides) -> bool:
+        try:
+            here, there = points(case, first), points(case, settings)
+            return here != there and _all_alike(here, there, npu)
+        except InputError:  # it does not go without
+            return False
 
     def idle(key: str) -> bool:
         others = {name: value for name, value in first.items() if name != key}
         values = list(vary.get(key, ()))[1:]
         settings = [{**others, key: value} for value in values] or [others]
-        for case in cases:
-            here = points(case, first)
-            for each in settings:
-                there = points(case, each)
-                if here is None or there is None:
-                    return False
-                if here == there or not _all_alike(here, there, npu):
-                    return False
-        return True
+        return all(same(case, each) for case in cases for each in settings)
 
     first = {**overrides, **{key: values[0] for key, values in vary.items()}}
     asked = [*(overrides if keys is None else keys), *vary]

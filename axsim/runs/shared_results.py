@@ -106,6 +106,13 @@ def column(measure: str, statistic: str) -> str:
     return f"{measure.removesuffix('_ms')}_{statistic}_ms"
 
 
+ROW_COLUMNS = (
+    "scenario", "chip", "seed", "tenant", *COUNTS,
+    *(column(measure, statistic) for measure in MEASURES for statistic in STATISTICS),
+)  # fmt: skip
+"""The columns of :meth:`ScenarioResult.to_rows`, also where no tenant answers requests."""
+
+
 def scenario_columns(scenario: Scenario) -> list[str]:
     """The columns that :meth:`ScenarioResult.to_row` has, on whatever chip."""
     measures = [column(measure, statistic) for measure in MEASURES for statistic in STATISTICS]
@@ -236,4 +243,4 @@ class ScenarioResult:
         """:meth:`to_rows` as a DataFrame."""
         import pandas as pd
 
-        return pd.DataFrame(self.to_rows())
+        return pd.DataFrame(self.to_rows(), columns=list(ROW_COLUMNS))

@@ -9,6 +9,7 @@ import pytest
 import axsim
 from axsim.models.config import ModelConfig
 from axsim.runs.no_effect import without_effect, words
+from axsim.spec.descriptor import override
 from tests.runs.tiny import TEXT, VISION, VLM, workload
 
 SEEN = workload(VLM)
@@ -65,6 +66,16 @@ def test_each_key_is_left_out_alone() -> None:
     """What matters only beside another key matters."""
     sampled = {"request.temperature": 0.5, "request.top_k": 5, "build.vision_dtype": "u16"}
     assert without_effect([(ASKED, "ax650n")], sampled) == ["build.vision_dtype"]
+
+
+def test_what_does_not_go_without_a_key_needs_it() -> None:
+    """The prompt of 60 tokens is too long for the cache of 40 that the file asks for."""
+    long = override(ASKED, {"build.kv_cache_len": 80, "request.prompt_tokens": 60})
+    short = {"build.kv_cache_len": 40, "request.prompt_tokens": 12}
+    assert without_effect([(long, "ax650n")], short) == []
+    patterns = override(SEEN, {"build.precision_overrides": {"no such tensor": "u16"}})
+    mended = {"build.precision_overrides": {}}
+    assert without_effect([(patterns, "ax650n")], mended) == []
 
 
 def test_one_case_with_an_effect_is_enough() -> None:
