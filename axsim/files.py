@@ -44,6 +44,7 @@ def whole_file(path: str | Path) -> Iterator[IO[bytes]]:
         else:
             prefix = f".{target.name[:200]}."
             handle, name = tempfile.mkstemp(prefix=prefix, dir=target.parent)
+            _unfinished.add(name)
     except OSError as error:
         raise InputError(Problem("", "", f"cannot write {path}: {error.strerror}")) from None
     try:
@@ -57,6 +58,19 @@ def whole_file(path: str | Path) -> Iterator[IO[bytes]]:
             with suppress(OSError):
                 os.unlink(name)
         raise
+    finally:
+        _unfinished.discard(name)
+
+
+def remove_unfinished() -> None:
+    """Delete what is being written, for a process that is about to end at once."""
+    for name in tuple(_unfinished):
+        with suppress(OSError):
+            os.unlink(name)
+
+
+_unfinished: set[str] = set()
+"""Names of new files that have not taken their places."""
 
 
 @contextmanager
@@ -154,11 +168,16 @@ def write_json(document: Mapping[str, Any], path: str | Path) -> None:
         file.write("\n")
 
 
-def write_csv(rows: Sequence[Mapping[str, Any]], path: str | Path) -> None:
-    """Write rows that have the same keys; None is an empty cell, floats are exact. A text that a
-    spreadsheet would compute begins with an apostrophe."""
+def write_csv(
+    rows: Sequence[Mapping[str, Any]], path: str | Path, columns: Sequence[str] = ()
+) -> None:
+    """Write rows that have the same keys, ``columns`` where there may be no row; None is an empty
+    cell, floats are exact. A text that a spreadsheet would compute begins with an apostrophe."""
     with whole_text(path) as file:
-        writer = csv.DictWriter(file, list(rows[0]), lineterminator="\n")
+        names = columns or (list(rows[0]) if rows else ())
+        if not names:
+            return
+        writer = csv.DictWriter(file, list(names), lineterminator="\n")
         writer.writeheader()
         writer.writerows({key: _cell(value) for key, value in row.items()} for row in rows)
 

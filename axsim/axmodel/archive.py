@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import io
 import json
+import math
 import re
 import zipfile
 from collections.abc import Iterator, Mapping
@@ -164,10 +165,23 @@ class Archive:
     def _array(self, archive: zipfile.ZipFile, name: str) -> Array:
         data = archive.read(name)  # checks the entry's sum, too
         try:
+            if _announced(data) != len(data):
+                raise self.fault(f"has the entry {name} whose array is not as large as it says")
             array: Array = np.lib.format.read_array(io.BytesIO(data), allow_pickle=False)
         except ValueError as error:
             raise self.fault(f"has the entry {name} that is no array: {error}") from None
         return array
+
+
+def _announced(data: bytes) -> int:
+    """The length that the header of an array gives it; ValueError for what is no array."""
+    file, form = io.BytesIO(data), np.lib.format
+    first = form.read_magic(file) == (1, 0)
+    header = form.read_array_header_1_0 if first else form.read_array_header_2_0
+    shape, _, dtype = header(file)
+    if dtype.hasobject:
+        raise ValueError("its elements are objects")
+    return file.tell() + math.prod(shape) * dtype.itemsize
 
 
 def is_container(path: Path) -> bool:

@@ -42,7 +42,8 @@ class Options:
     ``identity`` tells weights and calibration inputs apart; ``prefix`` begins the file names.
     ``picture`` is the form in which pictures are said to be taken, ``picture_name`` what the input
     is called; ``mean`` and ``std``, of pixels from 0 to
-    255, are a network's (a tower has its own). ``samples`` are inputs to calibrate a network on.
+    255, are a network's (a tower has its own). ``samples`` are inputs to calibrate a network on,
+    ``compared`` one to compare it on.
     """
 
     identity: str
@@ -53,6 +54,7 @@ class Options:
     std: tuple[float, ...] = (255.0, 255.0, 255.0)
     pixels: Pixels | None = None
     samples: Sequence[Mapping[str, Array]] = ()
+    compared: Mapping[str, Array] | None = None
     observer: str = "MinMax"
     smooth_quant: bool = False
 
@@ -202,7 +204,8 @@ class Build:
 
     @cached_property
     def _network(self) -> NetworkBuild:
-        return NetworkBuild(self.deployment, self._options.samples, self._options.observer)
+        options = self._options
+        return NetworkBuild(self.deployment, options.samples, options.observer, options.compared)
 
     @cached_property
     def _analysis(self) -> Analysis:
@@ -235,7 +238,7 @@ class Build:
 
     def _fingerprint(self, part: Part) -> str:
         """Equal for builds of which every byte is equal."""
-        options = replace(self._options, pixels=None, samples=())
+        options = replace(self._options, pixels=None, samples=(), compared=None)
         told = [version("axsim"), self._document, self.deployment.chip.name, self._mode]
         text = json.dumps([*told, part.file, part.size, repr(options)], sort_keys=True)
         return sha256(text.encode()).hexdigest()[:32]

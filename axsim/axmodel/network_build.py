@@ -23,7 +23,8 @@ from axsim.runs.network_inputs import seeded_values
 
 class NetworkBuild:
     """``samples`` are inputs by name, each a whole request; seeded ones if there are none.
-    ``observer`` finds the ranges.
+    ``observer`` finds the ranges; ``compared`` is what float32 is compared on, by default the first
+    sample or another seeded input.
 
     Raises InputError for samples that do not fit the network.
     """
@@ -33,6 +34,7 @@ class NetworkBuild:
         deployment: Deployment,
         samples: Sequence[Mapping[str, Array]] = (),
         observer: str = "MinMax",
+        compared: Mapping[str, Array] | None = None,
     ) -> None:
         network, subgraph = deployment.network, deployment.graph
         assert network is not None
@@ -45,6 +47,7 @@ class NetworkBuild:
         self.weight = (seeded(network, self._seed) if self.synthetic else network).weight
         self.graph: Graph = subgraph.graph
         self._bare = network.graph
+        self._compared = compared or next(iter(samples), None)
         for sample in samples:
             self._check(sample)
 
@@ -61,10 +64,8 @@ class NetworkBuild:
         return calibration.qparams(self.graph)
 
     def reference(self) -> tuple[dict[str, Array], dict[str, Array]]:
-        """An input that was not calibrated on (the first sample, where there are any), and its
-        outputs in float32."""
-        own = dict(self._samples[0]) if self._samples else None
-        inputs = own or seeded_values(self._bare, self._seed, "input")
+        """The compared input, and its outputs in float32."""
+        inputs = dict(self._compared or seeded_values(self._bare, self._seed, "input"))
         return inputs, Executor(self.graph, self.weight, None).run_all(inputs)
 
     def picture_input(self, needed: object) -> str | None:

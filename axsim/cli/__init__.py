@@ -9,14 +9,27 @@ from __future__ import annotations
 
 def main() -> None:
     """Entry point of the ``axsim`` script. Exit status 2 when the user's input is wrong, 130 after
-    Ctrl-C, 143 when it is told to end; either leaves no half a file."""
+    Ctrl-C; neither that nor SIGTERM leaves half a file."""
     import signal
     import sys
 
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))
+    signal.signal(signal.SIGTERM, _terminated)
     try:
         from axsim.cli.app import app
 
         app(prog_name="axsim")
     except KeyboardInterrupt:  # before there is a command that could tell
         sys.exit(130)
+
+
+def _terminated(signum: int, frame: object) -> None:
+    """End as the signal says. An exception would be lost in whatever is running."""
+    import os
+    import signal
+    import sys
+
+    files = sys.modules.get("axsim.files")
+    if files is not None:
+        files.remove_unfinished()
+    signal.signal(signum, signal.SIG_DFL)
+    os.kill(os.getpid(), signum)

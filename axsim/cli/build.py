@@ -45,11 +45,21 @@ class PictureOptions:
         ),
     ] = ""
     mean: Annotated[
-        str, typer.Option(metavar="R,G,B", help="With bytes into a network: their mean, 0 to 255.")
-    ] = "0,0,0"
+        Optional[str],  # noqa: UP045  (typer evaluates annotations on Python 3.10 as well)
+        typer.Option(
+            metavar="R,G,B",
+            help="With bytes into a network: their mean, 0 to 255; that of build.preprocess, else "
+            "0, when not given.",
+        ),
+    ] = None
     std: Annotated[
-        str, typer.Option(metavar="R,G,B", help="With bytes into a network: their deviation.")
-    ] = "255,255,255"
+        Optional[str],  # noqa: UP045
+        typer.Option(
+            metavar="R,G,B",
+            help="With bytes into a network: their deviation; that of build.preprocess, else 255, "
+            "when not given.",
+        ),
+    ] = None
 
 
 def build(
@@ -64,7 +74,7 @@ def build(
         str, typer.Option(metavar="NAME", help="How file names begin; the family by default.")
     ] = "",
     samples: Annotated[
-        Optional[Path],  # noqa: UP045  (typer evaluates annotations on Python 3.10 as well)
+        Optional[Path],  # noqa: UP045
         typer.Option(
             metavar="FILE.npz",
             help="Inputs that the ranges of a network are calibrated on: an array by the name of "
@@ -94,10 +104,12 @@ def build(
     checkpoint = options.checkpoint
     if checkpoint is None and Path(options.workload).is_dir():
         checkpoint = Path(options.workload)
-    if is_network and (checkpoint is not None or options.images is not None):
-        raise InputError("an ONNX file brings its weights; --samples has its inputs")
+    if is_network and checkpoint is not None:
+        raise InputError("an ONNX file brings its weights: --checkpoint is for other workloads")
     if samples is not None and not is_network:
         raise InputError("--samples is for a network from an ONNX file; --images for a tower")
+    if samples is not None and options.images is not None:
+        raise InputError("--samples and --images contradict each other")
     weights = None if is_network else weights_of(deployment, checkpoint)
     made = _options(options, pictures, deployment, checkpoint, prefix, samples)
     make(Build(deployment, weights, made), weights, checkpoint, folder, check, quiet)
@@ -113,18 +125,28 @@ def _options(
 ) -> Options:
     from axsim.axmodel.build import Options
     from axsim.axmodel.samples import identity_of, read_samples
+    from axsim.runs.network_inputs import fed
+    from axsim.spec.preprocess import EVERY, Preprocess
 
     model, sources = deployment.workload.model, options.sources()
     own = Path(model.onnx) if model.onnx is not None else checkpoint
+    inputs = [] if samples is None else read_samples(samples)
+    compared = None
+    if model.onnx is not None and sources.images is not None:
+        pictured = fed(deployment, sources)
+        inputs, compared = list(pictured.calibration), pictured.compared[0]
+    taken = deployment.workload.build.preprocess
+    pixels = taken.get(EVERY) or next(iter(taken.values()), Preprocess())
     return Options(
         identity_of(own, options.images, samples),
         prefix,
         pictures.picture.value,
         pictures.picture_name,
-        _channels("--mean", pictures.mean),
-        _channels("--std", pictures.std, least=1e-6),
+        _channels("--mean", pictures.mean, pixels.mean or (0.0,)),
+        _channels("--std", pictures.std, pixels.std, least=1e-6),
         _calibration(sources, deployment, checkpoint),
-        () if samples is None else read_samples(samples),
+        inputs,
+        compared,
         sources.observer,
         options.smooth_quant,
     )
@@ -145,8 +167,12 @@ def _calibration(
     return RunPictures([deployment], sources).of(deployment)
 
 
-def _channels(option: str, text: str, least: float = 0.0) -> tuple[float, ...]:
-    """The numbers of ``--mean`` or ``--std``."""
+def _channels(
+    option: str, text: str | None, usual: tuple[float, ...], least: float = 0.0
+) -> tuple[float, ...]:
+    """The numbers of ``--mean`` or ``--std``; ``usual`` ones, one or one a channel, without it."""
+    if text is None:
+        return usual if len(usual) == 3 else usual[:1] * 3
     try:
         found = tuple(float(part) for part in text.split(","))
     except ValueError:

@@ -173,6 +173,7 @@ def written(calibration: Calibration, source: Path) -> str:
 
 def _show(calibration: Calibration) -> None:
     from axsim.cli.terminal.console import console
+    from axsim.fidelity.prediction import counted
     from axsim.show.calibration_table import (
         accuracy_table,
         kept_lines,
@@ -184,7 +185,7 @@ def _show(calibration: Calibration) -> None:
 
     out = console()
     rows = len(calibration.validation.compared)
-    out.print(f"{calibration.chip.name}, fitted to {rows} rows\n")
+    out.print(f"{calibration.chip.name}, fitted to {counted(rows, 'row')}\n")
     out.print(parameters_table(calibration.parameters))
     out.print("\nDetermined by (share of the squared sensitivities, by series of rows)")
     for line in parameter_lines(calibration.parameters):

@@ -7,7 +7,7 @@ from typing import Annotated, Optional
 import typer
 
 from axsim.cli.command import Command
-from axsim.cli.options import Settings
+from axsim.cli.options import Settings, tell_idle
 
 
 def compare(
@@ -31,12 +31,18 @@ def compare(
     Times are predicted without kernels. Without --workload or --chip, only the keys are compared.
     """
     from axsim.cli.terminal.console import console
+    from axsim.fidelity.prediction import counted
     from axsim.show.changes_table import changes_table
     from axsim.spec.descriptor import parse_overrides
     from axsim.study.changes import compare_groups, different
     from axsim.study.compare import by_group, pair, shared, sides
 
     one, two = sides(first, second, chip, workload, parse_overrides(settings))
+    both = (first, second)
+    if workload is not None:
+        tell_idle(settings, [(workload, name) for name in both], parse_overrides(settings))
+    elif chip is not None:
+        tell_idle(settings, [(name, chip) for name in both], parse_overrides(settings))
     out = console()
     a, b = ("A", "B") if one.label == two.label else (one.label, two.label)
     if (a, b) != (first, second):
@@ -54,7 +60,11 @@ def compare(
         out.print(changes_table(by_group(keys), "", a, b))
         out.print()
     equal = len(times) - len(unequal)
-    out.print(f"{len(unequal)} results differ, {equal} are equal; {len(keys)} keys differ")
+    results, others = (
+        f"{counted(len(found), thing)} {'differs' if len(found) == 1 else 'differ'}"
+        for found, thing in ((unequal, "result"), (keys, "key"))
+    )
+    out.print(f"{results}, {equal} {'is' if equal == 1 else 'are'} equal; {others}")
 
 
 COMPARE = Command(

@@ -12,6 +12,7 @@ from axsim.cli.options import (
     Settings,
     Variants,
     WorkloadName,
+    tell_idle,
     tell_ignored,
 )
 from axsim.cli.terminal.console import say
@@ -43,6 +44,7 @@ def explain(
         result = time_run(workload, chip, variants=variant or None, overrides=overrides)
     tell_ignored(result[0].workload)
     chosen = list(result) if variant else [result[0]]
+    tell_idle(settings, [(workload, chip)], overrides, variants=variant or None)
     found = [explained(each) for each in chosen]
     if str(json_path) != "-":
         for index, explanation in enumerate(found):

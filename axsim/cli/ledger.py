@@ -135,7 +135,8 @@ def ledger(
     encode time of the chat runtime. What was measured follows from file names; conditions that a
     log does not tell come from options, else from the workload.
     """
-    from axsim.errors import InputError
+    from axsim.cli.terminal.console import say
+    from axsim.errors import InputError, printable
     from axsim.fidelity.board_logs import read_log
     from axsim.fidelity.board_rows import conditions_of, ledger_text, rows_of
     from axsim.fidelity.predict import toolchain_of
@@ -151,13 +152,13 @@ def ledger(
     known = {} if measured is None else conditions_of(measured)
     found = {path: read_log(path) for path in dict.fromkeys(logs)}
     rows = rows_of(found, name, known, conditions.given, id_prefix, source)
-    text = ledger_text(rows)
+    text = printable(ledger_text(rows))
     with whole_text(output) as file:
         file.write(text)
     if models is not None and measured is not None:
         _write_models(measured, models)
     for line in _advice(rows, models is not None):
-        typer.echo(line, err=True)
+        say(line, err=True)
 
 
 def _workload(name: str, variant: str | None, settings: list[str]) -> Workload:

@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Optional, TypeAlias
+from typing import TYPE_CHECKING, Annotated, Any, Optional, TypeAlias
 
 import typer
 
@@ -22,14 +22,16 @@ from axsim.cli.source_options import (
     check_kernel_options,
     sources_of,
 )
+from axsim.cli.terminal.console import say
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Mapping, Sequence
 
     from axsim.compiler.partition import Deployment
     from axsim.errors import Problem
     from axsim.inputs.chat import Chat
     from axsim.models.weights import Weights
+    from axsim.runs.no_effect import Case
     from axsim.runs.results import RunResult
     from axsim.runs.sources import Sources
     from axsim.spec.board import Board
@@ -310,7 +312,7 @@ class RunOptions:
 
         lines = misfits(result, self.board or "") if self.must_fit else []
         for line in lines:
-            typer.echo(f"error: {line}", err=True)
+            say(f"error: {line}", err=True)
         if lines:
             raise typer.Exit(1)
 
@@ -319,18 +321,21 @@ class RunOptions:
         from axsim.runs.run import time_run
         from axsim.runs.sources import refuse_for_networks
 
+        variants, overrides = self.variant or None, {**self.overrides, **network.keys}
         with network.told():
             result = time_run(
                 self.workload,
                 self.place,
-                variants=self.variant or None,
-                overrides={**self.overrides, **network.keys},
+                variants=variants,
+                overrides=overrides,
                 seed=self.seed,
                 chat=chat,
             )
         refuse_for_networks([each.deployment for each in result], self.checkpoint)
         if not self.quiet:
             tell_ignored(result[0].workload)
+            case, asked = (self.workload, self.place), {"seed": self.seed, "chat": chat}
+            tell_idle(self.settings, [case], overrides, variants=variants, **asked)
         return result
 
 
@@ -390,10 +395,28 @@ class DeploymentOptions:
         return sources_of(self.checkpoint, self.images, text, self.observer, self.calibrate_on)
 
 
+def tell_idle(
+    settings: Sequence[str],
+    cases: Sequence[Case],
+    overrides: Mapping[str, object],
+    **more: Any,
+) -> None:
+    """Says on stderr which keys of ``--set`` change nothing; ``more`` is as for
+    :func:`axsim.runs.no_effect.without_effect`."""
+    if not settings and not more.get("vary"):
+        return
+    from axsim.runs.no_effect import without_effect, words
+    from axsim.spec.descriptor import parse_overrides
+
+    own = parse_overrides(settings)
+    for line in words(without_effect(cases, overrides, keys=list(own), **more), own):
+        typer.echo(f"note: {line}", err=True)
+
+
 def tell_ignored(workload: Workload) -> None:
     """Names on stderr the keys of a build configuration of Pulsar2 that have no effect."""
     from axsim.spec.pulsar2 import read_pulsar2
 
     file = workload.build.pulsar2
     if file is not None and (ignored := read_pulsar2(file).ignored):
-        typer.echo(f"note: {file}: without effect here: {', '.join(ignored)}", err=True)
+        say(f"note: {file}: without effect here: {', '.join(ignored)}", err=True)

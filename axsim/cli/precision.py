@@ -127,8 +127,10 @@ def _show(found: Sequence[Precision], ends: Sequence[Precision], count: int) -> 
     worst = worst_first(found)
     shown = worst[:count] if count else worst
     table = Table(box=None, pad_edge=False)
-    for heading in ("operator", "type", "shape", "dtype"):
-        table.add_column(heading, no_wrap=heading != "operator", overflow="fold")
+    longest = max((len(row.node) for row in [*shown, *ends]), default=0)
+    table.add_column("operator", overflow="fold", min_width=min(longest, 20))
+    for heading in ("type", "shape", "dtype"):
+        table.add_column(heading, no_wrap=heading != "shape", overflow="fold")
     for heading in ("cosine", "SQNR dB", "max error"):
         table.add_column(heading, justify="right", no_wrap=True)
     for row in [*shown, *ends]:

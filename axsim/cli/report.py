@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -9,6 +10,7 @@ import typer
 
 from axsim.cli.command import Command
 from axsim.cli.options import NetworkOptions, RunOptions
+from axsim.cli.question_options import QuestionOptions
 from axsim.cli.terminal.console import INTERRUPTED, say
 
 if TYPE_CHECKING:
@@ -20,6 +22,7 @@ if TYPE_CHECKING:
 def report(
     options: RunOptions,
     network: NetworkOptions,
+    question: QuestionOptions,
     output: Annotated[
         Path,
         typer.Option("--output", "-o", metavar="FILE.html", help="The page; - is stdout."),
@@ -32,7 +35,10 @@ def report(
     what becomes of each tenant's requests, and how busy the chip is. The page loads nothing from
     anywhere.
     """
+    from axsim.cli.terminal.answer import Answer
+    from axsim.cli.terminal.conversation import converse
     from axsim.cli.terminal.screen import Screen
+    from axsim.errors import InputError
     from axsim.files import check_writable
     from axsim.runs.run import check_sources
     from axsim.show.report.content import gather
@@ -41,19 +47,26 @@ def report(
 
     check_writable(output)
     if kind_of(options.workload, ("workload", "scenario"))[0] == "scenario":
+        if question.words:
+            raise InputError(f"{question.words[0]} is for workloads: a scenario's requests ask")
         _of_scenario(options, output)
         return
     options.check()
     screen = Screen(quiet=options.quiet or str(output) == "-")
     interrupted = False
-    sources = options.sources
+    chat, sources = question.asked(options)
+    answers: list[Answer] = []
     try:
-        result = options.timed(network)
+        result = options.timed(network, chat)
         if options.timing_only:
             screen.timing(result)
         else:
-            check_sources(result, sources)
-            result, interrupted = _with_kernels(result, sources, screen)
+            check_sources(result, sources, chat)
+            if chat is not None:
+                answers = [Answer(each, chat.tokens) for each in result]
+                result = converse(result, sources, chat, answers, False, screen.shows)
+            else:
+                result, interrupted = _with_kernels(result, sources, screen)
     except KeyboardInterrupt:
         raise typer.Exit(INTERRUPTED) from None
     keys = with_seed({**options.overrides, **network.keys}, options.seed)
@@ -64,8 +77,11 @@ def report(
         keys,
         options.timing_only,
         sources,
+        question.words,
     )
-    write(gather(result, options.workload, options.place, keys, command), output)
+    found = gather(result, options.workload, options.place, keys, command)
+    texts = {each.name: each.text for each in answers}
+    write(replace(found, question=question.prompt or "", answers=texts), output)
     if screen.shows:
         say(f"{output}: {output.stat().st_size / 1e6:.2f} MB")
     if interrupted:
@@ -107,7 +123,7 @@ def _of_scenario(options: RunOptions, output: Path) -> None:
     command = command_line(options.workload, options.place, (), keys)
     write_scenario(result, output, command)
     if shows:
-        typer.echo(f"{output}: {output.stat().st_size / 1e6:.2f} MB")
+        say(f"{output}: {output.stat().st_size / 1e6:.2f} MB")
 
 
 REPORT = Command(

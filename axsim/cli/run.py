@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Optional
 
@@ -10,6 +9,7 @@ import typer
 
 from axsim.cli.command import Command
 from axsim.cli.options import CutNetworkOptions, JsonPath, RunOptions
+from axsim.cli.question_options import QuestionOptions
 from axsim.cli.terminal.console import INTERRUPTED, say
 from axsim.cli.terminal.run_plot import PlotKind
 
@@ -17,32 +17,13 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from axsim.cli.terminal.answer import Answer
-    from axsim.inputs.chat import Chat
     from axsim.runs.results import RunResult
 
 
 def run(
     options: RunOptions,
     network: CutNetworkOptions,
-    prompt: Annotated[
-        Optional[str],  # noqa: UP045  (typer evaluates annotations on Python 3.10 as well)
-        typer.Option(metavar="TEXT", help="Ask this, and show the answer (needs --checkpoint)."),
-    ] = None,
-    image: Annotated[
-        Optional[list[Path]],  # noqa: UP045
-        typer.Option(
-            metavar="FILE",
-            help="A picture that the prompt is about, or an ONNX file's network is run on; may be "
-            "repeated.",
-        ),
-    ] = None,
-    dynamic_tiling: Annotated[
-        bool,
-        typer.Option(
-            "--dynamic-tiling",
-            help="Cut the picture into tiles as InternVL was trained; the vendor's hosts use one.",
-        ),
-    ] = False,
+    question: QuestionOptions,
     realtime: Annotated[
         bool, typer.Option("--realtime", help="Show the answer at the speed of the chip.")
     ] = False,
@@ -91,7 +72,6 @@ def run(
     from axsim.cli.terminal.conversation import converse
     from axsim.cli.terminal.run_plot import check_picture, draw
     from axsim.cli.terminal.screen import Screen
-    from axsim.errors import InputError
     from axsim.files import check_outputs
     from axsim.runs.run import check_sources, run_kernels
     from axsim.show.tables import misfits
@@ -106,14 +86,7 @@ def run(
     if len(to_stdout) > 1:
         raise typer.BadParameter("only one of --json, --csv and --trace can be -")
     options.check()
-    sources = options.sources
-    chat = None
-    if image and prompt is None and not (realtime or dynamic_tiling) and _is_network(options):
-        if options.timing_only:
-            raise InputError("--image needs the kernels, which --timing-only leaves out")
-        sources = replace(sources, pictures=tuple(map(str, image)))
-    elif prompt is not None or image or realtime or dynamic_tiling:
-        chat = _chat(options, prompt, image, dynamic_tiling)
+    chat, sources = question.asked(options, realtime)
     screen = Screen(quiet=options.quiet or bool(to_stdout))
     interrupted = False
     try:
@@ -150,29 +123,6 @@ def run(
         typer.echo("interrupted: the variants without cosine were not finished", err=True)
         raise typer.Exit(INTERRUPTED)
     options.check_fit(result)
-
-
-def _is_network(options: RunOptions) -> bool:
-    from axsim.spec.workload import load_workload
-
-    return load_workload(options.workload).model.onnx is not None
-
-
-def _chat(
-    options: RunOptions, prompt: str | None, image: list[Path] | None, dynamic_tiling: bool
-) -> Chat:
-    from axsim.errors import InputError
-    from axsim.inputs.chat import Chat
-
-    if prompt is None:
-        raise InputError("--image, --dynamic-tiling and --realtime need a question: --prompt TEXT")
-    if options.checkpoint is None:
-        raise InputError("--prompt needs a model that was trained: --checkpoint DIR")
-    if options.timing_only:
-        raise InputError("--prompt needs the kernels, which --timing-only leaves out")
-    if dynamic_tiling and not image:
-        raise InputError("--dynamic-tiling cuts a picture: --image FILE")
-    return Chat(options.checkpoint, prompt, image, dynamic_tiling)
 
 
 def _write(

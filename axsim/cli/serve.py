@@ -24,6 +24,7 @@ from axsim.cli.source_options import (
     ObserverName,
     check_kernel_options,
 )
+from axsim.cli.terminal.console import say
 
 if TYPE_CHECKING:
     import socket
@@ -118,7 +119,7 @@ def _listening(host: str, port: int) -> socket.socket:
         raise InputError(f"{what}: pip install 'axsim[serve]'") from None
     listening = bind(host, port)
     if public(host):
-        typer.echo(f"warning: whoever reaches {host} can use this server", err=True)
+        say(f"warning: whoever reaches {host} can use this server", err=True)
     return listening
 
 
@@ -136,7 +137,7 @@ def _loaded(
 
     memory = deployment.memory
     if not memory.fits:
-        typer.echo(f"warning: {deployment.workload.name} {memory.verdict}", err=True)
+        say(f"warning: {deployment.workload.name} {memory.verdict}", err=True)
     screen = console(stderr=True)
     label = variant or deployment.workload.label
     with screen.status("loading") as status:
@@ -149,7 +150,7 @@ def _loaded(
     if kept is not None:
         tokens = service.engine.slots.head
         text = f"system prompt: {tokens} tokens in the KV cache, {kept.ms:.1f} ms on the chip"
-        typer.echo(text, err=True)
+        say(text, err=True)
     return service
 
 

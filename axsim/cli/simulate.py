@@ -266,11 +266,12 @@ def _write(
     result: ScenarioResult, json_path: Path | None, csv_path: Path | None, trace: Path | None
 ) -> None:
     from axsim.files import write_csv, write_json
+    from axsim.runs.shared_results import ROW_COLUMNS
 
     if json_path is not None:
         write_json(result.to_dict(), json_path)
     if csv_path is not None:
-        write_csv(result.to_rows(), csv_path)
+        write_csv(result.to_rows(), csv_path, ROW_COLUMNS)
     if trace is not None:
         from axsim.show.scenario_trace import write_scenario_trace
 

@@ -62,6 +62,7 @@ def check(
     which version of axsim, changed since.
     """
     from axsim.cli.terminal.console import console
+    from axsim.fidelity.prediction import counted
     from axsim.show.changes_table import changes_table
     from axsim.spec.percentage import percent_text, percentage
     from axsim.study.regression import check as check_baseline
@@ -79,7 +80,7 @@ def check(
         out.print()
     elif found.moved or found.within:
         out.print("No parameter and no code has changed since the baseline.\n")
-    times = "1 time" if len(found.moved) == 1 else f"{len(found.moved)} times"
+    times = counted(len(found.moved), "time")
     out.print(f"{times} moved by more than {allowed}, {len(found.within)} by less")
     if not found.ok:
         raise typer.Exit(1)

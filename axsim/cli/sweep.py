@@ -19,6 +19,7 @@ from axsim.cli.options import (
     Variants,
     WorkloadName,
     chip_names,
+    tell_idle,
 )
 from axsim.cli.source_options import (
     CalibrateOnSeeded,
@@ -150,6 +151,7 @@ def sweep(
     from axsim.cli.terminal.goal import check_search, draw, read_goal, show
     from axsim.cli.terminal.run_plot import check_picture
     from axsim.cli.terminal.share import points_bar
+    from axsim.fidelity.prediction import counted
     from axsim.files import check_outputs
     from axsim.spec.descriptor import parse_overrides
     from axsim.spec.kinds import load_either
@@ -208,6 +210,9 @@ def sweep(
                 assert goal is not None  # check_search saw to it
                 found = explore(where, goal, trials or TRIALS, seed or 0, run, on_progress)
             rows = table(found, list(varied))
+            if not quiet and not isinstance(subject, Scenario):
+                cases = [(workload, _chip(place)) for place in places]
+                tell_idle(settings, cases, overrides, vary=varied, variants=variant or None)
     except KeyboardInterrupt:
         hint = "" if output in (None, STDOUT) else "; --resume goes on from here"
         typer.echo(f"interrupted{hint}", err=True)
@@ -223,7 +228,7 @@ def sweep(
     failed = sum(row["error"] is not None for row in rows)
     if not quiet:
         place = "" if output in (None, STDOUT) else f" in {output}"
-        say(f"{len(rows)} rows{place}, {failed} with an error", err=True)
+        say(f"{counted(len(rows), 'row')}{place}, {failed} with an error", err=True)
     if failed == len(rows):
         say(f"error: no point could be computed: {rows[0]['error']}", err=True)
         raise typer.Exit(1)

@@ -176,6 +176,8 @@ def _write(validation: Validation, path: Path) -> None:
 
 def _broken(validation: Validation, max_mape: float | None, max_error: float | None) -> list[str]:
     """The limits, in percent, that the predictions break."""
+    from axsim.fidelity.prediction import counted
+
     found = []
     mape = validation.overall.mape * 100
     if max_mape is not None and mape > max_mape:
@@ -186,8 +188,9 @@ def _broken(validation: Validation, max_mape: float | None, max_error: float | N
             worst = max(over, key=lambda each: abs(each.error or 0))
             assert worst.error is not None
             found.append(
-                f"{len(over)} of {len(validation.compared)} rows are off by more than "
-                f"{max_error:g} %, {worst.row.id} most: {worst.error:+.1%}"
+                f"{len(over)} of {counted(len(validation.compared), 'row')} "
+                f"{'is' if len(over) == 1 else 'are'} off by more than {max_error:g} %, "
+                f"{worst.row.id} most: {worst.error:+.1%}"
             )
     return found
 

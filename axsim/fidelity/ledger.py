@@ -218,7 +218,7 @@ class Architectures(Mapping[str, ModelConfig]):
                 return ModelConfig(DecoderConfig(**document["decoders"][name]))
             if name in document["vision"]:
                 return ModelConfig(None, VisionConfig(**document["vision"][name]))
-        except (TypeError, ValueError) as error:
+        except (TypeError, ValueError, ArithmeticError) as error:
             raise InputError(Problem(self._name, name, str(error))) from None
         raise KeyError(name)
 
@@ -264,4 +264,12 @@ def load_models(path: Path) -> Architectures:
         isinstance(document.get(part) or {}, dict) for part in parts
     ):
         raise InputError(Problem(str(path), "", "is no mapping", f"sections {', '.join(parts)}"))
+    wrong = [
+        Problem(str(path), f"{part}.{name}", "is no mapping", "the fields of an architecture")
+        for part in parts
+        for name, entry in (document.get(part) or {}).items()
+        if not isinstance(entry, dict)
+    ]
+    if wrong:
+        raise InputError(wrong)
     return Architectures(document, str(path))

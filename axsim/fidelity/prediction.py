@@ -14,6 +14,11 @@ class Interval(NamedTuple):
     high: float
 
 
+def counted(count: int, thing: str) -> str:
+    """``1 row``, ``5 rows``."""
+    return f"{count} {thing}{'' if count == 1 else 's'}"
+
+
 def number(value: float) -> str:
     """Four significant digits, no exponent."""
     if value >= 1000:

@@ -80,7 +80,7 @@ class Disagreement:
 @dataclass(frozen=True)
 class RowExplanation:
     """``operators`` and ``engines`` split the predicted time, in milliseconds (cycles for the
-    compiler's counts), by operator class and by the engine that bounds it; a rate is explained by
+    compiler's counts), by operator class and by what is waited for; a rate is explained by
     the time of one token. ``busy`` is the part of that time that each engine works."""
 
     compared: Compared

@@ -2,32 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+import warnings
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from axsim.compiler.partition import Deployment
-from axsim.errors import InputError
-from axsim.fidelity.intervals import expectations
-from axsim.fidelity.prediction import Interval, Prediction
-from axsim.fidelity.published import Published, shipped_ledger_of
+from axsim.fidelity.published import shipped_ledger_of
 from axsim.machine.npu import Npu
-from axsim.runs.results import RunResult, VariantResult
+from axsim.runs.results import RunResult
 from axsim.runs.sources import SYNTHETIC, Sources
-from axsim.spec.chip import Chip, load_chip
-from axsim.spec.descriptor import NO_OVERRIDES, Overrides, override, split_overrides
-from axsim.spec.workload import Workload, layered, load_workload
-from axsim.system.alone import alone
-from axsim.system.metrics import PREDICTED
-from axsim.system.request_timeline import RequestTimeline
+from axsim.runs.timed import Intervals, chosen, time_variant
+from axsim.spec.chip import Chip
+from axsim.spec.descriptor import NO_OVERRIDES, Overrides
+from axsim.spec.workload import Workload
 
 if TYPE_CHECKING:
     from axsim.inputs.chat import Chat
     from axsim.runs.numbers import OnToken
     from axsim.runs.progress import OnProgress
-
-Intervals = Callable[[Chip, str], "Interval | None"]
-"""The interval of a metric's predictions on a chip, or None when nothing is known about it."""
 
 
 def run(
@@ -50,8 +42,9 @@ def run(
     """Simulate a workload on a chip: what ``axsim run`` shows, as objects.
 
     ``workload`` and ``chip`` are shipped names, paths of YAML files, or loaded descriptors.
-    ``variants`` chooses among the workload's; all by default. ``overrides`` replace dotted keys,
-    those of the chip with the prefix ``chip.``. ``timing_only`` leaves the kernels out: the same
+    ``variants`` chooses among the workload's; all by default. ``overrides`` are what ``--set`` is
+    on the command line: they replace dotted keys, those of the chip with the prefix ``chip.``; one
+    that has no effect is warned of. ``timing_only`` leaves the kernels out: the same
     timeline without numeric results. ``seed`` replaces ``request.seed``. Weights come from the
     folder ``checkpoint``, else they are synthetic. Of the pictures of the folder ``images`` some
     are compared with float32, and the ranges of quantised activations come from the others, as
@@ -74,6 +67,12 @@ def run(
     result = time_run(
         workload, chip, variants=variants, overrides=overrides, seed=seed, intervals=intervals
     )
+    if overrides:
+        from axsim.runs.no_effect import without_effect, words
+
+        idle = without_effect([(workload, chip)], overrides, variants=variants, seed=seed)
+        for line in words(idle, overrides):
+            warnings.warn(line, stacklevel=2)
     if timing_only:
         return result
     *_, last = run_kernels(result, sources, on_progress)
@@ -92,46 +91,12 @@ def time_run(
 ) -> RunResult:
     """:func:`run` without the kernels. With ``chat``, the request is its question, and without
     ``variants`` only the first one answers."""
-    chip_keys, keys = split_overrides(overrides, "chip")
-    if isinstance(chip, Chip):
-        chip = override(chip, chip_keys) if chip_keys else chip
-    else:
-        chip = load_chip(chip, chip_keys)
-    chosen = _variants(workload, variants, keys, seed)
-    if chat is not None:
-        wanted = list(chosen.items())[: None if variants else 1]
-        network = next((each for _, each in chosen.values() if each.model.onnx), None)
-        if network is not None:
-            what = f"{network.name} is a network from an ONNX file, which answers no question"
-            raise InputError(f"{what}: --prompt is for language models")
-        chosen = {name: (settings, chat.adapt(each)) for name, (settings, each) in wanted}
-    published = shipped_ledger_of(chip)
+    found = chosen(workload, chip, variants, overrides, seed, chat)
+    first = found[0].deployment
+    published = shipped_ledger_of(first.chip)
     npu = Npu()
-    results = []
-    for name, (settings, variant) in chosen.items():
-        deployment = Deployment(variant, chip)
-        results.append(time_variant(name, settings, deployment, npu, published, intervals))
-    title = next(iter(chosen.values()))[1].name
-    return RunResult(title, chip.name, tuple(results), timing_only=True)
-
-
-def time_variant(
-    name: str,
-    settings: Mapping[str, object],
-    deployment: Deployment,
-    npu: Npu,
-    published: Published | None = None,
-    intervals: Intervals | None = None,
-) -> VariantResult:
-    """Time one variant: every subgraph of ``deployment`` on ``npu``, without kernels. Its later
-    turns are timed as requests of their own, each after answers of full length."""
-    planned = alone(deployment, npu)
-    predictions = _predict(deployment, planned, published, intervals)
-    later = tuple(
-        time_variant(f"{name}, turn {number}", settings, turn, npu, published, intervals)
-        for number, turn in enumerate(deployment.turns[1:], 2)
-    )
-    return VariantResult(name, settings, deployment, planned, predictions, later=later)
+    results = [time_variant(*each, npu, published, intervals) for each in found]
+    return RunResult(first.workload.name, first.chip.name, tuple(results), timing_only=True)
 
 
 def run_kernels(
@@ -175,54 +140,3 @@ def check_sources(timed: RunResult, sources: Sources, chat: Chat | None = None) 
     from axsim.runs.checks import check_deployments
 
     check_deployments([variant.deployment for variant in timed], sources, chat)
-
-
-def _variants(
-    source: Workload | str | Path,
-    names: Sequence[str] | None,
-    keys: Mapping[str, object],
-    seed: int | None,
-) -> dict[str, tuple[dict[str, object], Workload]]:
-    """The chosen variants by name, each with the keys that were set for it."""
-    if seed is not None:
-        keys = {**keys, "request.seed": seed}
-    if names is not None and not isinstance(source, Workload):
-        base = load_workload(source)
-        own = {each.name: each.set for each in base.variants}
-        return {
-            name: (layered(own.get(name, {}), keys), load_workload(source, keys, name))
-            for name in names
-        }
-    if isinstance(source, Workload):
-        workload = override(source, keys) if keys else source
-    else:
-        workload = load_workload(source, keys)
-    own = {each.name: each.set for each in workload.variants}
-    expanded = workload.expand()
-    chosen = {name: workload.variant(name) for name in names} if names is not None else expanded
-    return {name: (layered(own.get(name, {}), keys), each) for name, each in chosen.items()}
-
-
-def _predict(
-    deployment: Deployment,
-    planned: RequestTimeline,
-    published: Published | None,
-    intervals: Intervals | None,
-) -> dict[str, Prediction]:
-    """Every metric that the workload has."""
-    found: dict[str, Prediction] = {}
-    expected = expectations(deployment, planned)
-    for metric in PREDICTED:
-        value = metric.of(planned) if metric.of else None
-        if value is None:
-            continue
-        measured = None
-        if published and metric.in_ledger:
-            measured = published.find(deployment, metric.name)
-        interval, reason = None, ""
-        if intervals is not None:
-            interval = intervals(deployment.chip, metric.name)
-        elif not metric.needs:
-            interval, reason = expected(metric.name)
-        found[metric.name] = Prediction(float(value), metric.unit, interval, measured, reason)
-    return found

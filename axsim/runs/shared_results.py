@@ -106,6 +106,13 @@ def column(measure: str, statistic: str) -> str:
     return f"{measure.removesuffix('_ms')}_{statistic}_ms"
 
 
+ROW_COLUMNS = (
+    "scenario", "chip", "seed", "tenant", *COUNTS,
+    *(column(measure, statistic) for measure in MEASURES for statistic in STATISTICS),
+)  # fmt: skip
+"""The columns of :meth:`ScenarioResult.to_rows`, also where no tenant answers requests."""
+
+
 def scenario_columns(scenario: Scenario) -> list[str]:
     """The columns that :meth:`ScenarioResult.to_row` has, on whatever chip."""
     measures = [column(measure, statistic) for measure in MEASURES for statistic in STATISTICS]
@@ -171,6 +178,19 @@ class ScenarioResult:
         """The same on average."""
         return {name: sum(values) / len(values) for name, values in self.busy.items()}
 
+    def busy_by_tenant(self, name: str) -> dict[str, float]:
+        """How much of ``mean_busy[name]`` each tenant takes; together they are all of it."""
+        usage, most = self.outcome.usage, 1.0
+        if name == "cpu":
+            meters, most = dict(usage.cpu), float(self.chip.cpu.cores)
+        elif name == "dram":
+            meters, most = dict(usage.bandwidth), self.chip.sustained_gbps * 1e3
+        else:
+            place = name.removeprefix("npu ")
+            meters = {who: each for (who, where), each in usage.npu.items() if where == place}
+        whole = usage.window_us * usage.windows * most
+        return {who: sum(each.amounts) / whole for who, each in meters.items()}
+
     @property
     def dram_gbps(self) -> dict[str, list[float]]:
         """What each tenant moves over time, gigabytes per second."""
@@ -223,4 +243,4 @@ class ScenarioResult:
         """:meth:`to_rows` as a DataFrame."""
         import pandas as pd
 
-        return pd.DataFrame(self.to_rows())
+        return pd.DataFrame(self.to_rows(), columns=list(ROW_COLUMNS))

@@ -39,8 +39,8 @@ def simulate(
 
     ``scenario`` and ``chip`` are shipped names, paths of YAML files, or loaded descriptors; without
     ``chip`` the scenario's own; a board stands for its chip as it has it. Requests come for
-    ``duration_s`` seconds, and all of them are answered. ``overrides`` replace dotted keys, those
-    of the chip with the prefix ``chip.``.
+    ``duration_s`` seconds, and all of them are answered. ``overrides`` (``--set`` on the
+    command line) replace dotted keys, those of the chip with the prefix ``chip.``.
     ``window_s`` is the part of the time of which every request is kept, for traces and timelines.
     With ``alone`` each tenant is simulated alone, too, for its slowdown; with ``costs`` once more
     without each of the others. ``overload`` admits requests that come faster than they can be

@@ -66,8 +66,9 @@ def _without_notice(text: str) -> str:
     return text
 
 
-def pictures(spoken: Sequence[Spoken], most: int) -> list[Any]:
-    """The pictures of the messages as Pillow images, ``most`` of them at most.
+def pictures(spoken: Sequence[Spoken], most: int | None) -> list[Any]:
+    """The pictures of the messages as Pillow images, ``most`` of them at most, or None for a model
+    that sees none.
 
     Refusal for what is no data URI of a readable picture, for too large ones and for too many.
     """
@@ -77,7 +78,10 @@ def pictures(spoken: Sequence[Spoken], most: int) -> list[Any]:
         for place, part in enumerate(each.content)
         if isinstance(part, Picture)
     ]
-    if len(found) > most:
+    if found and most is None:
+        what = f"{found[0][0]}: this model sees no pictures"
+        raise Refusal(400, what, param="messages", code="invalid_image_url")
+    if most is not None and len(found) > most:
         what = f"{len(found)} pictures have more tokens than the context; allowed: {most}"
         raise Refusal(400, what, param="messages", code="context_length_exceeded")
     opened, left = [], MAX_PIXELS

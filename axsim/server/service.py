@@ -62,7 +62,7 @@ class Service:
         self.check_name(asked.model)
         messages = conversation(asked.messages, self.system)
         size, longest = self.workload.image_tokens, self.engine.longest_prompt
-        opened = pictures(asked.messages, longest // size if size else 0)
+        opened = pictures(asked.messages, longest // size if size else None)
         try:
             question = self.prompts.question(self.workload, messages, opened)
         except InputError as error:

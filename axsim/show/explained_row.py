@@ -39,8 +39,8 @@ def heading_lines(explanation: RowExplanation) -> list[str]:
 
 
 def time_table(explanation: RowExplanation) -> Table:
-    """Where the predicted time goes: operator classes beside the engines that bound it."""
-    table = _table("operators", explanation.unit, "share", "bound by", explanation.unit, "share")
+    """Where the predicted time goes: operator classes beside what is waited for."""
+    table = _table("operators", explanation.unit, "share", "waits for", explanation.unit, "share")
     operators = _listed(explanation.operators, explanation.total)
     engines = _listed(explanation.engines, explanation.total)
     empty = ("", "", "")
@@ -94,7 +94,7 @@ def _listed(parts: Mapping[str, float], total: float) -> list[tuple[str, str, st
 
 def _table(*headings: str) -> Table:
     table = Table(box=None, pad_edge=False, padding=(0, 1, 0, 0), collapse_padding=True)
-    words = {"operators", "bound by", "number of the chip", "", "id", "metric", "model"}
+    words = {"operators", "waits for", "number of the chip", "", "id", "metric", "model"}
     for heading in headings:
         left = heading in words or heading == "conditions"
         table.add_column(heading, justify="left" if left else "right", no_wrap=True)

@@ -9,6 +9,7 @@ from typing import Any
 
 from rich.table import Table
 
+from axsim.fidelity.prediction import counted
 from axsim.spec.descriptor import split_overrides
 from axsim.spec.located import scalar
 from axsim.spec.workload import load_workload
@@ -41,10 +42,12 @@ def leaders_table(leaders: Sequence[Row], goal: Goal, varied: Sequence[str]) -> 
 def summary(leaders: Sequence[Row], rows: Sequence[Row], goal: Goal) -> str:
     """One line about what the table shows."""
     if len(goal.objectives) > 1:
-        front = f"the Pareto front: {len(leaders)} of {len(rows)} rows"
+        front = f"the Pareto front: {len(leaders)} of {counted(len(rows), 'row')}"
         return front if len(leaders) <= MOST else f"{front}, the first {MOST}"
-    count = f"{len(leaders)} of {len(rows)} rows"
-    text = f"{count} meet {', '.join(map(str, goal.constraints))}" if goal.constraints else count
+    text = f"{len(leaders)} of {counted(len(rows), 'row')}"
+    if goal.constraints:
+        text += f" {'meets' if len(leaders) == 1 else 'meet'} "
+        text += ", ".join(map(str, goal.constraints))
     return text if len(leaders) <= MOST else f"{text}; the best {MOST}"
 
 

@@ -9,7 +9,7 @@ from rich.table import Table
 from rich.text import Text
 
 from axsim.compiler.partition import MEBI
-from axsim.fidelity.prediction import Prediction, number
+from axsim.fidelity.prediction import Prediction, counted, number
 from axsim.runs.results import RunResult, VariantResult
 from axsim.show.extrapolated import footnotes, mark
 from axsim.system.breakdown import StageBreakdown
@@ -26,12 +26,12 @@ def heading(result: RunResult) -> str:
     if first.workload.new_tokens:
         prompts = [str(each.workload.prompt_tokens) for each in result]
         tokens = "/".join(dict.fromkeys(prompts))
-        asked = f"prompt of {tokens} tokens"
+        asked = f"prompt of {tokens} {'token' if tokens == '1' else 'tokens'}"
         if first.workload.cached_tokens:
-            asked += f" after {first.workload.cached_tokens} cached ones"
+            asked += f" after {counted(first.workload.cached_tokens, 'cached one')}"
         if first.later:
             asked = f"{len(first.turns)} turns, the first a {asked}"
-        parts.append(f"{asked}, {first.workload.new_tokens} new ones")
+        parts.append(f"{asked}, {counted(first.workload.new_tokens, 'new one')}")
     return "; ".join(parts)
 
 
@@ -191,7 +191,7 @@ def breakdown_table(variant: VariantResult) -> Table:
     table = Table(box=None, pad_edge=False, padding=(0, 1, 0, 0), collapse_padding=True)
     table.add_column("\nstage", no_wrap=True)
     table.add_column("\nms", justify="right")
-    table.add_column("bound by\n(share of time)", no_wrap=True)
+    table.add_column("waits for\n(share of time)", no_wrap=True)
     for name in ("CONV\nbusy", "TENG\nbusy", "SDMA\nbusy", "DRAM\nbusy", "host\nbusy"):
         table.add_column(name, justify="right")
     table.add_column("MAC\nuse", justify="right")

@@ -81,10 +81,9 @@ def busy_table(result: ScenarioResult) -> Table:
     for name in ("on average", "at most⁴"):
         table.add_column(name, justify="right", no_wrap=True)
     table.add_column("by tenant", overflow="fold")
-    span = result.outcome.ended_us / 1e3
     for name, values in result.busy.items():
         mean = sum(values) / len(values)
-        parts = _parts(result, name, span)
+        parts = sorted(result.busy_by_tenant(name).items(), key=lambda pair: -pair[1])
         shown = ", ".join(f"{who} {part:.0%}" for who, part in parts if part >= 0.005)
         table.add_row(BUSY.get(name, name.replace("npu ", "NPU ")), f"{mean:.0%}",
                       f"{max(values):.0%}", shown)  # fmt: skip
@@ -92,21 +91,6 @@ def busy_table(result: ScenarioResult) -> Table:
 
 
 BUSY = {"cpu": "CPU", "dram": "DRAM"}
-
-
-def _parts(result: ScenarioResult, name: str, span_ms: float) -> list[tuple[str, float]]:
-    found = []
-    for each in result:
-        if name == "cpu":
-            part = each.cpu_core_ms / span_ms / result.chip.cpu.cores
-        elif name == "dram":
-            meter = result.outcome.usage.bandwidth.get(each.name)
-            taken = meter.total if meter is not None else 0.0
-            part = taken / span_ms / 1e6 / result.chip.sustained_gbps
-        else:
-            part = each.npu_ms / span_ms if each.partition == name.removeprefix("npu ") else 0.0
-        found.append((each.name, part))
-    return sorted(found, key=lambda pair: -pair[1])
 
 
 def costs_table(result: ScenarioResult) -> Table:

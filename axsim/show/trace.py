@@ -26,18 +26,10 @@ from axsim.compiler.program import Program, Segment, Task
 from axsim.files import whole_text
 from axsim.machine.timeline import Timing
 from axsim.runs.results import RunResult, VariantResult
+from axsim.show.palette import TRACE
 from axsim.show.traffic import dram_rates, ocm_use
 from axsim.system.request import Pass, Stage
 from axsim.system.request_timeline import HostSlice, Invocation, RequestTimeline
-
-COLOURS = {
-    "st:ddr_swap": "terrible",  # red
-    "ld:ddr_swap": "thread_state_runnable",  # blue
-    "ld:param": "yellow",
-    "ld:input": "good",  # green
-    "st:output": "bad",  # orange
-}
-"""Chrome's colour names for the colours of the vendor's traces; compute has none."""
 
 Event = dict[str, Any]
 
@@ -119,8 +111,8 @@ class _Request:
                 name = f"{_PREFIX[task.kind]}{label}_{tile}"
                 event = self._slice(ENGINES + task.engine, name, base + start, base + end)
                 event["cat"] = task.kind
-                if task.kind in COLOURS:
-                    event["cname"] = COLOURS[task.kind]
+                if task.kind in TRACE:
+                    event["cname"] = TRACE[task.kind]
                 if again:
                     event["args"] = {"as": known + number}
                     yield event

@@ -58,6 +58,9 @@ class Section(BaseModel):
 
 S = TypeVar("S", bound=Section)
 
+TELLING: Mapping[str, Kind] = {"tenants": "scenario", "model": "workload"}
+"""Keys that only one kind of descriptor has."""
+
 
 def load(cls: type[S], source: Path, overrides: Overrides = NO_OVERRIDES, *, under: str = "") -> S:
     """Read a descriptor file, merge ``overrides`` into it and validate it as ``cls``.
@@ -68,7 +71,14 @@ def load(cls: type[S], source: Path, overrides: Overrides = NO_OVERRIDES, *, und
     Raises:
         InputError: listing everything that is wrong.
     """
-    return _build(cls, cls.written(source), overrides, under)
+    tree = cls.written(source)
+    for key, kind in TELLING.items():
+        told = tree.child(key)
+        known = key in cls.model_fields or cls.model_config.get("extra") != "forbid"
+        if told is not None and not known:
+            what = f"says that this is a {kind}"
+            raise InputError(Problem(told.origin, key, what, f"a {cls.__name__.lower()}"))
+    return _build(cls, tree, overrides, under)
 
 
 def document(

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from axsim.errors import InputError, Problem
-from axsim.spec.descriptor import NETWORK_SUFFIX, Kind, find, shipped
+from axsim.spec.descriptor import NETWORK_SUFFIX, TELLING, Kind, find, shipped
 from axsim.spec.diagnosis import nearest
 from axsim.spec.located import read
 from axsim.spec.scenario import Scenario, load_scenario
@@ -32,10 +32,8 @@ def kind_of(name: str | Path, kinds: Sequence[Kind]) -> tuple[Kind, Path]:
         wanted: Kind = "workload"
         if path.suffix.lower() != NETWORK_SUFFIX:
             tree = read(path)
-            telling: tuple[tuple[str, Kind], ...] = (
-                ("tenants", "scenario"), ("model", "workload"), ("chip", "board"),
-            )  # fmt: skip
-            wanted = next((kind for key, kind in telling if tree.child(key) is not None), "chip")
+            telling: dict[str, Kind] = {**TELLING, "chip": "board"}
+            wanted = next((telling[key] for key in telling if tree.child(key) is not None), "chip")
         return (wanted, path) if wanted in kinds else (kinds[0], path)
     names = [known for kind in kinds for known in shipped(kind)]
     files = "a YAML or ONNX file" if "chip" not in kinds else "a YAML file"

@@ -112,6 +112,7 @@ LARGEST: dict[str, int] = {
     "model.decoder.num_key_value_heads": 1 << 12,
     "model.decoder.head_dim": 1 << 14,
     "model.decoder.cross_tokens": 1 << 16,
+    "model.decoder.position_rows": TOKENS,
     "model.decoder.vocab_size": 1 << 22,
     "model.vocab_size": 1 << 22,
     "build.prefill_chunk": TOKENS,
@@ -139,7 +140,7 @@ MOST_CHUNKS = 2048
 MOST_EVENTS = 5e6
 """Of a tenant of a scenario: two days of a camera."""
 
-MOST_CLIENTS = 10_000
+MOST_CLIENTS = 1_000
 """That ask one model."""
 
 LONGEST_S = 1e6
@@ -155,11 +156,11 @@ def implausible(chip: Any) -> Iterator[Fault]:
         value = _at(chip, key)
         if value is None or low <= value <= high:
             continue
-        allowed = f"{low:g} to {high:g}"
+        allowed = f"{_short(low)} to {_short(high)}"
         if key not in COUNTS:
             if key in chip.insist and low / FURTHER <= value <= high * FURTHER:
                 continue
-            further = f"{low / FURTHER:g} to {high * FURTHER:g}"
+            further = f"{_short(low / FURTHER)} to {_short(high * FURTHER)}"
             allowed += f"; {further} where `insist: [{key}]` says that it is meant"
         yield Fault(key, f"found {_brief(value)}, which no chip has", allowed)
 
@@ -256,6 +257,10 @@ def _tensors(workload: Any) -> Iterator[tuple[str, str, int]]:
 def _at(model: Any, key: str) -> Any:
     """The value of a dotted key; None where a section or the key is not given."""
     return reduce(lambda held, name: getattr(held, name, None), key.split("."), model)
+
+
+def _short(bound: float) -> str:
+    return f"{bound:,}" if isinstance(bound, int) else f"{bound:g}"
 
 
 def _brief(value: float) -> str:

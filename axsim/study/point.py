@@ -21,8 +21,9 @@ from axsim.fidelity.published import Published, shipped_ledger_of
 from axsim.machine.npu import Npu
 from axsim.numerics.formats import Part
 from axsim.runs.results import RunResult
-from axsim.runs.run import run_kernels, time_variant
+from axsim.runs.run import run_kernels
 from axsim.runs.shared_run import simulate
+from axsim.runs.timed import time_variant
 from axsim.spec.chip import Chip
 from axsim.spec.descriptor import load_mapping, split_overrides
 from axsim.spec.scenario import Scenario

@@ -6,6 +6,7 @@ There is one path for one process, many processes and a cluster: :func:`compute`
 from __future__ import annotations
 
 import json
+import warnings
 from collections import deque
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import FIRST_COMPLETED, BrokenExecutor, Executor, Future, wait
@@ -15,6 +16,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from axsim.errors import InputError
+from axsim.runs.no_effect import without_effect, words
 from axsim.runs.sources import Sources
 from axsim.spec.chip import Chip
 from axsim.spec.descriptor import NO_OVERRIDES, Overrides, split_overrides
@@ -71,7 +73,8 @@ def sweep(
     has one row for each variant of the workload (``variants`` chooses among them), in which varied
     keys replace what it sets; those that become the same are there once. Its columns are those of
     :meth:`VariantResult.to_row`, the varied keys and ``error``: None, or why that point could not
-    be computed. ``overrides`` hold at every point. ``timing_only`` leaves the kernels out.
+    be computed. ``overrides`` (``--set`` on the command line) hold at every point; a key, set or
+    varied, that has no effect is warned of. ``timing_only`` leaves the kernels out.
     ``checkpoint``, ``images``, ``text``, ``observer`` and ``calibrate_on`` are those of
     :func:`axsim.run`.
 
@@ -102,6 +105,12 @@ def sweep(
         if executor is None:
             executor = stack.enter_context(pool(jobs, scheduler, len(points)))
         rows = table(compute(points, executor, kept, on_progress), list(vary))
+    if not isinstance(workload, Scenario) and not points[0].tenants:
+        cases = [(workload, each) for each in chips]
+        for line in words(
+            without_effect(cases, overrides, vary=vary, variants=variants), overrides
+        ):
+            warnings.warn(line, stacklevel=2)
     return pd.DataFrame(rows, columns=list(rows[0]))
 
 

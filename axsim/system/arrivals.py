@@ -60,11 +60,11 @@ def from_file(path: str | Path) -> list[Arrival]:
         InputError: it can't be read, lacks a column, or has times that are negative or go back.
     """
     try:
-        with open(path, encoding="utf-8", newline="") as file:
+        with open(path, encoding="utf-8-sig", newline="") as file:
             reader = csv.DictReader(file)
             names = reader.fieldnames or []
             unknown = [name for name in names if name not in COLUMNS]
-            if unknown or "ms" not in names:
+            if unknown or "ms" not in names or len(set(names)) < len(names):
                 what = f"found the columns {', '.join(names) or 'none'}"
                 raise InputError(Problem(f"{path}:1", "", what, f"ms of {', '.join(COLUMNS)}"))
             rows = [(f"{path}:{reader.line_num}", row) for row in reader]
@@ -74,6 +74,10 @@ def from_file(path: str | Path) -> list[Arrival]:
     found: list[Arrival] = []
     problems: list[Problem] = []
     for where, row in rows:
+        if None in row:
+            what = f"has more cells than the {len(names)} columns"
+            problems.append(Problem(where, "", what, ", ".join(names)))
+            continue
         try:
             ms = _number(row["ms"])
             tokens = [_whole(row.get(name)) for name in COLUMNS[1:]]

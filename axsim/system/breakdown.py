@@ -1,8 +1,9 @@
 """Where the time of each stage goes: operator classes, engines, DRAM.
 
 Operators overlap, so each is charged for what it adds: the window from the retirement of everything
-before it to its own (steps retire in program order). The engine that is busiest in a window bounds
-it. With the fixed cost of invocations and the host's work the windows sum to the stage's time.
+before it to its own (steps retire in program order). With the fixed cost of invocations and the
+host's work the windows sum to the stage's time. So do the engines' parts of the critical path
+(:mod:`axsim.system.critical_path`), which say what the stage waits for.
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ from typing import Any
 from axsim.compiler.program import Program, Segment, Task
 from axsim.machine.timeline import Timeline, Timing
 from axsim.spec.chip import Chip
+from axsim.system.critical_path import critical_us
 from axsim.system.request_timeline import Part, RequestTimeline, Span
 
 ENGINES = ("conv", "teng", "sdma", "dram", "host")
@@ -28,11 +30,11 @@ class StageBreakdown:
     """One part of a request, all layers together.
 
     ``count`` times before the first token (vision: images) or in a decode step, ``ms`` each.
-    ``by_operator`` splits ``ms`` by operator class, ``by_engine`` by the engine that bounds it,
-    longest first. ``busy`` is the fraction of ``ms`` that each engine works: CONV and TENG on
-    average over the units, SDMA its busiest queue, DRAM its bandwidth, host the CPU.
-    ``dram_bytes`` is what crosses the DRAM interface by task kind. ``mac_utilisation``:
-    multiply-accumulates over what CONV could do with INT8 operands.
+    ``by_operator`` splits ``ms`` by operator class, ``by_engine`` by what the stage waits for: the
+    engines on its critical path; both longest first. ``busy`` is the fraction of ``ms`` that each
+    engine works: CONV and TENG on average over the units, SDMA its busiest queue, DRAM its
+    bandwidth, host the CPU. ``dram_bytes`` is what crosses the DRAM interface by task kind.
+    ``mac_utilisation``: multiply-accumulates over what CONV could do with INT8 operands.
     """
 
     part: Part
@@ -52,7 +54,7 @@ class StageBreakdown:
 
     @property
     def bound(self) -> str:
-        """The engine that bounds most of the time: what to speed up first."""
+        """The engine that the stage waits for most: what to speed up first."""
         return next(iter(self.by_engine))
 
     @property
@@ -172,32 +174,19 @@ def _sums(segment: Segment, timing: Timing, program: Program) -> _Sums:
     for step, end in zip(segment.steps, retired, strict=True):
         if end > before:
             by_operator[step.operator] += end - before
-            busy = _busy(spans, before, end, program)
-            by_engine[_blamed(busy)] += end - before
             before = end
-    return _Sums(by_operator, by_engine, _busy(spans, 0.0, timing.end_us, program), dram)
+    for cause, spent in critical_us(segment, timing, program.engines).items():
+        by_engine[cause.resource] += spent
+    return _Sums(by_operator, by_engine, _busy(spans, program), dram)
 
 
-def _blamed(busy: Mapping[str, float]) -> str:
-    """The busiest engine. A transfer keeps its SDMA queue busy for as long as DRAM makes it wait,
-    so that queues are blamed only when DRAM is clearly less busy."""
-    if busy["sdma"] < 1.25 * busy["dram"]:
-        return max(("dram", "conv", "teng"), key=busy.__getitem__)
-    return max(("sdma", "conv", "teng"), key=busy.__getitem__)
-
-
-def _busy(
-    spans: Sequence[tuple[Task, float, float]], start: float, end: float, program: Program
-) -> dict[str, float]:
-    """Microseconds that each kind of engine works between ``start`` and ``end``."""
+def _busy(spans: Sequence[tuple[Task, float, float]], program: Program) -> dict[str, float]:
+    """Microseconds that each kind of engine works."""
     engine_us = [0.0] * len(program.engines)
     cost = 0.0
     for task, begin, stop in spans:
-        if begin < end and stop > start:
-            inside = min(stop, end) - max(begin, start)
-            engine_us[task.engine] += inside
-            if task.dram_cost_bytes:
-                cost += task.dram_cost_bytes * inside / (stop - begin)
+        engine_us[task.engine] += stop - begin
+        cost += task.dram_cost_bytes
     kinds: dict[str, list[float]] = {"conv": [], "teng": [], "sdma": []}
     for engine, spent in zip(program.engines, engine_us, strict=True):
         kinds[engine.kind].append(spent)

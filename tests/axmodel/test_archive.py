@@ -131,6 +131,14 @@ def test_an_array_of_objects_is_refused(built, tmp_path):
     assert "is no array" in fault_of(path)
 
 
+def test_an_array_larger_than_its_entry_is_refused_before_it_has_memory(built, tmp_path):
+    out = io.BytesIO()
+    header = {"descr": "<f8", "fortran_order": False, "shape": (10**12,)}
+    np.lib.format.write_array_header_1_0(out, header)
+    path = changed(built, tmp_path / "a", add=[("arrays/99999.npy", out.getvalue())])
+    assert "not as large as it says" in fault_of(path)
+
+
 def _other(key, value):
     return lambda document: document.update({key: value})
 

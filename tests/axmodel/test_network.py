@@ -124,3 +124,23 @@ def test_bytes_are_for_pictures(tmp_path):
     told = axsim(*asked, code=2).stderr
     assert "mixed has no one input [1, 3, H, W]: image [1, 8, 4, 4]" in told
     assert not list(tmp_path.glob("*.axmodel"))
+
+
+def test_a_network_is_calibrated_on_pictures(tmp_path):
+    from PIL import Image
+
+    path = yolo(tmp_path)
+    for index in range(3):
+        pixels = np.random.default_rng(index).integers(0, 256, (50, 70, 3), np.uint8)
+        Image.fromarray(pixels).save(tmp_path / f"{index}.png")
+    asked = "build", path, "--chip", "ax650n", "--images", tmp_path
+    keys = "--set", "build.preprocess.DEFAULT.std=[127.5]", "--set", "build.preprocess.DEFAULT.mean"
+    told = axsim(*asked, "-o", tmp_path / "out", *keys[:-1], f"{keys[-1]}=[127.5]").stdout
+    assert float(told.split("cos_sim ")[1].split()[0]) > 0.99
+    manifest = Model(tmp_path / "out" / "detector.axmodel", load_chip("ax650n")).manifest
+    assert manifest.picture.mean == manifest.picture.std == (127.5,) * 3
+    # pixels from -1 to 1, as the pictures have them; seeded numbers reach further
+    images = manifest.qparams["images"]
+    assert images.scale * 255 == pytest.approx(2, abs=0.1)
+    again = "--samples", tmp_path / "a.npz"
+    assert "contradict each other" in axsim(*asked, "-o", tmp_path, *again, code=2).stderr

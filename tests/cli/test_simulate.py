@@ -71,6 +71,16 @@ def test_files(scenario: Path, tmp_path: Path) -> None:
     assert out[3].read_bytes()[:4] == b"\x89PNG"
 
 
+def test_a_table_without_rows_has_its_columns(tmp_path: Path) -> None:
+    path = tmp_path / "display.yaml"
+    path.write_text("{name: d, duration_s: 0.1, tenants: {d: {display: 640x480@60 nv12}}}")
+    result = typed(path, "--chip", "ax650n", "--csv", tmp_path / "d.csv", "-q")
+    assert result.exit_code == 0, result.output
+    header = (tmp_path / "d.csv").read_text()
+    assert header.startswith("scenario,chip,seed,tenant,requests,")
+    assert header.count("\n") == 1
+
+
 @pytest.mark.parametrize(
     ("kind", "expected"),
     [

@@ -87,7 +87,7 @@ def test_explaining_a_row_fits_eighty_columns(row: str, tmp_path) -> None:
     target = tmp_path / "row.json"
     out = run("--explain", row.lower(), "--json", target).stdout
     assert max(map(len, out.splitlines())) <= 80
-    for text in (row, "measured", "operators", "bound by", "busy:", "number of the chip"):
+    for text in (row, "measured", "operators", "waits for", "busy:", "number of the chip"):
         assert text in out
     told = json.loads(target.read_text())
     assert told["id"] == row

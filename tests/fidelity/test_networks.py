@@ -45,10 +45,10 @@ def test_a_choice_is_found_again_from_the_times_that_it_makes() -> None:
 
 
 def test_a_network_left_out_has_no_part_in_its_choice() -> None:
-    rows = made_up(NetworksSection())
+    rows = [row for row in made_up(NetworksSection()) if row.model != "resnet18"]
     odd = [replace(r, value=r.value * 1.5) if r.model == "mobilenet_v1" else r for r in rows]
     (fold,) = [each for each in NetworksFit(odd, CHIPS).folds() if each.network == "mobilenet_v1"]
-    assert fold.choice == NetworksSection()
+    assert fold.choice.pixels == NetworksSection().pixels
     assert all(x == pytest.approx(-math.log(1.5)) for x in fold.left_out.values())
 
 

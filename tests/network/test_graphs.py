@@ -51,7 +51,9 @@ def test_every_node_on_codes_is_within_one_step_of_onnxruntime(name, dtype, tmp_
     assert cosine > (0.97 if dtype == "u8" else 0.999)
 
 
-@pytest.mark.parametrize("observer", ["Percentile", "MSE", "KL"])
+@pytest.mark.parametrize(
+    "observer", ["Percentile", "KL", pytest.param("MSE", marks=pytest.mark.slow)]
+)
 def test_ranges_that_cut_off_values_saturate_alike(observer, tmp_path):
     network = fused(graph("squeezenet1_1"))
     beyond, cosine = compared(network, inputs(network), "u8", tmp_path, observer)

@@ -48,7 +48,7 @@ CONSTANTS = {"zero": np.int64(0), "axis": np.array([0]), "minus": np.array([-1])
 def test_dynamic_dimensions_are_named_and_given_and_their_arithmetic_is_folded(tmp_path):
     path = saved(tmp_path, shape_arithmetic(), [("x", ["n", 3, "h", 4])], [("y", None)], CONSTANTS)
     message = refusal(path)
-    assert "input x: has dynamic dimensions (nx3xhx4); say --shape x=1x3x1x4" in message
+    assert "input x: has dynamic dimensions (nx3xhx4); say --shape x=1x3x640x4" in message
     network = read(path, {"x": (2, 3, 5, 4)})
     assert [n.op for n in network.graph.nodes] == ["Reshape", "Relu"]
     assert network.graph.tensors["y"].shape == (2, 60)
@@ -214,9 +214,8 @@ def test_control_flow_is_refused_by_name(tmp_path):
     assert "(node choice)" in refusal(path)
 
 
-@pytest.mark.parametrize("inputs", [["x", ""], ["", "x"]])
-def test_an_operator_of_two_inputs_has_two(tmp_path, inputs):
+def test_an_operator_of_two_inputs_has_two(tmp_path):
     gate = [helper.make_node("Sigmoid", ["x"], ["g"]), helper.make_node("Relu", ["m"], ["y"])]
-    node = helper.make_node("Mul", inputs, ["m"], name="lone")
+    node = helper.make_node("Mul", ["x", ""], ["m"], name="lone")
     path = saved(tmp_path, [gate[0], node, gate[1]], [("x", [1, 4])], [("y", [1, 4])])
     assert "(node lone)" in refusal(path)

@@ -10,6 +10,7 @@ import pytest
 import axsim
 from axsim.runs.shared_results import scenario_columns
 from axsim.show.scenario_trace import scenario_events
+from axsim.show.tenant_tables import busy_table
 from axsim.spec.descriptor import data_folder
 from axsim.study.replications import estimate
 from tests.system.shared import TWO, run, scenario, tiny
@@ -46,6 +47,17 @@ def test_slowdowns_and_costs_are_of_company(result: axsim.ScenarioResult) -> Non
 def test_alone_is_what_a_chip_of_ones_own_gives(result: axsim.ScenarioResult) -> None:
     alone = run(result.scenario.only(("one",)))["one"].measures["latency_ms"].mean
     assert result["one"].measures["latency_ms"].mean / alone == result["one"].slowdown
+
+
+def test_what_tenants_take_is_all_that_is_taken(tmp_path: Path) -> None:
+    crowd = {"one": tiny({"closed": {"clients": 3}}), "work": {"cpu": {"ms": 1, "every_ms": 10}}}
+    found = axsim.simulate(scenario(tmp_path, s=0.004, **crowd), "ax650n")
+    assert found.outcome.ended_us > 1.2 * found.outcome.usage.window_us * 240  # answered later
+    for name, busy in found.mean_busy.items():
+        assert busy > 0
+        assert sum(found.busy_by_tenant(name).values()) == pytest.approx(busy)
+    shown = next(iter(busy_table(found).columns[3].cells))
+    assert shown == f"one {found.mean_busy['npu npu']:.0%}"
 
 
 def test_rows_have_the_columns_that_were_announced(result: axsim.ScenarioResult) -> None:

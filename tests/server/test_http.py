@@ -27,7 +27,10 @@ import openai
 from PIL import Image
 
 from axsim.server import body
+from axsim.server.messages import pictures
+from axsim.server.refusal import Refusal
 from axsim.server.service import Service
+from axsim.server.wire import ChatRequest
 from tests.server.serving import Served, serving, synthetic, trained
 
 HELLO = [{"role": "user", "content": "hello"}]
@@ -201,6 +204,13 @@ def test_pictures_that_are_refused(served: Served, urls: list[str], message: str
     error = json.loads(found)["error"]
     assert message in error["message"]
     assert error["param"] == "messages"
+
+
+def test_a_model_without_a_vision_part_says_so() -> None:
+    asked = ChatRequest.model_validate({"messages": shown(data_uri())})
+    with pytest.raises(Refusal, match=r"messages\[0\].content\[\d\].image_url: this model sees no"):
+        pictures(asked.messages, None)
+    assert pictures(asked.messages, 1)
 
 
 def test_a_picture_of_too_many_pixels_is_not_decoded(served: Served) -> None:

@@ -12,7 +12,8 @@ from collections import defaultdict
 import pytest
 
 import axsim
-from axsim.show.trace import COLOURS, trace_events, write_trace
+from axsim.show.palette import TRACE
+from axsim.show.trace import trace_events, write_trace
 
 KINDS = {"compute", "ld:param", "ld:input", "ld:ddr_swap", "st:ddr_swap", "st:output"}
 
@@ -38,7 +39,7 @@ def check_slice(event: dict) -> None:
     assert {"pid", "tid", "name", "ts", "dur"} <= event.keys()
     assert ns(event["dur"]) >= 0
     assert isinstance(event.get("args", {}), dict)
-    assert event.get("cname") in {None, *CHROME_COLOURS}
+    assert event.get("cname") in {None, *CHROME_TRACE}
 
 
 def check_metadata(event: dict) -> None:
@@ -68,7 +69,7 @@ CHECKS = {
     "s": check_arrow,
     "f": check_arrow,
 }
-CHROME_COLOURS = {
+CHROME_TRACE = {
     "thread_state_uninterruptible", "thread_state_iowait", "thread_state_running",
     "thread_state_runnable", "thread_state_sleeping", "thread_state_unknown",
     "background_memory_dump", "light_memory_dump", "detailed_memory_dump", "vsync_highlight_color",
@@ -184,7 +185,7 @@ def test_tasks_carry_the_vendor_fields_kinds_and_colours(events) -> None:
     assert {"compute", "ld:param", "ld:input", "st:output"} <= {e["cat"] for e in tasks}
     for event in tasks:
         assert event["name"].startswith(event["cat"][:3]) or event["cat"] == "compute"
-        assert event.get("cname") == COLOURS.get(event["cat"])
+        assert event.get("cname") == TRACE.get(event["cat"])
         args = event["args"]
         if "as" in args:
             continue

@@ -8,12 +8,14 @@ from typing import Any, get_args
 import pytest
 import yaml
 
+import axsim
 from axsim.errors import InputError
 from axsim.spec.chip import load_chip
 from axsim.spec.descriptor import load_mapping, shipped
 from axsim.spec.duration import seconds, span
 from axsim.spec.scenario import Scenario, load_scenario
 from axsim.spec.tenant import FRAMES, PIXEL_BYTES, WAYS, Frames, PixelFormat
+from axsim.spec.workload import load_workload
 from axsim.system.admission import admit
 
 MODEL: dict[str, Any] = {"workload": "internvl2_1b", "arrivals": {"fps": 1}}
@@ -226,3 +228,22 @@ def test_every_way_of_coming_has_a_test() -> None:
         for name in ("test_company.py", "test_chat.py")
     )
     assert all(f'"{way}":' in text for way in WAYS)
+
+
+@pytest.mark.parametrize(
+    ("load", "name", "message"),
+    [
+        (
+            load_workload,
+            "scenarios/chat.yaml",
+            "chat.yaml:9: tenants: says that this is",
+        ),
+        (load_scenario, "workloads/qwen3_0_6b.yaml", "model: says that this is a workload"),
+        (load_chip, "workloads/qwen3_0_6b.yaml", "says that this is a workload; allowed: a chip"),
+    ],
+)
+def test_a_file_of_another_kind(load: Any, name: str, message: str) -> None:
+    with pytest.raises(InputError) as caught:
+        load(Path(axsim.__file__).parent.parent / name)
+    (problem,) = caught.value.problems
+    assert message in str(problem)

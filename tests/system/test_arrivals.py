@@ -37,7 +37,7 @@ def test_at_random_with_the_rate_asked_for() -> None:
 
 def test_from_a_file(tmp_path: Path) -> None:
     path = tmp_path / "a.csv"
-    path.write_text("ms,new_tokens\n1,\n1,5\n2.5,6\n")
+    path.write_text("\ufeffms,new_tokens\n1,\n1,5\n2.5,6\n", encoding="utf-8")
     assert from_file(path) == [Arrival(1e3), Arrival(1e3, None, 5), Arrival(2.5e3, None, 6)]
     assert first(Arrivals(csv=str(path), start_ms=1.0), 9) == [2e3, 2e3, 3.5e3]
 
@@ -53,6 +53,8 @@ def test_from_a_file(tmp_path: Path) -> None:
         ("", "found the columns none"),
         ("ms\nnan\n", "a.csv:2: found 'nan'"),
         ("ms,new_tokens\n3,0\n", "a.csv:2: found '0'"),
+        ("ms,ms\n3,4\n", "a.csv:1: found the columns ms, ms"),
+        ("ms\n3\n4,5\n", "a.csv:3: has more cells than the 1 columns; allowed: ms"),
         ("ms,new_tokens\n3,1.5\n", "a.csv:2: found '1.5'"),
     ],
 )

@@ -306,8 +306,11 @@ def test_equal_seeds_are_equal_results(folder: Path) -> None:
     found = scenario(
         folder, s=0.3, model=tiny({"poisson_per_s": 100}), other=tiny({"poisson_per_s": 9})
     )
-    first, again = run(found), run(found)
+    parts: list[float] = []
+    first, again = run(found), run(found, on_progress=parts.append)
     assert first.to_dict() == again.to_dict()
+    assert parts == sorted(parts)
+    assert parts[-1] == 1
     assert run(found, seed=1).to_dict() != first.to_dict()
     alone = run(found.only(("model",)))
     arrived = first["model"].record, alone["model"].record

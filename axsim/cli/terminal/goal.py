@@ -77,8 +77,7 @@ def draw(
     frame = pd.DataFrame(rows, columns=list(rows[0]))
     several = [key for key, values in vary.items() if len(values) > 1]
     marks = plots.chip_marks(list(chips), *several) if len(several) == 2 else None
-    objectives = goal.objectives if goal else ()
-    plots.save(plots.sweep_picture(frame, vary, objectives, marks), path)
+    plots.save(plots.sweep_picture(frame, vary, goal, marks), path)
 
 
 def show(

@@ -23,13 +23,14 @@ def fit_and_write(
     from axsim.cli.terminal.console import console
     from axsim.fidelity.chip_file import with_power
     from axsim.fidelity.power_fit import fit_power, load_readings
+    from axsim.fidelity.prediction import counted
     from axsim.files import whole_text, write_json
     from axsim.show.power_table import note, parameters_table, readings_table, remarks
     from axsim.spec.chip import load_chip
 
     chip = load_chip(source)
     found = fit_power(chip, load_readings(readings), keep)
-    count = f"{len(found.readings)} reading{'' if len(found.readings) == 1 else 's'}"
+    count = counted(len(found.readings), "reading")
     if not quiet:
         out = console()
         out.print(f"{chip.name}, power block fitted to {count} of {readings}\n")

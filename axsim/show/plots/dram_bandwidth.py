@@ -8,17 +8,9 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 from axsim.compiler.program import TaskKind
 from axsim.machine.timeline import Timeline
 from axsim.runs.results import VariantResult
+from axsim.show.palette import LOST, TRANSFERS, Fill
 from axsim.show.plots.stage_panels import Panel, Window, panels, subject
-from axsim.show.plots.style import (
-    LOST,
-    SMALL,
-    TASKS,
-    Fill,
-    area,
-    grid,
-    legend,
-    new_figure,
-)
+from axsim.show.plots.style import SMALL, area, grid, legend, new_figure
 from axsim.show.traffic import dram_rates, ocm_use
 
 if TYPE_CHECKING:
@@ -65,7 +57,7 @@ def dram_bandwidth(
             grid(axes)
         upper.tick_params(labelbottom=False)
         lower.set_xlabel("time, ms", fontsize=SMALL + 1)
-    order = [*TASKS, LOST_BANDWIDTH]
+    order = [*TRANSFERS, LOST_BANDWIDTH]
     used = {kind: shown_kinds[kind] for kind in order if kind in shown_kinds}
     legend(figure, used, f"DRAM traffic and on-chip memory: {subject(source)}")
     return figure
@@ -88,7 +80,7 @@ def rates_by_kind(panel: Panel) -> tuple[Values, dict[str, Values]]:
             sums = moved.setdefault(kind, np.zeros(INTERVALS))
             sums += rate * overlap
         moved[LOST_BANDWIDTH] += (bandwidth - sum(rates.values())) * overlap
-    order = [*TASKS, LOST_BANDWIDTH]
+    order = [*TRANSFERS, LOST_BANDWIDTH]
     return edges, {kind: moved[kind] / width for kind in order if kind in moved}
 
 
@@ -120,7 +112,7 @@ def _bandwidth(axes: Any, panel: Panel) -> dict[str, Fill]:
         values = np.maximum(rate / 1e3, 0.0)
         if kind == LOST_BANDWIDTH and values.max() < 1e-3 * ceiling:
             continue
-        shown[kind] = LOST if kind == LOST_BANDWIDTH else TASKS[kind]
+        shown[kind] = LOST if kind == LOST_BANDWIDTH else TRANSFERS[kind]
         look: Any = {"fill": True, "label": kind, "baseline": base, **area(shown[kind])}
         # axes.stairs would look at every edge for limits that are set below
         axes.add_artist(StepPatch(base + values, edges / 1e3, **look))

@@ -5,20 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
-from axsim.compiler.program import TaskKind
 from axsim.machine.timeline import Timeline
 from axsim.runs.results import VariantResult
+from axsim.show.palette import TASKS, task_name
 from axsim.show.plots.stage_panels import Panel, Window, panels, subject
-from axsim.show.plots.style import (
-    SMALL,
-    TASKS,
-    Fill,
-    Span,
-    area,
-    joined_spans,
-    legend,
-    new_figure,
-)
+from axsim.show.plots.style import SMALL, Span, area, joined_spans, legend, new_figure
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -54,34 +45,35 @@ def eu_timeline(
     rows = [len(panel.timeline.program.engines) for panel in shown]
     figure = new_figure(WIDTH, 1.0 + sum(0.75 + ROW * count for count in rows))
     subplots = figure.subplots(len(shown), 1, squeeze=False, height_ratios=rows)[:, 0]
-    kinds: dict[TaskKind, None] = {}
+    names: set[str] = set()
     for axes, panel in zip(subplots, shown, strict=True):
-        kinds |= _draw(axes, panel)
-    used: dict[str, Fill] = {kind: fill for kind, fill in TASKS.items() if kind in kinds}
+        names |= _draw(axes, panel)
+    used = {name: fill for name, fill in TASKS.items() if name in names}
     legend(figure, used, f"What the engines do: {subject(source)}")
     return figure
 
 
-def _draw(axes: Any, panel: Panel) -> dict[TaskKind, None]:
-    """One panel; returns the kinds of tasks in it."""
+def _draw(axes: Any, panel: Panel) -> set[str]:
+    """One panel; returns the names of the tasks in it."""
     engines = panel.timeline.program.engines
-    spans: dict[tuple[int, TaskKind], list[Span]] = {}
+    spans: dict[tuple[int, str], list[Span]] = {}
     work: dict[int, list[tuple[str, Span]]] = {}
     for segment, task, start, end in panel.timeline.slices():
         if end <= panel.start_us or start >= panel.end_us or end <= start:
             continue
         span = max(start, panel.start_us) / 1e3, min(end, panel.end_us) / 1e3
-        spans.setdefault((task.engine, task.kind), []).append(span)
+        name = task_name(task.kind, engines[task.engine].kind)
+        spans.setdefault((task.engine, name), []).append(span)
         if task.kind == "compute":
             work.setdefault(task.engine, []).append((segment.steps[task.step].label, span))
     width = (panel.end_us - panel.start_us) / 1e3
-    for (engine, kind), found in spans.items():
+    for (engine, name), found in spans.items():
         joined = joined_spans(found, width * FINEST)
         axes.broken_barh(
             [(start, end - start) for start, end in joined],
             (engine - 0.38, 0.76),
-            label=kind,
-            **area(TASKS[kind]),
+            label=name,
+            **area(TASKS[name]),
         )
     letter = width / (WIDTH - 1.2) * LETTER
     for engine, tasks in work.items():
@@ -106,7 +98,7 @@ def _draw(axes: Any, panel: Panel) -> dict[TaskKind, None]:
     axes.set_xlabel("time, ms", fontsize=SMALL + 1)
     axes.tick_params(axis="x", labelsize=SMALL)
     axes.set_title(panel.title, fontsize=SMALL + 1, loc="left")
-    return {kind: None for _, kind in spans}
+    return {name for _, name in spans}
 
 
 def _labels(tasks: list[tuple[str, Span]], letter: float) -> Iterator[tuple[str, float]]:

@@ -21,6 +21,8 @@ DIRECTIONS = 12
 """Directions that are tried at each distance."""
 PIECE = 4.0
 """Pixels of a piece of a line."""
+PIECES = 16
+"""Pieces of a line from a point to its label."""
 LEADER = 12.0
 """From this distance on a line leads from the label to its point."""
 
@@ -48,7 +50,8 @@ def place(
 
     Call it when the limits of the axes are final and everything else is drawn. ``others`` are
     further points, in data coordinates, that no label should cover. A label goes to the nearest
-    place around its point where it covers no point, text, legend or line of the axes, or the least.
+    place around its point where it covers no point, text, legend or line of the axes, or the least,
+    and where the line that leads from it to its point crosses no text either.
     """
     from matplotlib.patheffects import withStroke
 
@@ -62,6 +65,7 @@ def place(
     taken = np.concatenate(
         [np.hstack([centres - reach, centres + reach]), _texts(axes), _lines(axes)]
     )
+    written, led = _texts(axes), np.empty((0, 4))
     for label, (x, y) in zip(labels, centres, strict=False):
         note = axes.annotate(
             label.text,
@@ -82,11 +86,20 @@ def place(
         places = np.hstack([middles - half, middles + half])
         hidden = _overlap(places, taken).sum(axis=1)
         outside = (4 * half.prod() - _overlap(places, frame)).sum(axis=1)
-        best = int(np.argmin(np.round(hidden + 2 * outside)))  # the first of equals
+        far = np.hypot(*np.maximum(np.abs(offsets) - half, 0).T) > LEADER * scale
+        leaders = _leaders(offsets, half, np.array([x, y]))
+        around = (written[:, :2] <= (x, y)).all(axis=1) & (written[:, 2:] >= (x, y)).all(axis=1)
+        shared = _overlap(leaders.reshape(-1, 4), written[~around]).sum(axis=1)
+        crossed = far & (shared.reshape(len(offsets), -1).sum(axis=1) > 0)
+        crossed |= _overlap(places, led).sum(axis=1) > 0
+        cost = hidden + 8 * outside + crossed * 4 * half.prod()
+        best = int(np.argmin(np.round(cost)))  # the first of equals
         taken = np.vstack([taken, places[best]])
+        written = np.vstack([written, places[best]])
         to = tuple(offsets[best] / scale)
         note.set_position(to)
-        if np.hypot(*np.maximum(np.abs(offsets[best]) - half, 0)) > LEADER * scale:
+        if far[best]:
+            led = np.vstack([led, leaders[best]])
             axes.annotate(
                 "",
                 (label.x, label.y),
@@ -132,6 +145,15 @@ def _offsets(half: Values, scale: float) -> Values:
     angles = 2 * np.pi * np.arange(DIRECTIONS) / DIRECTIONS
     ring = np.stack([np.cos(angles), np.sin(angles)], axis=1)
     return np.concatenate([ring * (half + distance * scale) for distance in DISTANCES])
+
+
+def _leaders(offsets: Values, half: Values, point: Values) -> Values:
+    """Lines [n, pieces, 4] from the point to each label's edge, in small pieces."""
+    reach = np.abs(offsets) / half
+    ends = offsets * (1 - 1 / np.maximum(reach.max(axis=1, keepdims=True), 1))
+    steps = np.linspace(0, 1, PIECES)[:, None]
+    middles = point + ends[:, None, :] * steps
+    return np.concatenate([middles - PIECE / 2, middles + PIECE / 2], axis=2)
 
 
 def _overlap(boxes: Boxes, others: Boxes) -> Values:

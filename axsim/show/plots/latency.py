@@ -10,7 +10,9 @@ from axsim.errors import InputError
 from axsim.fidelity.prediction import Prediction, number
 from axsim.runs.results import RunResult, VariantResult
 from axsim.show.extrapolated import MARK, mark
-from axsim.show.plots.style import ACCENT, SMALL, STAGES, entitle, grid, new_figure
+from axsim.show.palette import ACCENT, STAGES
+from axsim.show.plots.style import SMALL, entitle, grid, new_figure
+from axsim.show.words import first_goal
 from axsim.system.metrics import WAITS
 from axsim.system.request import Stage
 
@@ -26,7 +28,7 @@ PARTS: dict[Stage, str] = {
     "post": "post",
 }
 """Stages of the way to the first token, with their names in the legend."""
-NETWORK_PARTS: dict[Stage, str] = {"graph": "network"}
+NETWORK_PARTS: dict[Stage, str] = {"graph": "graph"}
 """The stage of a network from an ONNX file."""
 TOKEN_PARTS: dict[Stage, str] = {"decode": "decode layers", "post": "post"}
 """Stages of one decode step."""
@@ -127,10 +129,9 @@ def _flat(results: Results) -> Iterable[VariantResult]:
 
 
 def _goal(variants: list[VariantResult]) -> str:
-    if not any(each.image_to_first_token_ms for each in variants):
-        decodes = any(each.ttft_ms for each in variants)
-        return "prompt to first token, ms" if decodes else "image to result, ms"
-    return "image to first token, ms"
+    """What the first panel's bars lead from and to, as explanations call it."""
+    goals = " or ".join(dict.fromkeys(map(first_goal, variants)))
+    return f"{goals[0].lower()}{goals[1:]}, ms"
 
 
 def _whole(variant: VariantResult) -> Prediction | None:

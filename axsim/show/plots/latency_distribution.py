@@ -7,13 +7,14 @@ from typing import TYPE_CHECKING
 from axsim.errors import InputError
 from axsim.fidelity.prediction import number
 from axsim.runs.shared_results import ScenarioResult
-from axsim.show.plots.style import ACCENT, INK, SMALL, grid, new_figure, plain_numbers
+from axsim.show.palette import INK
+from axsim.show.plots.style import SMALL, grid, new_figure, plain_numbers
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 LINES = ("-", "--", "-.", ":")
-COLORS = (INK, ACCENT, "#5b8fc4", "0.45")
+COLORS = (INK, "0.5", "#5f7fa8", "0.2")
 MARKS = ("o", "s", "^", "D")
 """A tenant's line and the mark of its percentiles."""
 

@@ -5,7 +5,9 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from axsim.errors import InputError
-from axsim.show.plots.style import INK, grid, new_figure, plain_numbers
+from axsim.fidelity.prediction import counted
+from axsim.show.palette import ACCENT, INK, SERIES
+from axsim.show.plots.style import grid, new_figure, plain_numbers
 from axsim.system.metrics import LEDGER, METRICS
 
 if TYPE_CHECKING:
@@ -14,7 +16,7 @@ if TYPE_CHECKING:
     from axsim.fidelity.predict import Compared
     from axsim.fidelity.validate import Validation
 
-FILLS = (INK, "white", "#9fb4c8", "#d95f02")
+FILLS = (INK, "white", SERIES[1].color, ACCENT)
 """Fill of each chip's markers, in the order of the chips' rows."""
 DRAWN_IN = {"compiler_cycles": "million cycles"}
 """Units of the axes where they are not the metric's own."""
@@ -66,7 +68,7 @@ def predicted_measured(validation: Validation) -> Figure:
         grid(axes, which="major")
     _legend(scatter, used, chips)
     overall, (right, pairs) = validation.overall, validation.orderings
-    title = f"{len(known)} measurements: MAPE {overall.mape:.1%}"
+    title = f"Predicted against {counted(len(known), 'measurement')}: MAPE {overall.mape:.1%}"
     if pairs:
         title += f", {right / pairs:.1%} of orderings right"
     scatter.set_title(f"{title}; band ±{BAND:.0%}", fontsize=10)

@@ -5,8 +5,9 @@ from __future__ import annotations
 from statistics import median
 from typing import TYPE_CHECKING
 
+from axsim.show.palette import ACCENT, INK
 from axsim.show.plots.predicted_measured import BAND, FILLS, predicted_rows
-from axsim.show.plots.style import ACCENT, INK, SMALL, grid, new_figure
+from axsim.show.plots.style import SMALL, grid, new_figure
 from axsim.system.metrics import METRICS
 
 if TYPE_CHECKING:

@@ -10,9 +10,10 @@ from axsim.compiler.program import EngineKind
 from axsim.fidelity.prediction import number
 from axsim.runs.results import VariantResult
 from axsim.show.ceilings import Ceiling, Point, ceilings, roofline_points
+from axsim.show.palette import INK, STAGES
 from axsim.show.plots.labels import Label, place
 from axsim.show.plots.stage_panels import subject
-from axsim.show.plots.style import INK, SMALL, STAGES, entitle, grid, new_figure, plain_numbers
+from axsim.show.plots.style import SMALL, entitle, grid, new_figure, plain_numbers
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -71,9 +72,22 @@ def roofline(
     _legend(axes, points, labels)
     entitle(figure, "Operators under the chip's ceilings", subject(variant))
     order = sorted(range(len(points)), key=lambda i: (-points[i].ms, i))
-    named = [Label(points[i].label, *places[i]) for i in order[:labels]]
-    place(axes, named, [places[i] for i in order[labels:]])
+    texts = _names(points, order[:labels])
+    named = [Label(text, *places[i]) for i, text in texts.items()]
+    place(axes, named, [places[i] for i in order if i not in texts])
     return figure
+
+
+def _names(points: list[Point], order: list[int]) -> dict[int, str]:
+    """Texts of labels: with the stage where operators of two have one name; the operators of one
+    stage that have one name too (of its layers and of its last) share the label of the longest."""
+    found: dict[int, str] = {}
+    for i in order:
+        stages = {points[j].part.name for j in order if points[j].label == points[i].label}
+        text = f"{points[i].part.name} {points[i].label}" if len(stages) > 1 else points[i].label
+        if text not in found.values():
+            found[i] = text
+    return found
 
 
 def _points(axes: Any, points: list[Point], places: list[tuple[float, float]]) -> None:
@@ -152,6 +166,6 @@ def _legend(axes: Any, points: list[Point], labels: int) -> None:
     longest = max(each.ms for each in points)
     sizes = f"larger: more time, up to {number(longest)} ms"
     if labels < len(points):
-        sizes += f"\nthe {labels} that take most are named"
+        sizes += "\nthose that take most are named"
     box = axes.legend(handles=handles, loc="upper left", fontsize=SMALL + 1, ncols=2, title=sizes)
     box.get_title().set_fontsize(SMALL)

@@ -1,4 +1,4 @@
-"""What all pictures share: sizes, colours that differ in greyscale too, and how they are saved."""
+"""What all pictures share: sizes, how areas and legends look, and how they are saved."""
 
 from __future__ import annotations
 
@@ -7,10 +7,11 @@ import re
 from collections.abc import Mapping
 from html import escape
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any
 
 from axsim.errors import InputError, Problem
 from axsim.files import whole_file
+from axsim.show.palette import FAINT, LOST, Fill
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -24,45 +25,8 @@ DPI = 150
 SMALL = 8
 """Points of the smallest text."""
 
-INK = "#1b3a5c"
-ACCENT = "#d95f02"
-FAINT = "0.85"
-
-
 Span = tuple[float, float]
 """Start and end of something."""
-
-
-class Fill(NamedTuple):
-    """How an area is filled: colour, hatch, and the colour of text on it."""
-
-    color: str
-    hatch: str
-    text: str
-
-
-STAGES = {
-    "preprocess": Fill("#f2f2f2", "----", "black"),
-    "vision": Fill(INK, "", "white"),
-    "prefill": Fill("#8fb3d9", "", "black"),
-    "post": Fill("#f6d7bd", "////", "black"),
-    "decode": Fill("white", "", "black"),
-    "graph": Fill(INK, "", "white"),
-}
-"""Fill of each stage of a request."""
-
-TASKS = {
-    "compute": Fill("#44546a", "", "white"),
-    "ld:param": Fill("#f3d37a", "", "black"),
-    "ld:input": Fill("#7fb069", "", "black"),
-    "ld:ddr_swap": Fill("#2b6cb0", "////", "white"),
-    "st:ddr_swap": Fill("#8c2323", "\\\\\\\\", "white"),
-    "st:output": Fill("#f2a65a", "", "black"),
-}
-"""Fill of each kind of task; the colours follow the vendor's traces."""
-
-LOST = Fill("0.94", "xxx", "black")
-"""Fill of bandwidth that inefficient accesses waste."""
 
 
 def new_figure(width: float, height: float) -> Figure:
@@ -131,7 +95,8 @@ def area(fill: Fill) -> dict[str, Any]:
     """A fill as arguments of matplotlib's bars and areas; without outlines, so that what is close
     together in time is not all outline."""
     dark = fill.text == "white"
-    edge = fill.color if not fill.hatch else "white" if dark else "0.7"
+    lines = "white" if dark else "0.7" if fill is LOST else "0.35"
+    edge = lines if fill.hatch else fill.color
     return {"facecolor": fill.color, "hatch": fill.hatch, "edgecolor": edge, "linewidth": 0}
 
 
@@ -142,18 +107,22 @@ def legend(figure: Figure, fills: Mapping[str, Fill], title: str = "") -> None:
     handles = [Patch(label=name, **area(fill)) for name, fill in fills.items()]
     figure.legend(
         handles=handles,
-        loc="outside upper center",
+        loc="outside upper left",
+        alignment="left",
         ncols=max(1, len(handles)),
         title=title or None,
         title_fontsize=SMALL + 2,
         fontsize=SMALL + 1,
+        handlelength=1.6,
+        handletextpad=0.5,
+        columnspacing=1.3,
         frameon=False,
     )
 
 
 def entitle(figure: Figure, what: str, of: str = "") -> None:
     """What is looked at, and of which model, chip and variant."""
-    figure.suptitle(f"{what}: {of}" if of else what, fontsize=SMALL + 2)
+    figure.suptitle(f"{what}: {of}" if of else what, x=0.01, ha="left", fontsize=SMALL + 2)
 
 
 def grid(axes: Axes, **settings: Any) -> None:
@@ -166,7 +135,7 @@ def plain_numbers(axis: Any) -> None:
     """Ticks of a logarithmic axis as plain numbers: 0.1, 20, 3000."""
     from matplotlib.ticker import FuncFormatter
 
-    axis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
+    axis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:.12g}"))
 
 
 def joined_spans(spans: list[Span], gap: float) -> list[Span]:

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 from axsim.errors import InputError
 from axsim.show.plots.heat_map import Marks, heat_map
-from axsim.show.plots.tradeoff import tradeoff
-from axsim.study.objective import Objective
+from axsim.show.plots.tradeoff import Lead, tradeoff
+from axsim.study.objective import Goal
 from axsim.system.metrics import WAITS
 
 if TYPE_CHECKING:
@@ -38,7 +38,9 @@ def accuracy_picture(
     rows = frame[frame["error"].isna()] if "error" in frame.columns else frame
     y = y or _telling_apart(rows, ACCURACY) or _first(rows, ACCURACY)
     x = x or _telling_apart(rows, SPEEDS) or _first(rows, WAITS)
-    return tradeoff(rows, x, y, label=label, title=_title(rows), level=LEVELS.get(y))
+    return tradeoff(
+        rows, x, y, label=label, title=_title(rows, "Accuracy against time"), level=LEVELS.get(y)
+    )
 
 
 SPEEDS = (*WAITS, "decode_tokens_per_s")
@@ -49,18 +51,20 @@ LEVELS = {"perplexity": "float32_perplexity"}
 def sweep_picture(
     frame: pd.DataFrame,
     vary: Mapping[str, Sequence[Any]],
-    objectives: Sequence[Objective] = (),
+    goal: Goal | None = None,
     marks: Marks | None = None,
 ) -> Figure:
     """A heat map of the first objective when two numeric keys vary, of one chip and one variant;
-    else the trade-off between the first two objectives.
+    else the trade-off between the first two objectives, with the rows ringed that lead
+    (:meth:`~axsim.study.objective.Goal.leaders`; of one objective, the best).
 
-    Without objectives, image to first token (or what of a request's times differs), and against it
+    Without a goal, image to first token (or what of a request's times differs), and against it
     perplexity or similarity when the kernels ran, decode speed otherwise.
 
     Raises:
         InputError: as :func:`heat_map` and :func:`tradeoff`; no row has a value to draw.
     """
+    objectives = goal.objectives if goal else ()
     chosen = [each.column for each in objectives[:2]]
     several = [key for key, values in vary.items() if len(values) > 1]
     ways = {each.column: each.direction for each in objectives}
@@ -78,8 +82,18 @@ def sweep_picture(
     x, y = chosen
     return tradeoff(
         rows, x, y, label=labels, x_direction=ways.get(x), y_direction=ways.get(y),
-        title=_title(rows), level=LEVELS.get(y),
+        title=_title(rows, "Trade-off", labels), level=LEVELS.get(y),
+        lead=_lead(rows, goal) if goal else None,
     )  # fmt: skip
+
+
+def _lead(frame: pd.DataFrame, goal: Goal) -> Lead:
+    """The rows that the terminal names too."""
+    rows = [{**row, "": place} for place, row in enumerate(frame.to_dict("records"))]
+    places = [row[""] for row in goal.leaders(rows)]
+    if len(goal.objectives) == 1:
+        return Lead(f"best: {goal}", tuple(places[:1]))
+    return Lead(f"Pareto front: {goal}", tuple(places), joined=len(goal.objectives) == 2)
 
 
 def _number(value: Any) -> bool:
@@ -109,8 +123,12 @@ def _first(frame: pd.DataFrame, names: Iterable[str]) -> str:
     raise InputError(f"there is nothing to draw: no row has {' or '.join(names)}")
 
 
-def _title(frame: pd.DataFrame) -> str:
-    """Model, and chip and variant where there is one."""
+def _title(frame: pd.DataFrame, what: str = "", labels: Sequence[str] = ()) -> str:
+    """What is looked at, of which model, chip and variant where there is one, and whose values
+    the labels are."""
     parts = [frame[name].iloc[0] for name in ("model", "chip", "variant")
              if name in frame.columns and len(frame) and frame[name].nunique() == 1]  # fmt: skip
-    return " ".join(map(str, parts))
+    of = " ".join(map(str, parts))
+    text = f"{what}: {of}" if what and of else what or of
+    keys = [name.rpartition(".")[2].replace("_", " ") for name in labels]
+    return f"{text}\nlabels: {', '.join(keys)}" if set(keys) - {"variant"} else text

@@ -7,18 +7,8 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 from axsim.runs.shared_results import ScenarioResult
-from axsim.show.plots.style import (
-    LOST,
-    SMALL,
-    STAGES,
-    Fill,
-    Span,
-    area,
-    grid,
-    joined_spans,
-    legend,
-    new_figure,
-)
+from axsim.show.palette import LOST, STAGES, Fill
+from axsim.show.plots.style import SMALL, Span, area, grid, joined_spans, legend, new_figure
 from axsim.system.record import Served
 from axsim.system.request_timeline import Invocation
 
@@ -29,18 +19,19 @@ WIDTH = 9.0
 FINEST = 1 / 1500
 """Gaps that are shorter than this part of the window are closed."""
 WAITING, OTHER = "waiting", "other work"
-FILLS = {
+FILLS: dict[str, Fill] = {
     WAITING: LOST,
     **STAGES,
-    "decode": Fill("#cfe0c3", "", "black"),
-    OTHER: Fill("0.55", "", "white"),
+    OTHER: Fill("0.3", "", "white"),
 }
 """What rows are filled with: waiting, the stages of requests, work that no model describes."""
 
 
 def tenants_timeline(result: ScenarioResult) -> Figure:
     """A row for each tenant in the window that the result keeps: what the NPU and the host do for
-    it, by stage, and waiting in between. Steady memory traffic has no row."""
+    it, by stage, and waiting in between. Steady memory traffic has no row.
+    Work that no model describes is drawn from its beginning to its end, its waiting for turns too.
+    """
     begin, end = (limit * 1e3 for limit in result.window_s)
     end = min(end, result.outcome.ended_us / 1e3)
     rows: dict[str, dict[str, list[Span]]] = {}

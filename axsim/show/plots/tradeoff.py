@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
 from axsim.errors import InputError
+from axsim.show.palette import ACCENT, INK, SERIES
 from axsim.show.plots.axes import fit_axis
 from axsim.show.plots.labels import Label, place
-from axsim.show.plots.style import ACCENT, INK, SMALL, grid, new_figure
+from axsim.show.plots.style import SMALL, grid, new_figure
 from axsim.study.objective import OF_TEXT, Direction, direction_of
 from axsim.study.pareto import non_dominated, objective_values, unknown_column
 
@@ -20,7 +21,7 @@ if TYPE_CHECKING:
 
 MARKERS = (
     ("o", INK),
-    ("^", "#9fb4c8"),
+    ("^", SERIES[1].color),
     ("s", "white"),
     ("D", ACCENT),
     ("v", "0.5"),
@@ -36,6 +37,15 @@ MOST_LABELS = 24
 """With more rows than this only those of the fronts are labelled."""
 
 
+class Lead(NamedTuple):
+    """Rows by their place in the table that are ringed, what they are called, and whether a line
+    joins them."""
+
+    name: str
+    rows: tuple[int, ...]
+    joined: bool = False
+
+
 def tradeoff(
     frame: pd.DataFrame,
     x: str = "image_to_first_token_ms",
@@ -47,16 +57,18 @@ def tradeoff(
     y_direction: Direction | None = None,
     title: str = "",
     level: str | None = None,
+    lead: Lead | None = None,
 ) -> Figure:
     """A scatter of two columns of a sweep with the Pareto front of each group.
 
     The rows of one value of the column ``group`` share a marker and have a front of their own (all
-    rows have one front, without ``group``). Each row is labelled with its values of the columns
-    ``label``; only those of the fronts when there are many. Directions say whether less or more is
-    better; by default they follow from the columns' names (milliseconds and bytes less, tokens/s
-    and cosine more). Rows without both numbers are left out. A title says when the similarities
-    come from synthetic weights, and on how much text a perplexity was taken. ``level`` is the
-    column with what float32 reaches of ``y``, drawn as a line where all rows agree.
+    rows have one front, without ``group``); where rows ``lead``, they are ringed in place of those
+    fronts. Each row is labelled with its values of the columns ``label``, and with its group where
+    groups have labels in common; only those of the fronts when there are many. Directions say
+    whether less or more is better; by default they follow from the columns' names (milliseconds and
+    bytes less, tokens/s and cosine more). Rows without both numbers are left out. A title says when
+    the similarities come from synthetic weights, and on how much text a perplexity was taken.
+    ``level`` is the column with what float32 reaches of ``y``: a line where all rows agree.
 
     Raises:
         InputError: a column does not exist or has no numbers, or
@@ -79,12 +91,20 @@ def tradeoff(
         groups.setdefault(str(columns[group][row]) if group else "", []).append(row)
     figure = new_figure(WIDTH, 5)
     axes = figure.add_subplot()
+    stairs = "post" if x in least else "pre"
     front: list[int] = []
+    ringed = "Pareto front"
+    if lead is not None:
+        ringed, front = lead.name, [row for row in lead.rows if row in places]
+        _front(axes, [places[row] for row in front], stairs if lead.joined else "", ringed)
+    elif len(groups) > 1:
+        ringed = "Pareto front of each"
     for number, (name, own) in enumerate(groups.items()):
-        best = [own[i] for i in np.flatnonzero(non_dominated(values[own]))]
-        _front(axes, [places[row] for row in best], "post" if x in least else "pre", number)
+        if lead is None:
+            best = [own[i] for i in np.flatnonzero(non_dominated(values[own]))]
+            _front(axes, [places[row] for row in best], stairs, "_" if number else ringed)
+            front += best
         _rows(axes, [places[row] for row in own], name, number)
-        front += best
     for which, name in (("x", x), ("y", y)):
         fit_axis(axes, which, name, [places[row][which == "y"] for row in rows])
         better = "less" if name in least else "more"
@@ -95,14 +115,14 @@ def tradeoff(
     grid(axes)
     figure.legend(
         loc="outside lower center",
-        ncols=_columns(["Pareto front", *groups, *drawn]),
+        ncols=_columns([ringed, *groups, *drawn]),
         fontsize=SMALL + 1,
         frameon=False,
     )
     axes.set_title("\n".join(_notes(columns, ways, title)), fontsize=SMALL + 1)
     if names:
         chosen = front if len(rows) > MOST_LABELS else [*front, *(set(rows) - set(front))]
-        texts = [" ".join(str(columns[name][row]) for name in names) for row in chosen]
+        texts = _labels(columns, names, group, chosen)
         labels = [Label(text, *places[row]) for text, row in zip(texts, chosen, strict=True)]
         place(axes, labels, [places[row] for row in rows if row not in chosen])
     return figure
@@ -124,20 +144,33 @@ def _columns(names: Sequence[str]) -> int:
     return max(1, min(len(names), int(WIDTH / (rest + letter * max(map(len, names))))))
 
 
-def _front(axes: Any, points: list[tuple[float, float]], stairs: str, number: int) -> None:
-    """The front as stairs, its points ringed: what they dominate lies behind the stairs."""
+def _labels(
+    columns: Mapping[Any, Any], names: Sequence[str], group: str | None, rows: Sequence[int]
+) -> list[str]:
+    """What tells the rows apart: the group is named too where two have the same label."""
+    texts = [" ".join(str(columns[name][row]) for name in names) for row in rows]
+    if group is None or group in names or len(set(texts)) == len(texts):
+        return texts
+    return [f"{columns[group][row]} {text}" for row, text in zip(rows, texts, strict=True)]
+
+
+def _front(axes: Any, points: list[tuple[float, float]], stairs: str, name: str) -> None:
+    """The points ringed and, unless ``stairs`` is empty, joined: what they dominate lies behind."""
+    if not points:
+        return
     xs, ys = zip(*sorted(points), strict=True)
+    joined: Any = {"drawstyle": f"steps-{stairs}"} if stairs else {"linestyle": "none"}
     axes.plot(
         xs,
         ys,
-        drawstyle=f"steps-{stairs}",
+        **joined,
         color=ACCENT,
         linewidth=1.4,
         marker="o",
         markersize=13,
         markerfacecolor="none",
         markeredgewidth=1.2,
-        label="_" if number else "Pareto front",
+        label=name,
         zorder=2,
     )
 

@@ -5,23 +5,13 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from axsim.runs.shared_results import ScenarioResult
-from axsim.show.plots.style import ACCENT, INK, SMALL, Fill, area, grid, new_figure
+from axsim.show.palette import INK, SERIES
+from axsim.show.plots.style import SMALL, area, grid, new_figure
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 LINES = ("-", "--", "-.", ":")
-FILLS = (
-    Fill(INK, "", "white"),
-    Fill("#8fb3d9", "", "black"),
-    Fill("#f6d7bd", "////", "black"),
-    Fill("#d8d8d8", "\\\\\\\\", "black"),
-    Fill("#7fb069", "", "black"),
-    Fill("#f3d37a", "....", "black"),
-    Fill("white", "xxxx", "black"),
-    Fill("#8c2323", "", "white"),
-)
-"""Tenants in the memory's part, one after the other."""
 LEAST = 0.002
 """Tenants that move less than this part of the bandwidth have no area."""
 
@@ -39,7 +29,7 @@ def utilisation(result: ScenarioResult) -> Figure:
     several = len(result.modes) > 1
     for number, name in enumerate(result.modes):
         values = [100 * each for each in busy[f"npu {name}"]]
-        look: Any = {"color": (INK, ACCENT, "0.45")[number % 3], "linestyle": LINES[number % 4]}
+        look: Any = {"color": (INK, "0.5", "#5f7fa8")[number % 3], "linestyle": LINES[number % 4]}
         npu.stairs(values, edges, baseline=None, linewidth=1.3, label=name, **look)
     if several:
         npu.legend(fontsize=SMALL, frameon=False, ncols=len(result.modes), loc="lower right",
@@ -53,7 +43,7 @@ def utilisation(result: ScenarioResult) -> Figure:
     shown = [pair for pair in result.dram_gbps.items() if max(pair[1]) > LEAST * most]
     for number, (name, rates) in enumerate(sorted(shown, key=lambda pair: -sum(pair[1]))):
         top = [below + rate for below, rate in zip(base, rates, strict=True)]
-        fill = FILLS[number % len(FILLS)]
+        fill = SERIES[number % len(SERIES)]
         look = {"baseline": base, "fill": True, **area(fill)}
         dram.add_artist(StepPatch(top, edges, **look))
         handles.append(Patch(label=name, **area(fill)))

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from axsim.fidelity.predict import Compared
+from axsim.fidelity.prediction import counted
 from axsim.fidelity.validate import DISTINCT, Accuracy, Validation
 from axsim.show.report.content import Report
 from axsim.show.report.drawings import shown
-from axsim.show.report.figures import percent, rows_text, signed
+from axsim.show.report.figures import percent, signed
 from axsim.show.report.markup import Child, Column, Html, Row, element, join, note, table
 from axsim.show.report.markup import section as section_of
 from axsim.show.validation_table import conditions, value_text
@@ -40,9 +41,9 @@ def section(report: Report) -> Html:
             class_="callout",
         )
     mape = validation.overall.mape
+    rows = counted(len(validation.overall.errors), "published measurement")
     lead = (
-        f"axsim predicts the {len(validation.overall.errors)} published measurements of {chip} "
-        f"with a mean absolute error (MAPE) of {percent(mape, 1)}."
+        f"axsim predicts {rows} of {chip} with a mean absolute error (MAPE) of {percent(mape, 1)}."
     )
     caption = f"Predicted against measured values of {chip}, and the errors below"
     return section_of(
@@ -112,7 +113,7 @@ def _rows(group: Accuracy) -> Html:
         Column("source", wide=True),
     ]
     name = NAMES[group.metric]
-    summary = f"{name}: {rows_text(len(group.rows))}, MAPE {percent(group.mape, 1)}"
+    summary = f"{name}: {counted(len(group.rows), 'row')}, MAPE {percent(group.mape, 1)}"
     return element(
         "details", element("summary", summary), table(name, columns, map(_row, group.rows))
     )

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import NamedTuple, TypeVar
 
@@ -61,7 +61,7 @@ class Report:
     ``explanations`` are those of the result's variants, in their order. ``validation`` predicts the
     ledger's rows of ``validated``: the chip as it is shipped, which is not the run's own when that
     ``differs``; None when the ledger has no rows of it.
-    ``command`` makes the same report again.
+    ``command`` makes the same report again. ``answers`` are the variants' to the ``question``.
     """
 
     result: RunResult
@@ -72,6 +72,8 @@ class Report:
     workload: Described
     pictures: Mapping[str, Html]
     command: str
+    question: str = ""
+    answers: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def chip_of_run(self) -> Chip:

@@ -21,9 +21,10 @@ from axsim.compiler.program import Program, Segment
 from axsim.fidelity.prediction import number
 from axsim.machine.timeline import Timeline, Timing
 from axsim.runs.results import VariantResult
-from axsim.show.plots.style import TASKS
+from axsim.show.palette import HOST, RESOURCES, TRANSFERS, Fill, lifted
+from axsim.show.report.colours import css_class
 from axsim.show.report.content import Report
-from axsim.show.report.figures import KINDS
+from axsim.show.report.figures import KINDS, legend
 from axsim.show.report.markup import Html, element, note
 from axsim.show.report.markup import section as section_of
 from axsim.show.timelines import stage_timelines
@@ -84,9 +85,11 @@ def data(report: Report) -> dict[str, Any]:
             index = graphs.setdefault(text, len(graphs))
             stages.append([part.name, index, _about(variant, part, timeline)])
         variants[variant.name] = {"ocm": variant.deployment.mode.ocm_bytes, "stages": stages}
-    kinds = [[kind, KINDS[kind], fill.color, bool(fill.hatch)] for kind, fill in TASKS.items()]
+    fills = {"compute": RESOURCES["conv"], **TRANSFERS}
+    kinds = [[kind, KINDS[kind], _colours(fill), bool(fill.hatch)] for kind, fill in fills.items()]
     return {
         "kinds": kinds,
+        "lanes": [_colours(RESOURCES["dram"]), _colours(HOST)],
         "graphs": [json.loads(text) for text in graphs],
         "variants": variants,
     }
@@ -103,16 +106,14 @@ def _button(role: str, text: str, label: str) -> Html:
 
 def _legend() -> Html:
     """A swatch for each kind of task."""
-    entries = [
-        element(
-            "li",
-            element("i", class_="swatch" + (" hatch" if fill.hatch else ""),
-                    style=f"background-color:{fill.color}"),
-            KINDS[kind],
-        )
-        for kind, fill in TASKS.items()
-    ]  # fmt: skip
-    return element("ul", *entries, class_="legend")
+    computing = [(css_class("r", kind), f"{kind.upper()} compute", "") for kind in ("conv", "teng")]
+    moving = [(css_class("t", kind), kind, KINDS[kind]) for kind in TRANSFERS]
+    return legend([*computing, *moving])
+
+
+def _colours(fill: Fill) -> list[str]:
+    """On a light page, and on a dark one."""
+    return [fill.color, lifted(fill.color)]
 
 
 def _about(variant: VariantResult, part: Part, timeline: Timeline) -> str:
@@ -152,6 +153,7 @@ def _graph(timeline: Timeline) -> dict[str, Any]:
         runs.append([known[key], _ns(offset), _title(program, index)])
     return {
         "engines": [engine.name for engine in program.engines],
+        "colours": [_colours(RESOURCES[engine.kind]) for engine in program.engines],
         "ns": _ns(timeline.duration_us),
         "mbps": round(program.dram_bytes_per_us),
         "segments": segments,
@@ -160,7 +162,7 @@ def _graph(timeline: Timeline) -> dict[str, Any]:
 
 
 def _segment(segment: Segment, timing: Timing, program: Program) -> dict[str, Any]:
-    kinds = list(TASKS)
+    kinds = ["compute", *TRANSFERS]
     ends: dict[int, int] = {}
     gaps, lengths = [], []
     for task, start, end in zip(segment.tasks, timing.start_us, timing.end_us_of, strict=True):

@@ -77,11 +77,6 @@ def plain(value: float) -> str:
     return f"{value:,.0f}".replace(",", "\N{NARROW NO-BREAK SPACE}")
 
 
-def rows_text(count: int) -> str:
-    """``1 row``, ``5 rows``."""
-    return f"{count} row{'' if count == 1 else 's'}"
-
-
 def panels(variants: Iterable[VariantResult], parts: Iterable[Child]) -> Html:
     """One part of the page for each variant, of which the page shows the chosen one."""
     shown = list(zip(variants, parts, strict=True))

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 
 from axsim.fidelity.prediction import Prediction, number
 from axsim.runs.results import VariantResult
+from axsim.show.report.colours import css_class
 from axsim.show.report.content import Report
 from axsim.show.report.figures import (
     SHOWN,
@@ -38,7 +39,7 @@ RESOURCES = {
 
 def section(report: Report) -> Html:
     """The answer for each variant."""
-    parts = panels(report.result, (_answer(each) for each in report.explanations))
+    parts = panels(report.result, (_answer(each, report) for each in report.explanations))
     return section_of("answer", "Answer", parts)
 
 
@@ -48,18 +49,26 @@ def limits(report: Report) -> Html:
         "The critical path: the chain of tasks, each of which the next one waited for. Shorten a "
         "task on it, and the stage ends earlier."
     )
-    names = [(f"r-{key}", *value) for key, value in RESOURCES.items()]
+    names = [(css_class("r", key), *value) for key, value in RESOURCES.items()]
     parts = panels(report.result, (_limits(each) for each in report.explanations))
     return section_of("limits", "What limits it", text, parts, legend(names))
 
 
-def _answer(explanation: Explanation) -> Html:
+def _answer(explanation: Explanation, report: Report) -> Html:
     variant = explanation.variant
+    answer = report.answers.get(variant.name)
     return join(
         element("p", *_headline(variant), class_="headline"),
         element("p", *_because(explanation), class_="because"),
+        None if answer is None else _said("Asked", report.question),
+        None if answer is None else _said("Answered", answer),
         element("dl", *_figures(variant), class_="figures"),
     )
+
+
+def _said(who: str, text: str) -> Html:
+    """A question or an answer, its lines as they are."""
+    return element("div", element("b", who), element("pre", text, class_="said"))
 
 
 def _headline(variant: VariantResult) -> list[Child]:
@@ -70,7 +79,7 @@ def _headline(variant: VariantResult) -> list[Child]:
     elif variant.ttft_ms is not None:
         text = [_strong(variant.ttft_ms, "ms"), " from the prompt to the first token"]
     elif variant.graph_ms is not None:
-        text = [_strong(variant.graph_ms, "ms"), " for an image"]
+        text = [_strong(variant.graph_ms, "ms"), " from the input to the result"]
     else:
         assert variant.vision_encode_ms is not None
         text = [_strong(variant.vision_encode_ms, "ms"), " to encode an image"]
@@ -168,7 +177,7 @@ def _goal(title: str, path: tuple[PathStage, ...], gains: tuple[Gain, ...]) -> H
 def _bar(stage: PathStage, total: float) -> Html:
     """The stage as a bar of the length of its time, cut by what it waits for."""
     parts = [
-        element("i", class_=f"r-{name}", style=f"width:{100 * ms / total:.2f}%")
+        element("i", class_=css_class("r", name), style=f"width:{100 * ms / total:.2f}%")
         for name, ms in stage.by_resource().items()
     ]
     return element("div", *parts, class_="strip", aria_hidden="true")

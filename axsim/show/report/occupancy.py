@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import NamedTuple
 
 from axsim.runs.results import VariantResult
+from axsim.show.report.colours import css_class
 from axsim.show.report.content import Report
 from axsim.show.report.figures import mebibytes, panels, percent
 from axsim.show.report.markup import Column, Html, Row, element, join, note, table
@@ -13,9 +14,10 @@ from axsim.show.timelines import stage_timelines
 
 
 class Part(NamedTuple):
-    """One part of the memory: its bytes in DRAM and in flash, and what it is."""
+    """One part of the memory: its key in :data:`axsim.show.palette.MEMORY`, its name, its bytes in
+    DRAM and in flash, and what it is."""
 
-    css: str
+    key: str
     name: str
     size: int
     stored: int
@@ -41,15 +43,15 @@ def parts_of(variant: VariantResult) -> list[Part]:
     """The parts of a variant's memory, those without bytes left out."""
     memory = variant.memory
     found = [
-        Part(f"m-{key}", NAMES[key][0], size, memory.stored[key], NAMES[key][1])
+        Part(key, NAMES[key][0], size, memory.stored[key], NAMES[key][1])
         for key, size in memory.weights.items()
     ]
     length = variant.workload.build.kv_cache_len
     found += [
-        Part("m-kv", "KV cache", memory.kv_cache, 0, f"{length} tokens, as compiled"),
-        Part("m-activations", "activations", memory.activations, 0, "of the largest subgraph"),
+        Part("kv", "KV cache", memory.kv_cache, 0, f"{length} tokens, as compiled"),
+        Part("activations", "activations", memory.activations, 0, "of the largest subgraph"),
         Part(
-            "m-embedding",
+            "embedding",
             "embedding table",
             0 if memory.embedding_apart else memory.embedding,
             memory.embedding,
@@ -70,7 +72,7 @@ def _variant(variant: VariantResult) -> Html:
     ]
     rows = [
         Row([
-            [element("i", class_=f"swatch {part.css}"), part.name],
+            [element("i", class_=f"swatch {css_class('m', part.key)}"), part.name],
             mebibytes(part.size),
             percent(part.size / memory.capacity, 1),
             mebibytes(part.stored) if part.stored else "–",
@@ -108,7 +110,7 @@ def _map(variant: VariantResult, parts: list[Part]) -> Html:
         element(
             "i",
             part.name if part.size > LABELLED * whole else None,
-            class_=part.css,
+            class_=css_class("m", part.key),
             style=f"width:{100 * part.size / whole:.3f}%",
         )
         for part in parts

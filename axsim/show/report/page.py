@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 from axsim.show.report import (
     accuracy,
     assumptions,
+    colours,
     engine_chart,
     headline,
     occupancy,
@@ -73,7 +74,7 @@ def document(title: str, body: Html, *, timeline: bool = True) -> str:
         generator=f"axsim {version('axsim')}",
         policy=_policy(scripts.values()),
         title=join(f"{title}: axsim report"),
-        style=_file("page.css"),
+        style=f"{_file('page.css')}\n{colours.style()}",
         body=body,
         page_script=scripts["page"],
         timeline_script=scripts["timeline"],

@@ -9,16 +9,17 @@ const timeAt = (px) => from + (px - gutter) / scale();
 function theme() {
   const dark = !("printing" in root.dataset) && (root.dataset.theme
     ? root.dataset.theme === "dark" : matchMedia("(prefers-color-scheme: dark)").matches);
-  const colours = DATA.kinds.map(([, , hex]) => {
-    const rgb = [1, 3, 5].map((i) => parseInt(hex.slice(i, i + 2), 16));
+  const look = (pair) => {
+    const hex = pair[dark ? 1 : 0], rgb = [1, 3, 5].map((i) => parseInt(hex.slice(i, i + 2), 16));
     const light = (0.299 * rgb[0] + 0.587 * rgb[1] + 0.114 * rgb[2]) / 255;
-    const mixed = dark && light < 0.5 ? rgb.map((c) => Math.round(c + (255 - c) * 0.38)) : rgb;
-    const bright = dark && light < 0.5 ? light + (1 - light) * 0.38 : light;
-    return { fill: `rgb(${mixed})`, text: bright > 0.5 ? "#111" : "#fff" };
-  });
+    return { fill: hex, text: light > 0.5 ? "#111" : "#fff" };
+  };
+  const moves = DATA.kinds.map(([, , pair]) => look(pair)), computes = graph.colours.map(look);
+  const colour = (kind, engine) => (kind ? moves[kind] : computes[engine]);
+  const lanes = DATA.lanes.map(look);
   return dark
-    ? { paper: "#11151a", ink: "#e4e9ef", soft: "#9eabba", line: "#2a333e", accent: "#8fbcf0", colours }
-    : { paper: "#ffffff", ink: "#17202b", soft: "#566274", line: "#e2e6eb", accent: "#1b4f8a", colours };
+    ? { paper: "#11151a", ink: "#e4e9ef", soft: "#9eabba", line: "#2a333e", lanes, colour }
+    : { paper: "#ffffff", ink: "#17202b", soft: "#566274", line: "#e2e6eb", lanes, colour };
 }
 
 let waiting = false;
@@ -115,7 +116,7 @@ function tasksOf(t, segment, offset, row, only) {
   const flush = () => {
     if (!dense) return;
     pen.globalAlpha = dense.alpha * Math.min(1, dense.covered / (dense.right - dense.left));
-    pen.fillStyle = t.colours[dense.kind].fill;
+    pen.fillStyle = t.colour(dense.kind, row).fill;
     pen.fillRect(dense.left, y, dense.right - dense.left, BAR);
     dense = null;
   };
@@ -136,7 +137,7 @@ function tasksOf(t, segment, offset, row, only) {
     }
     flush();
     pen.globalAlpha = alpha;
-    pen.fillStyle = t.colours[kind].fill;
+    pen.fillStyle = t.colour(kind, row).fill;
     pen.fillRect(left, y, wide > 4 ? wide - 1 : wide, BAR);
     if (DATA.kinds[kind][3] && wide > 5) hatch(left, y, wide - 1);
     if (wide > 34 && alpha === 1) label(t, segment, task, left, right, row);
@@ -167,11 +168,11 @@ function label(t, segment, task, left, right, row) {
     if (fits < 3) return;
     text = `${text.slice(0, fits)}…`;
   }
-  pen.fillStyle = t.colours[segment.k[task]].text;
+  pen.fillStyle = t.colour(segment.k[task], row).text;
   pen.textAlign = "left";
   if (DATA.kinds[segment.k[task]][3]) {
     const [was, size] = [pen.fillStyle, pen.measureText(text).width];
-    pen.fillStyle = t.colours[segment.k[task]].fill;
+    pen.fillStyle = t.colour(segment.k[task], row).fill;
     pen.fillRect(begin - 3, rowY(row) + 2, size + 6, BAR - 4);
     pen.fillStyle = was;
   }
@@ -203,8 +204,8 @@ function area(t, lane, index) {
   pen.fillStyle = t.line;
   pen.fillRect(gutter, y, width - gutter, 1);
   pen.fillRect(gutter, y + LANE, width - gutter, 1);
-  pen.fillStyle = t.accent;
-  pen.globalAlpha = index ? 0.45 : 0.8;
+  pen.fillStyle = t.lanes[index].fill;
+  pen.globalAlpha = index ? 0.55 : 1;
   lane.means = means(lane);
   lane.means.forEach((value, px) => {
     const high = Math.min(1, value / most) * LANE;

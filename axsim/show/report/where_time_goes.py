@@ -38,13 +38,17 @@ def _tables(variant: VariantResult) -> Html:
         element("h3", "By stage"),
         _stages(stages),
         note(
-            "Bound by: the engine that is busiest while the stage waits. Busy: the share of the "
-            "time in which CONV and TENG (on average over the units), the busiest SDMA queue, the "
-            "DRAM interface and the CPU work. MAC use: multiply-accumulates over what CONV could "
-            "do on INT8 in that time."
+            "Waits for: shares of the critical path, as above. Busy: the share of the time in "
+            "which CONV and TENG (on average over the units), the busiest SDMA queue, the DRAM "
+            "interface and the CPU work, whether anything waits for them or not. MAC use: "
+            "multiply-accumulates over what CONV could do on INT8 in that time."
         ),
         element("h3", "By operator, ms"),
         _parts("operator", stages, lambda each: each.by_operator, number, several=True),
+        note(
+            "Operators overlap. Each is charged for the time from the end of all before it to its "
+            "own, with its transfers, whatever it waits for in that time."
+        ),
         element("h3", "DRAM traffic by kind, MB"),
         _parts("kind", stages, lambda each: each.dram_bytes, lambda size: f"{size / 1e6:.2f}"),
     )
@@ -54,7 +58,7 @@ def _stages(stages: Iterable[StageBreakdown]) -> Html:
     columns = [
         Column("stage"),
         Column("ms", number=True),
-        Column("bound by", wide=True),
+        Column("waits for", wide=True),
         *(Column([_ENGINES[name], element("small", "busy")], number=True) for name in ENGINES),
         Column(["MAC", element("small", "use")], number=True),
         Column(["DRAM", element("small", "MB")], number=True),

@@ -96,12 +96,14 @@ def command_line(
     overrides: Mapping[str, object],
     timing_only: bool = False,
     sources: Sources = SYNTHETIC,
+    more: Sequence[str] = (),
 ) -> str:
-    """The command that makes the same report, to be pasted into a shell."""
+    """The command that makes the same report, to be pasted into a shell; ``more`` are further
+    words."""
     words = ["axsim", "report", str(workload), "--chip", str(chip)]
     for name in variants:
         words += ["--variant", name]
     for key, value in overrides.items():
         words += ["--set", f"{key}={value if isinstance(value, str) else show(value)}"]
-    words += sources.options
+    words += [*sources.options, *more]
     return shlex.join([*words, *(["--timing-only"] if timing_only else [])])

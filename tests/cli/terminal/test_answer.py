@@ -13,11 +13,14 @@ pytest.importorskip("PIL")
 
 from PIL import Image
 
+from axsim.fidelity.prediction import number
 from axsim.inputs.tokenizer import Tokens
 from axsim.models.checkpoint import Checkpoint
+from axsim.show.report import content
 from tests.cli.command import axsim
 from tests.models.running import Loop, run_vision
 from tests.runs.talking import MODEL, write_model
+from tests.show.report.reading import Page
 
 ASK = ["--chip", "ax630c", "--prompt", "what?", "--set", "request.new_tokens=6"]
 EXACT = ["--set", "build.weight_dtype=bf16", "--set", "build.post_weight_dtype=bf16"]
@@ -64,6 +67,23 @@ def test_the_answer_is_that_of_the_model(world, tmp_path):
     logits = loop.logits(loop.prefill(rows)[-1:])[0]
     assert variant["numerics"]["reference_token"] == int(logits.argmax())
     assert variant["numerics"]["logits_cosine"] > 0.999
+
+
+def test_a_report_asks_too(world, tmp_path, monkeypatch):
+    """The page has the question, the same answer, and the same first token's time."""
+    monkeypatch.setattr(content, "draw", lambda *_: {})  # for the sake of speed
+    workload, model, picture = world
+    document, page = tmp_path / "r.json", tmp_path / "r.html"
+    options = ["--checkpoint", model, "--image", picture]
+    axsim("run", workload, *ASK, *options, "--json", document)
+    axsim("report", workload, *ASK, *options, "-o", page)
+    (variant,) = json.loads(document.read_text())["variants"]
+    text = Page(page.read_text(encoding="utf-8")).text
+    assert "Asked" in text
+    assert "what?" in text
+    assert variant["answer"]["text"].strip() in text
+    assert f"{number(variant['predictions']['image_to_first_token_ms']['value'])}" in text
+    assert "--prompt 'what?' --image" in text
 
 
 def test_only_the_first_variant_answers_unless_told(world, tmp_path):

@@ -193,7 +193,28 @@ def indices(rng: Random, folder: Path) -> list[str]:
     ]
 
 
+@cache
+def _gguf() -> bytes:
+    from axsim.models.config import ModelConfig
+    from tests.models.test_gguf import LLAMA, written
+
+    with tempfile.TemporaryDirectory() as name:
+        path = Path(name) / "m.gguf"
+        written(path, LLAMA, SeededWeights(ModelConfig(LLAMA)))
+        return path.read_bytes()
+
+
+def gguf(rng: Random, folder: Path) -> list[str]:
+    """A GGUF file with damaged bytes, most of them in its head."""
+    data = _gguf()
+    base.write(folder, "m.gguf", mutate.blob(rng, data[:3000]) + data[3000:])
+    if rng.random() < 0.7:
+        return ["import", "m.gguf", "-o", "w.yaml"]
+    return ["run", "m.gguf", "--chip", "ax630c", "--timing-only", "--json", "-"]
+
+
 KINDS = (
+    Kind("gguf", gguf, 0.5, 2),
     Kind("config.json", imports, 4.0, 8),
     Kind("imported workloads", imported_runs, 0.5, 2),
     Kind("weights", weights, 1.0, 1),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 from functools import cache
 from pathlib import Path
@@ -214,7 +215,20 @@ def shapes(rng: Random, folder: Path) -> list[str]:
     return given
 
 
+def builds(rng: Random, folder: Path) -> list[str]:
+    """The compiler's own configuration."""
+    from tests.spec.test_pulsar2 import DOCUMENTED
+
+    base.write(folder, "n.onnx", _networks()[0])
+    text = json.dumps(mutate.tree(rng, DOCUMENTED))
+    if rng.random() < 0.2:
+        text = mutate.text(rng, text)
+    base.write(folder, "c.json", mutate.encoded(rng, text))
+    return [*RUN, "--pulsar2", "c.json"]
+
+
 KINDS = (
+    Kind("builds", builds, 0.5, 2),
     Kind("onnx bytes", damaged, 1.0, 4),
     Kind("onnx graphs", rewired, 1.5, 5),
     Kind("onnx shapes", shapes, 0.5, 4),

@@ -183,7 +183,20 @@ def _lines(rng: Random) -> bytes:
     return "\n".join([*changed, ""]).encode()
 
 
+def logs(rng: Random, folder: Path) -> list[str]:
+    """What the vendor's runtime prints."""
+    from tests.fidelity.test_board_logs import CHAT, LAYER
+
+    base.write(folder, "a.log", mutate.encoded(rng, mutate.text(rng, rng.choice((LAYER, CHAT)))))
+    given = ["ledger", "import", "a.log", "--chip", "ax650n", "--workload", "internvl2_1b"]
+    if rng.random() < 0.2:
+        name = rng.choice(mutate.TEXTS).replace("\0", "")
+        given += ["--source", name, "--id-prefix", name]
+    return [*given, "--variant", "224-u8", "-o", rng.choice(("-", "rows.csv"))]
+
+
 KINDS = (
+    Kind("logs", logs, 0.5, 2),
     Kind("ledgers", ledgers, 2.0, 6),
     Kind("ledger floods", ledger_floods, 0.2, 2),
     Kind("architectures", models, 1.0, 3),

@@ -5,8 +5,8 @@ from collections import defaultdict
 import pytest
 
 from axsim import InputError
+from axsim.show.palette import TASKS, task_name
 from axsim.show.plots import eu_timeline
-from axsim.show.plots.style import TASKS
 from tests.show.plots.reading import drawn_texts, legend_names, overlapping, smallest_text
 
 
@@ -30,7 +30,8 @@ def test_every_task_is_drawn(small) -> None:
     expected = defaultdict(float)
     for _, task, start, end in timeline.slices():
         if end > start:
-            expected[task.engine, task.kind] += (end - start) / 1e3
+            name = task_name(task.kind, timeline.program.engines[task.engine].kind)
+            expected[task.engine, name] += (end - start) / 1e3
     drawn = {key: sum(b - a for a, b in spans) for key, spans in bars(axes).items()}
     assert drawn.keys() == expected.keys()
     gap = timeline.duration_ms / 3000

@@ -1,11 +1,13 @@
 from __future__ import annotations
 
+import numpy as np
 import pytest
 
+import axsim
 from axsim.show.ceilings import ceilings, roofline_points
 from axsim.show.plots import roofline
 from axsim.show.plots.roofline import SHAPES
-from tests.show.plots.reading import drawn_texts, legend_names, overlapping, smallest_text
+from tests.show.plots.reading import drawn_texts, legend_names, overlapping, smallest_text, texts
 
 STAGES = ("vision", "prefill", "decode", "post")
 
@@ -59,3 +61,36 @@ def test_nothing_overlaps(small, large) -> None:
             figure = roofline(variant)
             assert overlapping(drawn_texts(figure)) == []
             assert smallest_text(figure) >= 8
+
+
+def test_names_of_two_stages_are_told_apart() -> None:
+    """Attention of prefill and of decode, in a text-only model."""
+    (variant,) = axsim.run("qwen3_0_6b", "ax650n", variants=["128-s8"], timing_only=True)
+    named = [text for text in texts(roofline(variant)) if "attn." in text]
+    assert {"prefill attn.scores", "decode attn.scores"} <= set(named)
+    assert len(named) == len(set(named))
+
+
+def test_a_line_to_a_label_crosses_no_other_label() -> None:
+    for workload, chip in (("qwen3_0_6b", "ax650n"), ("internvl2_1b", "ax630c")):
+        figure = roofline(axsim.run(workload, chip, timing_only=True)[0])
+        written = [t for t in figure.axes[0].texts if t.get_text() and not t.get_rotation()]
+        leaders = [note for note in figure.axes[0].texts if not note.get_text()]
+        figure.draw_without_rendering()
+        assert leaders
+        for leader in leaders:
+            ends = leader.arrow_patch.get_path().vertices[[0, -1]]
+            boxes = {note.get_text(): note.get_window_extent() for note in written}
+            own = min(boxes, key=lambda text: min(_distance(boxes[text], end) for end in ends))
+            crossed = [text for text, box in boxes.items() if text != own and _crosses(box, *ends)]
+            assert crossed == []
+
+
+def _distance(box, point) -> float:
+    return float(np.hypot(*(np.array([(box.x0 + box.x1) / 2, (box.y0 + box.y1) / 2]) - point)))
+
+
+def _crosses(box, start, end) -> bool:
+    steps = np.linspace(start, end, 200)
+    inside = (steps > (box.x0 + 1, box.y0 + 1)) & (steps < (box.x1 - 1, box.y1 - 1))
+    return bool(inside.all(axis=1).any())

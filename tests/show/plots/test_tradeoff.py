@@ -7,8 +7,8 @@ import pytest
 import axsim
 from axsim import InputError
 from axsim.show.plots import accuracy_picture, sweep_picture, tradeoff
-from axsim.study.objective import parse_objective
-from tests.show.plots.reading import drawn_texts, legend_names, overlapping, smallest_text
+from axsim.study.objective import Goal
+from tests.show.plots.reading import drawn_texts, legend_names, overlapping, smallest_text, texts
 
 ROWS = [
     ("a", "u8", 10.0, 0.95),
@@ -67,7 +67,7 @@ def test_axes_and_notes_say_what_is_shown(frame) -> None:
     assert axes.get_ylabel() == "cosine similarity to float32  (more is better)"
     assert axes.get_xscale() == "log"
     assert axes.get_title().startswith("mine\ncosine on synthetic weights")
-    assert legend_names(figure) == ["Pareto front", "a", "b"]
+    assert legend_names(figure) == ["Pareto front of each", "a", "b"]
     for synthetic in (False, None, np.nan):
         assert tradeoff(frame.assign(synthetic=synthetic)).axes[0].get_title() == ""
 
@@ -138,10 +138,39 @@ def test_a_sweeps_picture_is_a_trade_off_by_default(frame) -> None:
     assert set(series(figure)) == {"a", "b"}
     timed = frame.assign(cosine=None)
     assert sweep_picture(timed, vary).axes[0].get_ylabel().startswith("weights, MB")
-    chosen = [parse_objective("max:weights_bytes"), parse_objective("image_to_first_token_ms")]
-    (axes,) = sweep_picture(frame, vary, chosen).axes
+    goal = Goal.parse(["max:weights_bytes", "image_to_first_token_ms"])
+    (axes,) = sweep_picture(frame, vary, goal).axes
     assert axes.get_xlabel() == "weights, MB  (more is better)"
     assert axes.get_ylabel() == "image to first token, ms  (less is better)"
+
+
+@pytest.mark.parametrize(
+    ("objectives", "constraints"),
+    [
+        (["image_to_first_token_ms", "cosine"], []),
+        (["image_to_first_token_ms", "cosine"], ["cosine>=0.996"]),
+        (["image_to_first_token_ms"], ["cosine>=0.99"]),
+        (["image_to_first_token_ms", "cosine", "weights_bytes"], []),
+    ],
+)
+def test_the_picture_rings_the_rows_that_the_text_names(frame, objectives, constraints) -> None:
+    """Over all chips, under the constraints, and of one objective the best alone."""
+    goal = Goal.parse(objectives, constraints)
+    figure = sweep_picture(frame, {"variant": ["u8", "u16", "bf16"]}, goal)
+    rings = [line for line in figure.axes[0].lines if str(goal) in line.get_label()]
+    named = axsim.best(frame, objectives, constraints)
+    if len(objectives) == 1:
+        named = named.head(1)
+    (drawn,) = (sorted(zip(*line.get_data(), strict=True)) for line in rings)
+    assert drawn == sorted(zip(named[objectives[0]], named["cosine"], strict=True))
+
+
+def test_no_two_points_have_the_same_label(frame) -> None:
+    """Variants of one name on two chips are told apart as the table does: by the chip too."""
+    found = texts(tradeoff(frame))
+    labels = [f"{chip} {variant}" for chip, variant, *_ in ROWS if variant in ("u8", "u16")]
+    assert {each for each in labels if each in found}
+    assert not {"u8", "u16"} & set(found)
 
 
 def test_a_legend_of_many_groups_lies_in_the_picture(frame) -> None:

@@ -9,7 +9,7 @@ import pytest
 
 import axsim
 from axsim.runs.results import RunResult
-from axsim.show.plots.style import TASKS
+from axsim.show.palette import TRANSFERS
 from axsim.show.report import content
 from axsim.show.report.content import Report, gather
 from axsim.show.report.engine_chart import data, section
@@ -48,7 +48,7 @@ def unpacked(graph: dict) -> list[tuple]:
             free[engine] = start + lasts
             label = segment["steps"][step][0]
             times = offset + start, offset + start + lasts
-            found.append((graph["engines"][engine], list(TASKS)[kind], label, *times))
+            found.append((graph["engines"][engine], ["compute", *TRANSFERS][kind], label, *times))
     return found
 
 
