@@ -121,6 +121,22 @@ def check_writable(path: str | Path | None) -> None:
         raise InputError(Problem("", "", f"cannot write {path}: no permission"))
 
 
+def check_outputs(*paths: str | Path | None) -> None:
+    """:func:`check_writable` of all files that one command is to write, each another one.
+
+    Raises:
+        InputError: as :func:`whole_file`, or one would replace the other.
+    """
+    seen: set[Path] = set()
+    for path in paths:
+        check_writable(path)
+        if path is None or str(path) == STDOUT or _is_device(Path(path)):
+            continue
+        if Path(path).resolve() in seen:
+            raise InputError(Problem("", "", f"{path} is given for two outputs"))
+        seen.add(Path(path).resolve())
+
+
 def read_json(path: Path) -> Any:
     """What a JSON file of the user's holds.
 

@@ -10,7 +10,7 @@ import pytest
 
 import axsim
 from axsim.errors import InputError
-from axsim.files import check_writable, whole_text, write_csv, write_json
+from axsim.files import check_outputs, check_writable, whole_text, write_csv, write_json
 
 
 @pytest.fixture(scope="module")
@@ -85,3 +85,10 @@ def test_a_place_that_cannot_be_written_is_told(tmp_path) -> None:
     check_writable(tmp_path / "x.json")
     check_writable("-")
     check_writable(None)
+
+
+def test_two_outputs_are_two_files(tmp_path, monkeypatch) -> None:
+    check_outputs(None, "-", "-", "/dev/null", "/dev/null", tmp_path / "a", tmp_path / "b")
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(InputError, match="given for two outputs"):
+        check_outputs("a", tmp_path / "a")

@@ -97,12 +97,11 @@ def calibrate(
     from axsim.fidelity.left_out import read as read_left_out
     from axsim.fidelity.predict import shipped_chips
     from axsim.fidelity.validate import architectures
-    from axsim.files import check_writable, whole_text, write_json
+    from axsim.files import check_outputs, whole_text, write_json
     from axsim.spec.chip import load_chip
     from axsim.spec.descriptor import find
 
-    for path in (output, json_path, left_out):
-        check_writable(path)
+    check_outputs(output, json_path, left_out)
     if left_out is not None and not cross_validate:
         raise typer.BadParameter("--left-out needs --cross-validate")
     if left_out is not None:

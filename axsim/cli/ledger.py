@@ -140,11 +140,10 @@ def ledger(
     from axsim.fidelity.board_logs import read_log
     from axsim.fidelity.board_rows import conditions_of, ledger_text, rows_of
     from axsim.fidelity.predict import toolchain_of
-    from axsim.files import check_writable, whole_text
+    from axsim.files import check_outputs, whole_text
     from axsim.spec.chip import load_chip
 
-    check_writable(output)
-    check_writable(models)
+    check_outputs(output, models)
     toolchain_of(conditions.toolchain)
     measured = None if workload is None else _workload(workload, variant, settings)
     if models is not None and (measured is None or measured.model.onnx is not None):

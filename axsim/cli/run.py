@@ -72,13 +72,14 @@ def run(
     from axsim.cli.terminal.conversation import converse
     from axsim.cli.terminal.run_plot import check_picture, draw
     from axsim.cli.terminal.screen import Screen
-    from axsim.files import check_writable
+    from axsim.files import check_outputs
     from axsim.runs.run import check_sources, run_kernels
     from axsim.show.tables import misfits
 
-    for path in (json_path, csv_path, trace):
-        check_writable(path)
+    check_outputs(json_path, csv_path, trace, plot)
     check_picture(plot)
+    if plot is None and (plot_stage or plot_kind is not PlotKind.latency):
+        raise typer.BadParameter("--plot-kind and --plot-stage are for a picture: --plot FILE")
     if plot_stage and plot_kind is PlotKind.latency:
         raise typer.BadParameter("--plot-stage is for the other kinds of --plot-kind")
     to_stdout = [str(path) for path in (json_path, csv_path, trace) if str(path) == "-"]

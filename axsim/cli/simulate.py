@@ -119,15 +119,16 @@ def simulate(
     them are answered.
     """
     from axsim.cli.terminal.run_plot import check_picture
-    from axsim.files import check_writable
+    from axsim.files import check_outputs
     from axsim.spec.board import load_board
     from axsim.spec.descriptor import parse_overrides
     from axsim.spec.duration import seconds, span
 
     files = (json_path, csv_path, trace, report)
-    for path in files:
-        check_writable(path)
+    check_outputs(*files, plot)
     check_picture(plot)
+    if plot is None and plot_kind is not ScenarioPlot.latency:
+        raise typer.BadParameter("--plot-kind is for a picture: --plot FILE")
     to_stdout = sum(str(path) == "-" for path in files)
     if to_stdout > 1:
         raise typer.BadParameter("only one of --json, --csv, --trace and --report can be -")

@@ -152,7 +152,7 @@ def sweep(
     from axsim.cli.terminal.run_plot import check_picture
     from axsim.cli.terminal.share import points_bar
     from axsim.fidelity.prediction import counted
-    from axsim.files import check_writable
+    from axsim.files import check_outputs
     from axsim.spec.descriptor import parse_overrides
     from axsim.spec.kinds import load_either
     from axsim.spec.scenario import Scenario
@@ -164,7 +164,7 @@ def sweep(
 
     if output is None and not (objective or constraint or plot):
         output = STDOUT
-    check_writable(output)
+    check_outputs(output, plot)
     check_picture(plot)
     _check_format(output)
     if jobs is not None and scheduler is not None:
@@ -253,12 +253,16 @@ def _places(chips: list[str], boards: list[str]) -> list[str | Board]:
     """Chips by name or file, and boards.
 
     Raises:
-        BadParameter: there is neither.
+        BadParameter: there is neither, or one is given twice.
     """
     from axsim.spec.board import load_board
 
     if not chips and not boards:
         raise typer.BadParameter("Missing option '--chip' (or '--board')")
+    for option, names in (("--chip", chip_names(chips)), ("--board", chip_names(boards))):
+        for name in names:
+            if names.count(name) > 1:
+                raise typer.BadParameter(f"{option}: {name!r} is given twice")
     return [*chip_names(chips), *map(load_board, chip_names(boards))]
 
 

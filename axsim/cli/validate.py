@@ -77,10 +77,10 @@ def validate(
     """
     from axsim.cli.terminal.run_plot import check_picture
     from axsim.fidelity.validate import validate as validate_ledger
-    from axsim.files import check_writable
+    from axsim.files import check_outputs
     from axsim.show.validation_table import failure_lines
 
-    check_writable(json_path)
+    check_outputs(json_path, plot)
     check_picture(plot)
     if explain is not None:
         _refuse_with_explain(plot=plot, max_mape=max_mape, max_error=max_error)

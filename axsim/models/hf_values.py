@@ -61,7 +61,7 @@ KINDS: dict[str, Kind] = {
     ),
     **dict.fromkeys(
         ("num_key_value_heads", "head_dim", "max_position_embeddings", "out_hidden_size",
-         "original_max_position_embeddings", "projection_dim"), _OPTIONAL_SIZE
+         "original_max_position_embeddings", "projection_dim", "force_image_size"), _OPTIONAL_SIZE
     ),
     **dict.fromkeys(
         ("sliding_window", "max_window_layers", "num_register_tokens", "no_rope_layer_interval",
@@ -79,7 +79,7 @@ KINDS: dict[str, Kind] = {
     **dict.fromkeys(
         ("attn_logit_softcapping", "final_logit_softcapping", "mscale", "mscale_all_dim"), _NUMBER
     ),
-    **dict.fromkeys(("image_size", "patch_size", "force_image_size"), _SIDES),
+    **dict.fromkeys(("image_size", "patch_size"), _SIDES),
     **dict.fromkeys(
         ("vision_config", "text_config", "llm_config", "rope_scaling", "rope_parameters",
          "quantization_config", "full_attention", "sliding_attention"), _MAPPING

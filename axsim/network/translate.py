@@ -40,6 +40,7 @@ MOST_ELEMENTS = 10**10
 _SMALL = 1024
 """Elements up to which an array of integers is part of the graph."""
 _ALIASES = frozenset({"Identity", "Dropout"})
+_OF_TWO = frozenset({"Add", "Sub", "Mul", "Div", "Pow"})
 _INTEGERS = {"b": "bool", "i": "s64", "u": "u8", "f": "f32"}
 _OF_INTEGERS = frozenset({"ArgMax", "ArgMin"})
 _OF_TRUTH = frozenset({"Equal", "Greater", "GreaterOrEqual", "Less", "LessOrEqual", "Not"}) | {
@@ -94,7 +95,9 @@ class Translation:
             inputs.pop()
         if node.domain not in ("", "ai.onnx"):
             self._refuse(node, Refusal(f"{node.domain}.{op}", label))
-        elif op in _ALIASES:
+        elif op in _OF_TWO and (len(inputs) != 2 or "" in inputs):
+            self._refuse(node, Refusal(op, label, "it has two inputs"))
+        elif op in _ALIASES and inputs:
             self._alias[node.output[0]] = inputs[0]
             self._unknown |= {node.output[0]} if inputs[0] in self._unknown else set()
         elif not self._unknown.isdisjoint(inputs):

@@ -15,7 +15,7 @@ from axsim.machine.npu import Npu
 from axsim.runs.results import VariantResult
 from axsim.spec.chip import Chip, load_chip
 from axsim.spec.descriptor import NO_OVERRIDES, Overrides, override, split_overrides
-from axsim.spec.workload import Workload, load_workload
+from axsim.spec.workload import Workload, layered, load_workload
 from axsim.system.alone import alone
 from axsim.system.metrics import PREDICTED
 from axsim.system.request_timeline import RequestTimeline
@@ -96,7 +96,7 @@ def _variants(
         base = load_workload(source)
         own = {each.name: each.set for each in base.variants}
         return {
-            name: ({**own.get(name, {}), **keys}, load_workload(source, keys, name))
+            name: (layered(own.get(name, {}), keys), load_workload(source, keys, name))
             for name in names
         }
     if isinstance(source, Workload):
@@ -106,7 +106,7 @@ def _variants(
     own = {each.name: each.set for each in workload.variants}
     expanded = workload.expand()
     chosen = {name: workload.variant(name) for name in names} if names is not None else expanded
-    return {name: ({**own.get(name, {}), **keys}, each) for name, each in chosen.items()}
+    return {name: (layered(own.get(name, {}), keys), each) for name, each in chosen.items()}
 
 
 def _predict(

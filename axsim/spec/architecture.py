@@ -100,6 +100,16 @@ class VisionSection(Section):
     @model_validator(mode="after")
     def _consistent(self) -> VisionSection:
         faults = [*_divides(self, "hidden_size", "num_attention_heads")]
+        if (
+            not faults
+            and self.rotary != "none"
+            and self.hidden_size // self.num_attention_heads % 4
+        ):
+            allowed = (
+                "a multiple of 4 for each head: a pair turns with the row, one with the column"
+            )
+            also = ["num_attention_heads", "rotary"]
+            faults.append(Fault("hidden_size", f"found {self.hidden_size}", allowed, also=also))
         if self.image_size < self.patch_size:
             what = f"found {self.image_size}"
             faults.append(Fault("image_size", what, f"at least patch_size, {self.patch_size}"))

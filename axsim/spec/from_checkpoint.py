@@ -27,7 +27,7 @@ from axsim.spec.architecture import ModelSection
 from axsim.spec.descriptor import NO_OVERRIDES, Overrides, load_mapping
 from axsim.spec.located import parse, scalar
 from axsim.spec.package import Package, find_package
-from axsim.spec.workload import FLAGGED, NEWEST_TOOLCHAIN, Workload
+from axsim.spec.workload import FLAGGED, NEWEST_TOOLCHAIN, Workload, layered
 
 SMALL_IMAGE = 224
 """Pixels along a side of the smaller package that the vendor builds beside the model's own size."""
@@ -154,7 +154,7 @@ def workload_of(
     base = load_mapping(Workload, document, name)
     base.variant(variant)
     chosen = next(v.set for v in base.variants if v.name == variant)
-    return load_mapping(Workload, document, name, {**chosen, **overrides, "variants": ()})
+    return load_mapping(Workload, document, name, {**layered(chosen, overrides), "variants": ()})
 
 
 def _shorten(request: dict[str, Any], kv: object) -> None:

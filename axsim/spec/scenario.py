@@ -27,7 +27,7 @@ from axsim.spec.diagnosis import nearest
 from axsim.spec.limits import too_long
 from axsim.spec.located import Located, show
 from axsim.spec.tenant import Tenant
-from axsim.spec.workload import Workload, load_workload
+from axsim.spec.workload import Workload, layered, load_workload
 
 
 class Scenario(Section):
@@ -134,7 +134,7 @@ class Scenario(Section):
         tenant = self.tenants[name]
         assert tenant.workload is not None
         try:
-            own = {**tenant.set, **keys}
+            own = layered(tenant.set, keys)
             if tenant.variant is not None:
                 return load_workload(tenant.workload, own, tenant.variant)
             return load_workload(tenant.workload, {**own, "variants": ()})

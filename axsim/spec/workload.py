@@ -509,7 +509,25 @@ def load_workload(
     base = load(Workload, source)
     base.variant(variant)  # names the variants when there is no such one
     chosen = next(v.set for v in base.variants if v.name == variant)
-    return load(Workload, source, {**chosen, **overrides, "variants": ()})
+    return load(Workload, source, {**layered(chosen, overrides), "variants": ()})
+
+
+def layered(below: Overrides, above: Overrides) -> dict[str, object]:
+    """A variant's keys, then those that win over it: what says the same in other words
+    (``request.turns`` and ``request.prompt_tokens``) gives way, too."""
+    replaced = _replaced(above)
+    return {key: value for key, value in below.items() if key not in replaced} | dict(above)
+
+
+def _replaced(overrides: Overrides) -> set[str]:
+    """The keys in whose place ``overrides`` stand."""
+    return {
+        other
+        for key in overrides
+        for knob, dropped in Workload.REPLACES.items()
+        if key == knob or key.startswith(f"{knob}.")
+        for other in dropped
+    }
 
 
 def _configured(tree: Located, overrides: Overrides) -> None:
@@ -532,8 +550,13 @@ def _select(variants: list[Located], overrides: Overrides) -> list[Located]:
 
     An override of a key that variants set keeps those that set it to the same value
     (``--set build.vision_dtype=u16`` shows the U16 rows). When none does, the override holds in
-    all of them, they are named by their values, and those that become the same are shown once.
+    all of them, they are named by their values, and those that become the same are shown once. So
+    it is where variants say the same in other words (``request.turns`` and
+    ``request.prompt_tokens``).
     """
+    replaced = _replaced(overrides)
+    if any(replaced & _settings(variant).keys() for variant in variants):
+        variants = _without(variants, replaced)
     for key, value in overrides.items():
         settings = [_settings(variant) for variant in variants]
         if not any(key in setting for setting in settings):
@@ -547,6 +570,17 @@ def _select(variants: list[Located], overrides: Overrides) -> list[Located]:
             agreeing = _rename(variants, key, value)
         variants = agreeing
     return variants
+
+
+def _without(variants: list[Located], replaced: set[str]) -> list[Located]:
+    different: dict[str, Located] = {}
+    for variant in variants:
+        kept = {k: v for k, v in _settings(variant).items() if k not in replaced}
+        values = "-".join(str(each.plain()) for each in kept.values())
+        name = Located(values, variant.origin) if kept else variant.child("name")
+        named = {"name": name, "set": Located(kept, variant.origin)}
+        different.setdefault(values, Located(named, variant.origin))
+    return list(different.values()) if any(different) else []
 
 
 def _rename(variants: list[Located], key: str, value: object) -> list[Located]:

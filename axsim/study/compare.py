@@ -92,6 +92,7 @@ def result_side(name: str) -> Side:
         found = {each["name"]: _values(each) for each in document["variants"]}
         conditions = {
             each["name"]: flatten({key: each[key] for key in each if key not in RESULTS})
+            | _asked(each)
             for each in document["variants"]
         }
         label = f"{document['workload']} on {document['chip']}"
@@ -102,15 +103,28 @@ def result_side(name: str) -> Side:
 
 
 RESULTS = frozenset(
-    {"name", "predictions", "preprocess_ms", "arrivals_ms", "breakdown", "numerics", "memory"}
+    {"name", "predictions", "preprocess_ms", "arrivals_ms", "turns", "breakdown", "numerics"}
+    | {"memory"}
 )
 """What is no condition in a variant's JSON."""
+OF_TURNS = frozenset({"ttft_ms", "arrivals_ms", "tokens"})
+"""What is no condition of a turn."""
+
+
+def _asked(variant: Mapping[str, Any]) -> dict[str, Any]:
+    """What was asked in each turn of a conversation; nothing of one turn, whose keys stand
+    beside."""
+    turns = variant["turns"]
+    asked = [{key: turn[key] for key in turn if key not in OF_TURNS} for turn in turns]
+    return flatten({"turns": asked}) if len(turns) > 1 else {}
 
 
 def _values(variant: Mapping[str, Any]) -> dict[str, float]:
     values = {name: each["value"] for name, each in variant["predictions"].items()}
     values["preprocess_ms"] = variant["preprocess_ms"]
     values["memory_bytes"] = variant["memory"]["total_bytes"]
+    for number, turn in enumerate(variant["turns"][1:], start=2):
+        values[f"turn {number} ttft_ms"] = turn["ttft_ms"]
     numerics = variant["numerics"] or {}
     text = numerics.get("text") or {}
     named = {key: numerics.get(key) for key in NUMERICS} | {key: text.get(key) for key in OF_TEXT}

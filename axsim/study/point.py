@@ -27,7 +27,7 @@ from axsim.runs.timed import time_variant
 from axsim.spec.chip import Chip
 from axsim.spec.descriptor import load_mapping, split_overrides
 from axsim.spec.scenario import Scenario
-from axsim.spec.workload import Workload
+from axsim.spec.workload import Workload, layered
 from axsim.study.grid import Point
 
 Row = dict[str, Any]
@@ -189,7 +189,7 @@ def _variants(
         return load_mapping(Workload, document, "", keys).expand()
     own = {each["name"]: each["set"] for each in document["variants"]}
     return {
-        name: load_mapping(Workload, document, "", {**own[name], **keys, "variants": ()})
+        name: load_mapping(Workload, document, "", {**layered(own[name], keys), "variants": ()})
         for name in names
     }
 

@@ -7,6 +7,7 @@ forbid (an image size that is no multiple of this model's patches) is the affair
 from __future__ import annotations
 
 import re
+from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from math import isfinite
@@ -62,9 +63,18 @@ def parse_vary(settings: Iterable[str]) -> dict[str, list[Any]]:
             found[key] = values
             if not values:
                 faults.append(Problem(where, key, "has no values", "VALUE,VALUE,…"))
+            for value in _repeated(values):
+                faults.append(Problem(where, key, f"{show(value)} is given twice", "each once"))
     if faults:
         raise InputError(faults)
     return found
+
+
+def _repeated(values: Sequence[Any]) -> list[Any]:
+    """The values that stand more than once; True and 1 are not the same."""
+    texts = {repr(value): value for value in values}
+    counts = Counter(map(repr, values))
+    return [value for text, value in texts.items() if counts[text] > 1]
 
 
 def usable(

@@ -67,6 +67,18 @@ def test_results_in_files(tmp_path) -> None:
     assert "0 results differ" in compare(a, a)
 
 
+def test_turns_are_results_and_what_was_asked_conditions(tmp_path) -> None:
+    turns = [{"text_tokens": 20}, {"text_tokens": 9, "new_tokens": 2}]
+    a = result(tmp_path / "a.json", **{"request.turns": turns})
+    turns[1]["text_tokens"] = 400
+    b = result(tmp_path / "b.json", **{"request.turns": turns})
+    results, _, conditions = compare(a, b).partition("Conditions")
+    assert "turn 2 ttft_ms" in results
+    assert "turns.1.prompt_tokens" in conditions
+    assert "arrivals" not in conditions
+    assert "turns" not in compare(a, result(tmp_path / "c.json")).partition("Conditions")[2]
+
+
 def test_differences_come_before_equals_and_a_lone_variant_has_no_conditions(tmp_path) -> None:
     a = result(tmp_path / "a.json")
     b = result(tmp_path / "b.json", **{"build.kv_cache_len": 1023})

@@ -126,3 +126,13 @@ def test_exported_networks_compute_the_same(quantised, folder) -> None:
         assert np.corrcoef(found.ravel(), expected.ravel())[0, 1] > 0.99
     else:
         assert np.abs(found - expected).max() < 1e-6
+
+
+def test_a_report_shows_the_cosine_of_the_run(folder) -> None:
+    network = (folder / "models" / "small.yaml", "--chip", "ax630c", "--variant", "u8")
+    cli.axsim("run", *network, "--json", "r.json", folder=folder)
+    cli.axsim("report", *network, "-o", "p.html", folder=folder)
+    (variant,) = json.loads((folder / "r.json").read_text())["variants"]
+    page = (folder / "p.html").read_text()
+    assert "worst output" in page
+    assert f"<b>{variant['numerics']['graph_cosine']:.4f}</b>" in page

@@ -114,6 +114,7 @@ def test_one_variant_and_its_settings(folder) -> None:
         (["tiny.yaml", "--chip", "ax630c", "--set", "build.npu_mode=NPU3"], "no NPU mode 'NPU3'"),
         (["tiny.yaml", "--chip", "ax630c", "--json", "no/x.json"], "cannot write no/x.json"),
         (["tiny.yaml", "--chip", "ax630c", "--json", "-", "--csv", "-"], "only one of"),
+        (["tiny.yaml", "--chip", "ax630c", "--plot-kind", "roofline"], "--plot FILE"),
         (["tiny.yaml", "--chip", "ax630c", "--checkpoint", "nowhere"], "nowhere"),
         (["tiny.yaml"], "--chip"),
     ],

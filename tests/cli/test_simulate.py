@@ -169,6 +169,7 @@ def test_sweeps_take_scenarios(scenario: Path, tmp_path: Path) -> None:
         (["--jobs", "2"], "--jobs and --scheduler are for --seeds"),
         (["--json", "-", "--csv", "-"], "only one of --json"),
         (["--chip", "ax650n", "--board", "x"], "--chip and --board"),
+        (["--plot-kind", "timeline"], "--plot-kind is for a picture: --plot FILE"),
         (["--plot", "a.jpg"], "cannot draw a.jpg"),
     ],
 )

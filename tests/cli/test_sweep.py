@@ -154,6 +154,8 @@ def test_wrong_input_is_told_before_anything_runs(folder) -> None:
         (["-o", "out.txt"], ".csv or .parquet"),
         (["-o", "nowhere/out.csv"], "no folder"),
         (["--resume"], "--resume needs"),
+        (["-o", "a.csv", "--plot", "a.csv"], "given for two outputs"),
+        (["--chip", "ax630c,ax630c"], "'ax630c' is given twice"),
     ):
         assert what in " ".join(sweep(*TINY, *arguments, folder=folder, code=2).stderr.split())
     assert [path.name for path in folder.iterdir()] == ["tiny.yaml"]

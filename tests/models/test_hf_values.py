@@ -39,6 +39,7 @@ JUNK: tuple[Any, ...] = (
         ("hidden_act", ["silu"], "allowed: text"),
         ("layer_types", "full_attention", "allowed: a list of text"),
         ("architectures", "Qwen2ForCausalLM", "allowed: a list of text"),
+        ("force_image_size", [448], r"found \[448\]; allowed: a whole number"),
         ("vocab_size", "x" * 500, "x{59}…; allowed"),
     ],
 )

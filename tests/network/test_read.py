@@ -212,3 +212,10 @@ def test_control_flow_is_refused_by_name(tmp_path):
     path = saved(tmp_path, nodes, [("x", [2])], [("y", [2])])
     assert "If: runs a graph of its own" in refusal(path)
     assert "(node choice)" in refusal(path)
+
+
+def test_an_operator_of_two_inputs_has_two(tmp_path):
+    gate = [helper.make_node("Sigmoid", ["x"], ["g"]), helper.make_node("Relu", ["m"], ["y"])]
+    node = helper.make_node("Mul", ["x", ""], ["m"], name="lone")
+    path = saved(tmp_path, [gate[0], node, gate[1]], [("x", [1, 4])], [("y", [1, 4])])
+    assert "(node lone)" in refusal(path)

@@ -11,7 +11,7 @@ import yaml
 from axsim.errors import InputError
 from axsim.models import config, parts
 from axsim.spec import architecture
-from axsim.spec.descriptor import data_folder, parse_overrides, shipped
+from axsim.spec.descriptor import data_folder, find, parse_overrides, shipped
 from axsim.spec.workload import ALLOWED_TOOLCHAINS, Workload, load_workload
 
 INTERNVL = "internvl2_1b"
@@ -141,6 +141,29 @@ def test_an_override_that_no_variant_has_holds_in_all_and_twins_are_merged() -> 
     }  # fmt: skip
 
 
+TURNS = ({"text_tokens": 20}, {"text_tokens": 9})
+
+
+@pytest.mark.parametrize("key", ["request.turns", "request.text_tokens"])
+def test_an_override_replaces_what_variants_say_in_other_words(key: str) -> None:
+    overrides = {key: TURNS if key == "request.turns" else 20}
+    variants = load_workload("qwen3_0_6b", overrides).expand()
+    assert {name: each.prompt_tokens for name, each in variants.items()} == {"s8": 20, "s4": 20}
+    chosen = load_workload("qwen3_0_6b", overrides, "256-s4")
+    assert (chosen.prompt_tokens, chosen.build.weight_dtype) == (20, "s4")
+    assert len(chosen.asked) == (2 if key == "request.turns" else 1)
+
+
+def test_variants_of_nothing_else_are_one(tmp_path: Path) -> None:
+    text = (find("workload", "qwen3_0_6b")).read_text().partition("variants:")[0]
+    file = tmp_path / "w.yaml"
+    sizes = "".join(f"- {{name: p{n}, set: {{request.prompt_tokens: {n}}}}}\n" for n in (64, 128))
+    file.write_text(f"{text}variants:\n{sizes}")
+    assert load_workload(file, {"request.turns": TURNS}).variants == ()
+    file.write_text(f"{text}variants:\n{sizes}- {{name: s4, set: {{build.weight_dtype: s4}}}}\n")
+    assert load_workload(file, {"request.turns": TURNS}).variant_names == ("p64", "s4")
+
+
 def test_an_override_of_another_key_reaches_every_variant() -> None:
     variants = load_workload(INTERNVL, {"request.new_tokens": 3}).expand()
     assert [each.new_tokens for each in variants.values()] == [3, 3, 3, 3]
@@ -156,6 +179,7 @@ def test_a_chosen_variant_is_alone_and_overrides_win() -> None:
 @pytest.mark.parametrize(
     ("settings", "message"),
     [
+        (["model.vision.rotary=dinov3", "model.vision.hidden_size=32"], "hidden_size: found 32"),
         (["request.image_size=230"], "--set request.image_size=230: request.image_size: found 230 "
          "[model.vision.patch_size = 14 at "),
         (["request.image_size=238"], "allowed: a multiple of 28 (patch_size 14 × 2 patches"),

@@ -28,7 +28,12 @@ def test_values_have_yaml_types_and_ranges_both_ends() -> None:
 
 @pytest.mark.parametrize(
     ("setting", "what"),
-    [("a", "not an assignment"), ("a=", "no values"), ("a..b=1", "not an assignment")],
+    [
+        ("a", "not an assignment"),
+        ("a=", "no values"),
+        ("a..b=1", "not an assignment"),
+        ("a=s8,s4,s8", "'s8' is given twice"),
+    ],
 )
 def test_what_is_no_list_of_values_is_refused(setting: str, what: str) -> None:
     with pytest.raises(axsim.InputError, match=what):

@@ -21,6 +21,9 @@ SYNTHETIC = (
     "show what the arithmetic loses, not a trained model's accuracy, and the tokens mean nothing."
 )
 
+COMPARED = {"vision": "vision output", "graph": "worst output", "logits": "first logits"}
+"""What is compared with float32, and its column's second line."""
+
 
 def section(report: Report) -> Html:
     """The table of all variants and its notes."""
@@ -37,9 +40,11 @@ def section(report: Report) -> Html:
     ]
     columns.append(Column(["NPU memory", element("small", "MiB")], number=True))
     if not result.timing_only:
-        parts = [("vision output", vision), ("first logits", decoder)]
+        network = any(each.graph_ms for each in result)
+        has = {"vision": vision, "graph": network, "logits": decoder}
+        compared = [part for part in COMPARED if has[part]]
         columns += [
-            Column(["cosine", element("small", name)], number=True) for name, has in parts if has
+            Column(["cosine", element("small", COMPARED[part])], number=True) for part in compared
         ]
     rows = []
     for each in result:
@@ -51,7 +56,7 @@ def section(report: Report) -> Html:
         cells += [_prediction(each.predictions.get(name)) for name in metrics]
         cells.append(_memory(each))
         if not result.timing_only:
-            cells += _cosines(each, vision, decoder)
+            cells += _cosines(each, compared)
         rows.append(Row(cells, css="picked" if each is result[0] else None))
     return section_of(
         "variants",
@@ -101,17 +106,13 @@ def _memory(variant: VariantResult) -> Child:
     return [size, element("small", element("span", "does not fit", class_="bad"))]
 
 
-def _cosines(variant: VariantResult, vision: bool, decoder: bool) -> list[Child]:
+def _cosines(variant: VariantResult, compared: list[str]) -> list[Child]:
     numerics = variant.numerics
     if numerics is None:
-        return ["not finished"] * (vision + decoder)
-    values = [(numerics.vision_cosine, vision), (numerics.logits_cosine, decoder)]
+        return ["not finished"] * len(compared)
+    values: list[float | None] = [getattr(numerics, f"{part}_cosine") for part in compared]
     mark = element("small", "synthetic ", element("br"), "weights") if numerics.synthetic else None
-    return [
-        "–" if value is None else [element("b", f"{value:.4f}"), mark]
-        for value, has in values
-        if has
-    ]
+    return ["–" if value is None else [element("b", f"{value:.4f}"), mark] for value in values]
 
 
 def _notes(result: RunResult) -> Html:
