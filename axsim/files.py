@@ -96,7 +96,8 @@ def whole_text(path: str | Path) -> Iterator[IO[str]]:
         packed = str(path).endswith(".gz")
         # No time stamp and no name inside: equal results are equal files.
         out = gzip.GzipFile("", "wb", 6, raw, mtime=0) if packed else raw
-        text = io.TextIOWrapper(out, encoding="utf-8", newline="")
+        # Half a surrogate pair, which no encoding has, becomes its escape.
+        text = io.TextIOWrapper(out, encoding="utf-8", errors="backslashreplace", newline="")
         yield text
         text.flush()
         text.detach()

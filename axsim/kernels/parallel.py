@@ -13,6 +13,7 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from functools import lru_cache
 
+from axsim.errors import InputError, Problem
 from axsim.kernels.array import Array
 from axsim.kernels.blas import one_blas_thread
 
@@ -28,6 +29,8 @@ def threads() -> int:
     """Threads to use: the environment variable AXSIM_THREADS, or the cores this process may use."""
     given = os.environ.get("AXSIM_THREADS")
     if given:
+        if not (given.isascii() and given.isdecimal() and len(given) < 5):
+            raise InputError(Problem("AXSIM_THREADS", "", f"found {given!r}", "a whole number"))
         return max(1, int(given))
     if hasattr(os, "sched_getaffinity"):
         return len(os.sched_getaffinity(0))
