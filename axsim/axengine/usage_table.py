@@ -16,7 +16,7 @@ def usage_table(usage: Usage) -> Table:
     """A row for each session and shape group that was called."""
     from rich.table import Table
 
-    table = Table(box=None, pad_edge=False, collapse_padding=True)
+    table = Table(box=None, pad_edge=False, padding=(0, 1, 0, 0), collapse_padding=True)
     table.add_column("session", no_wrap=True, width=NAME_WIDTH)
     for heading in ("group", "calls", "total ms", "mean ms", "min ms", "max ms", "share"):
         table.add_column(heading, justify="right", no_wrap=True)

@@ -198,6 +198,10 @@ def show(value: object, limit: int = 60) -> str:
     return text if len(text) <= limit else text[: limit - 1] + "…"
 
 
+DEEPEST = 400
+"""Collections inside each other."""
+
+
 class _Tree:
     """One parse: turns PyYAML's nodes into Located values."""
 
@@ -216,6 +220,7 @@ class _Tree:
             place = self.at(text[: text.index(odd)].count("\n"))
             what = f"not valid YAML: it holds the character {printable(odd)}"
             raise InputError(Problem(place, "", what))
+        self.bounded(text)
         loader = _Loader(self.text)
         try:
             root = loader.get_single_node()
@@ -239,6 +244,25 @@ class _Tree:
         if self.problems:
             raise InputError(self.problems)
         return located
+
+    def bounded(self, text: str) -> None:
+        """Refuse what is nested so deeply that composing it would end the process. Each level takes
+        one of a few characters, so that few texts have to be looked through."""
+        if sum(map(text.count, "[{-?:")) <= DEEPEST:
+            return
+        depth = 0
+        loader = _Loader(text)
+        try:
+            while loader.check_event():
+                event = loader.get_event()
+                depth += isinstance(event, yaml.CollectionStartEvent)
+                depth -= isinstance(event, yaml.CollectionEndEvent)
+                if depth > DEEPEST:
+                    raise InputError(Problem(self.name, "", "not usable: nested too deeply"))
+        except yaml.YAMLError:
+            return  # composing it tells where
+        finally:
+            loader.dispose()
 
     def build(self, loader: Any, node: Any, origin: str, key: str, comment: str) -> Located:
         if id(node) in self.open:

@@ -28,7 +28,7 @@ def small(folder: Path) -> Path:
         [helper.make_tensor_value_info("y", TensorProto.FLOAT, ["n", 32, "h", "w"])],
         weights,
     )
-    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)])
+    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=8)
     (folder / "models").mkdir()
     onnx.save(model, str(folder / "models" / "small.onnx"))
     (folder / "models" / "small.yaml").write_text(

@@ -24,7 +24,9 @@ def test_worst_first_on_screen_and_in_files(tiny, tmp_path):
     ratios = [float(row["sqnr_db"]) for row in rows[:-2] if row["sqnr_db"]]
     assert ratios == sorted(ratios)
     assert [row["operator"] for row in rows[-2:]] == ["vision output", "first logits"]
-    shown = [line.split()[0] for line in out.splitlines()[1:4]]
+    lines = out.splitlines()
+    top = next(n for n, line in enumerate(lines) if line.startswith("operator"))
+    shown = [line.split()[0] for line in lines[top + 1 : top + 4]]
     assert shown == [row["operator"] for row in rows[:3]]
     assert "synthetic weights" in out
 

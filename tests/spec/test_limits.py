@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Any, get_args
+from inspect import isclass
+from typing import Any, get_args, get_origin
 
 import pytest
 from pydantic import BaseModel
@@ -29,7 +30,9 @@ def numbers(cls: type[BaseModel], prefix: str = "") -> Iterator[tuple[str, set[A
     """Dotted keys whose values are numbers, with what they may be."""
     for name, field in cls.model_fields.items():
         kinds = {field.annotation, *get_args(field.annotation)}
-        sections = [k for k in kinds if isinstance(k, type) and issubclass(k, BaseModel)]
+        sections = [
+            k for k in kinds if isclass(k) and get_origin(k) is None and issubclass(k, BaseModel)
+        ]
         for section in sections:
             yield from numbers(section, f"{prefix}{name}.")
         inner = kinds | {each for kind in kinds for each in get_args(kind)}
