@@ -115,6 +115,11 @@ class VisionSection(Section):
             faults.append(Fault("image_size", what, f"at least patch_size, {self.patch_size}"))
         if self.window_size:
             faults += _divides(self, "window_size", "patch_size")
+            before = ("class_token", "distillation_token", "register_tokens")
+            token = next((name for name in before if getattr(self, name)), None)
+            if token is not None:
+                what = f"found {self.window_size}, but {token} stands in no window"
+                faults.append(Fault("window_size", what, f"0, or no {token}", also=[token]))
         for name in ("image_mean", "image_std"):
             given = len(getattr(self, name))
             if given not in (1, self.num_channels):

@@ -365,3 +365,11 @@ def test_a_convolution_drops_what_fills_no_patch() -> None:
 def test_pictures_that_cannot_be(keys, message) -> None:
     with pytest.raises(InputError, match=message):
         load_workload("internvl2_1b", {**QWEN, **keys})
+
+
+@pytest.mark.parametrize("token", ["class_token", "register_tokens"])
+def test_tokens_before_the_patches_stand_in_no_window(token: str) -> None:
+    keys = {f"model.vision.{token}": 1 if token == "register_tokens" else True}
+    keys |= {"model.vision.class_token": token == "class_token", "model.vision.window_size": 112}
+    with pytest.raises(InputError, match=f"window_size: found 112, but {token} stands in no"):
+        load_workload("internvl2_1b", keys)
