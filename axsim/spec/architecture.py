@@ -24,7 +24,7 @@ from axsim.models.config import (
     VisionConfig,
 )
 from axsim.models.families import FAMILIES
-from axsim.models.parts import ActivationName, Norm
+from axsim.models.parts import ActivationName, Norm, Parts
 from axsim.spec.descriptor import Section
 from axsim.spec.limits import beyond
 from axsim.spec.located import show
@@ -240,9 +240,18 @@ class DecoderSection(Section):
             if beyond:
                 last = self.num_hidden_layers - 1
                 faults.append(Fault(name, f"found {beyond[0]}", f"layers from 0 to {last}"))
+        parts = self._parts
+        if parts.norm_bias and parts.norm != "LayerNormalization":
+            what = f"found true, but the norm is {parts.norm}"
+            faults.append(Fault("parts.norm_bias", what, "false, or norm: LayerNormalization"))
         if not faults:
             faults += _long_factors(self)
         return checked(self, faults)
+
+    @property
+    def _parts(self) -> Parts:
+        """Those of the family, with this model's own in their place."""
+        return replace(FAMILIES[self.family].parts, **self.parts.model_dump(exclude_none=True))
 
     def config(self, vocab_size: int) -> DecoderConfig:
         """The decoder as :mod:`axsim.models` takes it."""
@@ -250,8 +259,7 @@ class DecoderSection(Section):
         fields["head_dim"] = fields["head_dim"] or 0  # the dataclass derives it
         scaling = self.rope_scaling
         rope = RopeScaling(**scaling.model_dump()) if scaling else None
-        parts = replace(FAMILIES[self.family].parts, **self.parts.model_dump(exclude_none=True))
-        return DecoderConfig(**fields, vocab_size=vocab_size, rope_scaling=rope, parts=parts)
+        return DecoderConfig(**fields, vocab_size=vocab_size, rope_scaling=rope, parts=self._parts)
 
 
 def _long_factors(decoder: DecoderSection) -> Iterator[Fault]:

@@ -373,3 +373,8 @@ def test_tokens_before_the_patches_stand_in_no_window(token: str) -> None:
     keys |= {"model.vision.class_token": token == "class_token", "model.vision.window_size": 112}
     with pytest.raises(InputError, match=f"window_size: found 112, but {token} stands in no"):
         load_workload("internvl2_1b", keys)
+
+
+def test_only_a_layer_normalization_has_a_bias() -> None:
+    with pytest.raises(InputError, match="but the norm is RMSNormalization"):
+        load_workload("qwen3_0_6b", {"model.decoder.parts.norm_bias": True})
