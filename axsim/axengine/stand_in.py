@@ -8,8 +8,7 @@ own work around a decoder layer and the round trip over PCIe are part of a call.
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from dataclasses import dataclass
 from threading import RLock
 from typing import TypeVar
@@ -202,13 +201,3 @@ def current() -> StandIn:
 def use(board: StandIn) -> None:
     """Let new sessions run on ``board``."""
     _current[:] = [board]
-
-
-@contextmanager
-def using(board: StandIn) -> Iterator[StandIn]:
-    """The same until the block ends."""
-    _current.append(board)
-    try:
-        yield board
-    finally:
-        _current.remove(board)

@@ -36,22 +36,23 @@ def finish(
     y: Array, rows: slice, columns: slice, bias: Array, other: Array | None, low: float, high: float
 ) -> None:
     """See :func:`axsim.kernels.convolution.finish`."""
-    ends = (np.uint64(n) for n in (rows.start, rows.stop, columns.start, columns.stop))
-    limits = np.float32(low), np.float32(high)
-    term = y if other is None else other
-    numbers: tuple[Any, ...] = (y, *ends, bias, term, other is not None, *limits)
-    _finish(*numbers)
+    _finish(*_finishing(y, rows, columns, bias, other, low, high))
 
 
 def finish_pixels(
     y: Array, rows: slice, columns: slice, bias: Array, other: Array | None, low: float, high: float
 ) -> None:
     """See :func:`axsim.kernels.convolution.finish_pixels`."""
+    _finish_pixels(*_finishing(y, rows, columns, bias, other, low, high))
+
+
+def _finishing(
+    y: Array, rows: slice, columns: slice, bias: Array, other: Array | None, low: float, high: float
+) -> tuple[Any, ...]:
+    """The arguments as compiled passes take them."""
     ends = (np.uint64(n) for n in (rows.start, rows.stop, columns.start, columns.stop))
-    limits = np.float32(low), np.float32(high)
     term = y if other is None else other
-    numbers: tuple[Any, ...] = (y, *ends, bias, term, other is not None, *limits)
-    _finish_pixels(*numbers)
+    return (y, *ends, bias, term, other is not None, np.float32(low), np.float32(high))
 
 
 def depthwise_pixels(image: Array, taps: Array, at: Windows, lines: slice, out: Array) -> None:

@@ -8,18 +8,14 @@ windows of the simulation's utilisation. Times are microseconds in whole nanosec
 
 from __future__ import annotations
 
-import json
 from collections import defaultdict
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
-from axsim.files import whole_text
 from axsim.runs.shared_results import ScenarioResult
+from axsim.show.trace import Event, write_events
 from axsim.system.record import Served
 from axsim.system.request_timeline import HostSlice
-
-Event = dict[str, Any]
 
 NPU, HOST, REQUESTS = 1, 2, 3
 """Rows of a tenant: requests that overlap take further rows."""
@@ -27,14 +23,7 @@ NPU, HOST, REQUESTS = 1, 2, 3
 
 def write_scenario_trace(result: ScenarioResult, path: str | Path) -> None:
     """Write a trace file, compressed when ``path`` ends in ``.gz``."""
-    with whole_text(path) as file:
-        file.write('{"displayTimeUnit":"ms","traceEvents":[')
-        separator = "\n"
-        for event in scenario_events(result):
-            file.write(separator)
-            file.write(json.dumps(event, separators=(",", ":"), ensure_ascii=False))
-            separator = ",\n"
-        file.write("\n]}\n")
+    write_events(scenario_events(result), path, "ms")
 
 
 def scenario_events(result: ScenarioResult) -> Iterator[Event]:

@@ -10,7 +10,7 @@ from rich.table import Table
 
 from axsim.compiler.partition import MEBI
 from axsim.fidelity.prediction import number
-from axsim.runs.shared_results import ScenarioResult, TenantResult
+from axsim.runs.shared_results import ScenarioResult
 from axsim.system.quantiles import Quantiles
 
 if TYPE_CHECKING:
@@ -167,8 +167,3 @@ REPLICATED = {
     "token_p95_ms": "decode step p95, ms",
 }
 """What of the columns of a run is shown of several, and how it is called there."""
-
-
-def of_tenant(tenant: TenantResult) -> str:
-    """``detector (yolov8s)``."""
-    return f"{tenant.name} ({tenant.what})" if tenant.what != tenant.kind else tenant.name

@@ -20,7 +20,7 @@ import json
 from collections import Counter
 from collections.abc import Iterable, Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from axsim.compiler.program import Program, Segment, Task
 from axsim.files import whole_text
@@ -36,10 +36,15 @@ Event = dict[str, Any]
 
 def write_trace(result: RunResult, path: str | Path) -> None:
     """Write a trace file, compressed when ``path`` ends in ``.gz``; see :func:`trace_events`."""
+    write_events(trace_events(result), path, "ns")
+
+
+def write_events(events: Iterable[Event], path: str | Path, unit: Literal["ms", "ns"]) -> None:
+    """Write a file of trace events, whose viewer shows times in ``unit``."""
     with whole_text(path) as file:
-        file.write('{"displayTimeUnit":"ns","traceEvents":[')
+        file.write(f'{{"displayTimeUnit":"{unit}","traceEvents":[')
         separator = "\n"
-        for event in trace_events(result):
+        for event in events:
             file.write(separator)
             file.write(json.dumps(event, separators=(",", ":"), ensure_ascii=False))
             separator = ",\n"
