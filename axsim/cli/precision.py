@@ -201,18 +201,18 @@ def _write(
 
 
 def _plain(row: Precision) -> dict[str, Any]:
-    """A row for files; an infinite signal to noise (equal to float32) is None."""
+    """A row for files; what is infinite (the signal to noise of equal tensors) or no number is
+    None."""
     from math import isfinite
 
+    figures = {"cosine": row.cosine, "sqnr_db": row.sqnr_db, "max_error": row.max_error}
     return {
         "operator": row.node,
         "type": row.op,
         "tensor": row.tensor,
         "shape": json.dumps(row.shape),
         "dtype": row.dtype,
-        "cosine": row.cosine,
-        "sqnr_db": row.sqnr_db if isfinite(row.sqnr_db) else None,
-        "max_error": row.max_error,
+        **{name: value if isfinite(value) else None for name, value in figures.items()},
     }
 
 

@@ -14,13 +14,17 @@ import warnings
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from types import FrameType
 from typing import Any
 
-from typer.testing import CliRunner
+from typer import testing
 
 from axsim.cli.app import app
+
+# Otherwise typer makes all commands anew for each input, which takes longer than most inputs do.
+testing._get_command = cache(testing._get_command)  # type: ignore[attr-defined]
 
 SECONDS = 30
 """A command on a small input takes longer only if it hangs."""
@@ -88,7 +92,9 @@ def outcome(arguments: Sequence[str], folder: Path) -> Outcome:
     start = time.perf_counter()
     code, stdout, stderr, error = -1, "", "", ""
     try:
-        result = CliRunner().invoke(app, list(arguments), prog_name="axsim", env={"COLUMNS": "80"})
+        result = testing.CliRunner().invoke(
+            app, list(arguments), prog_name="axsim", env={"COLUMNS": "80"}
+        )
         code, stdout, stderr = result.exit_code, result.stdout, result.stderr
         if result.exception is not None and not isinstance(result.exception, SystemExit):
             error = _where(result.exception)

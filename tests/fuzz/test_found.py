@@ -269,19 +269,44 @@ def test_weights_that_overflow(checkpoint: Path, tmp_path: Path) -> None:
     assert "overflow" in damaged(checkpoint, tmp_path, change)
 
 
+def test_results_that_overflow(checkpoint: Path, tmp_path: Path) -> None:
+    def change(tensors: dict[str, np.ndarray]) -> None:
+        tensors["model.norm.weight"][0] = 3e38
+
+    assert "overflow" in damaged(checkpoint, tmp_path, change)
+    given = ("precision", "w.yaml", "--chip", "ax630c", "--checkpoint", ".", "-o", "o.json")
+    told(tmp_path, *given, code=0)
+    (last,) = json.loads((tmp_path / "o.json").read_text())["ends"]
+    assert last["cosine"] is None
+
+
 @pytest.mark.parametrize(
-    "offsets", [[0.0, 4.0], [-4, 0], [0, "4"], [4, 0], [True, 4], [0], 7, [0, 2**70], None]
+    "change",
+    [
+        *({"data_offsets": each} for each in ([0.0, 64.0], [-64, 0], [0, "4"], [4, 0], [True, 65])),
+        *({"data_offsets": each} for each in ([0], 7, [0, 2**70], None, [0, 64])),
+        *({"shape": each} for each in (["%s", 10**400], [-32], [-4, -8], [32.0], 32, None)),
+        {"data_offsets": [0, 0], "shape": [0, 2**70]},
+        {"dtype": []},
+        "[" * 10_000,
+    ],
 )
-def test_offsets_in_safetensors(checkpoint: Path, tmp_path: Path, offsets: Any) -> None:
+def test_headers_of_safetensors(checkpoint: Path, tmp_path: Path, change: Any) -> None:
     shutil.copytree(checkpoint, tmp_path, dirs_exist_ok=True)
     path = tmp_path / "model.safetensors"
     data = path.read_bytes()
     length = int.from_bytes(data[:8], "little")
-    header = json.loads(data[8 : 8 + length])
-    header["model.norm.weight"]["data_offsets"] = offsets
-    text = json.dumps(header).encode()
-    path.write_bytes(len(text).to_bytes(8, "little") + text + data[8 + length :])
-    assert "model.safetensors" in told(tmp_path, *WITH_KERNELS)
+    text = change
+    if not isinstance(change, str):
+        header = json.loads(data[8 : 8 + length])
+        header["model.norm.weight"] |= change
+        text = json.dumps(header)
+    content = text.encode()
+    path.write_bytes(len(content).to_bytes(8, "little") + content + data[8 + length :])
+    found = told(tmp_path, *WITH_KERNELS)
+    assert "model.safetensors" in found
+    if repr(change) == "{'data_offsets': [0, 64]}":
+        assert "share bytes" in found
 
 
 @pytest.mark.parametrize("target", ["/dev/zero", "model.safetensors", "."])
