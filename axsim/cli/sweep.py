@@ -219,7 +219,7 @@ def sweep(
         raise typer.Exit(INTERRUPTED) from None
     except BrokenExecutor as error:
         hint = "" if output in (None, STDOUT) else "; --resume goes on from here"
-        say(f"error: a worker died ({error}){hint}; --jobs takes less memory", err=True)
+        say(f"error: {error}{hint}", err=True)
         raise typer.Exit(1) from None
     if output is not None:
         _write(rows, output)

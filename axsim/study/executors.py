@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 from collections.abc import Callable, Iterator
 from concurrent.futures import Executor, Future
@@ -55,5 +56,11 @@ def cluster(address: str) -> Iterator[Executor]:
     except (OSError, ValueError) as error:
         what = f"no dask scheduler answers at {address}: {error}"
         raise InputError(Problem("--scheduler", "", what)) from None
-    with client:
-        yield client.get_executor()
+    log = logging.getLogger("distributed.client")
+    level = log.level
+    log.setLevel(logging.CRITICAL)  # a scheduler that dies is told once, by compute
+    try:
+        with client:
+            yield client.get_executor()
+    finally:
+        log.setLevel(level)
