@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from importlib import import_module
@@ -23,7 +24,7 @@ SHOWN = 10
 
 class Group(TyperGroup):
     """Ends every :class:`axsim.errors.InputError` as text on stderr and exit status 2, Ctrl-C as
-    shells have it, and a lack of memory as one line."""
+    shells have it, and a lack of memory or of workers as one line."""
 
     def make_context(self, *arguments: Any, **options: Any) -> Any:
         """Read the options that stand before a command."""
@@ -57,6 +58,17 @@ class Group(TyperGroup):
             reason = f": {error}" if str(error) else ""
             typer.echo(f"error: this machine's memory does not hold it{reason}", err=True)
             raise typer.Exit(1) from None
+        except RuntimeError as error:
+            if not _workers_lost(error):
+                raise
+            typer.echo(f"error: {printable(str(error))}", err=True)
+            raise typer.Exit(1) from None
+
+
+def _workers_lost(error: RuntimeError) -> bool:
+    """Whether processes that computed for this one are gone."""
+    futures = sys.modules.get("concurrent.futures")  # takes 10 ms to import
+    return futures is not None and isinstance(error, futures.BrokenExecutor)
 
 
 @contextmanager

@@ -56,11 +56,19 @@ def cluster(address: str) -> Iterator[Executor]:
     except (OSError, ValueError) as error:
         what = f"no dask scheduler answers at {address}: {error}"
         raise InputError(Problem("--scheduler", "", what)) from None
-    log = logging.getLogger("distributed.client")
-    level = log.level
-    log.setLevel(logging.CRITICAL)  # a scheduler that dies is told once, by compute
+    with _silent("distributed"), client:  # a scheduler that dies is told once, by compute
+        yield client.get_executor()
+
+
+@contextmanager
+def _silent(name: str) -> Iterator[None]:
+    """A package's own handlers of log records show nothing."""
+    handlers = logging.getLogger(name).handlers
+    levels = [each.level for each in handlers]
+    for each in handlers:
+        each.setLevel(logging.CRITICAL + 1)
     try:
-        with client:
-            yield client.get_executor()
+        yield
     finally:
-        log.setLevel(level)
+        for each, level in zip(handlers, levels, strict=False):
+            each.setLevel(level)

@@ -87,6 +87,7 @@ def sweep(
 
     Raises:
         InputError: a descriptor is wrong, a key does not exist, the scheduler does not answer.
+        BrokenExecutor: the scheduler died; ``journal`` has what was finished.
     """
     import pandas as pd
 
