@@ -58,9 +58,9 @@ def precision(
     that of a run with just these lifted.
     """
     from axsim.cli.terminal.console import console
+    from axsim.cli.terminal.outputs import will_write
     from axsim.cli.terminal.steps_bar import Steps, read_text
     from axsim.errors import InputError
-    from axsim.files import check_writable
     from axsim.runs.network_inputs import fed
     from axsim.runs.network_numbers import observer_of
     from axsim.runs.run_pictures import RunPictures
@@ -69,7 +69,7 @@ def precision(
     from axsim.study.lifting import lift as lift_to
     from axsim.study.precision import Analysis
 
-    check_writable(output)
+    will_write(output)
     if output is not None and output.suffix not in (".csv", ".json"):
         raise InputError(f"{output} has no known format; allowed: .csv, .json")
     deployment = options.deployed(chip, network)

@@ -32,11 +32,12 @@ def snapshot(
 
     The file also holds every parameter that the times come from. Commit it beside the workload.
     """
-    from axsim.files import check_writable, write_json
+    from axsim.cli.terminal.outputs import will_write
+    from axsim.files import write_json
     from axsim.spec.descriptor import parse_overrides
     from axsim.study.regression import snapshot as take
 
-    check_writable(output)
+    will_write(output)
     with network.told():
         found = take(
             workload,

@@ -149,10 +149,10 @@ def sweep(
     from concurrent.futures import BrokenExecutor
 
     from axsim.cli.terminal.goal import check_search, draw, read_goal, show
+    from axsim.cli.terminal.outputs import will_write
     from axsim.cli.terminal.run_plot import check_picture
     from axsim.cli.terminal.share import points_bar
     from axsim.fidelity.prediction import counted
-    from axsim.files import check_outputs
     from axsim.spec.descriptor import parse_overrides
     from axsim.spec.kinds import load_either
     from axsim.spec.scenario import Scenario
@@ -164,7 +164,7 @@ def sweep(
 
     if output is None and not (objective or constraint or plot):
         output = STDOUT
-    check_outputs(output, plot)
+    will_write(output, plot)
     check_picture(plot)
     _check_format(output)
     if jobs is not None and scheduler is not None:

@@ -11,7 +11,7 @@ from pathlib import Path
 from random import Random
 
 from tests.fuzz.bounded import Outcome, limits, outcome
-from tests.fuzz.kinds.kind import Kind
+from tests.fuzz.kinds.kind import POST, Kind
 
 CORPUS = Path(__file__).parent / "corpus"
 """Inputs that once went wrong: a folder each, its files and ``arguments.txt``."""
@@ -55,7 +55,7 @@ def campaign(
             folder = Path(name) / str(number)
             folder.mkdir()
             arguments = kind.make(Random(f"{kind.name} {seed} {number}"), folder)
-            found = outcome(arguments, folder)
+            found = _done(arguments, folder)
             after(found)
             if found.faults:
                 failure = Failure(kind.name, seed, number, found, found.faults)
@@ -82,7 +82,16 @@ def replay(case: Path, folder: Path) -> Outcome:
     lines = (folder / ARGUMENTS).read_text().splitlines()
     arguments = [literal_eval(line) for line in lines if not line.startswith("#")]
     with limits():
+        return _done(arguments, folder)
+
+
+def _done(arguments: list[str], folder: Path) -> Outcome:
+    """What became of an input."""
+    if arguments[0] != POST:
         return outcome(arguments, folder)
+    from tests.fuzz.served import posted
+
+    return posted(arguments, folder)
 
 
 def paced(share: float) -> Callable[[Outcome], None]:
