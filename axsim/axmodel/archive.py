@@ -14,6 +14,7 @@ import zipfile
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
+from tokenize import TokenError
 from typing import Any
 
 import numpy as np
@@ -172,9 +173,12 @@ class Archive:
 
 def array_of(data: bytes) -> Array:
     """The array of a file in numpy's format; ValueError for what is none."""
-    if _announced(data) != len(data):
-        raise ValueError("it is not as large as it says")
-    array: Array = np.lib.format.read_array(io.BytesIO(data), allow_pickle=False)
+    try:
+        if _announced(data) != len(data):
+            raise ValueError("it is not as large as it says")
+        array: Array = np.lib.format.read_array(io.BytesIO(data), allow_pickle=False)
+    except (TokenError, SyntaxError, TypeError, OverflowError, RecursionError) as error:
+        raise ValueError(f"its header says nothing ({type(error).__name__})") from None
     return array
 
 

@@ -152,6 +152,8 @@ def read_request(body: bytes) -> ChatRequest:
 def _complaint(error: Any) -> str:
     text = str(error["msg"]).removeprefix("Value error, ")
     text = text[0].lower() + text[1:]
+    if error["type"] == "model_type":
+        text = "should be an object"
     return text if error["type"] == "missing" else f"{text}, found {_shown(error['input'])}"
 
 

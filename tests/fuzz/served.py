@@ -39,8 +39,8 @@ def posted(arguments: Sequence[str], folder: Path) -> Outcome:
     if not error and seconds > SECONDS:
         error = f"{seconds:.0f} s"
     code = 0 if status == 200 else 2
-    said = content.decode(errors="replace")
-    return Outcome(arguments, code, *(("", said) if code else (said, "")), error, seconds)
+    refusal = content.decode(errors="replace") if code else ""  # a model's words may be any
+    return Outcome(arguments, code, "", refusal, error, seconds)
 
 
 def _body(folder: Path) -> bytes:

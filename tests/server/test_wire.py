@@ -57,6 +57,7 @@ WRONG: list[tuple[dict[str, Any], str, str]] = [
     ({"messages": []}, "messages", "at least 1 item"),
     ({"messages": [{"role": "robot", "content": "x"}]}, "messages[0].role", 'found "robot"'),
     ({"messages": [{"content": "x"}]}, "messages[0].role", "field required"),
+    ({"messages": [7]}, "messages[0]", "should be an object, found 7"),
     (
         {"messages": [{"role": "user", "content": 5}]},
         "messages[0].content",

@@ -165,7 +165,7 @@ def bodies(rng: Random, folder: Path) -> list[str]:
     """A request to the server."""
     picture = {"type": "image_url", "image_url": {"url": _PICTURE}}
     document: Any = {
-        "model": "tiny",
+        "model": "talking",
         "messages": [
             {"role": "system", "content": "be short"},
             {"role": "user", "content": [{"type": "text", "text": "what?"}, picture]},
