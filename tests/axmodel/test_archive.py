@@ -174,6 +174,10 @@ def _other(key, value):
         (lambda d: d["tensors"]["lm_head.weight"].update(codes="arrays/7.npy"), "misses the array"),
         (_other("part", "tower"), "part: found 'tower'; allowed: "),
         (_other("part", "network"), "is a network of a model that has none"),
+        (
+            _other("qparams", {"input": {"scale": 0.1, "zero_point": 262, "dtype": "u8"}}),
+            "qparams.input: found 262; allowed: 0 to 255 in u8",
+        ),
         (_other("surprise", 1), "surprise: unknown key"),
         (lambda d: d["workload"]["model"].pop("decoder"), "is a post of a model that has none"),
     ],
