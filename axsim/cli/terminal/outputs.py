@@ -27,9 +27,9 @@ def will_write(*paths: str | Path | None) -> None:
 def outlive_readers() -> None:
     """From here on a closed pipe behind standard output or error does not end the command."""
     if sys.stdout is not None:  # None when it is closed from the start
-        sys.stdout = _Patient(sys.stdout)  # type: ignore[assignment]
+        sys.stdout = _Patient(sys.stdout)
     if sys.stderr is not None:
-        sys.stderr = _Patient(sys.stderr)  # type: ignore[assignment]
+        sys.stderr = _Patient(sys.stderr)
 
 
 class _Patient:
