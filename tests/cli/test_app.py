@@ -5,6 +5,7 @@ from __future__ import annotations
 import resource
 import subprocess
 import sys
+from concurrent.futures.process import BrokenProcessPool
 from pathlib import Path
 
 import pytest
@@ -173,3 +174,18 @@ def test_help_is_quick_and_imports_nothing_heavy(tmp_path: Path) -> None:
         seconds.append(after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime)
         assert result.stderr.strip() == "[]"
     assert min(seconds) < 0.3  # of processor time: 0.12 s on an idle machine
+
+
+@pytest.mark.parametrize(
+    ("error", "said"),
+    [
+        (BrokenProcessPool("a process was terminated"), "error: a process was terminated\n"),
+        (MemoryError("8 GiB"), "error: this machine's memory does not hold it: 8 GiB\n"),
+    ],
+)
+def test_lost_workers_and_memory_are_one_line(monkeypatch, error, said) -> None:
+    def fails(*arguments: object) -> None:
+        raise error
+
+    monkeypatch.setattr("axsim.spec.descriptor.shipped", fails)
+    assert axsim("chips", code=1).stderr == said

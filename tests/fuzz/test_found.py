@@ -351,6 +351,15 @@ def test_a_picture_that_its_exif_turns(tmp_path: Path) -> None:
     assert open_picture(tmp_path / "p.jpg").size == (20, 40)
 
 
+def test_a_picture_that_is_a_program(tmp_path: Path) -> None:
+    from axsim.inputs.images import open_picture
+
+    text = "%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 9 9\n%%EndComments\nshowpage\n%%EOF\n"
+    base.write(tmp_path, "p.png", text)
+    with pytest.raises(InputError, match="EPS files are drawn by another program"):
+        open_picture(tmp_path / "p.png")
+
+
 def test_a_picture_of_sixteen_bits(tmp_path: Path) -> None:
     from PIL import Image
 
