@@ -10,13 +10,13 @@ from math import sqrt
 from pathlib import Path
 from typing import Any
 
-from axsim.errors import InputError
+from axsim.errors import InputError, Problem
 from axsim.fidelity.intervals import LEVEL, student
 from axsim.spec.board import Board
 from axsim.spec.chip import Chip
 from axsim.spec.descriptor import NO_OVERRIDES, Overrides
 from axsim.spec.scenario import Scenario, load_scenario
-from axsim.study.grid import grid
+from axsim.study.grid import MOST_POINTS, grid
 from axsim.study.sweep import OnProgress, compute, pool, table
 
 
@@ -87,6 +87,8 @@ def replicate(
     chip = chip or scenario.chip
     if chip is None:
         raise InputError("chip: missing; the scenario has none, either")
+    if isinstance(seeds, int) and seeds > MOST_POINTS:
+        raise InputError(Problem("--seeds", "", f"found {seeds}", f"up to {MOST_POINTS:,}"))
     wanted = range(1, seeds + 1) if isinstance(seeds, int) else seeds
     points = grid(scenario, [chip], {"seed": list(wanted)}, settings=overrides)
     with ExitStack() as stack:

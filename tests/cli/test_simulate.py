@@ -163,6 +163,7 @@ def test_sweeps_take_scenarios(scenario: Path, tmp_path: Path) -> None:
         (["--duration", "soon"], "--duration: found 'soon'; allowed: a time, such as 60s"),
         (["--window", "2s"], "--window: found '2s'; allowed: FROM..TO"),
         (["--seeds", "2", "--plot", "a.png"], "--plot is of one simulation"),
+        (["--seeds", "9" * 9], "--seeds: found 999999999; allowed: up to 1,000,000"),
         (["--seeds", "2", "--seed", "1"], "--seed is of one simulation"),
         (["--seeds", "2", "--overload"], "--overload is of one simulation"),
         (["--window", "2s..3s"], "window: begins at 2 s; allowed: before 0.15 s"),

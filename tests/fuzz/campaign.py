@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import shutil
+import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from random import Random
@@ -50,7 +52,7 @@ def campaign(
 ) -> Iterator[Failure]:
     """Inputs ``start`` to ``start + count`` of a kind, each of which depends on its number alone;
     yields those that went wrong, with their files copied to a folder of ``keep``."""
-    with tempfile.TemporaryDirectory(prefix="axsim-fuzz-") as name, limits():
+    with tempfile.TemporaryDirectory(prefix="axsim-fuzz-") as name, limits(), _server_ends():
         for number in range(start, start + count):
             folder = Path(name) / str(number)
             folder.mkdir()
@@ -81,7 +83,7 @@ def replay(case: Path, folder: Path) -> Outcome:
     shutil.copytree(case, folder, symlinks=True, dirs_exist_ok=True)
     lines = (folder / ARGUMENTS).read_text().splitlines()
     arguments = [literal_eval(line) for line in lines if not line.startswith("#")]
-    with limits():
+    with limits(), _server_ends():
         return _done(arguments, folder)
 
 
@@ -92,6 +94,17 @@ def _done(arguments: list[str], folder: Path) -> Outcome:
     from tests.fuzz.served import posted
 
     return posted(arguments, folder)
+
+
+@contextmanager
+def _server_ends() -> Iterator[None]:
+    """The server that has been asked, if any has, ends with the block."""
+    try:
+        yield
+    finally:
+        served = sys.modules.get("tests.fuzz.served")
+        if served is not None:
+            served.end()
 
 
 def paced(share: float) -> Callable[[Outcome], None]:

@@ -10,37 +10,42 @@ from contextlib import ExitStack
 from functools import cache
 from pathlib import Path
 
-from tests.fuzz.bounded import SECONDS, Outcome
+from tests.fuzz.bounded import SECONDS, WAITING, Outcome
 from tests.server.serving import Served, serving, trained
 
-_LIVES = ExitStack()
-"""The server, until the process ends."""
+_LIFE = ExitStack()
 
 
 @cache
 def _server() -> Served:
-    import atexit
-
-    folder = _LIVES.enter_context(tempfile.TemporaryDirectory(prefix="axsim-fuzz-"))
-    atexit.register(_LIVES.close)
-    return _LIVES.enter_context(serving(trained(Path(folder))))
+    folder = _LIFE.enter_context(tempfile.TemporaryDirectory(prefix="axsim-fuzz-"))
+    served = _LIFE.enter_context(serving(trained(Path(folder))))
+    served.timeout = WAITING
+    return served
 
 
 def posted(arguments: Sequence[str], folder: Path) -> Outcome:
     """What came back: the exit status is 0 for an answer and 2 for a refusal."""
     served = _server()
-    start = time.perf_counter()
+    start, used = time.perf_counter(), time.process_time()
     try:
         status, headers, content = served.raw(path=arguments[1], body=_body(folder))
         error = _wrong(status, headers, content)
     except OSError as gone:
         status, content, error = 0, b"", f"{type(gone).__name__}: {gone}"
     seconds = time.perf_counter() - start
-    if not error and seconds > SECONDS:
-        error = f"{seconds:.0f} s"
+    used = time.process_time() - used
+    if not error and used > SECONDS:
+        error = f"{used:.0f} s of a core"
     code = 0 if status == 200 else 2
     refusal = content.decode(errors="replace") if code else ""  # a model's words may be any
     return Outcome(arguments, code, "", refusal, error, seconds)
+
+
+def end() -> None:
+    """The server, if there is one, ends."""
+    _LIFE.close()
+    _server.cache_clear()
 
 
 def _body(folder: Path) -> bytes:

@@ -460,6 +460,11 @@ def test_a_baseline_that_somebody_has_touched(change: dict[str, Any], folder: Pa
     assert next(iter(change)) in told(folder, "check", "b.json")
 
 
+def test_no_variants_at_all(folder: Path) -> None:
+    with pytest.raises(InputError, match="variants: found none"):
+        axsim.run(folder / "w.yaml", "ax630c", variants=[], timing_only=True)
+
+
 def test_a_journal_that_somebody_has_touched(folder: Path) -> None:
     lines = [
         '{"point": {}, "rows": []}',

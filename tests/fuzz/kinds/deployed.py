@@ -50,8 +50,8 @@ def containers(rng: Random, folder: Path) -> list[str]:
     content = _built()
     content = mutate.blob(rng, content) if rng.random() < 0.3 else _repacked(rng, content)
     base.write(folder, "m.axmodel", content)
-    base.write(folder, "s.py", SCRIPT)
-    return ["exec", "--chip", "ax630c", "-q", "s.py"]
+    base.write(folder, "script", SCRIPT)
+    return ["exec", "--chip", "ax630c", "-q", "script"]
 
 
 def _repacked(rng: Random, content: bytes) -> bytes:

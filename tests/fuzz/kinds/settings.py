@@ -158,7 +158,7 @@ def scenario_settings(rng: Random, folder: Path) -> list[str]:
     given = ["simulate", "s.yaml", "--json", "-"]
     for _ in range(rng.choice((0, 1, 2))):
         rate = f"tenants.{rng.choice('abcd')}.arrivals.{rng.choice(_RATES)}"
-        own = _dotted(rng.choice(base.scenarios()))
+        own = [key for key in _dotted(rng.choice(base.scenarios())) if key != "duration_s"]
         key = rng.choice((rate, rng.choice(own), f"chip.{rng.choice(_dotted(base.chips()[1]))}"))
         value = str(rng.choice((1, 2, 7, 0.5, 30, 200, "w.yaml", "a", _value(rng))))
         given += ["--set", _argument(f"{key}={value}")]
