@@ -12,7 +12,7 @@ from axsim.kernels.twin import compiled
 def choose() -> Products:
     """VNNI instructions where the CPU and numba are there, else onnxruntime where it is installed
     and proves exact on this CPU, else numpy."""
-    vnni = compiled("axsim.kernels.avx512.vnni")
+    vnni = compiled("axsim.kernels.vectors.vnni")
     if vnni is not None and vnni.supported():
         fastest: Products = vnni.VnniProducts()
         return fastest

@@ -3,7 +3,7 @@
 A backend packs a right operand once; the packed operand multiplies and finishes
 (:mod:`axsim.kernels.finish`). :class:`NumpyProducts` needs numpy only;
 :mod:`axsim.kernels.onnx_products` computes the same sums several times faster through onnxruntime,
-and :mod:`axsim.kernels.avx512` faster still on the CPUs it is for;
+and :mod:`axsim.kernels.vectors` faster still on the CPUs it is for;
 :func:`axsim.kernels.choose.choose` picks. All are exact, hence bit-identical: see
 :mod:`axsim.kernels.arithmetic`.
 """

@@ -14,7 +14,7 @@ from axsim.kernels.twin import compiled
 
 def backends():
     yield NumpyProducts()
-    vnni = compiled("axsim.kernels.avx512.vnni")
+    vnni = compiled("axsim.kernels.vectors.vnni")
     if vnni is not None and vnni.supported():
         yield vnni.VnniProducts()
     try:

@@ -7,15 +7,15 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from axsim.kernels.array import Array
-from axsim.kernels.avx512 import tiles
-from axsim.kernels.avx512.conv import convolve_codes
-from axsim.kernels.avx512.multiply import multiply, panels_of
-from axsim.kernels.avx512.tiles import WIDTH
 from axsim.kernels.finish import Finish, Requantise
 from axsim.kernels.finish_numba import converting, requantise, requantising, to_floats
 from axsim.kernels.jit import compiled, wide_vectors
 from axsim.kernels.products import Packed, bytes_of, totals_of
 from axsim.kernels.scratch import Scratch
+from axsim.kernels.vectors import tiles
+from axsim.kernels.vectors.conv import convolve_codes
+from axsim.kernels.vectors.multiply import multiply, panels_of
+from axsim.kernels.vectors.tiles import WIDTH
 
 _QUAD = 4
 """Bytes of a word."""
