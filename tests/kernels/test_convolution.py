@@ -176,7 +176,7 @@ def test_convolutions_of_codes_are_exact_with_padding_at_the_zero_point(name, dt
     sums += np.rint(bias / (np.float32(x.scale) * scale).astype(np.float64)).reshape(
         -1, *[1] * (a.ndim - 2)
     )
-    packed = conv_weight(w, "Conv", attrs["group"], choose())
+    packed = conv_weight(w, "Conv", attrs["group"], choose(windows=True))
     found = conv_codes(a, packed, bias, attrs, x, y)
     assert found.dtype == a.dtype
     assert np.array_equal(found, finished(sums, scale, x, y))

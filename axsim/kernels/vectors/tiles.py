@@ -2,9 +2,10 @@
 
 numba has no vectors of its own: what is here builds LLVM's instructions, one by one, for numba's
 loops to call. Float32 numbers take fused multiply-adds. Bytes take ``vpdpbusd`` (AVX-512 VNNI),
-which adds the products of four U8 and four S8 numbers to each S32 lane without saturating (Intel 64
-and IA-32 Architectures Software Developer's Manual, volume 2). Both have a word of 32 bits in each
-lane, so one loop does for both.
+which adds the products of four U8 and four S8 numbers to each S32 lane without saturating; other
+CPUs get them as S16 numbers for ``vpmaddwd``, which multiplies two pairs (Intel 64 and IA-32
+Architectures Software Developer's Manual, volume 2). All have a word of 32 bits in each lane, so
+one loop does for all.
 """
 
 from __future__ import annotations
@@ -31,6 +32,8 @@ _LANES = 16 if supported("avx512f") else 8
 _VECTOR = 4 * _LANES
 WIDTH = 2 * _LANES
 """Columns of a panel: two vectors of lanes."""
+BYTES = supported("avx512vnni")
+"""Whether codes are multiplied as bytes, four in a word; else they are S16, two in a word."""
 LINE = 16
 """Words of a cache line."""
 ROWS = 12 if _LANES == 16 else 6
@@ -165,8 +168,15 @@ def _added(builder: Any, total: Any, word: Any, factor: Any) -> Any:
     if isinstance(total.type.element, ir.FloatType):
         fused = builder.module.declare_intrinsic(f"llvm.fma.v{_LANES}f32", fnty=kind)
         return builder.call(fused, [word, factor, total])
-    dot = builder.module.declare_intrinsic("llvm.x86.avx512.vpdpbusd.512", fnty=kind)
-    return builder.call(dot, [total, word, factor])
+    if BYTES:
+        dot = builder.module.declare_intrinsic("llvm.x86.avx512.vpdpbusd.512", fnty=kind)
+        return builder.call(dot, [total, word, factor])
+    pairs = ir.VectorType(ir.IntType(16), 2 * _LANES)
+    name = "llvm.x86.avx512.pmaddw.d.512" if _LANES == 16 else "llvm.x86.avx2.pmadd.wd"
+    kind = ir.FunctionType(total.type, [pairs] * 2)
+    dot = builder.module.declare_intrinsic(name, fnty=kind)
+    numbers = [builder.bitcast(words, pairs) for words in (word, factor)]
+    return builder.add(total, builder.call(dot, numbers))
 
 
 def _size(signature: Any, i: int) -> int:
