@@ -143,24 +143,16 @@ def _total(slices: Iterable[Invocation | HostSlice]) -> ChipWork:
 
 def _invocation(timeline: Timeline, times: int) -> ChipWork:
     """An invocation's work, ``times`` over."""
-    program = timeline.program
-    pairs = list(zip(program.segments, timeline.timings, strict=True))
-    distinct = {id(timing): (segment, timing) for segment, timing in pairs}
-    repeats = Counter(id(timing) for _, timing in pairs)
-    busy: dict[str, float] = {}
+    segments = Counter(map(id, timeline.program.segments))
     macs: dict[MacType, int] = {}
     moved = 0.0
-    for key, (segment, timing) in distinct.items():
-        number = repeats[key] * times
-        spans = zip(segment.tiling.engine, timing.start_us, timing.end_us_of, strict=True)
-        for engine, start, end in spans:
-            kind = program.engines[engine].kind
-            busy[kind] = busy.get(kind, 0.0) + (end - start) / 1e3 * number
+    for segment in {id(each): each for each in timeline.program.segments}.values():
+        number = segments[id(segment)] * times
         moved += float(sum(segment.tiling.dram_bytes)) * number
         for step in segment.steps:
             if step.mac_type is not None:
                 macs[step.mac_type] = macs.get(step.mac_type, 0) + step.macs * number
-    return ChipWork(busy, moved, macs)
+    return ChipWork({kind: ms * times for kind, ms in timeline.busy_ms.items()}, moved, macs)
 
 
 def _sum(a: Mapping[K, N], b: Mapping[K, N]) -> dict[K, N]:
