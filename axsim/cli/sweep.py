@@ -20,6 +20,7 @@ from axsim.cli.options import (
     WorkloadName,
     chip_names,
     tell_idle,
+    tell_idle_keys,
 )
 from axsim.cli.source_options import (
     CalibrateOnSeeded,
@@ -37,6 +38,8 @@ from axsim.cli.terminal.goal import Optimizer
 if TYPE_CHECKING:
     from axsim.spec.board import Board
     from axsim.spec.chip import Chip
+    from axsim.spec.scenario import Scenario
+    from axsim.spec.workload import Workload
     from axsim.study.grid import Point
     from axsim.study.point import Row
 
@@ -156,7 +159,7 @@ def sweep(
     from axsim.spec.descriptor import parse_overrides
     from axsim.spec.kinds import load_either
     from axsim.spec.scenario import Scenario
-    from axsim.study.columns import columns_of, table_columns
+    from axsim.study.columns import columns_of
     from axsim.study.grid import space
     from axsim.study.point import check_point
     from axsim.study.sweep import compute, pool, table
@@ -174,14 +177,8 @@ def sweep(
     check_kernel_options(timing_only, images, calibrate_on, observer, text)
     sources = sources_of(checkpoint, images, text, observer, calibrate_on)
     varied, overrides = parse_vary(vary), parse_overrides(settings) | network.keys
-    subject, keys = load_either(workload), [*varied, *overrides]
-    places = _places(chip, board)
-    if isinstance(subject, Scenario):
-        columns = columns_of(subject, keys)
-    else:
-        columns = table_columns(keys, _blocks(places, keys))
-    goal = read_goal(objective, constraint, columns, timing_only, checkpoint is not None)
-    check_search(optimizer, trials, seed, goal)
+    subject = load_either(workload)
+    places = _places(chip, board, subject)
     with network.told():
         where = space(
             subject,
@@ -192,6 +189,9 @@ def sweep(
             timing_only=timing_only,
             sources=sources,
         )
+    columns = columns_of(subject, where)
+    goal = read_goal(objective, constraint, columns, timing_only, checkpoint is not None)
+    check_search(optimizer, trials, seed, goal)
     check_point(next(iter(where)))
     points = where.points() if optimizer is None else None
     try:
@@ -210,7 +210,9 @@ def sweep(
                 assert goal is not None  # check_search saw to it
                 found = explore(where, goal, trials or TRIALS, seed or 0, run, on_progress)
             rows = table(found, list(varied))
-            if not quiet and not isinstance(subject, Scenario):
+            if not quiet and isinstance(subject, Scenario):
+                tell_idle_keys(settings, subject, list(map(_chip, places)), overrides, vary=varied)
+            elif not quiet:
                 cases = [(workload, _chip(place)) for place in places]
                 tell_idle(settings, cases, overrides, vary=varied, variants=variant or None)
     except KeyboardInterrupt:
@@ -249,14 +251,16 @@ def sweep(
         )
 
 
-def _places(chips: list[str], boards: list[str]) -> list[str | Board]:
-    """Chips by name or file, and boards.
+def _places(chips: list[str], boards: list[str], subject: Workload | Scenario) -> list[str | Board]:
+    """Chips by name or file, and boards; a scenario's own chip without any.
 
     Raises:
         BadParameter: there is neither, or one is given twice.
     """
     from axsim.spec.board import load_board
 
+    if not chips and not boards and (own := getattr(subject, "chip", None)):
+        return [own]
     if not chips and not boards:
         raise typer.BadParameter("Missing option '--chip' (or '--board')")
     for option, names in (("--chip", chip_names(chips)), ("--board", chip_names(boards))):
@@ -270,12 +274,6 @@ def _chip(place: str | Board) -> Chip:
     from axsim.spec.chip import load_chip
 
     return load_chip(place) if isinstance(place, str) else place.chip_on_it()
-
-
-def _blocks(places: list[str | Board], keys: list[str]) -> set[str]:
-    """The optional blocks that some chip has, or is given by a key."""
-    given = any(key.startswith("chip.power.") for key in keys)
-    return {"power"} if given or any(_chip(place).power for place in places) else set()
 
 
 @contextmanager

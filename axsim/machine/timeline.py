@@ -57,7 +57,9 @@ class Timeline:
         pairs = list(zip(self.program.segments, self.timings, strict=True))
         repeats = Counter(id(timing) for _, timing in pairs)
         found: dict[str, float] = {}
-        for segment, timing in {id(timing): (segment, timing) for segment, timing in pairs}.values():
+        for segment, timing in {
+            id(timing): (segment, timing) for segment, timing in pairs
+        }.values():
             number = repeats[id(timing)] / 1e3
             spans = zip(segment.tiling.engine, timing.start_us, timing.end_us_of, strict=True)
             for engine, start, end in spans:

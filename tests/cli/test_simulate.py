@@ -93,7 +93,8 @@ def test_every_picture(kind: str, expected: str, scenario: Path, tmp_path: Path)
     import matplotlib
 
     path = tmp_path / "a.svg"
-    words = (scenario, "-q", "--plot", path, "--plot-kind", kind, "--window", "50ms..60ms")
+    words: tuple[Any, ...] = (scenario, "-q", "--plot", path, "--plot-kind", kind)
+    words += ("--window", "50ms..60ms") if kind == "timeline" else ()
     with matplotlib.rc_context({"svg.fonttype": "none"}):
         assert typed(*words, "--duration", "0.1s").exit_code == 0
     assert expected in path.read_text()
@@ -165,7 +166,8 @@ def test_sweeps_take_scenarios(scenario: Path, tmp_path: Path) -> None:
         (["--seeds", "2", "--plot", "a.png"], "--plot is of one simulation"),
         (["--seeds", "2", "--seed", "1"], "--seed is of one simulation"),
         (["--seeds", "2", "--overload"], "--overload is of one simulation"),
-        (["--window", "2s..3s"], "window: begins at 2 s; allowed: before 0.15 s"),
+        (["--window", "2s..3s"], "--window is for --trace, --report and --plot-kind timeline"),
+        (["--window", "2s..3s", "--trace", "-"], "window: begins at 2 s; allowed: before 0.15 s"),
         (["--jobs", "2"], "--jobs and --scheduler are for --seeds"),
         (["--json", "-", "--csv", "-"], "only one of --json"),
         (["--chip", "ax650n", "--board", "x"], "--chip and --board"),

@@ -61,7 +61,7 @@ def test_what_tenants_take_is_all_that_is_taken(tmp_path: Path) -> None:
 
 
 def test_rows_have_the_columns_that_were_announced(result: axsim.ScenarioResult) -> None:
-    assert list(result.to_row()) == scenario_columns(result.scenario)
+    assert list(result.to_row()) == scenario_columns(result.scenario, False)
     frame = result.to_pandas()
     assert list(frame["tenant"]) == ["one", "other"]
     assert frame["latency_p50_ms"].notna().all()
