@@ -73,7 +73,7 @@ def _of(scenario: Scenario, chip: Any, part: float) -> dict[str, Any]:
 
 def _told(result: ScenarioResult) -> dict[str, Any]:
     """What a simulation tells, but for names, and for what other simulations have to do with it."""
-    left = ("scenario", "chip", "seed", "costs")
+    left = ("scenario", "chip", "seed", "loads", "costs")
     told = {name: value for name, value in result.to_dict().items() if name not in left}
     tenants = [{**each, "slowdown": None} for each in told["tenants"]]
     return {**told, "tenants": tenants}
