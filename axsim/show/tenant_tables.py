@@ -204,7 +204,7 @@ def replications_table(found: Replications) -> Table:
         table.add_column(heading, justify="right", no_wrap=True)
     before = ""
     for each in found.estimates:
-        if each.what in REPLICATED:
+        if each.what in REPLICATED and (each.what != "deadline_misses" or each.tenant in found.due):
             title = each.tenant if each.tenant != before else ""
             table.add_row(
                 title, REPLICATED[each.what], number(each.mean), number(each.half_width),
@@ -223,5 +223,7 @@ REPLICATED = {
     "latency_p99_ms": "latency p99, ms",
     "first_token_p95_ms": "first token p95, ms",
     "token_p95_ms": "decode step p95, ms",
+    "energy_j": "energy, J",
+    "energy_per_request_mj": "mJ a request",
 }
 """What of the columns of a run is shown of several, and how it is called there."""

@@ -68,7 +68,8 @@ def in_words(rows: Sequence[Row], goal: Goal, varied: Sequence[str]) -> str:
 
 
 def _several(rows: Sequence[Row], name: str) -> bool:
-    return len({text(row.get(name)) for row in rows}) > 1
+    """Whether the rows differ in a column that they have; what went wrong lacks some."""
+    return len({text(row[name]) for row in rows if row.get(name) is not None}) > 1
 
 
 def _next(rows: Sequence[Row], best: Row, goal: Goal, varied: Sequence[str]) -> Row | None:

@@ -42,12 +42,14 @@ class Estimate:
 
 @dataclass(frozen=True)
 class Replications:
-    """``rows`` are those of a sweep over the seeds, ``estimates`` what follows from them."""
+    """``rows`` are those of a sweep over the seeds, ``estimates`` what follows from them; ``due``
+    are the tenants whose requests have a deadline."""
 
     scenario: str
     chip: str
     rows: list[dict[str, Any]]
     estimates: tuple[Estimate, ...]
+    due: tuple[str, ...] = ()
 
     def of(self, tenant: str, what: str) -> Estimate:
         """The estimate of one column of a tenant, such as ``latency_p95_ms``."""
@@ -111,7 +113,8 @@ def replicate(
             if dot and tenant == name and values:
                 estimates.append(estimate(tenant, what, values))
     chip_name = chip.name if isinstance(chip, Chip | Board) else str(chip)
-    return Replications(scenario.name, chip_name, rows, tuple(estimates))
+    due = tuple(name for name, each in settled.models.items() if each.deadline_ms is not None)
+    return Replications(scenario.name, chip_name, rows, tuple(estimates), due)
 
 
 def _wanted(seeds: int | Sequence[int]) -> list[int]:

@@ -19,7 +19,7 @@ def rows(*values: tuple[Any, float | None, str | None], **more: Any) -> list[dic
     ]  # fmt: skip
 
 
-def said(found: list[dict[str, Any]], goal: str, limit: str = "", vary: tuple[str, ...] = (KEY,)):  # type: ignore[no-untyped-def]
+def said(found: list[Any], goal: str, limit: str = "", vary: Any = (KEY,)) -> str:
     return axsim.answer(pd.DataFrame(found), goal, [limit] if limit else [], vary)
 
 
@@ -29,7 +29,7 @@ LIMIT = "talk.latency_p95_ms<=2000"
 def test_how_far_a_key_can_go() -> None:
     found = rows((5, 1500.0, None), (20, 2100.5, None), (10, 1900.0, None), (30, 9000.0, None))
     assert said(found, f"max:{KEY}", LIMIT) == (
-def said(found: list[dict[str, Any]], goal: str, limit: str = "", vary: Any = (KEY,)) -> str:
+        f"{KEY} can be up to 10 with talk.latency_p95_ms <= 2000; then talk.latency_p95_ms is 1900; "
         "at 20 talk.latency_p95_ms is 2100.5"
     )
     assert said(found[:1] + found[2:3], f"max:{KEY}", LIMIT).endswith(
