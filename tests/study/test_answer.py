@@ -29,8 +29,8 @@ LIMIT = "talk.latency_p95_ms<=2000"
 def test_how_far_a_key_can_go() -> None:
     found = rows((5, 1500.0, None), (20, 2100.5, None), (10, 1900.0, None), (30, 9000.0, None))
     assert said(found, f"max:{KEY}", LIMIT) == (
-        f"{KEY} can be up to 10 with talk.latency_p95_ms <= 2000; then talk.latency_p95_ms is 1900; "
-        "at 20 talk.latency_p95_ms is 2100.5"
+        f"{KEY} can be up to 10 with talk.latency_p95_ms <= 2000; then talk.latency_p95_ms is "
+        "1900; at 20 talk.latency_p95_ms is 2100.5"
     )
     assert said(found[:1] + found[2:3], f"max:{KEY}", LIMIT).endswith(
         "is 1900; no value beyond was tried"
