@@ -92,7 +92,8 @@ ChipNames: TypeAlias = Annotated[
     typer.Option(
         "--chip",
         metavar="CHIP,…",
-        help="Chips by name (`axsim chips`) or by file, with commas or repeated.",
+        help="Chips by name (`axsim chips`) or by file, with commas or repeated; a scenario's own "
+        "if not.",
     ),
 ]
 

@@ -115,7 +115,8 @@ def sweep(
         typer.Option(
             metavar="FILE",
             help="Draw (.png, .svg, .pdf) a heat map of the first objective when two numeric keys "
-            "vary, of one chip and variant; else the first two objectives, with their front.",
+            "vary, of one chip and variant; else the first two objectives, with their front; of a "
+            "scenario how long requests take over the key that varies.",
         ),
     ] = None,
     checkpoint: CheckpointFolder = None,
@@ -340,6 +341,7 @@ SWEEP = Command(
     axsim sweep mine.yaml --chip ax650n --checkpoint DIR --vary build.weight_dtype=s8,s4 \\
           --objective decode_tokens_per_s --objective perplexity --plot tradeoff.png
     axsim sweep internvl2_1b --chip ax630c --objective ttft_ms --constraint 'cosine>=0.99'
+    axsim sweep camera_answers --vary tenants.detector.arrivals.fps=5..30:6 --plot fps.png
     """,
     place=4,
 )
