@@ -92,8 +92,7 @@ ChipNames: TypeAlias = Annotated[
     typer.Option(
         "--chip",
         metavar="CHIP,…",
-        help="Chips by name (`axsim chips`) or by file, with commas or repeated; a scenario's own "
-        "if not.",
+        help="Chips by name (`axsim chips`) or by file, with commas or repeated.",
     ),
 ]
 

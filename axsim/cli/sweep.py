@@ -145,7 +145,8 @@ def sweep(
     """Run every combination of chips and varied keys, in parallel, into one table.
 
     A row has the chip, the varied keys, the predictions and conditions of one variant, and an error
-    where a point could not be computed. Finished points are kept beside the output (in
+    where a point could not be computed. A scenario runs on its own chip when none is named; its
+    points have one row. Finished points are kept beside the output (in
     FILE.journal) until the whole table is written: after a crash or Ctrl-C, --resume goes on.
     With --objective, the best point and those behind it are shown; exit status 1 when no row meets
     the constraints.
