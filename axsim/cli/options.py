@@ -34,7 +34,8 @@ if TYPE_CHECKING:
     from axsim.runs.no_effect import Case
     from axsim.runs.results import RunResult
     from axsim.runs.sources import Sources
-    from axsim.spec.board import Board
+    from axsim.spec.board import Board, Place
+    from axsim.spec.scenario import Scenario
     from axsim.spec.workload import Workload
 
 # Optional, not "| None": typer evaluates these annotations on Python 3.10 as well.
@@ -411,6 +412,26 @@ def tell_idle(
     own = parse_overrides(settings)
     for line in words(without_effect(cases, overrides, keys=list(own), **more), own):
         typer.echo(f"note: {line}", err=True)
+
+
+def tell_idle_keys(
+    settings: Sequence[str],
+    scenario: Scenario | str,
+    places: Sequence[Place | None],
+    overrides: Mapping[str, object],
+    **more: Any,
+) -> None:
+    """The same of a scenario; ``more`` is as for
+    :func:`axsim.runs.shared_no_effect.idle_keys`. A seed is told of as well."""
+    from axsim.runs.no_effect import words
+    from axsim.runs.shared_no_effect import idle_keys
+    from axsim.spec.descriptor import parse_overrides
+
+    own = parse_overrides(settings)
+    own |= {key: overrides[key] for key in ("seed",) if key in overrides}
+    if own or more.get("vary"):
+        for line in words(idle_keys(scenario, places, overrides, keys=list(own), **more), own):
+            typer.echo(f"note: {line}", err=True)
 
 
 def tell_ignored(workload: Workload) -> None:

@@ -152,7 +152,14 @@ def parse_overrides(settings: Iterable[str]) -> dict[str, object]:
 def split_overrides(
     overrides: Overrides, prefix: str
 ) -> tuple[dict[str, object], dict[str, object]]:
-    """Overrides under ``prefix.`` (with the prefix cut off), and the others."""
+    """Overrides under ``prefix.`` (with the prefix cut off), and the others.
+
+    Raises:
+        InputError: they are no mapping of keys to values.
+    """
+    if not isinstance(overrides, Mapping) or not all(isinstance(key, str) for key in overrides):
+        allowed = "a mapping of dotted keys to values"
+        raise InputError(Problem("", "overrides", f"found {show(overrides)}", allowed))
     dotted = f"{prefix}."
     inside = {k[len(dotted) :]: v for k, v in overrides.items() if k.startswith(dotted)}
     outside = {k: v for k, v in overrides.items() if not k.startswith(dotted)}

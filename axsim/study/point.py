@@ -22,7 +22,7 @@ from axsim.machine.npu import Npu
 from axsim.numerics.formats import Part
 from axsim.runs.results import RunResult
 from axsim.runs.run import run_kernels
-from axsim.runs.shared_run import simulate
+from axsim.runs.shared_run import simulated
 from axsim.runs.timed import time_variant
 from axsim.spec.chip import Chip
 from axsim.spec.descriptor import load_mapping, split_overrides
@@ -120,7 +120,7 @@ def _row(name: str, workload: Workload, bench: _Bench, point: Point) -> Row:
 def _scenario_row(point: Point, chip_keys: Mapping[str, Any], keys: Mapping[str, Any]) -> Row:
     scenario = load_mapping(Scenario, json.loads(point.workload), "", keys)
     chip = load_mapping(Chip, json.loads(point.chip), "", chip_keys, under="chip.")
-    return {"variant": scenario.name, **simulate(scenario, chip).to_row()}
+    return {"variant": scenario.name, **simulated(scenario, chip).to_row()}
 
 
 def _failed(row: Row, error: Exception) -> Row:

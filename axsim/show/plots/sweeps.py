@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from axsim.errors import InputError
 from axsim.show.plots.heat_map import Marks, heat_map
+from axsim.show.plots.scenario_sweep import scenario_sweep
 from axsim.show.plots.tradeoff import Lead, tradeoff
 from axsim.study.objective import Goal
 from axsim.system.metrics import WAITS
@@ -58,12 +59,16 @@ def sweep_picture(
     else the trade-off between the first two objectives, with the rows ringed that lead
     (:meth:`~axsim.study.objective.Goal.leaders`; of one objective, the best).
 
+    Rows of a scenario are drawn by :func:`scenario_sweep`.
+
     Without a goal, image to first token (or what of a request's times differs), and against it
     perplexity or similarity when the kernels ran, decode speed otherwise.
 
     Raises:
         InputError: as :func:`heat_map` and :func:`tradeoff`; no row has a value to draw.
     """
+    if "scenario" in frame.columns:
+        return scenario_sweep(frame, vary, goal)
     objectives = goal.objectives if goal else ()
     chosen = [each.column for each in objectives[:2]]
     several = [key for key, values in vary.items() if len(values) > 1]
