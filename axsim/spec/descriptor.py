@@ -15,6 +15,7 @@ from typing import ClassVar, Literal, TypeAlias, TypeVar
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from axsim.errors import InputError, Problem, path_of
+from axsim.models.advice import advice
 from axsim.spec import diagnosis
 from axsim.spec.located import Located, display, locate, read, scalar, show
 
@@ -189,9 +190,13 @@ def find(kind: Kind, name_or_path: str | Path) -> Path:
     is_network = path.suffix.lower() == NETWORK_SUFFIX
     is_path = is_yaml or is_network or len(path.parts) > 1
     wanted = re.sub(r"[-.]", "_", (path.stem if is_yaml else path.name).lower())
+    of_clone = path.parent.name == f"{kind}s"
+    hint = advice(path) if kind == "workload" and not (is_yaml or is_network or of_clone) else ""
+    if hint and path.exists():
+        raise InputError(Problem("", "", f"{str(path)!r} is no workload; {hint}"))
     if is_path and path.is_file() and not (is_network and kind == "chip"):
         return path
-    clone_path = not is_path or path.parent.name in ("", f"{kind}s")
+    clone_path = not is_path or of_clone or not path.parent.name
     if clone_path and wanted in known:
         return known[wanted]
     here = Path(f"{path}.yaml")
@@ -205,6 +210,7 @@ def find(kind: Kind, name_or_path: str | Path) -> Path:
         what = f"{str(path)!r} is a folder" if path.is_dir() else f"no such file: {str(path)!r}"
     else:
         what = f"no {kind} is named {str(path)!r}"
+    what = f"{what}; {hint}" if hint else what
     files = "a YAML or ONNX file" if kind == "workload" else "a YAML file"
     allowed = ", ".join([*known, f"the path of {files}"])
     raise InputError(Problem("", "", what, allowed, diagnosis.nearest(wanted, known)))
