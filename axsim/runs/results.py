@@ -13,7 +13,7 @@ from functools import cached_property
 from html import escape
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from axsim.compiler.partition import MEBI, Deployment, Memory
+from axsim.compiler.partition import Deployment, Memory, mebibytes
 from axsim.fidelity.prediction import Prediction, number
 from axsim.models.config import size_text
 from axsim.runs.computed import Numerics, numeric_columns
@@ -266,7 +266,7 @@ class RunResult:
         for each in self:
             cells = {METRICS[name].title: _short(found) for name, found in each.predictions.items()}
             memory = each.memory
-            needed = f"{memory.npu / MEBI:.0f}"
+            needed = mebibytes(memory.npu)
             cells["NPU memory, MiB"] = needed if memory.fits else f"{needed} (does not fit)"
             if each.numerics is not None and each.numerics.cosine is not None:
                 synthetic = " on synthetic weights" if each.numerics.synthetic else ""

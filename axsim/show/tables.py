@@ -8,10 +8,11 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from rich.table import Table
 from rich.text import Text
 
-from axsim.compiler.partition import MEBI
+from axsim.compiler.partition import MEBI, mebibytes
 from axsim.fidelity.prediction import Prediction, counted, number
 from axsim.runs.results import RunResult, VariantResult
 from axsim.show.extrapolated import footnotes, mark
+from axsim.show.words import named
 from axsim.system.breakdown import StageBreakdown
 from axsim.system.metrics import PREDICTED
 
@@ -74,7 +75,7 @@ def variants_table(result: RunResult) -> Table:
             row.append(_with_interval(found))
             below.append(_measured(found))
         memory = each.memory
-        row.append(f"{memory.npu / MEBI:.0f}")
+        row.append(mebibytes(memory.npu))
         if not memory.fits:
             row[-1] += "\ndoes not\nfit"
         if numeric and vision:
@@ -242,15 +243,15 @@ def _by_stage(
         table.add_column(name, justify="right")
     for name in _by_total(columns.values()):
         cells = (each.get(name) for each in columns.values())
-        table.add_row(name, *("" if value is None else text(value) for value in cells))
+        table.add_row(named(name), *("" if value is None else text(value) for value in cells))
     return table
 
 
 def memory_line(variant: VariantResult) -> str:
     """What the deployed model occupies, against the chip's memory."""
     memory = variant.memory
-    parts = [f"{name} {size / MEBI:.0f}" for name, size in memory.weights.items() if size]
-    text = f"memory, MiB: weights {sum(memory.weights.values()) / MEBI:.0f} ({', '.join(parts)})"
+    parts = [f"{name} {mebibytes(size)}" for name, size in memory.weights.items() if size]
+    text = f"memory, MiB: weights {mebibytes(sum(memory.weights.values()))} ({', '.join(parts)})"
     if memory.kv_cache:
         text += f", KV cache {memory.kv_cache / MEBI:.1f}"
         if memory.kv_slots > 1:
@@ -317,4 +318,5 @@ def _percent(fraction: float) -> str:
 
 def _shares(parts: object, total: float, count: int) -> str:
     assert isinstance(parts, dict)
-    return ", ".join(f"{name} {ms / total:.0%}" for name, ms in list(parts.items())[:count])
+    largest = list(parts.items())[:count]
+    return ", ".join(f"{named(name)} {ms / total:.0%}" for name, ms in largest)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from axsim.compiler.partition import mebibytes
 from axsim.fidelity.intervals import LEVEL
 from axsim.fidelity.prediction import Prediction, number
 from axsim.runs.results import RunResult, VariantResult
@@ -9,7 +10,7 @@ from axsim.show.energy_table import source_line
 from axsim.show.extrapolated import footnotes
 from axsim.show.report.content import Report
 from axsim.show.report.drawings import shown
-from axsim.show.report.figures import SHOWN, capitalised, interval, measured, mebibytes
+from axsim.show.report.figures import SHOWN, capitalised, interval, measured
 from axsim.show.report.markup import Child, Column, Html, Row, element, join, note, table
 from axsim.show.report.markup import section as section_of
 from axsim.show.tables import accuracy_notes
