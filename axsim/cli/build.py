@@ -99,7 +99,7 @@ def build(
     from axsim.runs.checkpoints import weights_of
 
     _refuse_built(Path(options.workload))
-    deployment = options.deployed(chip, network, of_folder=True)
+    deployment = options.deployed(chip, network, of_folder=True, quiet=quiet)
     is_network = deployment.workload.model.onnx is not None
     checkpoint = options.checkpoint
     if checkpoint is None and Path(options.workload).is_dir():

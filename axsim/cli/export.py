@@ -74,7 +74,7 @@ def export(
     from axsim.runs.run_pictures import RunPictures
     from axsim.study.precision import Analysis
 
-    deployment, sources = options.deployed("ax650n", network), options.sources()
+    deployment, sources = options.deployed("ax650n", network, timed=False), options.sources()
     parts = _parts(deployment, subgraph)
     layers = _layers(deployment, layer)
     weights, _ = options.weights(deployment)

@@ -15,6 +15,8 @@ from axsim.cli.options import (
     Variants,
     WorkloadName,
     chip_names,
+    tell_idle,
+    tell_ignored,
 )
 
 
@@ -33,18 +35,18 @@ def snapshot(
     The file also holds every parameter that the times come from. Commit it beside the workload.
     """
     from axsim.files import check_writable, write_json
-    from axsim.spec.descriptor import parse_overrides
+    from axsim.spec.descriptor import parse_overrides, split_overrides
+    from axsim.spec.workload import load_workload
     from axsim.study.regression import snapshot as take
 
     check_writable(output)
+    overrides, chips = parse_overrides(settings) | network.keys, chip_names(chip)
+    variants = variant or None
     with network.told():
-        found = take(
-            workload,
-            chip_names(chip),
-            variants=variant or None,
-            overrides=parse_overrides(settings) | network.keys,
-            folder=output.parent,
-        )
+        found = take(workload, chips, variants=variants, overrides=overrides, folder=output.parent)
+    _, keys = split_overrides(overrides, "chip")
+    tell_ignored(load_workload(workload, keys))
+    tell_idle(settings, [(workload, each) for each in chips], overrides, variants=variants)
     write_json(found, output)
 
 

@@ -20,6 +20,7 @@ from axsim.cli.options import (
     WorkloadName,
     chip_names,
     tell_idle,
+    tell_ignored,
 )
 from axsim.cli.source_options import (
     CalibrateOnSeeded,
@@ -153,9 +154,10 @@ def sweep(
     from axsim.cli.terminal.share import points_bar
     from axsim.fidelity.prediction import counted
     from axsim.files import check_outputs
-    from axsim.spec.descriptor import parse_overrides
+    from axsim.spec.descriptor import parse_overrides, split_overrides
     from axsim.spec.kinds import load_either
     from axsim.spec.scenario import Scenario
+    from axsim.spec.workload import load_workload
     from axsim.study.columns import columns_of, table_columns
     from axsim.study.grid import space
     from axsim.study.point import check_point
@@ -211,6 +213,8 @@ def sweep(
                 found = explore(where, goal, trials or TRIALS, seed or 0, run, on_progress)
             rows = table(found, list(varied))
             if not quiet and not isinstance(subject, Scenario):
+                _, own = split_overrides(overrides, "chip")
+                tell_ignored(load_workload(workload, own))
                 cases = [(workload, _chip(place)) for place in places]
                 tell_idle(settings, cases, overrides, vary=varied, variants=variant or None)
     except KeyboardInterrupt:
