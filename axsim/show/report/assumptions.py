@@ -48,8 +48,9 @@ def _conventions(report: Report) -> list[Child]:
     found.append(
         f"Intervals are meant to hold {LEVEL:.0%} of measured values. Their width comes from the "
         "errors of the ledger's rows when the fit had not seen their architecture; a prediction "
-        f"that no row is near enough to vouch for is extrapolated ({MARK}) and has the width of "
-        "the chip's widest group. None is a guarantee for a model unlike those that were measured."
+        f"that no row is near enough to vouch for is extrapolated ({MARK}): an error as large as "
+        "that of the chip's widest group is added to that of its own. None is a guarantee for a "
+        "model unlike those that were measured."
     )
     energy = source_line(result)
     if energy is not None:
