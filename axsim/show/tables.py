@@ -10,6 +10,7 @@ from rich.text import Text
 
 from axsim.compiler.partition import MEBI, mebibytes
 from axsim.fidelity.prediction import Prediction, counted, number
+from axsim.graph.ir import Graph
 from axsim.runs.results import RunResult, VariantResult
 from axsim.show.extrapolated import footnotes, mark
 from axsim.show.words import named
@@ -18,12 +19,16 @@ from axsim.system.metrics import PREDICTED
 
 MOST_CHUNKS = 4
 """Chunks of a prompt that have a column each."""
+MOST_INPUTS = 2
+"""Inputs of a network that are named above the table."""
 
 
 def heading(result: RunResult) -> str:
     """One line above the table: model, chip, request."""
     first = result[0]
     parts = [f"{result.workload} on {result.chip}, {first.npu_mode}"]
+    if first.deployment.network is not None:
+        parts.append(_inputs(first.deployment.network.graph))
     if first.workload.new_tokens:
         prompts = [str(each.workload.prompt_tokens) for each in result]
         tokens = "/".join(dict.fromkeys(prompts))
@@ -34,6 +39,13 @@ def heading(result: RunResult) -> str:
             asked = f"{len(first.turns)} turns, the first a {asked}"
         parts.append(f"{asked}, {counted(first.workload.new_tokens, 'new one')}")
     return "; ".join(parts)
+
+
+def _inputs(graph: Graph) -> str:
+    """Names and shapes of a network's inputs, of many the first ones."""
+    found = [f"{each} {'×'.join(map(str, graph.tensors[each].shape))}" for each in graph.inputs]
+    more = f" and {len(found) - MOST_INPUTS} more" if len(found) > MOST_INPUTS else ""
+    return ", ".join(found[:MOST_INPUTS]) + more
 
 
 def variants_table(result: RunResult) -> Table:
@@ -90,11 +102,17 @@ def variants_table(result: RunResult) -> Table:
     return table
 
 
+def ttft_meaning(result: RunResult) -> str:
+    """What the vendor counts."""
+    counted = "all prefill chunks and the first post"
+    return f"{counted}, no vision" if any(each.vision_encode_ms for each in result) else counted
+
+
 def notes(result: RunResult) -> list[str]:
     """What the marks in the table's headings mean."""
     lines = []
     if any(each.ttft_ms for each in result):
-        lines.append("¹ the vendor's convention: all prefill chunks and the first post, no vision")
+        lines.append(f"¹ the vendor's convention: {ttft_meaning(result)}")
     others = _other_models(result)
     if others:
         lines.append(f"measured TTFT and decode speed: {', '.join(others)}, the same decoder")

@@ -37,10 +37,11 @@ def _conventions(report: Report) -> list[Child]:
     variants = list(result)
     found: list[Child] = []
     if any(each.ttft_ms for each in variants):
-        found.append(
-            "TTFT is counted as the vendor counts it: all prefill chunks and the first post, "
-            "without image preparation and vision encoder. Image to first token adds both."
-        )
+        counts = "TTFT is counted as the vendor counts it: all prefill chunks and the first post"
+        if any(each.vision_encode_ms for each in variants):
+            counts += ", without image preparation and vision encoder"
+            counts += ". Image to first token adds both"
+        found.append(f"{counts}.")
         found.append(
             "All layers of a decoder take the same time; each token of decode reads the compiled "
             "length of the KV cache, so that every token takes the same time."

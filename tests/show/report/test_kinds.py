@@ -81,6 +81,14 @@ def test_what_is_waited_for_is_the_same_everywhere(results, pages, kind) -> None
 
 
 @pytest.mark.parametrize("kind", KINDS)
+def test_a_page_speaks_of_what_the_workload_has(pages, kind) -> None:
+    assert ("TTFT is the vendor's" in pages[kind]) is (kind in ("sees", "reads"))
+    assert ("first post, no vision" in pages[kind]) is (kind == "sees")
+    assert ("without image preparation" in pages[kind]) is (kind == "sees")
+    assert ("x 1×3×64×64" in pages[kind]) is (kind == "network")
+
+
+@pytest.mark.parametrize("kind", KINDS)
 def test_every_colour_of_the_page_is_in_its_style(pages, kind) -> None:
     used = set(re.findall(r'class="(?:swatch )?([rtm]-[a-z-]+)"', pages[kind]))
     assert used
