@@ -27,9 +27,10 @@ def compare(
     ] = None,
     settings: Settings = [],  # noqa: B006
 ) -> None:
-    """Show two chips, workloads or results side by side, the largest differences first.
+    """Show two chips, workloads or results side by side.
 
-    Times are predicted without kernels. Without --workload or --chip, only the keys are compared.
+    The largest differences first. Times are predicted without kernels. Without --workload or
+    --chip, only the keys are compared.
     """
     from axsim.cli.terminal.console import console
     from axsim.fidelity.prediction import counted

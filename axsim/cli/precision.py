@@ -54,13 +54,13 @@ def precision(
         int, typer.Option(min=0, metavar="N", help="Operators to show; 0 shows all.")
     ] = 20,
 ) -> None:
-    """Compare every operator with float32, worst first, and propose what to lift to U16.
+    """Compare operators with float32; propose what to lift to U16.
 
-    Errors build up from the pixels to the logits, as on the chip, unless --per-layer; below the
-    operators stand the ends as the run computes them, and how well a checkpoint's decoder predicts
-    a text (--text, or a page that comes with axsim). With --target, the activations of a U8 vision
-    part or network that reach it in U16 at the least predicted milliseconds; the cosine told is
-    that of a run with just these lifted.
+    The worst first. Errors build up from the pixels to the logits, as on the chip, unless
+    --per-layer; below the operators stand the ends as the run computes them, and how well a
+    checkpoint's decoder predicts a text (--text, or a page that comes with axsim). With --target,
+    the activations of a U8 vision part or network that reach it in U16 at the least predicted
+    milliseconds; the cosine told is that of a run with just these lifted.
     """
     from axsim.cli.terminal.console import console
     from axsim.cli.terminal.steps_bar import Steps, read_text

@@ -30,7 +30,7 @@ def snapshot(
     variant: Variants = [],  # noqa: B006
     settings: Settings = [],  # noqa: B006
 ) -> None:
-    """Write the predicted times of a workload as a baseline for `axsim check`.
+    """Pin a workload's predicted times, for `axsim check`.
 
     The file also holds every parameter that the times come from. Commit it beside the workload.
     """
@@ -58,10 +58,10 @@ def check(
         str, typer.Option(metavar="PCT", help="Change that is let pass, in percent: 2 or 2%.")
     ] = "2%",
 ) -> None:
-    """Predict a baseline's times again; exit status 1 when any has moved.
+    """Predict the times of a snapshot again: has any moved?
 
-    Shows what has moved by more than the tolerance, and which parameter of the chip or workload, or
-    which version of axsim, changed since.
+    Then the exit status is 1. Shows what has moved by more than the tolerance, and which parameter
+    of the chip or workload, or which version of axsim, changed since.
     """
     from axsim.cli.terminal.console import console
     from axsim.fidelity.prediction import counted

@@ -139,13 +139,13 @@ def sweep(
         bool, typer.Option("--quiet", "-q", help="No progress bar and no closing line.")
     ] = False,
 ) -> None:
-    """Run every combination of chips and varied keys, in parallel, into one table.
+    """Run every combination of chips and varied keys into a table.
 
-    A row has the chip, the varied keys, the predictions and conditions of one variant, and an error
-    where a point could not be computed. Finished points are kept beside the output (in
-    FILE.journal) until the whole table is written: after a crash or Ctrl-C, --resume goes on.
-    With --objective, the best point and those behind it are shown; exit status 1 when no row meets
-    the constraints.
+    In parallel. A row has the chip, the varied keys, the predictions and conditions of one variant,
+    and an error where a point could not be computed. Finished points are kept beside the output (in
+    FILE.journal) until the whole table is written: after a crash or Ctrl-C, --resume goes on. With
+    --objective, the best point and those behind it are shown; exit status 1 when no row meets the
+    constraints.
     """
     from concurrent.futures import BrokenExecutor
 

@@ -238,7 +238,7 @@ def read_config(folder: str | Path) -> dict[str, Any]:
     elif not folder.exists():
         what = f"no such folder: {folder}"
     elif not (folder / "config.json").exists():
-        what = f"{folder} has no config.json"
+        what = f"{folder / 'config.json'} cannot be read: no such file"
     if what:
         raise InputError("; ".join(filter(None, (what, advice(folder)))))
     return dict(nested(read_object(folder / "config.json")))

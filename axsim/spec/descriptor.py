@@ -194,7 +194,7 @@ def find(kind: Kind, name_or_path: str | Path) -> Path:
     hint = advice(path) if kind == "workload" and not (is_yaml or is_network or of_clone) else ""
     if hint and path.exists():
         raise InputError(Problem("", "", f"{str(path)!r} is no workload; {hint}"))
-    if is_path and path.is_file() and not (is_network and kind == "chip"):
+    if is_path and path.is_file() and not (is_network and kind != "workload"):
         return path
     clone_path = not is_path or of_clone or not path.parent.name
     if clone_path and wanted in known:
@@ -204,16 +204,28 @@ def find(kind: Kind, name_or_path: str | Path) -> Path:
         raise InputError(
             Problem("", "", f"no shipped {kind} is named {str(path)!r}", nearest=display(here))
         )
-    if is_network and kind == "chip":
-        what = f"{str(path)!r} is a network, no chip"
+    if is_network and kind != "workload":
+        what = f"{str(path)!r} is a network, no {kind}"
     elif is_path or path.is_dir():
         what = f"{str(path)!r} is a folder" if path.is_dir() else f"no such file: {str(path)!r}"
     else:
         what = f"no {kind} is named {str(path)!r}"
+    hint = hint or _elsewhere(kind, wanted)
     what = f"{what}; {hint}" if hint else what
     files = "a YAML or ONNX file" if kind == "workload" else "a YAML file"
     allowed = ", ".join([*known, f"the path of {files}"])
     raise InputError(Problem("", "", what, allowed, diagnosis.nearest(wanted, known)))
+
+
+_COMMANDS: dict[Kind, str] = {"workload": "run", "scenario": "simulate"}
+
+
+def _elsewhere(kind: Kind, name: str) -> str:
+    """What a shipped thing of another kind is, and the command that takes it."""
+    for other, command in _COMMANDS.items():
+        if other != kind and name in shipped(other):
+            return f"it is a {other}: axsim {command} {name}"
+    return ""
 
 
 def drop(tree: Located, key: str) -> None:

@@ -57,8 +57,9 @@ def problems(error: ValidationError, cls: type, tree: Located) -> list[Problem]:
 def nearest(name: str, names: Iterable[str]) -> str:
     """The valid name that ``name`` was probably meant to be, or an empty string."""
     by_lower = {known.lower(): known for known in names}
-    matches = get_close_matches(name.lower(), by_lower, n=1, cutoff=0.6)
-    return by_lower[matches[0]] if matches else ""
+    matches = get_close_matches(name.lower(), by_lower, n=3, cutoff=0.6)
+    begun = [each for each in matches if each.startswith(name.lower())]  # a name cut short
+    return by_lower[[*begun, *matches][0]] if matches else ""
 
 
 def key_names(cls: Any, path: tuple[Key, ...] = ()) -> list[str]:

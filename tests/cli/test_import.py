@@ -115,7 +115,7 @@ def test_every_other_thing_is_told_where_it_belongs(tmp_path):
         ("import", "a.axmodel", "axsim import takes the whole folder of the vendor's package"),
         ("import", "w.pt", "export the network as ONNX"),
         ("import", "m.safetensors", "config.json of its safetensors is missing"),
-        ("import", "empty", "empty has no config.json"),
+        ("import", "empty", "empty/config.json cannot be read: no such file"),
         ("import", "gone.gguf", "no such file: gone.gguf"),
         ("import", "internvl2_1b", "needs no import: axsim run internvl2_1b --chip CHIP"),
         ("import", "https://huggingface.co/a/B", "hf download a/B --local-dir B"),
