@@ -195,3 +195,9 @@ def test_what_another_command_takes_is_told_so(tmp_path) -> None:
 def test_a_board_is_held_against_what_was_measured_on_its_chip() -> None:
     out = axsim("run", "internvl2_1b", "--board", "maixcam2", "--timing-only").stdout
     assert "measured  145.0" in out
+
+
+def test_a_version_without_its_prefix_is_known() -> None:
+    words = ("run", "qwen3_0_6b", "--chip", "ax630c", "--timing-only")
+    err = axsim(*words, "--set", "build.toolchain=3.3", code=2).stderr
+    assert "did you mean 'pulsar2-3.3'" in err
