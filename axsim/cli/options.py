@@ -339,8 +339,10 @@ class RunOptions:
         refuse_for_networks([each.deployment for each in result], self.checkpoint)
         if not self.quiet:
             tell_ignored(result[0].workload)
-            case, asked = (self.workload, self.place), {"seed": self.seed, "chat": chat}
-            tell_idle(self.settings, [case], overrides, variants=variants, **asked)
+            case = self.workload, self.place
+            tell_idle(
+                self.settings, [case], overrides, variants=variants, seed=self.seed, chat=chat
+            )
         return result
 
 

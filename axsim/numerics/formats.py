@@ -135,7 +135,7 @@ def assign_network(
         if graph.tensors[n].dtype in _FLOATS
         and graph.tensors[n].kind in ("output", "weight", "constant")
     }
-    names = {
+    names: dict[str, tuple[str, ...]] = {
         n: (n, node.name, node.name.removesuffix(f":{node.op}"), f"{OP_TYPE}{node.op}")
         for node in graph.nodes
         for n in node.outputs
