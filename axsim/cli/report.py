@@ -28,7 +28,7 @@ def report(
         typer.Option("--output", "-o", metavar="FILE.html", help="The page; - is stdout."),
     ] = Path("report.html"),
 ) -> None:
-    """Simulate a workload or a scenario on a chip and write one self-contained HTML page about it.
+    """Simulate a workload or a scenario and write a page about it.
 
     The answer and what limits it, every variant, where the time goes, a timeline to zoom into,
     memory, how well this chip is predicted, and every assumption with its source; of a scenario

@@ -114,7 +114,7 @@ def simulate(
     ] = None,
     quiet: Quiet = False,
 ) -> None:
-    """Simulate tenants that share a chip: models, cameras, and work of the host.
+    """Simulate models, cameras and host work that share a chip.
 
     Shows what became of each model's requests, their latencies, how busy the chip was and with
     whom, and how much slower each model is than alone. Requests come for the given time, and all of

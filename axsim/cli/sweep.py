@@ -21,6 +21,7 @@ from axsim.cli.options import (
     chip_names,
     tell_idle,
     tell_idle_keys,
+    tell_ignored,
 )
 from axsim.cli.source_options import (
     CalibrateOnSeeded,
@@ -142,14 +143,13 @@ def sweep(
         bool, typer.Option("--quiet", "-q", help="No progress bar and no closing line.")
     ] = False,
 ) -> None:
-    """Run every combination of chips and varied keys, in parallel, into one table.
+    """Run every combination of chips and varied keys into a table.
 
-    A row has the chip, the varied keys, the predictions and conditions of one variant, and an error
-    where a point could not be computed. A scenario runs on its own chip when none is named; its
-    points have one row. Finished points are kept beside the output (in
-    FILE.journal) until the whole table is written: after a crash or Ctrl-C, --resume goes on.
-    With --objective, the best point and those behind it are shown; exit status 1 when no row meets
-    the constraints.
+    In parallel. A row has the chip, the varied keys, the predictions and conditions of one variant,
+    and an error where a point could not be computed. A scenario runs on its own chip when none is
+    named; its points have one row. Finished points are kept beside the output (in FILE.journal)
+    until the whole table is written: after a crash or Ctrl-C, --resume goes on. With --objective,
+    the best point and those behind it are shown; exit status 1 when no row meets the constraints.
     """
     from concurrent.futures import BrokenExecutor
 
@@ -158,9 +158,10 @@ def sweep(
     from axsim.cli.terminal.share import points_bar
     from axsim.fidelity.prediction import counted
     from axsim.files import check_outputs
-    from axsim.spec.descriptor import parse_overrides
+    from axsim.spec.descriptor import parse_overrides, split_overrides
     from axsim.spec.kinds import load_either
     from axsim.spec.scenario import Scenario
+    from axsim.spec.workload import load_workload
     from axsim.study.columns import columns_of
     from axsim.study.grid import space
     from axsim.study.point import check_point
@@ -215,6 +216,8 @@ def sweep(
             if not quiet and isinstance(subject, Scenario):
                 tell_idle_keys(settings, subject, list(map(_chip, places)), overrides, vary=varied)
             elif not quiet:
+                _, own = split_overrides(overrides, "chip")
+                tell_ignored(load_workload(workload, own))
                 cases = [(workload, _chip(place)) for place in places]
                 tell_idle(settings, cases, overrides, vary=varied, variants=variant or None)
     except KeyboardInterrupt:

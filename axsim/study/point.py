@@ -64,13 +64,12 @@ def evaluate(point: Point) -> list[Row]:
 
 
 def check_point(point: Point) -> None:
-    """Find out before a long sweep that its kernels can't have their pictures or their text.
+    """Find out before a long sweep that a network cannot be read, whatever the varied keys, or that
+    its kernels can't have their pictures or their text.
 
     Raises:
         InputError: as :func:`axsim.run`; other faults are left to the point's row.
     """
-    if point.timing_only:
-        return
     from axsim.runs.checks import check_deployments
 
     chip_keys, keys = split_overrides(json.loads(point.settings), "chip")
@@ -80,7 +79,11 @@ def check_point(point: Point) -> None:
     except InputError:
         return
     deployments = [Deployment(each, bench.chip) for each in chosen.values()]
-    check_deployments(deployments, point.sources)
+    if not any(key.startswith("model.") for key in point.varied):
+        for each in deployments:
+            _ = each.network
+    if not point.timing_only:
+        check_deployments(deployments, point.sources)
 
 
 def evaluate_all(points: Sequence[Point]) -> list[list[Row]]:

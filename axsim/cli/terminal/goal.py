@@ -37,7 +37,12 @@ def read_goal(
     if not objectives and not constraints:
         return None
     from axsim.study.objective import Goal
+    from axsim.study.pareto import unknown_column
+    from axsim.system.metrics import METRICS
 
+    for name in (text.strip() for text in objectives):
+        if ":" not in name and name not in columns and name not in METRICS:
+            raise unknown_column(name, list(columns))
     goal = Goal.parse(objectives, constraints)
     goal.check(columns, timing_only, trained)
     return goal
