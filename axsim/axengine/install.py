@@ -18,6 +18,7 @@ from axsim.axengine.providers import (
 )
 from axsim.axengine.session import InferenceSession, SessionOptions
 from axsim.axengine.stand_in import StandIn, use
+from axsim.axengine.vnpu import Vnpu
 from axsim.spec.chip import Chip
 
 NAME = "axengine"
@@ -35,17 +36,21 @@ PUBLIC = {
 
 
 def install(
-    chip: Chip | str | None = None, *, card: bool = False, realtime: bool = False
+    chip: Chip | str | None = None,
+    *,
+    card: bool = False,
+    realtime: bool = False,
+    vnpu: Vnpu | str = Vnpu.disabled,
 ) -> StandIn:
     """Let every ``import axengine`` of this process mean the stand-in, on a new board.
 
-    ``chip`` by name or file; without one, the chip that the first file was built for. ``card`` and
-    ``realtime`` as for :class:`StandIn`, which is returned.
+    ``chip`` by name or file; without one, the chip that the first file was built for. ``card``,
+    ``realtime`` and ``vnpu`` as for :class:`StandIn`, which is returned.
 
     Raises:
-        InputError: there is no such chip.
+        InputError: there is no such chip, or it cannot be divided so.
     """
-    board = StandIn(chip, card, realtime)
+    board = StandIn(chip, card, realtime, vnpu)
     use(board)
     sys.modules.pop(NAME, None)
     if not any(isinstance(finder, _Finder) for finder in sys.meta_path):

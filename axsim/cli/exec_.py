@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from contextlib import nullcontext
+from enum import Enum
 from pathlib import Path
 from typing import Annotated, Optional
 
@@ -11,6 +12,15 @@ import typer
 from axsim.cli.command import Command
 from axsim.cli.options import BoardName, JsonPath, Quiet
 from axsim.cli.terminal.console import INTERRUPTED
+
+
+class VnpuType(str, Enum):
+    """How an NPU is divided; :class:`axsim.axengine.vnpu.Vnpu` without its imports."""
+
+    disabled = "disabled"
+    enabled = "enabled"
+    big_little = "big-little"
+    little_big = "little-big"
 
 
 def exec_(
@@ -30,6 +40,10 @@ def exec_(
     card: Annotated[
         bool, typer.Option("--card", help="The chip is on a card behind PCIe.")
     ] = False,
+    vnpu: Annotated[
+        VnpuType,
+        typer.Option(help="How the NPU is divided; a model runs on partitions with its cores."),
+    ] = VnpuType.disabled,
     realtime: Annotated[
         bool, typer.Option("--realtime", help="Let calls take as long as on the chip.")
     ] = False,
@@ -58,7 +72,7 @@ def exec_(
         raise typer.BadParameter("--chip and --board: give one, a board has its chip")
     check_writable(json_path)
     on = chip if board is None else load_board(board).chip_on_it()
-    stand_in = install(on, card=card, realtime=realtime)
+    stand_in = install(on, card=card, realtime=realtime, vnpu=vnpu.value)
     try:
         with with_virtual_time(stand_in) if virtual_time else nullcontext():
             status = run_script(script, list(arguments or ()))

@@ -133,6 +133,24 @@ except queue.Empty:
     assert "waited" in told
 
 
+def test_sleeps_of_threads_overlap_in_virtual_time(run):
+    text = """
+import time
+from concurrent.futures import ThreadPoolExecutor
+begun, told = time.time(), []
+def work(seconds):
+    before = time.time()
+    time.sleep(seconds)
+    told.append(round(time.time() - before, 3))
+with ThreadPoolExecutor(3) as pool:
+    list(pool.map(work, (3, 1, 2)))
+print("slept", sorted(told), "in", round(time.time() - begun, 3))
+"""
+    begun = time.perf_counter()
+    assert "slept [1.0, 2.0, 3.0] in 3.0" in run(text, options=("--virtual-time",)).stdout
+    assert time.perf_counter() - begun < 3
+
+
 def test_in_real_time_calls_take_as_long_as_on_the_chip(run):
     text = (
         "layer = axengine.InferenceSession('qwen2_p8_l0_together.axmodel')\n"

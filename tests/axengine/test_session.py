@@ -7,6 +7,7 @@ import threading
 import numpy as np
 import pytest
 from ml_dtypes import bfloat16
+from simpy import Environment
 
 import axsim.axengine
 from axsim.axengine.session import ModelError
@@ -15,6 +16,7 @@ from axsim.errors import InputError
 from axsim.machine.npu import Npu
 from axsim.spec.chip import load_chip
 from axsim.system.request import HostCosts
+from axsim.system.soc import Soc
 from tests.cli.command import axsim as command
 from tests.runs import tiny
 
@@ -229,29 +231,129 @@ def test_the_clock_advances_by_what_the_chip_takes(layer):
     assert sum(g["share"] for g in session["groups"]) == pytest.approx(1)
 
 
-def test_threads_take_turns(files, axengine):
-    board = axsim.axengine.install("ax630c")
-    names = ["qwen2_post", "qwen2_p8_l0_together"]
-    sessions = [axengine.InferenceSession(files / f"{name}.axmodel") for name in names]
-    alone = [session.run(None, feed_of(session, 0)) for session in sessions]
-    before, found = board.now_ms, {}
+def at_a_time(sessions, counts):
+    """So many calls of each session, each session in a thread of its own; when each ended, ms after
+    the first began."""
+    board, ended = axsim.axengine.stand_in.current(), [0.0] * len(sessions)
+    begun = board.now_ms
 
     def work(index):
-        session = sessions[index]
-        found[index] = [session.run(None, feed_of(session, 0)) for _ in range(20)]
+        for _ in range(counts[index]):
+            sessions[index].run(None, feed_of(sessions[index], 0))
+        ended[index] = board.now_ms - begun
 
-    threads = [threading.Thread(target=work, args=(index,)) for index in range(2)]
+    threads = [threading.Thread(target=work, args=(index,)) for index in range(len(sessions))]
     for thread in threads:
         thread.start()
     for thread in threads:
         thread.join()
-    for index, runs in found.items():
-        assert all(
-            np.array_equal(a, b) for run in runs for a, b in zip(run, alone[index], strict=True)
-        )
-    assert board.usage.calls == 42
-    assert board.now_ms - before == pytest.approx(20 * before)
-    assert board.now_ms == pytest.approx(board.usage.total_ms)
+    return ended
+
+
+def as_scenarios_have_it(chip, sessions, counts, partitions):
+    """The same of processes on a chip."""
+    env, ended = Environment(), [0.0] * len(sessions)
+    soc = Soc(env, chip, {name: mode for name, mode in partitions})
+
+    def work(index):
+        model = sessions[index]._sess._model
+        host_us = HostCosts.of(model.deployment).decode_layer_us
+        for _ in range(counts[index]):
+            if model.manifest.part == "layer":
+                yield from soc.work(host_us)
+            yield from soc.invoke(model.subgraph(0).program, partitions[index][0])
+        ended[index] = env.now / 1e3
+
+    for index in range(len(sessions)):
+        env.process(work(index))
+    env.run()
+    return ended
+
+
+def test_sessions_of_one_partition_queue(files, axengine):
+    board = axsim.axengine.install("ax630c")
+    names = ["qwen2_post", "qwen2_p8_l0_together"]
+    sessions = [axengine.InferenceSession(files / f"{name}.axmodel") for name in names]
+    ended = at_a_time(sessions, [20, 12])
+    whole = [("npu", "NPU2")] * 2
+    assert ended == pytest.approx(as_scenarios_have_it(board.chip, sessions, [20, 12], whole))
+    assert sum(group.waited_ms for group in board.usage.rows()) > 0.1
+
+
+@pytest.fixture(scope="module")
+def small_files(tmp_path_factory):
+    """For one core of AX650N."""
+    folder = tmp_path_factory.mktemp("npu1")
+    arguments = tiny.write(folder), "--chip", "ax650n", "-o", folder, "--no-check", "--variant"
+    command("build", *arguments, "u16", "--set", "build.npu_mode=NPU1")
+    return folder
+
+
+def test_sessions_on_partitions_run_at_a_time_and_share_the_dram(small_files, capsys):
+    board = axsim.axengine.install("ax650n", vnpu="enabled")
+    import axengine
+
+    names = ["qwen2_vision_part_56", "qwen2_post", "qwen2_vision_part_56"]
+    sessions = [axengine.InferenceSession(small_files / f"{name}.axmodel") for name in names]
+    assert "[INFO] VNPU type: VNPUType.ENABLED" in capsys.readouterr().out
+    counts = [6, 13, 6]
+    ended = at_a_time(sessions, counts)
+    own = [(f"npu{index}", "NPU1") for index in range(3)]
+    assert ended == pytest.approx(as_scenarios_have_it(board.chip, sessions, counts, own))
+    rows = board.usage.rows()
+    assert sum(group.waited_ms for group in rows) == 0.0
+    alone = [Npu().run(each._sess._model.subgraph(0).program).duration_us for each in sessions]
+    assert rows[0].max_ms > 1.002 * alone[0] / 1e3  # others were at the DRAM
+    assert board.now_ms < 0.5 * board.usage.total_ms
+
+
+def test_a_fourth_session_waits_for_the_first_free_partition(small_files):
+    board = axsim.axengine.install("ax650n", vnpu="enabled")
+    import axengine
+
+    names = ["qwen2_vision_part_56"] * 3 + ["qwen2_post"]
+    sessions = [axengine.InferenceSession(small_files / f"{name}.axmodel") for name in names]
+    at_a_time(sessions, [1, 1, 1, 1])
+    waited = [group.waited_ms for group in board.usage.rows()]
+    assert sum(each > 0 for each in waited) == 1
+    assert board.now_ms < 2.1 * board.usage.rows()[0].min_ms
+
+
+def test_halves_of_an_npu_take_turns(tmp_path):
+    arguments = tiny.write(tmp_path), "--chip", "ax630c", "-o", tmp_path, "--no-check", "--quiet"
+    command("build", *arguments, "--set", "build.npu_mode=NPU1", "--variant", "u16")
+    board = axsim.axengine.install("ax630c", vnpu="enabled")
+    import axengine
+
+    path = tmp_path / "qwen2_vision_part_56.axmodel"
+    sessions = [axengine.InferenceSession(path) for _ in range(2)]
+    ended = sorted(at_a_time(sessions, [4, 4]))
+    halves = [("npu0", "NPU1"), ("npu1", "NPU1")]
+    expected = as_scenarios_have_it(board.chip, sessions, [4, 4], halves)
+    assert ended == pytest.approx(sorted(expected))
+    assert board.usage.clock_ms == pytest.approx(board.usage.total_ms)
+
+
+@pytest.mark.parametrize(
+    ("chip", "vnpu", "allowed"),
+    [("ax650n", "big-little", "NPU2, NPU1"), ("ax650n", "enabled", "NPU1, NPU1, NPU1")],
+)
+def test_a_model_needs_a_partition_with_its_cores(tmp_path, chip, vnpu, allowed):
+    arguments = tiny.write(tmp_path), "--chip", chip, "-o", tmp_path, "--no-check", "--quiet"
+    command("build", *arguments, "--variant", "u8", "--set", "build.npu_mode=NPU3")
+    axsim.axengine.install(chip, vnpu=vnpu)
+    import axengine
+
+    message = f"a model for NPU3 does not run while VNPU is {vnpu}: {chip} has partitions {allowed}"
+    with pytest.raises(ValueError, match=message):
+        axengine.InferenceSession(tmp_path / "qwen2_post.axmodel")
+
+
+def test_vnpu_types_that_a_chip_does_not_have():
+    with pytest.raises(InputError, match="no VNPU type little-big.*disabled, enabled"):
+        axsim.axengine.install("ax630c", vnpu="little-big")
+    with pytest.raises(InputError, match="vnpu: found 'dual'.*disabled, enabled, big-little"):
+        axsim.axengine.install("ax650n", vnpu="dual")
 
 
 def test_what_is_loaded_must_fit_into_the_chips_memory(files):
