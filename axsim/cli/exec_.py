@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from contextlib import nullcontext
+import sys
+from contextlib import nullcontext, redirect_stdout
 from enum import Enum
 from pathlib import Path
 from typing import Annotated, Optional
@@ -58,12 +59,13 @@ def exec_(
 
     Files are those of `axsim build`. Sessions compute what the chip would, and a clock advances by
     the time that it would take; a table at the end tells it by session and shape group. Options of
-    axsim stand before the script; the exit status is the script's.
+    axsim stand before the script; the exit status is the script's. With --json - what the script
+    prints goes to stderr, so that stdout is the document.
     """
     from axsim.axengine.clock import virtual_time as with_virtual_time
     from axsim.axengine.install import install
     from axsim.axengine.script import run_script
-    from axsim.files import check_writable
+    from axsim.files import STDOUT, check_writable
     from axsim.spec.board import load_board
 
     if realtime and virtual_time:
@@ -73,13 +75,17 @@ def exec_(
     check_writable(json_path)
     on = chip if board is None else load_board(board).chip_on_it()
     stand_in = install(on, card=card, realtime=realtime, vnpu=vnpu.value)
+    to_stdout = str(json_path) == STDOUT
     try:
-        with with_virtual_time(stand_in) if virtual_time else nullcontext():
+        with (
+            redirect_stdout(sys.stderr) if to_stdout else nullcontext(),
+            with_virtual_time(stand_in) if virtual_time else nullcontext(),
+        ):
             status = run_script(script, list(arguments or ()))
     except KeyboardInterrupt:
         typer.echo("interrupted", err=True)
         status = INTERRUPTED
-    if stand_in.usage.calls and not quiet and str(json_path) != "-":
+    if stand_in.usage.calls and not quiet and not to_stdout:
         _show(stand_in.usage, realtime)
     if json_path is not None:
         from axsim.files import write_json

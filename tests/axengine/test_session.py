@@ -253,7 +253,7 @@ def at_a_time(sessions, counts):
 def as_scenarios_have_it(chip, sessions, counts, partitions):
     """The same of processes on a chip."""
     env, ended = Environment(), [0.0] * len(sessions)
-    soc = Soc(env, chip, {name: mode for name, mode in partitions})
+    soc = Soc(env, chip, dict(partitions))
 
     def work(index):
         model = sessions[index]._sess._model
@@ -350,9 +350,9 @@ def test_a_model_needs_a_partition_with_its_cores(tmp_path, chip, vnpu, allowed)
 
 
 def test_vnpu_types_that_a_chip_does_not_have():
-    with pytest.raises(InputError, match="no VNPU type little-big.*disabled, enabled"):
+    with pytest.raises(InputError, match=r"no VNPU type little-big.*disabled, enabled"):
         axsim.axengine.install("ax630c", vnpu="little-big")
-    with pytest.raises(InputError, match="vnpu: found 'dual'.*disabled, enabled, big-little"):
+    with pytest.raises(InputError, match=r"vnpu: found 'dual'.*disabled, enabled, big-little"):
         axsim.axengine.install("ax650n", vnpu="dual")
 
 
