@@ -18,7 +18,7 @@ LOOPBACK = ("localhost", "127.0.0.1", "::1")
 
 
 class KnownHosts:
-    """Passes on to ``app`` what was sent to one of ``names`` or without a name; 403 for the rest."""
+    """Passes on to ``app`` what was sent to one of ``names``, or to none; 403 for the rest."""
 
     def __init__(self, app: ASGIApp, names: Iterable[str]) -> None:
         self._app = app

@@ -292,7 +292,8 @@ def chunked(served: Served, size: int) -> bytes:
     host = urlsplit(served.address)
     with socket.create_connection((host.hostname, host.port), timeout=10) as connection:
         connection.sendall(
-            b"POST /v1/chat/completions HTTP/1.1\r\nHost: [::1]:8\r\nTransfer-Encoding: chunked\r\n\r\n"
+            b"POST /v1/chat/completions HTTP/1.1\r\nHost: localhost\r\n"
+            b"Transfer-Encoding: chunked\r\n\r\n"
         )
         part = b"10000\r\n" + b" " * 65536 + b"\r\n"
         try:
@@ -315,7 +316,7 @@ def test_a_body_that_does_not_come(served: Served, monkeypatch: pytest.MonkeyPat
     host = urlsplit(served.address)
     with socket.create_connection((host.hostname, host.port), timeout=10) as connection:
         connection.sendall(
-            b"POST /v1/chat/completions HTTP/1.1\r\nHost: [::1]:8\r\nContent-Length: 100\r\n\r\n{"
+            b"POST /v1/chat/completions HTTP/1.1\r\nHost: localhost\r\nContent-Length: 100\r\n\r\n{"
         )
         assert connection.recv(4096).startswith(b"HTTP/1.1 408")
 
@@ -392,7 +393,8 @@ def held(served: Served, tokens: int = 60, buffer: int = 0) -> Iterator[socket.s
     read."""
     host = urlsplit(served.address)
     document = json.dumps({"messages": HELLO, "stream": True, "max_tokens": tokens}).encode()
-    head = f"POST /v1/chat/completions HTTP/1.1\r\nHost: [::1]:8\r\nContent-Length: {len(document)}"
+    head = "POST /v1/chat/completions HTTP/1.1\r\nHost: localhost\r\nContent-Length: "
+    head += str(len(document))
     with socket.socket() as connection:
         if buffer:
             connection.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, buffer)
@@ -456,7 +458,8 @@ def test_a_client_that_goes_away_ends_its_request(stream: bool) -> None:
     with serving(synthetic(timing_only=True, token_ms=10), fast=False) as served:
         host = urlsplit(served.address)
         document = json.dumps({"messages": HELLO, "stream": stream, "max_tokens": 180}).encode()
-        head = f"POST /v1/chat/completions HTTP/1.1\r\nHost: [::1]:8\r\nContent-Length: {len(document)}"
+        head = "POST /v1/chat/completions HTTP/1.1\r\nHost: localhost\r\nContent-Length: "
+        head += str(len(document))
         with socket.create_connection((host.hostname, host.port), timeout=10) as connection:
             connection.sendall(f"{head}\r\n\r\n".encode() + document)
             waits_until(lambda: served.desk.open == 1)
