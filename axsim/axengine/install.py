@@ -34,6 +34,17 @@ PUBLIC = {
 }
 """Everything that the vendor's package exports."""
 
+MODULES = {
+    "_session": ("InferenceSession",),
+    "_base_session": ("SessionOptions",),
+    "_node": ("NodeArg",),
+    "_providers": (
+        "axengine_provider_name", "axclrt_provider_name", "get_all_providers",
+        "get_available_providers",
+    ),
+}  # fmt: skip
+"""Its modules that hold those names, which some scripts import from there."""
+
 
 def install(
     chip: Chip | str | None = None,
@@ -52,20 +63,29 @@ def install(
     """
     board = StandIn(chip, card, realtime, vnpu)
     use(board)
-    sys.modules.pop(NAME, None)
+    for name in (NAME, *(f"{NAME}.{each}" for each in MODULES)):
+        sys.modules.pop(name, None)
     if not any(isinstance(finder, _Finder) for finder in sys.meta_path):
         sys.meta_path.insert(0, _Finder())
     return board
 
 
 class _Finder(MetaPathFinder, Loader):
-    """Finds ``axengine``; says what the vendor's package says when it is imported."""
+    """Finds ``axengine`` and its modules; says what the vendor's package says when it is
+    imported."""
 
     def find_spec(
         self, name: str, path: Sequence[str] | None, target: ModuleType | None = None
     ) -> ModuleSpec | None:
-        return ModuleSpec(NAME, self, origin="axsim") if name == NAME else None
+        package, _, module = name.partition(".")
+        if package != NAME or (module and module not in MODULES):
+            return None
+        return ModuleSpec(name, self, origin="axsim", is_package=not module)
 
     def exec_module(self, module: ModuleType) -> None:
+        names = MODULES.get(module.__name__.partition(".")[2])
+        if names is not None:
+            vars(module).update({name: PUBLIC[name] for name in names})
+            return
         vars(module).update(PUBLIC, __all__=[*PUBLIC], __version__=version("axsim"))
         print("[INFO] Available providers: ", get_available_providers())

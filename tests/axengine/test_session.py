@@ -57,6 +57,19 @@ def test_the_public_names(axengine):
     assert axengine.SessionOptions()
 
 
+def test_names_are_in_the_modules_of_the_vendors_package(axengine):
+    from axengine._base_session import SessionOptions
+    from axengine._node import NodeArg
+    from axengine._providers import axclrt_provider_name, get_available_providers
+    from axengine._session import InferenceSession
+
+    assert (InferenceSession, NodeArg) == (axengine.InferenceSession, axengine.NodeArg)
+    assert SessionOptions is axengine.SessionOptions
+    assert axclrt_provider_name not in get_available_providers()
+    with pytest.raises(ModuleNotFoundError, match=r"axengine\._axe"):
+        import axengine._axe  # noqa: F401
+
+
 def test_groups_of_a_layer(layer):
     told = [(a.name, a.dtype, a.shape) for a in layer.get_inputs()]
     assert told == [
