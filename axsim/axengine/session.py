@@ -133,7 +133,6 @@ class _Engine:
         def opened(chip: Any) -> Model:
             return Model(Archive(source, name), chip, board.known)
 
-        is_first = not board.usage.sessions
         try:
             model = board.load(opened)
         except InputError as error:
@@ -143,6 +142,7 @@ class _Engine:
         self._usage = board.joined(model.name.removesuffix(".axmodel"), model.manifest.part)
         chip = board.chip
         assert chip is not None
+        is_first = board.usage.sessions[0] is self._usage
         _tell(model, chip, provider, board.vnpu if is_first else None)
 
     def get_inputs(self, shape_group: int = 0) -> list[NodeArg]:

@@ -38,6 +38,7 @@ class SharedClock:
         self._waiting: dict[int, Process] = {}  # for the chip, by thread
         self._on_their_way: set[int] = set()  # threads that compute, or whose wait is over
         self._passed_over: set[int] = set()  # threads that were computing for too long
+        self._active = 0.0  # when a thread last came, went, or was released; this machine's time
 
     @property
     def now_us(self) -> float:
@@ -55,6 +56,7 @@ class SharedClock:
         finally:
             with self._moved:
                 self._on_their_way.discard(me)
+                self._active = _perf_counter()
 
     def wait(self, steps: Steps) -> Any:
         """Begin something now and wait for its end on this clock. Returns what it does."""
@@ -64,6 +66,7 @@ class SharedClock:
             process.callbacks.append(self._ended)
             self._waiting[me] = process
             self._on_their_way.discard(me)
+            self._active = _perf_counter()
             try:
                 self._wait_for(process)
             finally:
@@ -79,17 +82,16 @@ class SharedClock:
                 return
 
     def _wait_for(self, process: Process) -> None:
-        pause, since = _PAUSE_S[0], _perf_counter()
-        before = self._others(0.0)
+        pause, before = _PAUSE_S[0], self._others()
         while not process.processed:
             if before != {}:
                 self._moved.wait(pause)
             if process.processed:
                 return
-            now = self._others(_perf_counter() - since)
+            now = self._others()
             if now is not None and now == before:
                 self._go_on()
-                pause, since = _PAUSE_S[0], _perf_counter()
+                pause = _PAUSE_S[0]
             else:
                 pause = min(2 * pause, _PAUSE_S[1])
             before = now
@@ -99,14 +101,16 @@ class SharedClock:
         awaited = len(self._waiting)
         while len(self._waiting) == awaited:
             self._env.step()
+        self._active = _perf_counter()
         self._moved.notify_all()
 
-    def _others(self, spent_s: float) -> Signs | None:
+    def _others(self) -> Signs | None:
         """Where the threads are that do not wait for the chip; None when one of them has something
         to do. Two equal looks in a row say that all of them wait."""
         if self._on_their_way:
             return None
         signs: Signs = {}
+        is_patient = _perf_counter() - self._active < PATIENCE_S
         frames = sys._current_frames()
         for thread in threading.enumerate():
             if thread.ident is None:  # it is being started
@@ -116,13 +120,11 @@ class SharedClock:
                 continue
             if not _computes(thread):
                 self._passed_over.discard(thread.ident)
-            elif spent_s > PATIENCE_S:
+            elif is_patient and thread.ident not in self._passed_over:
+                return None
+            else:
                 self._passed_over.add(thread.ident)
                 continue
-            elif thread.ident in self._passed_over:
-                continue
-            else:
-                return None
             signs[thread.ident] = id(frame), frame.f_lasti
         return signs
 

@@ -8,6 +8,7 @@ around a decoder layer and the round trip over PCIe are part of a call.
 
 from __future__ import annotations
 
+import os
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -65,13 +66,17 @@ class StandIn:
         vnpu: Vnpu | str = Vnpu.disabled,
     ) -> None:
         self._card, self._realtime, self._vnpu = card, realtime, _vnpu(vnpu)
-        self._lock, self._computing = RLock(), RLock()
         self._env = Environment()
-        self._clock = SharedClock(self._env)
+        self.has_one_thread()
         self._known: dict[str, Deployment] = {}
         self._state: _State | None = None
         if chip is not None:
             self._start(chip if isinstance(chip, Chip) else load_chip(chip))
+
+    def has_one_thread(self) -> None:
+        """Forget what other threads hold or wait for: here is the only one."""
+        self._lock, self._computing = RLock(), RLock()
+        self._clock = SharedClock(self._env)
 
     @property
     def chip(self) -> Chip | None:
@@ -153,8 +158,9 @@ class StandIn:
     ) -> tuple[T, float]:
         """One invocation: its numbers, and how many ms of the chip it took."""
         with self._clock.standing():
-            asked, begun = self.now_ms, _perf_counter()
+            asked, asked_here = self.now_ms, _perf_counter()
             with self._computing:
+                begun = _perf_counter()
                 numbers = compute()
                 spent = 1e3 * (_perf_counter() - begun)
             waited = self._clock.wait(self._invocation(model, group)) / 1e3
@@ -166,7 +172,7 @@ class StandIn:
                 self.usage.clock_ms = self.now_ms
                 usage.of(group).add(took, waited)
             if self._realtime:
-                _sleep(max(0.0, whole / 1e3 - (_perf_counter() - begun)))
+                _sleep(max(0.0, whole / 1e3 - (_perf_counter() - asked_here)))
         return numbers, took
 
     def _invocation(self, model: Model, group: int) -> Steps:
@@ -247,3 +253,12 @@ def current() -> StandIn:
 def use(board: StandIn) -> None:
     """Let new sessions run on ``board``."""
     _current[:] = [board]
+
+
+def _after_fork() -> None:
+    for board in _current:
+        board.has_one_thread()
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_after_fork)

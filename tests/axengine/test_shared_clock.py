@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import multiprocessing
+import os
 import queue
 import threading
 import time
@@ -73,6 +75,27 @@ def test_the_clock_waits_for_a_thread_that_computes(clock):
     assert seen == {"slow": 20, "quick": 35}
 
 
+def test_a_call_that_takes_long_here_is_waited_for(clock, monkeypatch):
+    monkeypatch.setattr(shared_clock, "PATIENCE_S", 0.05)
+    seen = []
+
+    def calls():
+        for _ in range(3):
+            with clock.standing():
+                time.sleep(0.1)
+                clock.wait(steps())
+            end = time.perf_counter() + 0.01
+            while time.perf_counter() < end:
+                pass
+            seen.append(clock.now_us)
+
+    def steps():
+        yield clock._env.timeout(5)
+
+    together(lambda: passing(clock, 1000), calls)
+    assert seen == [5, 10, 15]
+
+
 def test_what_a_thread_hands_over_begins_where_that_ended(clock):
     items, seen = queue.Queue(maxsize=1), []
 
@@ -129,3 +152,27 @@ def test_a_board_without_a_chip_has_a_clock():
     board = axsim.axengine.StandIn()
     board.pass_time(1.5)
     assert board.now_ms == 1500
+
+
+@pytest.mark.filterwarnings("ignore::DeprecationWarning")
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="this system has no fork")
+def test_a_process_that_is_forked_waits_for_no_other_thread():
+    board, ended = axsim.axengine.install("ax630c"), threading.Event()
+
+    def compute():
+        with board._clock.standing(), board._computing, board._clock._moved:
+            inside.set()
+            ended.wait()
+
+    inside = threading.Event()
+    thread = threading.Thread(target=compute)
+    thread.start()
+    inside.wait()
+    child = multiprocessing.get_context("fork").Process(target=board.pass_time, args=(1.0,))
+    child.start()
+    child.join(timeout=20)
+    if child.is_alive():
+        child.kill()
+    ended.set()
+    thread.join()
+    assert child.exitcode == 0
