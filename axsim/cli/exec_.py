@@ -63,23 +63,25 @@ def exec_(
     prints goes to stderr, so that stdout is the document.
     """
     from axsim.axengine.clock import virtual_time as with_virtual_time
-    from axsim.axengine.install import install
+    from axsim.axengine.child_processes import board_of, told_to_processes
     from axsim.axengine.script import run_script
     from axsim.files import STDOUT, check_writable
-    from axsim.spec.board import load_board
 
     if realtime and virtual_time:
         raise typer.BadParameter("--realtime and --virtual-time contradict each other")
     if chip is not None and board is not None:
         raise typer.BadParameter("--chip and --board: give one, a board has its chip")
     check_writable(json_path)
-    on = chip if board is None else load_board(board).chip_on_it()
-    stand_in = install(on, card=card, realtime=realtime, vnpu=vnpu.value)
+    how = {
+        "chip": chip, "board": board, "card": card, "realtime": realtime, "vnpu": vnpu.value
+    }  # fmt: skip
+    stand_in = board_of(**how)
     to_stdout = str(json_path) == STDOUT
     try:
         with (
             redirect_stdout(sys.stderr) if to_stdout else nullcontext(),
             with_virtual_time(stand_in) if virtual_time else nullcontext(),
+            told_to_processes(**how),
         ):
             status = run_script(script, list(arguments or ()))
     except KeyboardInterrupt:

@@ -208,6 +208,23 @@ threading.Thread(target=later).start()
     assert "in 1 calls" in run(POST + text).stdout
 
 
+def test_processes_that_a_script_starts_have_a_board_of_their_own(run, files):
+    (files / "worker.py").write_text(
+        "import axengine\n"
+        "session = axengine.InferenceSession('qwen2_post.axmodel')\n"
+        "print(session.get_providers(), session.get_inputs()[0].shape)\n"
+    )
+    text = """
+import subprocess, sys
+command = [sys.executable, "worker.py"]
+print(subprocess.run(command, capture_output=True, text=True, check=True).stdout)
+"""
+    before = dict(os.environ), list(sys.path)
+    told = run(text, options=("--chip", "ax630c", "--card")).stdout
+    assert "AXCLRTExecutionProvider [1, 1, 32]" in told
+    assert before == (dict(os.environ), sys.path)
+
+
 def test_the_table_fits_a_terminal():
     usage = Usage("ax650n", "NPU3")
     name = "a_model_with_a_name_that_is_long_p1280_l27_together"

@@ -67,7 +67,7 @@ def test_names_are_in_the_modules_of_the_vendors_package(axengine):
     assert SessionOptions is axengine.SessionOptions
     assert axclrt_provider_name not in get_available_providers()
     with pytest.raises(ModuleNotFoundError, match=r"axengine\._axe"):
-        import axengine._axe  # noqa: F401
+        import axengine._axe
 
 
 def test_groups_of_a_layer(layer):
