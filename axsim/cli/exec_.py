@@ -6,7 +6,7 @@ import sys
 from contextlib import nullcontext, redirect_stdout
 from enum import Enum
 from pathlib import Path
-from typing import Annotated, Optional
+from typing import Annotated, Any, Optional
 
 import typer
 
@@ -72,9 +72,8 @@ def exec_(
     if chip is not None and board is not None:
         raise typer.BadParameter("--chip and --board: give one, a board has its chip")
     check_writable(json_path)
-    how = {
-        "chip": chip, "board": board, "card": card, "realtime": realtime, "vnpu": vnpu.value
-    }  # fmt: skip
+    how: dict[str, Any] = {"chip": chip, "board": board, "card": card}
+    how |= {"realtime": realtime, "vnpu": vnpu.value}
     stand_in = board_of(**how)
     to_stdout = str(json_path) == STDOUT
     try:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+import time
 
 import numpy as np
 import pytest
@@ -318,6 +319,20 @@ def test_sessions_on_partitions_run_at_a_time_and_share_the_dram(small_files, ca
     alone = [Npu().run(each._sess._model.subgraph(0).program).duration_us for each in sessions]
     assert rows[0].max_ms > 1.002 * alone[0] / 1e3  # others were at the DRAM
     assert board.now_ms < 0.5 * board.usage.total_ms
+
+
+def test_in_real_time_sessions_run_at_a_time(small_files):
+    chip = load_chip("ax650n", {"host.decode_layer_ms": 60})
+    board = axsim.axengine.install(chip, vnpu="enabled", realtime=True)
+    import axengine
+
+    path = small_files / "qwen2_p8_l0_together.axmodel"
+    sessions = [axengine.InferenceSession(path) for _ in range(2)]
+    sessions[0].run(None, feed_of(sessions[0], 0))  # what is made once
+    begun = time.perf_counter()
+    at_a_time(sessions, [4, 4])
+    assert 0.24 <= time.perf_counter() - begun < 0.46
+    assert board.usage.total_ms > 9 * 60
 
 
 def test_a_fourth_session_waits_for_the_first_free_partition(small_files):
