@@ -70,18 +70,24 @@ class Soc:
         try:
             yield self.env.timeout(us)
         finally:
-            self.cpu.put(cores)
+            given = self.cpu.put(cores)
+        yield given  # or whoever is alone would see something still to happen now
         return waited
 
     def invoke(self, program: Program, partition: str = "npu", priority: int = 0) -> Steps:
         """Run a program on a partition, once that is free. Returns how long it waited, for its
         turns too, and its timeline."""
-        asked = self.env.now
-        with self.partitions[partition].request(priority) as turn:
+        asked, npu = self.env.now, self.partitions[partition]
+        turn = npu.request(priority)
+        try:
             yield turn
             waited = self.env.now - asked
             invocation = Invocation(self, program, partition)
             timeline: Timeline = yield from invocation.run()
+        finally:
+            turn.cancel()
+            left = npu.release(turn)
+        yield left  # or whoever is alone would see something still to happen now
         return waited + invocation.waited_us, timeline
 
     def hold(
