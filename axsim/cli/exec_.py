@@ -62,8 +62,8 @@ def exec_(
     axsim stand before the script; the exit status is the script's. With --json - what the script
     prints goes to stderr, so that stdout is the document.
     """
-    from axsim.axengine.clock import virtual_time as with_virtual_time
     from axsim.axengine.child_processes import board_of, told_to_processes
+    from axsim.axengine.clock import virtual_time as with_virtual_time
     from axsim.axengine.script import run_script
     from axsim.files import STDOUT, check_writable
 
