@@ -19,7 +19,7 @@ from typing import Any
 
 from axsim.errors import InputError, Problem
 
-_NUMBER = r"(-?(?:\d+(?:\.\d+)?|inf|nan)\b)"
+_NUMBER = r"(-?(?:\d+(?:\.\d+)?|inf|nan))"
 _COLOUR = re.compile(r"\x1b\[[0-9;]*[A-Za-z]")
 _MODEL = re.compile(r"(?:\bmodel\s*:\s*|\s-m\s+|--model\s+)(\S+\.axmodel)\b")
 _GROUP = re.compile(r"\b(?:shape[_ ]?group|group|grp)\b\s*[:=]?\s*(\d+)\b(?!.*prefill_max)")

@@ -91,7 +91,7 @@ def test_history_of_groups_is_as_the_log_says(tmp_path):
     text = (
         "grp: 2, prefill_max_kv_cache_num : 512\nRun AxModel:\n model: a_p128_l3_together.axmodel"
     )
-    (tmp_path / "a.log").write_text(f"{text}\n  g0: 0.862 ms\n  g1: 1.2 ms\n  g2: 7.483 ms\n")
+    (tmp_path / "a.log").write_text(f"{text}\n  g0: 0.862 ms\n  g1: 1.2ms\n  g2: 7.483 ms\n")
     rows = imported(tmp_path, "a.log", "--chip", "ax650n", "--model", "X")
     assert [(row.metric, row.cached_tokens) for row in rows] == [
         ("decode_layer_ms", None), ("prefill_layer_ms", 0), ("prefill_layer_ms", 512),
