@@ -203,6 +203,7 @@ def test_stages_of_a_pipeline_work_at_a_time_on_partitions(tmp_path):
         document = json.loads(usage.read_text())
         took[vnpu] = float(told.split()[1])
         assert took[vnpu] == pytest.approx(document["clock_ms"], abs=1e-5)
+    assert f"the last of them ended at {took['enabled']:.3f} ms of the chip's clock" in text
     slow, quick = (each["groups"][0]["min_ms"] for each in document["sessions"])
     assert took["disabled"] == pytest.approx(12 * (slow + quick))
     assert slow > quick
