@@ -73,7 +73,7 @@ def _readable() -> Iterator[None]:
 
 app = typer.Typer(
     cls=Group,
-    help="Simulate vision-language models on Axera NPUs: how fast, why, and how accurate.",
+    help="Simulate language and vision models on Axera NPUs: how fast, why, and how accurate.",
     epilog="\b\nExample:\n  axsim show ax630c",
     rich_markup_mode=None,  # plain help: rich would double the start-up time
     pretty_exceptions_enable=False,

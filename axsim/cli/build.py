@@ -86,7 +86,7 @@ def build(
     ] = True,
     quiet: Quiet = False,
 ) -> None:
-    """Build the files that the vendor's tools would make, for `axsim exec` in place of a board.
+    """Build what the vendor's tools would make, for `axsim exec`.
 
     The vision part, a file for each decoder layer with shape groups for decoding and for every
     prefill chunk, the head, embedding table, tokenizer and configuration; or one file of an ONNX
@@ -99,7 +99,7 @@ def build(
     from axsim.runs.checkpoints import weights_of
 
     _refuse_built(Path(options.workload))
-    deployment = options.deployed(chip, network, of_folder=True)
+    deployment = options.deployed(chip, network, of_folder=True, quiet=quiet)
     is_network = deployment.workload.model.onnx is not None
     checkpoint = options.checkpoint
     if checkpoint is None and Path(options.workload).is_dir():

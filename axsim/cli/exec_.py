@@ -55,7 +55,9 @@ def exec_(
     json_path: JsonPath = None,
     quiet: Quiet = False,
 ) -> None:
-    """Run a script that is written for the board: `import axengine` is the simulated chip.
+    """Run a script that was written for the board, unchanged.
+
+    `import axengine` is the simulated chip.
 
     Files are those of `axsim build`. Sessions compute what the chip would, and a clock advances by
     the time that it would take; a table at the end tells it by session and shape group. Options of

@@ -130,7 +130,7 @@ def ledger(
         str, typer.Option(metavar="TEXT", help="How the rows' names begin.")
     ] = "B",
 ) -> None:
-    """Turn logs of the vendor's runtime into ledger rows for `axsim validate` and `calibrate`.
+    """Turn logs of the vendor's runtime into rows of a ledger.
 
     Reads min, max and avg of ax_run_model for every shape group, and ttft, tokens/s and image
     encode time of the chat runtime. What was measured follows from file names; conditions that a

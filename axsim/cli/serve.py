@@ -89,12 +89,12 @@ def serve(
         typer.Option("--max-body", min=1, metavar="MIB", help="Largest request, with pictures."),
     ] = 16,
 ) -> None:
-    """Serve a model over HTTP as the vendor's runtime does: OpenAI's chat completions.
+    """Serve a model over HTTP, with OpenAI's chat completions.
 
-    One request at a time is simulated on the chip, and its tokens come when the chip would have
-    them. Turns of a conversation go on with the KV cache. usage tells the simulated TTFT and
-    tokens/s, /metrics the same for Prometheus, and / is a page to chat with. Without --checkpoint
-    the weights are synthetic, and every answer says so.
+    As the vendor's runtime does. One request at a time is simulated on the chip, and its tokens
+    come when the chip would have them. Turns of a conversation go on with the KV cache. usage tells
+    the simulated TTFT and tokens/s, /metrics the same for Prometheus, and / is a page to chat with.
+    Without --checkpoint the weights are synthetic, and every answer says so.
     """
     from axsim.cli.terminal.console import INTERRUPTED
 

@@ -45,6 +45,12 @@ if TYPE_CHECKING:
 MEBI = 1024 * 1024
 
 
+def mebibytes(size: float) -> str:
+    """``1116``; sizes below ten with decimals."""
+    value = size / MEBI
+    return f"{value:.0f}" if value >= 10 or not value else f"{value:.2g}"
+
+
 @dataclass(frozen=True)
 class Deployment:
     """A workload compiled for a chip: graphs and programs, made when they are first asked for.
