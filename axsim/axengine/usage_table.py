@@ -37,6 +37,8 @@ def usage_lines(usage: Usage, realtime: bool) -> list[str]:
     lines = [f"{_ms(usage.total_ms)} ms of {usage.chip} in {usage.calls} calls"]
     if waited:
         lines[0] += f", which waited {_ms(waited)} ms for each other"
+    if abs(usage.clock_ms - usage.total_ms) > 1e-3 * usage.total_ms:
+        lines.append(f"the last of them ended at {_ms(usage.clock_ms)} ms of the chip's clock")
     layers = [s.groups[0] for s in usage.sessions if s.part == "layer" and 0 in s.groups]
     heads = [group for s in usage.sessions if s.part == "post" for group in s.groups.values()]
     if layers and len(heads) == 1:
