@@ -165,3 +165,31 @@ def test_help_imports_nothing_heavy(tmp_path: Path) -> None:
     command = [sys.executable, "-c", script]
     result = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=True)
     assert result.stderr.strip() == "[]"
+
+
+def test_the_list_of_commands_has_whole_sentences() -> None:
+    _, commands = axsim("--help").stdout.split("Commands:")
+    assert "..." not in commands
+
+
+def test_what_another_command_takes_is_told_so(tmp_path) -> None:
+    err = axsim("run", "camera_answers", "--chip", "ax630c", code=2).stderr
+    assert "it is a scenario: axsim simulate camera_answers" in err
+    err = axsim("simulate", "internvl2_1b", "--chip", "ax630c", code=2).stderr
+    assert "it is a workload: axsim run internvl2_1b" in err
+    (tmp_path / "net.onnx").touch()
+    err = axsim("simulate", "net.onnx", "--chip", "ax630c", code=2, folder=tmp_path).stderr
+    assert "'net.onnx' is a network, no scenario" in err
+    err = axsim("run", "internvl2", "--chip", "ax630c", code=2).stderr
+    assert "did you mean 'internvl2_1b'" in err
+
+
+def test_a_board_is_held_against_what_was_measured_on_its_chip() -> None:
+    out = axsim("run", "internvl2_1b", "--board", "maixcam2", "--timing-only").stdout
+    assert "measured  145.0" in out
+
+
+def test_a_version_without_its_prefix_is_known() -> None:
+    words = ("run", "qwen3_0_6b", "--chip", "ax630c", "--timing-only")
+    err = axsim(*words, "--set", "build.toolchain=3.3", code=2).stderr
+    assert "did you mean 'pulsar2-3.3'" in err
