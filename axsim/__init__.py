@@ -21,12 +21,13 @@ if TYPE_CHECKING:
     from axsim.runs.results import RunResult, VariantResult
     from axsim.runs.run import run
     from axsim.runs.shared_results import ScenarioResult, TenantResult
-    from axsim.runs.shared_run import simulate
+    from axsim.runs.simulation import simulate
     from axsim.show.report.write import report
     from axsim.spec.board import Board, load_board
     from axsim.spec.chip import Chip, load_chip
     from axsim.spec.scenario import Scenario, load_scenario
     from axsim.spec.workload import Workload, load_workload
+    from axsim.study.answer import answer
     from axsim.study.objective import best
     from axsim.study.pareto import pareto
     from axsim.study.replications import Replications, replicate
@@ -52,6 +53,7 @@ __all__ = [
     "TenantResult",
     "VariantResult",
     "Workload",
+    "answer",
     "best",
     "load_board",
     "load_chip",
@@ -67,6 +69,7 @@ __all__ = [
 ]
 
 _HOMES = {
+    "answer": "axsim.study.answer",
     "Board": "axsim.spec.board",
     "load_board": "axsim.spec.board",
     "Chip": "axsim.spec.chip",
@@ -85,7 +88,7 @@ _HOMES = {
     "run": "axsim.runs.run",
     "ScenarioResult": "axsim.runs.shared_results",
     "TenantResult": "axsim.runs.shared_results",
-    "simulate": "axsim.runs.shared_run",
+    "simulate": "axsim.runs.simulation",
     "Scenario": "axsim.spec.scenario",
     "load_scenario": "axsim.spec.scenario",
     "best": "axsim.study.objective",

@@ -43,6 +43,11 @@ def shortened(text: str, limit: int = LONGEST) -> str:
     return text if len(text) <= limit else f"{text[: limit - 1]}…"
 
 
+def abridged(name: str, limit: int) -> str:
+    """A name of at most ``limit`` characters: its end, for names of one network begin alike."""
+    return name if len(name) <= limit else f"…{name[1 - limit :]}"
+
+
 @dataclass(frozen=True)
 class Problem:
     """One fault of the input.

@@ -46,7 +46,7 @@ A cell says how well a prediction of that kind is supported:
 * *by others*: no row of this family built by this toolchain, but rows of others with this dtype and
   build flag on this chip; the interval says how wrong unseen architectures were;
 * *extrapolated*: nothing of this dtype or flag was measured on this chip. Such predictions carry
-  `*`, the reason, and the width of the chip's widest group.
+  `*`, the reason, and an error as large as that of the chip's widest group beside their own.
 
 A prompt of more than twice the tokens of any row, or a chunk longer than any row's, is extrapolated
 as well, whatever stands here. Toolchains differ in two things only: builds up to 3.3 spend longer

@@ -11,7 +11,8 @@ from typing import Any
 @dataclass
 class GroupUsage:
     """The calls of one shape group of a session; times in ms of the chip. ``waited_ms`` is what
-    they waited for other sessions in other threads, before they began."""
+    they waited for other sessions in other threads: for a partition, for their turns on it, for a
+    core of the host."""
 
     group: int
     calls: int = 0
@@ -49,13 +50,15 @@ class SessionUsage:
 @dataclass
 class Usage:
     """All sessions in the order of loading. ``late`` counts calls that took this machine longer
-    than the chip, ``host_ms`` what computing them took."""
+    than the chip, ``host_ms`` what computing them took; ``clock_ms`` is when the last one ended."""
 
     chip: str
     npu_mode: str
+    vnpu: str = "disabled"
     sessions: list[SessionUsage] = field(default_factory=list)
     host_ms: float = 0.0
     late: int = 0
+    clock_ms: float = 0.0
 
     @property
     def calls(self) -> int:
@@ -79,8 +82,10 @@ class Usage:
         return {
             "chip": self.chip,
             "npu_mode": self.npu_mode,
+            "vnpu": self.vnpu,
             "total_ms": total,
             "calls": self.calls,
+            "clock_ms": self.clock_ms,
             "host_ms": self.host_ms,
             "calls_slower_than_chip": self.late,
             "sessions": [

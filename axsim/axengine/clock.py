@@ -11,6 +11,7 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from math import inf
 from typing import Any
 
 from axsim.axengine.stand_in import StandIn
@@ -38,7 +39,7 @@ def virtual_time(board: StandIn) -> Iterator[None]:
         return read
 
     def sleep(seconds: float) -> None:
-        if _is_library(sys._getframe(1).f_globals) or seconds < 0:
+        if _is_library(sys._getframe(1).f_globals) or not 0 <= seconds < inf:
             real["sleep"](seconds)
         else:
             board.pass_time(seconds)

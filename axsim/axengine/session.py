@@ -18,6 +18,7 @@ import numpy as np
 from axsim.axengine.nodes import NodeArg
 from axsim.axengine.providers import Provider, axclrt_provider_name, chosen
 from axsim.axengine.stand_in import StandIn, current
+from axsim.axengine.vnpu import Vnpu
 from axsim.axmodel.archive import Archive
 from axsim.axmodel.model import Argument, Model
 from axsim.errors import InputError
@@ -132,16 +133,17 @@ class _Engine:
         def opened(chip: Any) -> Model:
             return Model(Archive(source, name), chip, board.known)
 
-        is_first = not board.usage.sessions
         try:
             model = board.load(opened)
         except InputError as error:
             raise ModelError(error.problems) from None
         self._model: Model | None = model
+        board.check_mode(model.manifest.npu_mode)
         self._usage = board.joined(model.name.removesuffix(".axmodel"), model.manifest.part)
         chip = board.chip
         assert chip is not None
-        _tell(model, chip, provider, is_first)
+        is_first = board.usage.sessions[0] is self._usage
+        _tell(model, chip, provider, board.vnpu if is_first else None)
 
     def get_inputs(self, shape_group: int = 0) -> list[NodeArg]:
         return [_node(each) for each in self._loaded(shape_group).inputs(shape_group)]
@@ -215,16 +217,16 @@ def _node(argument: Argument) -> NodeArg:
     return NodeArg(argument.name, argument.dtype, list(argument.shape))
 
 
-def _tell(model: Model, chip: Chip, provider: str, is_first: bool) -> None:
-    """What the runtime prints: of the chip, then of each model."""
+def _tell(model: Model, chip: Chip, provider: str, vnpu: Vnpu | None) -> None:
+    """What the runtime prints: of the chip, whose ``vnpu`` type the first session knows, then of
+    each model."""
     family = _FAMILIES.get(chip.npu.generation, chip.name)
     groups = model.deployment.mode.groups
-    if is_first and provider == axclrt_provider_name:
-        print(f"[INFO] SOC Name: {chip.name.upper()}")
-    elif is_first:
-        print(f"[INFO] Chip type: ChipType.{family}")
-    if is_first:
-        print("[INFO] VNPU type: VNPUType.DISABLED")
+    if vnpu is not None:
+        on_card = provider == axclrt_provider_name
+        of_chip = f"SOC Name: {chip.name.upper()}" if on_card else f"Chip type: ChipType.{family}"
+        print(f"[INFO] {of_chip}")
+        print(f"[INFO] VNPU type: VNPUType.{vnpu.name.upper()}")
         print(f"[INFO] Engine version: axsim {version('axsim')}, simulated")
     print(f"[INFO] Model type: {_model_type(chip, model.manifest.npu_mode, groups)}")
     print(f"[INFO] Compiler version: {model.manifest.toolchain} {model.manifest.made_by}")

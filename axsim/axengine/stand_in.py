@@ -1,21 +1,25 @@
 """The simulated board that sessions run on: one chip, one clock.
 
-Calls of several threads and sessions take turns: the NPU runs one invocation at a time to its end,
-in the order of asking. Between calls the clock stands still, whatever the script does; the host's
-own work around a decoder layer and the round trip over PCIe are part of a call.
+A call runs on the first free partition of the NPU that has as many cores as its model, to its end;
+calls that wait for one go in the order of asking. Calls on several partitions run at a time and
+share the DRAM. Between calls the clock stands still, whatever the script does; the host's own work
+around a decoder layer and the round trip over PCIe are part of a call.
 """
 
 from __future__ import annotations
 
+import os
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from threading import RLock
 from typing import TypeVar
 
-from simpy import Environment
+from simpy import Environment, Store
 
-from axsim.axengine.calls import GroupUsage, SessionUsage, Usage
+from axsim.axengine.calls import SessionUsage, Usage
+from axsim.axengine.shared_clock import SharedClock
+from axsim.axengine.vnpu import Vnpu, partitions_of
 from axsim.axmodel.model import Model
 from axsim.compiler.partition import Deployment
 from axsim.errors import InputError, Problem
@@ -36,8 +40,9 @@ class _State:
     """What exists once the chip is known."""
 
     chip: Chip
-    env: Environment
     soc: Soc
+    partitions: dict[str, str]  # NPU modes
+    free: dict[str, Store]  # partitions by the NPU mode of models that run on them
     usage: Usage
     loaded: int = 0  # bytes of weights in DRAM
 
@@ -46,18 +51,32 @@ class StandIn:
     """``chip`` by name or file; without one, the chip that the first file was built for.
 
     ``card``: the chip is on a card behind PCIe, so that scripts find the provider for cards.
-    ``realtime``: calls take as long as on the chip, where this machine is fast enough.
+    ``realtime``: calls take as long as on the chip, where this machine is fast enough. ``vnpu``:
+    how the NPU is divided.
+
+    Raises:
+        InputError: there is no such chip, or it cannot be divided so.
     """
 
     def __init__(
-        self, chip: Chip | str | None = None, card: bool = False, realtime: bool = False
+        self,
+        chip: Chip | str | None = None,
+        card: bool = False,
+        realtime: bool = False,
+        vnpu: Vnpu | str = Vnpu.disabled,
     ) -> None:
-        self._card, self._realtime = card, realtime
-        self._lock = RLock()
+        self._card, self._realtime, self._vnpu = card, realtime, _vnpu(vnpu)
+        self._env = Environment()
+        self.has_one_thread()
         self._known: dict[str, Deployment] = {}
         self._state: _State | None = None
         if chip is not None:
             self._start(chip if isinstance(chip, Chip) else load_chip(chip))
+
+    def has_one_thread(self) -> None:
+        """Forget what other threads hold or wait for: here is the only one."""
+        self._lock, self._computing = RLock(), RLock()
+        self._clock = SharedClock(self._env)
 
     @property
     def chip(self) -> Chip | None:
@@ -72,12 +91,17 @@ class StandIn:
     @property
     def now_ms(self) -> float:
         """The chip's clock: ms since the board was started."""
-        return float(self._state.env.now) / 1e3 if self._state else 0.0
+        return self._clock.now_us / 1e3
+
+    @property
+    def vnpu(self) -> Vnpu:
+        """How the NPU is divided."""
+        return self._vnpu
 
     @property
     def usage(self) -> Usage:
         """What the chip did so far."""
-        return self._state.usage if self._state else Usage("", "")
+        return self._state.usage if self._state else Usage("", "", self._vnpu.value)
 
     def load(self, open_model: Callable[[Callable[[str], Chip]], Model]) -> Model:
         """A file for this board; ``open_model`` is given the chip by the name in the file.
@@ -118,46 +142,61 @@ class StandIn:
             self.usage.sessions.append(session)
             return session
 
+    def check_mode(self, mode: str) -> None:
+        """ValueError when no partition runs models of an NPU mode."""
+        state = self._state
+        assert state is not None
+        if mode not in state.free:
+            have = ", ".join(state.partitions.values())
+            raise ValueError(
+                f"a model for {mode} does not run while VNPU is {self._vnpu.value}: "
+                f"{state.chip.name} has partitions {have} then"
+            )
+
     def call(
         self, model: Model, group: int, usage: SessionUsage, compute: Callable[[], T]
     ) -> tuple[T, float]:
         """One invocation: its numbers, and how many ms of the chip it took."""
-        state = self._state
-        assert state is not None
-        asked = self.now_ms
-        with self._lock:
-            begun = _perf_counter()
-            waited = self.now_ms - asked
-            numbers = compute()
-            host_us = self._host_us(model, group)
-            program = model.subgraph(group).program
-            before = self.now_ms
-
-            def steps() -> Steps:
-                if host_us:
-                    yield from state.soc.work(host_us)
-                yield from state.soc.invoke(program)
-
-            state.env.run(state.env.process(steps()))
-            took = self.now_ms - before
-            self._count(usage.of(group), took, waited, begun)
+        with self._clock.standing():
+            asked, asked_here = self.now_ms, _perf_counter()
+            with self._computing:
+                begun = _perf_counter()
+                numbers = compute()
+                spent = 1e3 * (_perf_counter() - begun)
+            waited = self._clock.wait(self._invocation(model, group)) / 1e3
+            whole = self.now_ms - asked
+            took = whole - waited
+            with self._lock:
+                self.usage.host_ms += spent
+                self.usage.late += spent > whole
+                self.usage.clock_ms = self.now_ms
+                usage.of(group).add(took, waited)
+            if self._realtime:
+                _sleep(max(0.0, whole / 1e3 - (_perf_counter() - asked_here)))
         return numbers, took
 
-    def pass_time(self, seconds: float) -> None:
-        """Let the clock advance without work, until so long after now."""
-        until = self.now_ms + 1e3 * max(seconds, 0.0)
-        with self._lock:
-            if self._state is not None and until > self.now_ms:
-                self._state.env.run(until * 1e3)
+    def _invocation(self, model: Model, group: int) -> Steps:
+        """What a call does on the chip. Returns for how long it waited, us."""
+        state = self._state
+        assert state is not None
+        host_us, waited = self._host_us(model, group), 0.0
+        if host_us:
+            waited += yield from state.soc.work(host_us)
+        asked, free = self._env.now, state.free[model.manifest.npu_mode]
+        partition = yield free.get()
+        waited += self._env.now - asked
+        own, _ = yield from state.soc.invoke(model.subgraph(group).program, partition)
+        yield free.put(partition)
+        return waited + own
 
-    def _count(self, usage: GroupUsage, took: float, waited: float, begun: float) -> None:
-        """Note a call, and wait for its end on the chip where that is asked for."""
-        spent = 1e3 * (_perf_counter() - begun)
-        self.usage.host_ms += spent
-        self.usage.late += spent > took
-        usage.add(took, waited)
-        if self._realtime and spent < took:
-            _sleep((took - spent) / 1e3)
+    def pass_time(self, seconds: float) -> None:
+        """Let this thread sleep on the chip's clock."""
+
+        def sleep() -> Steps:
+            yield self._env.timeout(seconds * 1e6)
+
+        with self._clock.standing():
+            self._clock.wait(sleep())
 
     def _host_us(self, model: Model, group: int) -> float:
         """What the runtime does around the call: at a decoder's layers, and over a link, which all
@@ -181,9 +220,22 @@ class StandIn:
     def _start(self, chip: Chip) -> None:
         if self._card and chip.host.link is None:
             chip = override(chip, {"host.link": "pcie"})
-        env = Environment()
-        mode = chip.default_mode
-        self._state = _State(chip, env, Soc(env, chip, {"npu": mode}), Usage(chip.name, mode))
+        partitions = partitions_of(chip, self._vnpu)
+        free: dict[str, Store] = {}
+        for name, mode in partitions.items():
+            free.setdefault(mode, Store(self._env)).items.append(name)
+        if self._vnpu is Vnpu.disabled:
+            free = dict.fromkeys(chip.modes, free[chip.default_mode])
+        usage = Usage(chip.name, chip.default_mode, self._vnpu.value)
+        self._state = _State(chip, Soc(self._env, chip, partitions), partitions, free, usage)
+
+
+def _vnpu(value: Vnpu | str) -> Vnpu:
+    try:
+        return Vnpu(value)
+    except ValueError:
+        allowed = ", ".join(each.value for each in Vnpu)
+        raise InputError(Problem("", "vnpu", f"found {value!r}", allowed)) from None
 
 
 _HINT = InputError("the file was built for a chip of that name; give its file with --chip")
@@ -201,3 +253,12 @@ def current() -> StandIn:
 def use(board: StandIn) -> None:
     """Let new sessions run on ``board``."""
     _current[:] = [board]
+
+
+def _after_fork() -> None:
+    for board in _current:
+        board.has_one_thread()
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_after_fork)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from axsim.axengine.calls import Usage
+from axsim.errors import abridged
 
 if TYPE_CHECKING:
     from rich.table import Table
@@ -25,7 +26,7 @@ def usage_table(usage: Usage) -> Table:
         for number, group in sorted(session.groups.items()):
             times = group.total_ms, group.mean_ms, group.min_ms, group.max_ms
             share = f"{group.total_ms / whole:.1%}" if whole else "-"
-            shown = shortened(session.name)
+            shown = abridged(session.name, NAME_WIDTH)
             table.add_row(shown, str(number), str(group.calls), *map(_ms, times), share)
     return table
 
@@ -36,6 +37,8 @@ def usage_lines(usage: Usage, realtime: bool) -> list[str]:
     lines = [f"{_ms(usage.total_ms)} ms of {usage.chip} in {usage.calls} calls"]
     if waited:
         lines[0] += f", which waited {_ms(waited)} ms for each other"
+    if abs(usage.clock_ms - usage.total_ms) > 1e-3 * usage.total_ms:
+        lines.append(f"the last of them ended at {_ms(usage.clock_ms)} ms of the chip's clock")
     layers = [s.groups[0] for s in usage.sessions if s.part == "layer" and 0 in s.groups]
     heads = [group for s in usage.sessions if s.part == "post" for group in s.groups.values()]
     if layers and len(heads) == 1:
@@ -46,14 +49,6 @@ def usage_lines(usage: Usage, realtime: bool) -> list[str]:
     if realtime and usage.late:
         lines.append(f"{usage.late} calls took this machine longer than the chip")
     return lines
-
-
-def shortened(name: str) -> str:
-    """A name of at most NAME_WIDTH characters; its middle is left out."""
-    if len(name) <= NAME_WIDTH:
-        return name
-    head = (NAME_WIDTH - 1) // 2
-    return f"{name[:head]}…{name[head + 1 - NAME_WIDTH :]}"
 
 
 def _ms(value: float) -> str:

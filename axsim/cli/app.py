@@ -20,6 +20,8 @@ _UsageError: Any = typer.BadParameter.__bases__[0]
 
 SHOWN = 10
 """Problems of one input that are shown, of perhaps thousands."""
+CHARACTERS = 5000
+"""Of all of them together."""
 
 
 class Group(TyperGroup):
@@ -34,14 +36,15 @@ class Group(TyperGroup):
     def invoke(self, ctx: Any) -> Any:
         """Run the chosen command."""
         from axsim.cli.terminal.console import INTERRUPTED
-        from axsim.errors import InputError, printable
+        from axsim.errors import InputError, printable, shortened
 
         try:
             with _readable():
                 return super().invoke(ctx)
         except InputError as error:
-            for problem in error.problems[:SHOWN]:
-                typer.echo(f"error: {problem}", err=True)
+            shown = error.problems[:SHOWN]
+            for problem in shown:
+                typer.echo(f"error: {shortened(str(problem), CHARACTERS // len(shown))}", err=True)
             if len(error.problems) > SHOWN:
                 typer.echo(f"error: … and {len(error.problems) - SHOWN} more", err=True)
             raise typer.Exit(2) from None
@@ -85,7 +88,7 @@ def _readable() -> Iterator[None]:
 
 app = typer.Typer(
     cls=Group,
-    help="Simulate vision-language models on Axera NPUs: how fast, why, and how accurate.",
+    help="Simulate language and vision models on Axera NPUs: how fast, why, and how accurate.",
     epilog="\b\nExample:\n  axsim show ax630c",
     rich_markup_mode=None,  # plain help: rich would double the start-up time
     pretty_exceptions_enable=False,

@@ -90,7 +90,7 @@ def build(
     ] = True,
     quiet: Quiet = False,
 ) -> None:
-    """Build the files that the vendor's tools would make, for `axsim exec` in place of a board.
+    """Build what the vendor's tools would make, for `axsim exec`.
 
     The vision part, a file for each decoder layer with shape groups for decoding and for every
     prefill chunk, the head, embedding table, tokenizer and configuration; or one file of an ONNX
@@ -106,7 +106,7 @@ def build(
         what = f"--prefix {prefix}: it begins the names of files"
         raise InputError(Problem("", "", what, "letters, digits, '.', '_' and '-'"))
     _refuse_built(Path(options.workload))
-    deployment = options.deployed(chip, network, of_folder=True)
+    deployment = options.deployed(chip, network, of_folder=True, quiet=quiet)
     is_network = deployment.workload.model.onnx is not None
     checkpoint = options.checkpoint
     if checkpoint is None and Path(options.workload).is_dir():

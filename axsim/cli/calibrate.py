@@ -79,12 +79,12 @@ def calibrate(
     json_path: JsonPath = None,
     quiet: Quiet = False,
 ) -> None:
-    """Fit a chip's calibrated block to the rows of a ledger, by generalised least squares.
+    """Fit a chip's calibrated numbers to the rows of a ledger.
 
-    Rows of one architecture or source have errors in common and count accordingly. Reports each
-    parameter with its standard error, its plausible range and the rows that determine it, and says
-    which ones the rows leave open. Only the calibrated values of the chip's file are replaced. The
-    same rows give the same values, whatever the chip had before.
+    By generalised least squares. Rows of one architecture or source have errors in common and count
+    accordingly. Reports each parameter with its standard error, its plausible range and the rows
+    that determine it, and says which ones the rows leave open. Only the calibrated values of the
+    chip's file are replaced. The same rows give the same values, whatever the chip had before.
 
     With --power, the chip's power block (idle watts, watts of busy units, energy of a DRAM byte and
     of a multiply-accumulate) is fitted to readings of a meter, no part of it below zero.

@@ -7,7 +7,7 @@ from typing import Annotated, Optional
 import typer
 
 from axsim.cli.command import Command
-from axsim.cli.options import Settings, tell_idle
+from axsim.cli.options import CutNetworkOptions, Settings, tell_idle
 
 
 def compare(
@@ -16,6 +16,7 @@ def compare(
         typer.Argument(metavar="A", help="A chip, a workload, or a file of `axsim run --json`."),
     ],
     second: Annotated[str, typer.Argument(metavar="B", help="Another one of the same kind.")],
+    network: CutNetworkOptions,
     chip: Annotated[
         Optional[str],  # noqa: UP045  (typer evaluates annotations on Python 3.10 as well)
         typer.Option("--chip", metavar="CHIP", help="Where two workloads run."),
@@ -26,9 +27,10 @@ def compare(
     ] = None,
     settings: Settings = [],  # noqa: B006
 ) -> None:
-    """Show two chips, workloads or results side by side, the largest differences first.
+    """Show two chips, workloads or results side by side.
 
-    Times are predicted without kernels. Without --workload or --chip, only the keys are compared.
+    The largest differences first. Times are predicted without kernels. Without --workload or
+    --chip, only the keys are compared.
     """
     from axsim.cli.terminal.console import console
     from axsim.fidelity.prediction import counted
@@ -37,12 +39,13 @@ def compare(
     from axsim.study.changes import compare_groups, different
     from axsim.study.compare import by_group, pair, shared, sides
 
-    one, two = sides(first, second, chip, workload, parse_overrides(settings))
-    both = (first, second)
+    overrides, both = parse_overrides(settings) | network.keys, (first, second)
+    with network.told():
+        one, two = sides(first, second, chip, workload, overrides)
     if workload is not None:
-        tell_idle(settings, [(workload, name) for name in both], parse_overrides(settings))
+        tell_idle(settings, [(workload, name) for name in both], overrides)
     elif chip is not None:
-        tell_idle(settings, [(name, chip) for name in both], parse_overrides(settings))
+        tell_idle(settings, [(name, chip) for name in both], overrides)
     out = console()
     a, b = ("A", "B") if one.label == two.label else (one.label, two.label)
     if (a, b) != (first, second):

@@ -2,15 +2,26 @@
 
 from __future__ import annotations
 
-from contextlib import nullcontext
+import sys
+from contextlib import nullcontext, redirect_stdout
+from enum import Enum
 from pathlib import Path
-from typing import Annotated, Optional
+from typing import Annotated, Any, Optional
 
 import typer
 
 from axsim.cli.command import Command
 from axsim.cli.options import BoardName, JsonPath, Quiet
 from axsim.cli.terminal.console import INTERRUPTED
+
+
+class VnpuType(str, Enum):
+    """How an NPU is divided; :class:`axsim.axengine.vnpu.Vnpu` without its imports."""
+
+    disabled = "disabled"
+    enabled = "enabled"
+    big_little = "big-little"
+    little_big = "little-big"
 
 
 def exec_(
@@ -30,6 +41,10 @@ def exec_(
     card: Annotated[
         bool, typer.Option("--card", help="The chip is on a card behind PCIe.")
     ] = False,
+    vnpu: Annotated[
+        VnpuType,
+        typer.Option(help="How the NPU is divided; a model runs on partitions with its cores."),
+    ] = VnpuType.disabled,
     realtime: Annotated[
         bool, typer.Option("--realtime", help="Let calls take as long as on the chip.")
     ] = False,
@@ -40,32 +55,40 @@ def exec_(
     json_path: JsonPath = None,
     quiet: Quiet = False,
 ) -> None:
-    """Run a script that is written for the board: `import axengine` is the simulated chip.
+    """Run a script that was written for the board, unchanged.
+
+    `import axengine` is the simulated chip.
 
     Files are those of `axsim build`. Sessions compute what the chip would, and a clock advances by
     the time that it would take; a table at the end tells it by session and shape group. Options of
-    axsim stand before the script; the exit status is the script's.
+    axsim stand before the script; the exit status is the script's. With --json - what the script
+    prints goes to stderr, so that stdout is the document.
     """
+    from axsim.axengine.child_processes import board_of, told_to_processes
     from axsim.axengine.clock import virtual_time as with_virtual_time
-    from axsim.axengine.install import install
     from axsim.axengine.script import run_script
-    from axsim.files import check_writable
-    from axsim.spec.board import load_board
+    from axsim.files import STDOUT, check_writable
 
     if realtime and virtual_time:
         raise typer.BadParameter("--realtime and --virtual-time contradict each other")
     if chip is not None and board is not None:
         raise typer.BadParameter("--chip and --board: give one, a board has its chip")
     check_writable(json_path)
-    on = chip if board is None else load_board(board).chip_on_it()
-    stand_in = install(on, card=card, realtime=realtime)
+    how: dict[str, Any] = {"chip": chip, "board": board, "card": card}
+    how |= {"realtime": realtime, "vnpu": vnpu.value}
+    stand_in = board_of(**how)
+    to_stdout = str(json_path) == STDOUT
     try:
-        with with_virtual_time(stand_in) if virtual_time else nullcontext():
+        with (
+            redirect_stdout(sys.stderr) if to_stdout else nullcontext(),
+            with_virtual_time(stand_in) if virtual_time else nullcontext(),
+            told_to_processes(**how),
+        ):
             status = run_script(script, list(arguments or ()))
     except KeyboardInterrupt:
         typer.echo("interrupted", err=True)
         status = INTERRUPTED
-    if stand_in.usage.calls and not quiet and str(json_path) != "-":
+    if stand_in.usage.calls and not quiet and not to_stdout:
         _show(stand_in.usage, realtime)
     if json_path is not None:
         from axsim.files import write_json

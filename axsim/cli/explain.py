@@ -26,11 +26,12 @@ def explain(
     settings: Settings = [],  # noqa: B006
     json_path: JsonPath = None,
 ) -> None:
-    """Tell the critical path to the first token and of a decode step, and what would shorten them.
+    """Tell what a request waits for, and what would shorten it.
 
-    Of the first variant, unless --variant names others. The path says which engine, DRAM or the
-    host each stage waits for. Each change of the build or of the chip is simulated by itself, and
-    the three with the largest gains are told.
+    The critical path to the first token and of a decode step. Of the first variant, unless
+    --variant names others. The path says which engine, DRAM or the host each stage waits for. Each
+    change of the build or of the chip is simulated by itself, and the three with the largest gains
+    are told.
     """
     from axsim.cli.terminal.outputs import will_write
     from axsim.files import write_json

@@ -58,10 +58,10 @@ def export(
         typer.Option("--quantized", help="As deployed: QuantizeLinear, DequantizeLinear, bf16."),
     ] = False,
 ) -> None:
-    """Write the deployed subgraphs as ONNX models, in float32 or quantised as they are deployed.
+    """Write the deployed subgraphs as ONNX models.
 
-    Every model passes ONNX's checker. Layer files hold one decoder layer each: decode, and prefill
-    for every prompt chunk.
+    In float32, or quantised as they are deployed. Every model passes ONNX's checker. Layer files
+    hold one decoder layer each: decode, and prefill for every prompt chunk.
     """
     from axsim.errors import InputError
 
@@ -75,7 +75,7 @@ def export(
     from axsim.runs.run_pictures import RunPictures
     from axsim.study.precision import Analysis
 
-    deployment, sources = options.deployed("ax650n", network), options.sources()
+    deployment, sources = options.deployed("ax650n", network, timed=False), options.sources()
     parts = _parts(deployment, subgraph)
     layers = _layers(deployment, layer)
     weights, _ = options.weights(deployment)

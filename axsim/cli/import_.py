@@ -24,14 +24,14 @@ def import_(
         typer.Option("--output", "-o", metavar="FILE", help="The workload file; - is stdout."),
     ] = Path("-"),
 ) -> None:
-    """Write the workload of a checkpoint: its architecture, with a build and a request to edit.
+    """Write the workload of a checkpoint, to edit and to run.
 
-    Reads config.json of decoders (Llama, Qwen, Gemma, Phi, Mistral, Granite, GLM and more), of
-    vision-language models (InternVL, Qwen-VL, SmolVLM, LLaVA, PaliGemma and more), of vision
-    towers (ViT, CLIP, SigLIP, DINO) and of Whisper; what it cannot build it refuses with the
-    reason. Weights are not needed. Of a package, the files' names and sizes and the runtime's
-    config.json tell chunk, layers, weights, KV cache and groups; the model's own config.json must
-    lie in it too.
+    Its architecture, with a build and a request. Reads config.json of decoders (Llama, Qwen, Gemma,
+    Phi, Mistral, Granite, GLM and more), of vision-language models (InternVL, Qwen-VL, SmolVLM,
+    LLaVA, PaliGemma and more), of vision towers (ViT, CLIP, SigLIP, DINO) and of Whisper; what it
+    cannot build it refuses with the reason. Weights are not needed. Of a package, the files' names
+    and sizes and the runtime's config.json tell chunk, layers, weights, KV cache and groups; the
+    model's own config.json must lie in it too.
     """
     from axsim.cli.terminal.outputs import will_write
     from axsim.files import whole_text

@@ -13,6 +13,7 @@ from axsim.cli.command import Command
 from axsim.cli.options import ChipName, Settings, VariantName
 
 if TYPE_CHECKING:
+    from axsim.fidelity.board_logs import Found
     from axsim.fidelity.ledger import Measurement
     from axsim.spec.workload import Workload
 
@@ -129,7 +130,7 @@ def ledger(
         str, typer.Option(metavar="TEXT", help="How the rows' names begin.")
     ] = "B",
 ) -> None:
-    """Turn logs of the vendor's runtime into ledger rows for `axsim validate` and `calibrate`.
+    """Turn logs of the vendor's runtime into rows of a ledger.
 
     Reads min, max and avg of ax_run_model for every shape group, and ttft, tokens/s and image
     encode time of the chat runtime. What was measured follows from file names; conditions that a
@@ -151,7 +152,10 @@ def ledger(
         raise InputError("--models writes an architecture: --workload WORKLOAD")
     name = load_chip(chip).name
     known = {} if measured is None else conditions_of(measured)
-    found = {path: read_log(path) for path in dict.fromkeys(logs)}
+    of_network = measured is not None and measured.model.onnx is not None
+    found = {path: read_log(path, of_network) for path in dict.fromkeys(logs)}
+    if measured is not None and not (of_network or measured.image_size or conditions.image_size):
+        found = {path: _without_pictures(path, each) for path, each in found.items()}
     rows = rows_of(found, name, known, conditions.given, id_prefix, source)
     text = printable(ledger_text(rows))
     with whole_text(output) as file:
@@ -160,6 +164,17 @@ def ledger(
         _write_models(measured, models)
     for line in _advice(rows, models is not None):
         say(line, err=True)
+
+
+def _without_pictures(path: Path, found: list[Found]) -> list[Found]:
+    """What was measured of a workload that has none."""
+    from axsim.cli.terminal.console import say
+
+    for each in found:
+        if each.metric == "vision_encode_ms":
+            what = "vision_encode_ms is left out, the workload has no pictures"
+            say(f"note: {path}:{each.line}: {what}", err=True)
+    return [each for each in found if each.metric != "vision_encode_ms"]
 
 
 def _workload(name: str, variant: str | None, settings: list[str]) -> Workload:

@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Optional, TypeAlias
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Optional, TypeAlias
 
 import typer
 
@@ -34,7 +34,8 @@ if TYPE_CHECKING:
     from axsim.runs.no_effect import Case
     from axsim.runs.results import RunResult
     from axsim.runs.sources import Sources
-    from axsim.spec.board import Board
+    from axsim.spec.board import Board, Place
+    from axsim.spec.scenario import Scenario
     from axsim.spec.workload import Workload
 
 # Optional, not "| None": typer evaluates these annotations on Python 3.10 as well.
@@ -143,14 +144,14 @@ Pulsar2File: TypeAlias = Annotated[
     ),
 ]
 
+CUT = "End an ONNX file's network at this tensor, in place of its outputs; may be repeated."
+
+CutNames: TypeAlias = Annotated[
+    list[str], typer.Option("--cut", metavar="NAME", show_default=False, help=CUT)
+]
+
 OutputNames: TypeAlias = Annotated[
-    list[str],
-    typer.Option(
-        "--output",
-        metavar="NAME",
-        show_default=False,
-        help="End an ONNX file's network at this tensor, in place of its outputs; may be repeated.",
-    ),
+    list[str], typer.Option("--output", "--cut", metavar="NAME", show_default=False, help=CUT)
 ]
 
 TimingOnly: TypeAlias = Annotated[
@@ -181,10 +182,14 @@ def chip_names(texts: list[str]) -> list[str]:
 
 @dataclass(frozen=True)
 class NetworkOptions:
-    """For which shapes an ONNX file is deployed, and the build configuration that it has."""
+    """What of an ONNX file is deployed, for which shapes, and the build configuration that it has:
+    of commands that take a network."""
+
+    CUT: ClassVar[str] = "--cut"
 
     shape: InputShapes = field(default_factory=list)
     pulsar2: Pulsar2File = None
+    cut: CutNames = field(default_factory=list)
 
     @property
     def keys(self) -> dict[str, object]:
@@ -200,14 +205,23 @@ class NetworkOptions:
                 raise typer.BadParameter(f"--shape {text}: not NAME=1x3x640x640, in whole numbers")
             sizes[name] = tuple(map(int, given.split("x")))
         file = "" if self.pulsar2 is None else str(self.pulsar2)
-        named = {"model.shapes": sizes, "build.pulsar2": file}
+        named = {
+            "model.shapes": sizes,
+            "build.pulsar2": file,
+            "model.outputs": tuple(self.cut),
+        }
         return {key: value for key, value in named.items() if value}
 
     @property
     def typed(self) -> dict[str, str]:
         """By those keys, what was typed."""
         shapes = " ".join(f"--shape {text}" for text in self.shape)
-        return {"model.shapes": shapes, "build.pulsar2": f"--pulsar2 {self.pulsar2}"}
+        cuts = " ".join(f"{self.CUT} {name}" for name in self.cut)
+        return {
+            "model.shapes": shapes,
+            "build.pulsar2": f"--pulsar2 {self.pulsar2}",
+            "model.outputs": cuts,
+        }
 
     @contextmanager
     def told(self) -> Iterator[None]:
@@ -231,19 +245,11 @@ NO_NETWORK = NetworkOptions()
 
 @dataclass(frozen=True)
 class CutNetworkOptions(NetworkOptions):
-    """What of an ONNX file is deployed, too."""
+    """The same of commands whose ``--output`` is no file: it is ``--cut``, too."""
 
-    output: OutputNames = field(default_factory=list)
+    CUT: ClassVar[str] = "--output"
 
-    @property
-    def keys(self) -> dict[str, object]:
-        """See :class:`NetworkOptions`."""
-        return super().keys | ({"model.outputs": tuple(self.output)} if self.output else {})
-
-    @property
-    def typed(self) -> dict[str, str]:
-        """See :class:`NetworkOptions`."""
-        return {**super().typed, "model.outputs": " ".join(f"--output {n}" for n in self.output)}
+    cut: OutputNames = field(default_factory=list)
 
 
 @dataclass(frozen=True)
@@ -334,8 +340,10 @@ class RunOptions:
         refuse_for_networks([each.deployment for each in result], self.checkpoint)
         if not self.quiet:
             tell_ignored(result[0].workload)
-            case, asked = (self.workload, self.place), {"seed": self.seed, "chat": chat}
-            tell_idle(self.settings, [case], overrides, variants=variants, **asked)
+            case = self.workload, self.place
+            tell_idle(
+                self.settings, [case], overrides, variants=variants, seed=self.seed, chat=chat
+            )
         return result
 
 
@@ -358,10 +366,13 @@ class DeploymentOptions:
         network: NetworkOptions = NO_NETWORK,
         *,
         of_folder: bool = False,
+        timed: bool = True,
+        quiet: bool = False,
     ) -> Deployment:
         """The variant on ``chip`` of a workload or an ONNX file, with ``of_folder`` also the model
         of a checkpoint's folder; the first one when none is named. The keys of ``network`` are set
-        beside those of ``--set``."""
+        beside those of ``--set``. Keys that change nothing are told, ``timed`` when times count,
+        unless ``quiet``."""
         from axsim.compiler.partition import Deployment
         from axsim.spec.chip import load_chip
         from axsim.spec.descriptor import parse_overrides, split_overrides
@@ -370,14 +381,20 @@ class DeploymentOptions:
 
         given = {**parse_overrides(self.settings), **network.keys}
         chip_keys, keys = split_overrides(given, "chip")
-        load = workload_of if of_folder and Path(self.workload).is_dir() else load_workload
+        is_folder = of_folder and Path(self.workload).is_dir()
+        load = workload_of if is_folder else load_workload
         with network.told():
             if self.variant is None:
                 chosen = next(iter(load(self.workload, keys).expand().values()))
             else:
                 chosen = load(self.workload, keys, self.variant)
-        tell_ignored(chosen)
-        return Deployment(chosen, load_chip(chip, chip_keys))
+        deployment = Deployment(chosen, load_chip(chip, chip_keys))
+        if not quiet:
+            tell_ignored(chosen)
+            source = workload_of(self.workload) if is_folder else self.workload
+            variants = None if self.variant is None else [self.variant]
+            tell_idle(self.settings, [(source, chip)], given, variants=variants, timed=timed)
+        return deployment
 
     def weights(self, deployment: Deployment) -> tuple[Weights | None, bool]:
         """Those of the checkpoint or synthetic ones, None for a network, which has its own; and
@@ -399,18 +416,41 @@ def tell_idle(
     settings: Sequence[str],
     cases: Sequence[Case],
     overrides: Mapping[str, object],
+    *,
+    timed: bool = True,
     **more: Any,
 ) -> None:
-    """Says on stderr which keys of ``--set`` change nothing; ``more`` is as for
-    :func:`axsim.runs.no_effect.without_effect`."""
+    """Says on stderr which keys of ``--set`` change nothing: of every command that takes it. The
+    arguments are those of :func:`axsim.runs.no_effect.without_effect`."""
     if not settings and not more.get("vary"):
         return
     from axsim.runs.no_effect import without_effect, words
     from axsim.spec.descriptor import parse_overrides
 
     own = parse_overrides(settings)
-    for line in words(without_effect(cases, overrides, keys=list(own), **more), own):
+    found = without_effect(cases, overrides, keys=list(own), timed=timed, **more)
+    for line in words(found, own, timed=timed):
         typer.echo(f"note: {line}", err=True)
+
+
+def tell_idle_keys(
+    settings: Sequence[str],
+    scenario: Scenario | str,
+    places: Sequence[Place | None],
+    overrides: Mapping[str, object],
+    **more: Any,
+) -> None:
+    """The same of a scenario; ``more`` is as for
+    :func:`axsim.runs.shared_no_effect.idle_keys`. A seed is told of as well."""
+    from axsim.runs.no_effect import words
+    from axsim.runs.shared_no_effect import idle_keys
+    from axsim.spec.descriptor import parse_overrides
+
+    own = parse_overrides(settings)
+    own |= {key: overrides[key] for key in ("seed",) if key in overrides}
+    if own or more.get("vary"):
+        for line in words(idle_keys(scenario, places, overrides, keys=list(own), **more), own):
+            typer.echo(f"note: {line}", err=True)
 
 
 def tell_ignored(workload: Workload) -> None:

@@ -20,6 +20,11 @@ if TYPE_CHECKING:
     from axsim.numerics.likelihood import TextScore
     from axsim.study.lifting import Lift
 
+TYPE = 14
+"""Characters of an operator's type that are shown."""
+LEAST = 20
+"""Characters that its name has at least."""
+
 
 def precision(
     options: DeploymentOptions,
@@ -49,13 +54,13 @@ def precision(
         int, typer.Option(min=0, metavar="N", help="Operators to show; 0 shows all.")
     ] = 20,
 ) -> None:
-    """Compare every operator with float32, worst first, and propose what to lift to U16.
+    """Compare operators with float32; propose what to lift to U16.
 
-    Errors build up from the pixels to the logits, as on the chip, unless --per-layer; below the
-    operators stand the ends as the run computes them, and how well a checkpoint's decoder predicts
-    a text (--text, or a page that comes with axsim). With --target, the activations of a U8 vision
-    part or network that reach it in U16 at the least predicted milliseconds; the cosine told is
-    that of a run with just these lifted.
+    The worst first. Errors build up from the pixels to the logits, as on the chip, unless
+    --per-layer; below the operators stand the ends as the run computes them, and how well a
+    checkpoint's decoder predicts a text (--text, or a page that comes with axsim). With --target,
+    the activations of a U8 vision part or network that reach it in U16 at the least predicted
+    milliseconds; the cosine told is that of a run with just these lifted.
     """
     from axsim.cli.terminal.console import console
     from axsim.cli.terminal.outputs import will_write
@@ -72,7 +77,7 @@ def precision(
     will_write(output)
     if output is not None and output.suffix not in (".csv", ".json"):
         raise InputError(f"{output} has no known format; allowed: .csv, .json")
-    deployment = options.deployed(chip, network)
+    deployment = options.deployed(chip, network, timed=target is not None)
     build = deployment.workload.build
     if target is not None and (deployment.encoder is None or build.vision_dtype != "u8"):
         raise InputError("--target proposes what to lift from U8: the workload has no U8 vision")
@@ -121,25 +126,40 @@ def _show(found: Sequence[Precision], ends: Sequence[Precision], count: int) -> 
     from rich.table import Table
 
     from axsim.cli.terminal.console import console
+    from axsim.errors import abridged
     from axsim.numerics.comparison import worst_first
 
     screen = console()
     worst = worst_first(found)
     shown = worst[:count] if count else worst
-    table = Table(box=None, pad_edge=False)
-    longest = max((len(row.node) for row in [*shown, *ends]), default=0)
-    table.add_column("operator", overflow="fold", min_width=min(longest, 20))
-    for heading in ("type", "shape", "dtype"):
+    rows = [*shown, *ends]
+    others = [
+        (
+            abridged(row.op, TYPE),
+            "×".join(map(str, row.shape)),
+            row.dtype,
+            f"{row.cosine:.6f}",
+            f"{row.sqnr_db:.1f}",
+            f"{row.max_error:.3g}",
+        )
+        for row in rows
+    ]
+    headings = ("type", "shape", "dtype", "cosine", "SQNR dB", "max error")
+    taken = sum(1 + max(map(len, column)) for column in zip(headings, *others, strict=True))
+    room = max(LEAST, screen.width - taken)
+    table = Table(box=None, pad_edge=False, padding=(0, 1, 0, 0), collapse_padding=True)
+    table.add_column("operator", no_wrap=True, min_width=LEAST)
+    for heading in headings[:3]:
         table.add_column(heading, no_wrap=heading != "shape", overflow="fold")
-    for heading in ("cosine", "SQNR dB", "max error"):
+    for heading in headings[3:]:
         table.add_column(heading, justify="right", no_wrap=True)
-    for row in [*shown, *ends]:
+    for row, cells in zip(rows, others, strict=True):
         if ends and row is ends[0]:
             table.add_row("")
-        shape = "×".join(map(str, row.shape))
-        figures = f"{row.cosine:.6f}", f"{row.sqnr_db:.1f}", f"{row.max_error:.3g}"
-        table.add_row(row.node, row.op, shape, row.dtype, *figures)
+        table.add_row(abridged(row.node, room), *cells)
     screen.print(table)
+    if any(len(row.node) > room for row in rows):
+        screen.print("names that begin with … are whole in --output, or with COLUMNS=160")
     hidden = len(worst) - len(shown)
     if hidden:
         screen.print(f"… and {hidden} operators with a better signal to noise; --rows 0 shows all")

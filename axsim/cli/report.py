@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from axsim.cli.command import Command
-from axsim.cli.options import NetworkOptions, RunOptions
+from axsim.cli.options import NetworkOptions, RunOptions, tell_idle_keys
 from axsim.cli.question_options import QuestionOptions
 from axsim.cli.terminal.console import INTERRUPTED, say
 
@@ -28,7 +28,7 @@ def report(
         typer.Option("--output", "-o", metavar="FILE.html", help="The page; - is stdout."),
     ] = Path("report.html"),
 ) -> None:
-    """Simulate a workload or a scenario on a chip and write one self-contained HTML page about it.
+    """Simulate a workload or a scenario and write a page about it.
 
     The answer and what limits it, every variant, where the time goes, a timeline to zoom into,
     memory, how well this chip is predicted, and every assumption with its source; of a scenario
@@ -107,7 +107,7 @@ def _with_kernels(result: RunResult, sources: Sources, screen: Screen) -> tuple[
 def _of_scenario(options: RunOptions, output: Path) -> None:
     """The page of a scenario."""
     from axsim.cli.terminal.share import percent_bar
-    from axsim.runs.shared_run import simulate
+    from axsim.runs.shared_run import simulated
     from axsim.show.report.scenario_page import write_scenario
     from axsim.show.report.write import command_line, with_seed
 
@@ -115,11 +115,13 @@ def _of_scenario(options: RunOptions, output: Path) -> None:
     keys = with_seed(options.overrides, options.seed, "seed")
     try:
         with percent_bar(shows) as on_progress:
-            result = simulate(
+            result = simulated(
                 options.workload, options.place, overrides=keys, costs=True, on_progress=on_progress
             )
     except KeyboardInterrupt:
         raise typer.Exit(INTERRUPTED) from None
+    if not options.quiet:
+        tell_idle_keys(options.settings, options.workload, [options.place], keys, found=result)
     command = command_line(options.workload, options.place, (), keys)
     write_scenario(result, output, command)
     if shows:

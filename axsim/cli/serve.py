@@ -51,6 +51,14 @@ def serve(
         str,
         typer.Option(metavar="ADDRESS", help="Where to listen; others see more than loopback."),
     ] = "127.0.0.1",
+    allow_host: Annotated[
+        list[str],
+        typer.Option(
+            metavar="NAME",
+            help="Another name under which clients reach the server; on loopback no others are "
+            "answered.",
+        ),
+    ] = [],  # noqa: B006
     port: Annotated[
         int, typer.Option(min=0, max=65535, metavar="N", help="Port; 0 takes any free one.")
     ] = 8000,
@@ -81,12 +89,12 @@ def serve(
         typer.Option("--max-body", min=1, metavar="MIB", help="Largest request, with pictures."),
     ] = 16,
 ) -> None:
-    """Serve a model over HTTP as the vendor's runtime does: OpenAI's chat completions.
+    """Serve a model over HTTP, with OpenAI's chat completions.
 
-    One request at a time is simulated on the chip, and its tokens come when the chip would have
-    them. Turns of a conversation go on with the KV cache. usage tells the simulated TTFT and
-    tokens/s, /metrics the same for Prometheus, and / is a page to chat with. Without --checkpoint
-    the weights are synthetic, and every answer says so.
+    As the vendor's runtime does. One request at a time is simulated on the chip, and its tokens
+    come when the chip would have them. Turns of a conversation go on with the KV cache. usage tells
+    the simulated TTFT and tokens/s, /metrics the same for Prometheus, and / is a page to chat with.
+    Without --checkpoint the weights are synthetic, and every answer says so.
     """
     from axsim.cli.terminal.console import INTERRUPTED
 
@@ -102,7 +110,7 @@ def serve(
             service = _loaded(deployment, sources, variant, timing_only, name, system)
         except KeyboardInterrupt:
             raise typer.Exit(INTERRUPTED) from None
-        _serve(service, listening, queue, fast, max_body * MEBI)
+        _serve(service, listening, queue, fast, max_body * MEBI, _names(host, allow_host))
 
 
 def _listening(host: str, port: int) -> socket.socket:
@@ -154,8 +162,22 @@ def _loaded(
     return service
 
 
+def _names(host: str, allowed: list[str]) -> list[str] | None:
+    """The names that the server answers to; None, all of them, where others can reach it anyway and
+    no name was given."""
+    from axsim.server.hosts import LOOPBACK
+    from axsim.server.listen import public
+
+    return None if public(host) and not allowed else [*LOOPBACK, host, *allowed]
+
+
 def _serve(
-    service: Service, listening: socket.socket, queue: int, fast: bool, max_body: int
+    service: Service,
+    listening: socket.socket,
+    queue: int,
+    fast: bool,
+    max_body: int,
+    names: list[str] | None,
 ) -> None:
     import logging
 
@@ -177,7 +199,7 @@ def _serve(
         typer.echo("--fast: the pace is this machine's; usage has the chip's times", err=True)
     what = f"{service.name} ({about['variant']}) on {about['chip']}, {about['npu_mode']}"
     typer.echo(f"{what}: {address(listening)} (Ctrl-C ends)")
-    run(Api(service, desk, max_body).app(), listening, desk.close)
+    run(Api(service, desk, max_body, names).app(), listening, desk.close)
     typer.echo("ended", err=True)
 
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Optional
 import typer
 
 from axsim.cli.command import Command
-from axsim.cli.options import BoardName, JsonPath, Quiet, Settings
+from axsim.cli.options import BoardName, JsonPath, Quiet, Settings, tell_idle_keys
 from axsim.cli.terminal.console import INTERRUPTED
 
 if TYPE_CHECKING:
@@ -83,9 +83,11 @@ def simulate(
         ),
     ] = None,
     window: Annotated[
-        str,
-        typer.Option(metavar="FROM..TO", help="The part of the time in traces and timelines."),
-    ] = "0s..2s",
+        Optional[str],  # noqa: UP045
+        typer.Option(
+            metavar="FROM..TO", help="The part of the time in traces and timelines; 0s..2s if not."
+        ),
+    ] = None,
     plot: Annotated[
         Optional[Path],  # noqa: UP045
         typer.Option(metavar="FILE", help="Draw a picture (.png, .svg, .pdf)."),
@@ -112,7 +114,7 @@ def simulate(
     ] = None,
     quiet: Quiet = False,
 ) -> None:
-    """Simulate tenants that share a chip: models, cameras, and work of the host.
+    """Simulate models, cameras and host work that share a chip.
 
     Shows what became of each model's requests, their latencies, how busy the chip was and with
     whom, and how much slower each model is than alone. Requests come for the given time, and all of
@@ -120,6 +122,7 @@ def simulate(
     """
     from axsim.cli.terminal.outputs import will_write
     from axsim.cli.terminal.run_plot import check_picture
+    from axsim.runs.shared_run import WINDOW_S
     from axsim.spec.board import load_board
     from axsim.spec.descriptor import parse_overrides
     from axsim.spec.duration import seconds, span
@@ -129,6 +132,10 @@ def simulate(
     check_picture(plot)
     if plot is None and plot_kind is not ScenarioPlot.latency:
         raise typer.BadParameter("--plot-kind is for a picture: --plot FILE")
+    kept = WINDOW_S if window is None else span(window, "--window")
+    timeline = plot_kind is ScenarioPlot.timeline
+    if window is not None and trace is None and report is None and not timeline:
+        raise typer.BadParameter("--window is for --trace, --report and --plot-kind timeline")
     to_stdout = sum(str(path) == "-" for path in files)
     if to_stdout > 1:
         raise typer.BadParameter("only one of --json, --csv, --trace and --report can be -")
@@ -149,10 +156,14 @@ def simulate(
             if given:
                 raise typer.BadParameter(f"{given[0]} is of one simulation, --seeds of many")
             _many(scenario, place, seeds, keys, json_path, csv_path, jobs, scheduler, shows)
+            if not quiet:
+                tell_idle_keys(settings, scenario, [place], keys)
             return
         if jobs is not None or scheduler is not None:
             raise typer.BadParameter("--jobs and --scheduler are for --seeds")
-        result = _one(scenario, place, keys, span(window, "--window"), costs, overload, shows)
+        result = _one(scenario, place, keys, kept, costs, overload, shows)
+        if not quiet:
+            tell_idle_keys(settings, scenario, [place], keys, found=result)
     except KeyboardInterrupt:
         raise typer.Exit(INTERRUPTED) from None
     if plot is not None:
@@ -176,7 +187,7 @@ def _one(
     """One simulation, and its tables."""
     from axsim.cli.terminal.console import console
     from axsim.cli.terminal.share import percent_bar
-    from axsim.runs.shared_run import simulate as run
+    from axsim.runs.shared_run import simulated as run
     from axsim.show import tenant_tables as tables
 
     with percent_bar(shows) as on_progress:
@@ -193,6 +204,8 @@ def _one(
         return result
     out = console()
     out.print(tables.scenario_heading(result))
+    for note in result.notes:
+        out.print(f"note: {note}")
     if result.models:
         out.print()
         out.print(tables.requests_table(result))
@@ -202,11 +215,17 @@ def _one(
         out.print(times)
     out.print()
     out.print(tables.busy_table(result))
+    energy = tables.energy_table(result)
+    if energy is not None:
+        out.print()
+        out.print(energy)
     if result.costs is not None:
         out.print("\nlatency, on average, because of whom")
         out.print(tables.costs_table(result))
     out.print()
     out.print(tables.memory_text(result))
+    if energy is not None:
+        out.print(tables.energy_text(result))
     for note in tables.scenario_notes(result):
         out.print(note, style="dim")
     return result
@@ -266,12 +285,12 @@ def _write(
     result: ScenarioResult, json_path: Path | None, csv_path: Path | None, trace: Path | None
 ) -> None:
     from axsim.files import write_csv, write_json
-    from axsim.runs.shared_results import ROW_COLUMNS
+    from axsim.runs.shared_results import row_columns
 
     if json_path is not None:
         write_json(result.to_dict(), json_path)
     if csv_path is not None:
-        write_csv(result.to_rows(), csv_path, ROW_COLUMNS)
+        write_csv(result.to_rows(), csv_path, row_columns(result.chip.power is not None))
     if trace is not None:
         from axsim.show.scenario_trace import write_scenario_trace
 

@@ -15,6 +15,8 @@ from axsim.cli.options import (
     Variants,
     WorkloadName,
     chip_names,
+    tell_idle,
+    tell_ignored,
 )
 
 
@@ -28,24 +30,24 @@ def snapshot(
     variant: Variants = [],  # noqa: B006
     settings: Settings = [],  # noqa: B006
 ) -> None:
-    """Write the predicted times of a workload as a baseline for `axsim check`.
+    """Pin a workload's predicted times, for `axsim check`.
 
     The file also holds every parameter that the times come from. Commit it beside the workload.
     """
     from axsim.cli.terminal.outputs import will_write
     from axsim.files import write_json
-    from axsim.spec.descriptor import parse_overrides
+    from axsim.spec.descriptor import parse_overrides, split_overrides
+    from axsim.spec.workload import load_workload
     from axsim.study.regression import snapshot as take
 
     will_write(output)
+    overrides, chips = parse_overrides(settings) | network.keys, chip_names(chip)
+    variants = variant or None
     with network.told():
-        found = take(
-            workload,
-            chip_names(chip),
-            variants=variant or None,
-            overrides=parse_overrides(settings) | network.keys,
-            folder=output.parent,
-        )
+        found = take(workload, chips, variants=variants, overrides=overrides, folder=output.parent)
+    _, keys = split_overrides(overrides, "chip")
+    tell_ignored(load_workload(workload, keys))
+    tell_idle(settings, [(workload, each) for each in chips], overrides, variants=variants)
     write_json(found, output)
 
 
@@ -57,10 +59,10 @@ def check(
         str, typer.Option(metavar="PCT", help="Change that is let pass, in percent: 2 or 2%.")
     ] = "2%",
 ) -> None:
-    """Predict a baseline's times again; exit status 1 when any has moved.
+    """Predict the times of a snapshot again: has any moved?
 
-    Shows what has moved by more than the tolerance, and which parameter of the chip or workload, or
-    which version of axsim, changed since.
+    Then the exit status is 1. Shows what has moved by more than the tolerance, and which parameter
+    of the chip or workload, or which version of axsim, changed since.
     """
     from axsim.cli.terminal.console import console
     from axsim.fidelity.prediction import counted

@@ -20,6 +20,8 @@ from axsim.cli.options import (
     WorkloadName,
     chip_names,
     tell_idle,
+    tell_idle_keys,
+    tell_ignored,
 )
 from axsim.cli.source_options import (
     CalibrateOnSeeded,
@@ -37,6 +39,8 @@ from axsim.cli.terminal.goal import Optimizer
 if TYPE_CHECKING:
     from axsim.spec.board import Board
     from axsim.spec.chip import Chip
+    from axsim.spec.scenario import Scenario
+    from axsim.spec.workload import Workload
     from axsim.study.grid import Point
     from axsim.study.point import Row
 
@@ -112,7 +116,8 @@ def sweep(
         typer.Option(
             metavar="FILE",
             help="Draw (.png, .svg, .pdf) a heat map of the first objective when two numeric keys "
-            "vary, of one chip and variant; else the first two objectives, with their front.",
+            "vary, of one chip and variant; else the first two objectives, with their front; of a "
+            "scenario how long requests take over the key that varies.",
         ),
     ] = None,
     checkpoint: CheckpointFolder = None,
@@ -138,13 +143,13 @@ def sweep(
         bool, typer.Option("--quiet", "-q", help="No progress bar and no closing line.")
     ] = False,
 ) -> None:
-    """Run every combination of chips and varied keys, in parallel, into one table.
+    """Run every combination of chips and varied keys into a table.
 
-    A row has the chip, the varied keys, the predictions and conditions of one variant, and an error
-    where a point could not be computed. Finished points are kept beside the output (in
-    FILE.journal) until the whole table is written: after a crash or Ctrl-C, --resume goes on.
-    With --objective, the best point and those behind it are shown; exit status 1 when no row meets
-    the constraints.
+    In parallel. A row has the chip, the varied keys, the predictions and conditions of one variant,
+    and an error where a point could not be computed. A scenario runs on its own chip when none is
+    named; its points have one row. Finished points are kept beside the output (in FILE.journal)
+    until the whole table is written: after a crash or Ctrl-C, --resume goes on. With --objective,
+    the best point and those behind it are shown; exit status 1 when no row meets the constraints.
     """
     from concurrent.futures import BrokenExecutor
 
@@ -153,10 +158,11 @@ def sweep(
     from axsim.cli.terminal.run_plot import check_picture
     from axsim.cli.terminal.share import points_bar
     from axsim.fidelity.prediction import counted
-    from axsim.spec.descriptor import parse_overrides
+    from axsim.spec.descriptor import parse_overrides, split_overrides
     from axsim.spec.kinds import load_either
     from axsim.spec.scenario import Scenario
-    from axsim.study.columns import columns_of, table_columns
+    from axsim.spec.workload import load_workload
+    from axsim.study.columns import columns_of
     from axsim.study.grid import space
     from axsim.study.point import check_point
     from axsim.study.sweep import compute, pool, table
@@ -174,14 +180,8 @@ def sweep(
     check_kernel_options(timing_only, images, calibrate_on, observer, text)
     sources = sources_of(checkpoint, images, text, observer, calibrate_on)
     varied, overrides = parse_vary(vary), parse_overrides(settings) | network.keys
-    subject, keys = load_either(workload), [*varied, *overrides]
-    places = _places(chip, board)
-    if isinstance(subject, Scenario):
-        columns = columns_of(subject, keys)
-    else:
-        columns = table_columns(keys, _blocks(places, keys))
-    goal = read_goal(objective, constraint, columns, timing_only, checkpoint is not None)
-    check_search(optimizer, trials, seed, goal)
+    subject = load_either(workload)
+    places = _places(chip, board, subject)
     with network.told():
         where = space(
             subject,
@@ -192,6 +192,9 @@ def sweep(
             timing_only=timing_only,
             sources=sources,
         )
+    columns = columns_of(subject, where)
+    goal = read_goal(objective, constraint, columns, timing_only, checkpoint is not None)
+    check_search(optimizer, trials, seed, goal)
     check_point(next(iter(where)))
     points = where.points() if optimizer is None else None
     try:
@@ -210,7 +213,11 @@ def sweep(
                 assert goal is not None  # check_search saw to it
                 found = explore(where, goal, trials or TRIALS, seed or 0, run, on_progress)
             rows = table(found, list(varied))
-            if not quiet and not isinstance(subject, Scenario):
+            if not quiet and isinstance(subject, Scenario):
+                tell_idle_keys(settings, subject, list(map(_chip, places)), overrides, vary=varied)
+            elif not quiet:
+                _, own = split_overrides(overrides, "chip")
+                tell_ignored(load_workload(workload, own))
                 cases = [(workload, _chip(place)) for place in places]
                 tell_idle(settings, cases, overrides, vary=varied, variants=variant or None)
     except KeyboardInterrupt:
@@ -249,14 +256,16 @@ def sweep(
         )
 
 
-def _places(chips: list[str], boards: list[str]) -> list[str | Board]:
-    """Chips by name or file, and boards.
+def _places(chips: list[str], boards: list[str], subject: Workload | Scenario) -> list[str | Board]:
+    """Chips by name or file, and boards; a scenario's own chip without any.
 
     Raises:
         BadParameter: there is neither, or one is given twice.
     """
     from axsim.spec.board import load_board
 
+    if not chips and not boards and (own := getattr(subject, "chip", None)):
+        return [own]
     if not chips and not boards:
         raise typer.BadParameter("Missing option '--chip' (or '--board')")
     for option, names in (("--chip", chip_names(chips)), ("--board", chip_names(boards))):
@@ -270,12 +279,6 @@ def _chip(place: str | Board) -> Chip:
     from axsim.spec.chip import load_chip
 
     return load_chip(place) if isinstance(place, str) else place.chip_on_it()
-
-
-def _blocks(places: list[str | Board], keys: list[str]) -> set[str]:
-    """The optional blocks that some chip has, or is given by a key."""
-    given = any(key.startswith("chip.power.") for key in keys)
-    return {"power"} if given or any(_chip(place).power for place in places) else set()
 
 
 @contextmanager
@@ -342,6 +345,7 @@ SWEEP = Command(
     axsim sweep mine.yaml --chip ax650n --checkpoint DIR --vary build.weight_dtype=s8,s4 \\
           --objective decode_tokens_per_s --objective perplexity --plot tradeoff.png
     axsim sweep internvl2_1b --chip ax630c --objective ttft_ms --constraint 'cosine>=0.99'
+    axsim sweep camera_answers --vary tenants.detector.arrivals.fps=5..30:6 --plot fps.png
     """,
     place=4,
 )

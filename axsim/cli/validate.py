@@ -69,7 +69,7 @@ def validate(
         bool, typer.Option("--quiet", "-q", help="No tables; only what is wrong.")
     ] = False,
 ) -> None:
-    """Predict every row of a ledger and compare with what was measured.
+    """Predict what was measured: every row of a ledger.
 
     Shows each row, then mean (MAPE), median and 90th percentile of the errors by metric and chip,
     how many measured values lie inside the intervals, the worst row, and how many pairs of rows are

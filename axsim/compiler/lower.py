@@ -284,7 +284,10 @@ class _Lowering:
             matmul = _join_shared(matmul, right)
         floats = not is_weight and left.dtype in FLOATS
         unit: Unit = "teng" if floats and not self._float_on_conv else "conv"
-        operator = "projection" if is_weight else "attention matmul"
+        if node.op in ("Conv", "ConvTranspose"):
+            operator = "convolution"
+        else:
+            operator = "projection" if is_weight else "attention matmul"
         operation = self._new(node, operator, unit)
         operation.matmul = matmul
         operation.bits = _compute_bits(out.dtype)

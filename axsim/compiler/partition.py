@@ -45,6 +45,12 @@ if TYPE_CHECKING:
 MEBI = 1024 * 1024
 
 
+def mebibytes(size: float) -> str:
+    """``1116``; sizes below ten with decimals."""
+    value = size / MEBI
+    return f"{value:.0f}" if value >= 10 or not value else f"{value:.2g}"
+
+
 @dataclass(frozen=True)
 class Deployment:
     """A workload compiled for a chip: graphs and programs, made when they are first asked for.
@@ -375,7 +381,11 @@ def _lower_network(
     float_matmul_on_conv: bool,
 ) -> Lowered:
     graph = assign_network(_read_network(file).graph, dtype, dict(overrides))
-    return lower(graph, float_matmul_on_conv)
+    lowered = lower(graph, float_matmul_on_conv)
+    if not lowered.operations:
+        what = "the chip has nothing to compute: its nodes only name and arrange their inputs"
+        raise InputError(Problem(str(file.path), "", what))
+    return lowered
 
 
 @contextmanager

@@ -77,7 +77,8 @@ def rows_of(
                 faults.append(Problem(where, "", f"{each.metric}: whose is it?", "--model"))
                 continue
             if each.metric == "vision_encode_ms" and not known.get("image_size"):
-                faults.append(Problem(where, "", f"{each.metric} needs --image-size"))
+                what = f"{each.metric} needs --image-size, or --workload FILE.onnx of a network"
+                faults.append(Problem(where, "", what))
                 continue
             kept: dict[str, Any] = {
                 key: known.get(key) for key in (*CONDITIONS[each.metric], *_ALWAYS)

@@ -14,8 +14,9 @@ rows, its widths are scaled, on all chips alike and as little as possible, until
 
 A chip that nobody measured, or that differs from the one that was in any number, also has the error
 that measured chips have with the calibrated values of others, and is never surer than these. A
-regime without an anchor in the ledger (:mod:`axsim.fidelity.regime`) has the width of the chip's
-widest group; networks from files vouch for networks alone.
+regime without an anchor in the ledger (:mod:`axsim.fidelity.regime`) has the error of its group and
+beside it, independent of that, one as large as that of the chip's widest group: the root of the sum
+of their squares, which is wider than either. Networks from files vouch for networks alone.
 """
 
 from __future__ import annotations
@@ -87,15 +88,16 @@ class Evidence:
             reason = unanchored(regime, self._anchors[chip])
             width = self.half_width(chip, regime.group, without)
             if reason:
-                width = self.widest(chip, regime.group, without)
+                width = self.unvouched(chip, regime.group, without)
             self._expected[key] = Expected(Interval(-width, width), reason)
         return self._expected[key]
 
-    def widest(self, chip: str | None, kind: str, without: str | None = None) -> float:
-        """The half-width of what nothing anchors: the widest of the chip's groups, ``kind`` among
-        them; networks from files vouch for networks alone."""
+    def unvouched(self, chip: str | None, kind: str, without: str | None = None) -> float:
+        """The half-width of what nothing anchors: the group's own and the widest of the chip's,
+        added as errors that are independent; networks from files vouch for networks alone."""
         kinds = sorted(self._groups - {"graph"} | {kind})
-        return max(self.half_width(chip, each, without) for each in kinds)
+        widest = max(self.half_width(chip, each, without) for each in kinds)
+        return min(WIDEST, math.hypot(self.half_width(chip, kind, without), widest))
 
     def half_width(self, chip: str | None, kind: str, without: str | None = None) -> float:
         """Of one chip and group, whatever the regime."""
@@ -205,7 +207,7 @@ def expectations(deployment: Deployment, request: RequestTimeline) -> Callable[[
             found = evidence.expect(chip, regime)
             if not doubt:
                 return found
-            width = evidence.widest(chip, regime.group)
+            width = evidence.unvouched(chip, regime.group)
             reason = "; ".join(filter(None, (doubt, found.extrapolated)))
             return Expected(Interval(-width, width), reason)
         vision, prompt = of("vision_encode_ms"), of("ttft_ms")

@@ -109,9 +109,10 @@ def _same_runtime(deployment: Deployment, row: Measurement) -> bool:
 
 
 def shipped_ledger_of(chip: Chip) -> Published | None:
-    """The shipped ledger, for a chip as it is shipped; None for any other, whose predictions are
-    not to be held against silicon."""
-    return _shipped() if _shipped_chip(chip.name) == chip else None
+    """The shipped ledger, for a chip whose times are those of the shipped one (a board may give it
+    less memory); None for any other, whose predictions are not to be held against silicon."""
+    known = _shipped_chip(chip.name)
+    return _shipped() if known is not None and chip.times_as(known) else None
 
 
 @lru_cache(maxsize=16)

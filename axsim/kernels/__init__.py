@@ -23,7 +23,7 @@ stands in :mod:`~axsim.kernels.finish`.
    low bytes.
 4. The backend sums products of bytes exactly, in S32. numpy's and onnxruntime's write all sums of
    the block, and :func:`~axsim.kernels.finish.finished` makes codes of them; in
-   :mod:`axsim.kernels.avx512.vnni` strips of sums that fit the cache are finished one by one.
+   :mod:`axsim.kernels.vectors.integers` strips of sums that fit the cache are finished one by one.
 5. Finishing adds the shift, multiplies in float32, rounds half to even, adds the zero point and
    saturates. That, to the bit, is what :mod:`~axsim.kernels.arithmetic` says of every operator.
 
@@ -32,5 +32,5 @@ products of two activations (packed anew for each head, the right zero point tak
 backend) and the decoder's projections, whose numbers become whole ones of three bytes
 (:mod:`axsim.numerics.fixed_point`, :class:`~axsim.kernels.finish.FromFixedPoint`).
 
-What is written for one instruction set lives in :mod:`axsim.kernels.avx512` alone.
+What is written for one instruction set lives in :mod:`axsim.kernels.vectors` alone.
 """

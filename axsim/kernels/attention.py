@@ -50,12 +50,12 @@ def attention(q: Array, k: Array, v: Array, scale: Array | None, mask: Array | N
 
 
 def _by_vectors(q: Array, k: Array, v: Array, mask: Array | None, out: Array) -> bool:
-    from axsim.kernels.avx512.heads import attends
+    from axsim.kernels.vectors.heads import attends
 
     return mask is None and attends(q, k, v)
 
 
-@twin("axsim.kernels.avx512.heads", _by_vectors)
+@twin("axsim.kernels.vectors.heads", _by_vectors)
 def attend(q: Array, k: Array, v: Array, mask: Array | None, out: Array) -> None:
     """``softmax(q @ k + mask) @ v`` of one head: q and ``out`` [T, d], k [d, S], v [S, d], mask
     [T, S]. None need be contiguous."""

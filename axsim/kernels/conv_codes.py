@@ -6,6 +6,8 @@ next image.
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 
 from axsim.kernels.array import Array
@@ -18,17 +20,19 @@ from axsim.kernels.windows import Windows
 _scratch = Scratch()
 
 
-def padded(image: Array, at: Windows, zero: int, channels: int = 0) -> Array:
+def padded(image: Array, at: Windows, zero: int, channels: int = 0, dtype: Any = None) -> Array:
     """``image`` with the code ``zero`` wherever windows reach beyond it, and in channels that it
-    lacks of so many ``channels``; in memory that the thread's next use of this takes again."""
+    lacks of so many ``channels``; in memory that the thread's next use of this takes again. Its
+    numbers are of ``dtype`` where given."""
+    dtype = dtype or image.dtype
     reach = at.reach(image.shape[:2])
     height, width, own = image.shape
     channels = max(channels, own)
     if not any(at.begin) and not any(reach) and channels == own:
-        return image
+        return image.astype(dtype, copy=False)
     (top, left), (below, beside) = at.begin, reach
     shape = (top + height + below, left + width + beside, channels)
-    out = _scratch.array("padded", shape, image.dtype)
+    out = _scratch.array("padded", shape, dtype)
     out[:top] = out[top + height :] = zero
     rows = out[top : top + height]
     rows[:, :left] = rows[:, left + width :] = zero

@@ -7,8 +7,12 @@ from typing import Any
 import numpy as np
 
 from axsim.kernels.array import Array
+from axsim.kernels.floats_numba import gated_rows
+from axsim.kernels.gates import SWISH
 from axsim.kernels.jit import contracted, wide_vectors
 from axsim.kernels.windows import Windows
+
+_SWISH = tuple(np.float32(-c) for c in SWISH)
 
 
 def patches(image: Array, *numbers: Any) -> None:
@@ -39,11 +43,11 @@ def finish(
     _finish(*_finishing(y, rows, columns, bias, other, low, high))
 
 
-def finish_pixels(
-    y: Array, rows: slice, columns: slice, bias: Array, other: Array | None, low: float, high: float
-) -> None:
-    """See :func:`axsim.kernels.convolution.finish_pixels`."""
-    _finish_pixels(*_finishing(y, rows, columns, bias, other, low, high))
+def finish_pixels(y: Array, rows: slice, *finish: Any) -> None:
+    """A :class:`axsim.kernels.pixels.Finish`, as its ``arguments``, of some rows of ``y``, in
+    place."""
+    arguments = (y[rows], *finish, y, rows.start, 0)
+    finished(*arguments)
 
 
 def _finishing(
@@ -136,23 +140,28 @@ def _depthwise(
 
 
 @contracted
-def _finish_pixels(
-    y: Any, top: Any, bottom: Any, left: Any, right: Any, bias: Any, other: Any, adds: Any,
-    low: Any, high: Any,
+def finished(
+    sums: Any, bias: Any, other: Any, adds: Any, low: Any, high: Any, swish: Any, out: Any,
+    top: Any, left: Any,
 ) -> None:  # fmt: skip
+    """Sums [rows, columns or more], which may be those of ``out`` themselves, to rows of ``out``
+    from ``top`` on and columns from ``left`` to that of the last number of ``bias``; see
+    :class:`axsim.kernels.pixels.Finish`."""
     wide_vectors()
-    for i in range(top, bottom):
-        row, term = y[i], other[i]
+    for i in range(sums.shape[0]):
+        row, numbers, term = sums[i], out[top + i, left:], other[top + i, left:]
         if adds:
-            for j in range(left, right):
+            for j in range(np.uint64(bias.size)):
                 value = row[j] + bias[j] + term[j]
                 value = low if value < low else value
-                row[j] = high if value > high else value
+                numbers[j] = high if value > high else value
         else:
-            for j in range(left, right):
+            for j in range(np.uint64(bias.size)):
                 value = row[j] + bias[j]
                 value = low if value < low else value
-                row[j] = high if value > high else value
+                numbers[j] = high if value > high else value
+    if swish:
+        gated_rows(out, top, top + sums.shape[0], left, left + bias.size, _SWISH)
 
 
 @contracted

@@ -22,8 +22,10 @@ _PATCHES = 1 << 17
 """Elements of a block of patches: 512 KB of float32, half of a core's L2 cache."""
 _WIDTH = 512
 """Columns of a product at least: BLAS packs the weights anew for each."""
-_ALIGN = 64
-"""Rows of a thread's share of a product with few columns, so that BLAS tiles them alike."""
+_FEW = 64
+"""Positions for which the weights' rows are shared between threads in place of the positions."""
+_ROWS = 256
+"""Rows of such a share, whatever the number of threads: BLAS may sum in another order in others."""
 
 _scratch = Scratch()
 
@@ -86,35 +88,6 @@ def finish(
         np.clip(part, part.dtype.type(low), part.dtype.type(high), out=part)
 
 
-def finishing_pixels(
-    bias: Array | None,
-    other: Array | None = None,
-    low: float | None = None,
-    high: float | None = None,
-) -> Stage:
-    """:func:`finishing` of a result seen as [positions, M]."""
-    floor, ceiling = -np.inf if low is None else low, np.inf if high is None else high
-
-    def stage(y: Array, rows: slice, columns: slice) -> None:
-        shift = np.zeros(y.shape[1], y.dtype) if bias is None else bias
-        finish_pixels(y, rows, columns, shift, other, floor, ceiling)
-
-    return stage
-
-
-@twin("axsim.kernels.conv_numba", _compiles)
-def finish_pixels(
-    y: Array, rows: slice, columns: slice, bias: Array, other: Array | None, low: float, high: float
-) -> None:
-    """``y[rows, columns]`` plus ``bias`` [M] and ``other`` [positions, M], within [low, high]."""
-    part = y[rows, columns]
-    part += bias[columns]
-    if other is not None:
-        part += other[rows, columns]
-    if low > -np.inf or high < np.inf:
-        np.clip(part, part.dtype.type(low), part.dtype.type(high), out=part)
-
-
 def _plane(at: Windows) -> Windows:
     """Windows over one dimension as those over a plane of height 1."""
     return type(at)(
@@ -136,22 +109,18 @@ def _product(
     line = at.size[-1]
     inner, lines = matrix.shape[1], prod(at.size[:-1])
     is_plain = prod(at.taps) == 1 and all(s == 1 for s in at.strides) and not any(at.begin)
-    if lines * line <= _ALIGN or (is_plain and lines * line <= 4 * _ALIGN):
+    if lines * line <= _FEW or (is_plain and lines * line <= 4 * _FEW):
         columns = _patches(image, at, slice(0, lines), is_plain)
-        share = -(-w.shape[0] // (threads() * _ALIGN)) * _ALIGN
 
         def some_rows(i: int) -> None:
-            part = slice(i * share, min((i + 1) * share, w.shape[0]))
+            part = slice(i * _ROWS, min((i + 1) * _ROWS, w.shape[0]))
             block = slice(top + part.start, top + part.stop)
             np.matmul(matrix[part], columns, out=result[block])
             apply(stages, result, block, slice(0, lines * line))
 
-        parallel(-(-w.shape[0] // share), some_rows)
+        parallel(-(-w.shape[0] // _ROWS), some_rows)
         return
-    wanted = max(-(-_WIDTH // line), _PATCHES // (inner * line), 1)
-    count = max(-(-lines // wanted), min(threads(), lines))
-    count = -(-count // threads()) * threads()
-    step = -(-lines // count)
+    step = max(-(-_WIDTH // line), _PATCHES // (inner * line), 1)
 
     def some_lines(i: int) -> None:
         part = slice(i * step, min((i + 1) * step, lines))

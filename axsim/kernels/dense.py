@@ -9,7 +9,7 @@ import numpy as np
 
 from axsim.kernels.array import Array
 from axsim.kernels.gates import Gate, gate_block
-from axsim.kernels.parallel import BLOCK, parallel, threads
+from axsim.kernels.parallel import BLOCK, parallel
 
 Stage = Callable[[Array, slice, slice], None]
 """Changes a block of the whole product in place, which the slices of rows and columns give."""
@@ -18,15 +18,15 @@ _SMALL = 1 << 24
 """With fewer multiply-accumulates than this, threads of our own cost more than they save."""
 _FEW_ROWS = 16
 """Products of fewer rows read every weight for little arithmetic; BLAS spreads those itself."""
-_ALIGN = 64
-"""Columns of a thread's share are a multiple of this, so that BLAS tiles them as in the whole and
-results do not depend on the number of threads."""
+_COLUMNS = 256
+"""Columns of a task, whatever the number of threads: BLAS sums some columns in another order where
+others stand beside them, so results would depend on it."""
 
 
 def linear(x: Array, w: Array, stages: Sequence[Stage] = ()) -> Array:
     """``x @ w.T`` with ``stages`` applied in order: [rows, K] and [width, K] to [rows, width].
 
-    Every thread takes some of the columns, with BLAS on that thread only: BLAS's own threads go on
+    Every task takes some of the columns, with BLAS on its thread only: BLAS's own threads go on
     spinning after a product and would take the cores from the stages.
     """
     rows, width = len(x), len(w)
@@ -35,16 +35,13 @@ def linear(x: Array, w: Array, stages: Sequence[Stage] = ()) -> Array:
         apply(stages, y, slice(0, rows), slice(0, width))
         return y
     out = np.empty((rows, width), np.result_type(x, w))
-    shares = threads()
-    share = -(-width // (shares * _ALIGN)) * _ALIGN
 
     def task(i: int) -> None:
-        columns = slice(i * share, min((i + 1) * share, width))
-        if columns.start < width:
-            np.matmul(x, w[columns].T, out=out[:, columns])
-            apply(stages, out, slice(0, rows), columns)
+        columns = slice(i * _COLUMNS, min((i + 1) * _COLUMNS, width))
+        np.matmul(x, w[columns].T, out=out[:, columns])
+        apply(stages, out, slice(0, rows), columns)
 
-    parallel(shares, task)
+    parallel(-(-width // _COLUMNS), task)
     return out
 
 

@@ -22,7 +22,7 @@ _TAYLOR = tuple(np.float32(1 / d) for d in (5040, 720, 120, 24, 6, 2))
 def gate_block(y: Array, rows: slice, columns: slice, gate: tuple[float, ...]) -> None:
     """See :func:`axsim.kernels.gates.gate_block`."""
     ends = rows.start, rows.stop, columns.start, columns.stop
-    _gated(y, *ends, tuple(np.float32(-c) for c in gate))
+    gated_rows(y, *ends, tuple(np.float32(-c) for c in gate))
 
 
 def exponentials(scores: Array, shift: bool = True) -> Array:
@@ -61,7 +61,8 @@ def bounded(x: Any) -> Any:
 
 
 @contracted
-def _gated(y: Any, top: Any, bottom: Any, left: Any, right: Any, gate: Any) -> None:
+def gated_rows(y: Any, top: Any, bottom: Any, left: Any, right: Any, gate: Any) -> None:
+    """:func:`gate_block`, with ends for slices and the negated coefficients."""
     wide_vectors()
     last = len(gate) - 1
     for i in range(top, bottom):

@@ -42,6 +42,10 @@ def _pool(workers: int) -> ThreadPoolExecutor:
     return ThreadPoolExecutor(workers, thread_name_prefix="axsim")
 
 
+if hasattr(os, "register_at_fork"):  # a child process has none of the threads
+    os.register_at_fork(after_in_child=_pool.cache_clear)
+
+
 def parallel(count: int, task: Callable[[int], None]) -> None:
     """Call ``task(0)`` to ``task(count - 1)``, on several threads when there are several tasks.
 

@@ -1,7 +1,7 @@
-"""Convolutions in float32 over images whose channels lie together, on CPUs with 512-bit vectors.
+"""Convolutions in float32 over images whose channels lie together, by the CPU's vectors.
 
 Values keep their shape [N, C, H, W]; in memory they are [N, H, W, C]. Rows of a product are windows
-where they lie, so nothing is copied (:mod:`axsim.kernels.avx512.conv`). What follows sees a result
+where they lie, so nothing is copied (:mod:`axsim.kernels.vectors.conv`). What follows sees a result
 as [positions, channels].
 """
 
@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
+from typing import Any
 
 import numpy as np
 
@@ -26,8 +27,6 @@ _POSITIONS = 240
 ALONE = 1 << 22
 """Multiply-accumulates up to which a thread does a convolution alone: waking another takes as
 long."""
-_PANEL = 32
-"""Columns of a panel of weights."""
 
 _scratch = Scratch()
 
@@ -46,13 +45,13 @@ class PixelWeight:
 @lru_cache(maxsize=1)
 def supported() -> bool:
     """Whether this CPU and numba can."""
-    tiles = compiled("axsim.kernels.avx512.tiles")
+    tiles = compiled("axsim.kernels.vectors.tiles")
     return tiles is not None and bool(tiles.supported())
 
 
 def weight(w: Array, group: int) -> PixelWeight:
     """That of float32 [M, C / group, y, x]."""
-    loops = compiled("axsim.kernels.avx512.multiply")
+    loops = compiled("axsim.kernels.vectors.multiply")
     assert loops is not None
     rows = np.moveaxis(w, 1, -1).reshape(w.shape[0], -1)  # taps before channels, as windows have
     if w.shape[1] == 1 and group > 1:
@@ -66,16 +65,42 @@ def by_pixel(x: Array) -> Array:
     return np.ascontiguousarray(x.transpose(0, 2, 3, 1))
 
 
-def conv(x: Array, w: PixelWeight, at: Windows, stages: Sequence[Stage] = ()) -> Array:
-    """Float32 [N, C, H, W] convolved with a weight to [N, M, windows...]. ``stages`` change blocks
-    of each image's result, seen as [positions, M]."""
+@dataclass(frozen=True, slots=True)
+class Finish:
+    """What sums become while they are warm: ``bias`` [M] and ``other`` [positions, M] are added,
+    the result is limited to [low, high], and goes through SiLU where ``swish``."""
+
+    bias: Array | None = None
+    other: Array | None = None
+    low: float | None = None
+    high: float | None = None
+    swish: bool = False
+
+    def arguments(self, out: Array) -> tuple[Any, ...]:
+        """What compiled loops take of it, for a result ``out`` [positions, M]."""
+        bias = np.zeros(out.shape[1], np.float32) if self.bias is None else self.bias
+        other = out if self.other is None else np.ascontiguousarray(self.other)
+        low = np.float32(-np.inf if self.low is None else self.low)
+        high = np.float32(np.inf if self.high is None else self.high)
+        return bias, other, self.other is not None, low, high, self.swish
+
+
+def conv(
+    x: Array,
+    w: PixelWeight,
+    at: Windows,
+    finish: Finish = Finish(),
+    stages: Sequence[Stage] = (),
+) -> Array:
+    """Float32 [N, C, H, W] convolved with a weight to [N, M, windows...]. After ``finish``,
+    ``stages`` change blocks of each image's result, seen as [positions, M]."""
     out = np.empty((x.shape[0], *at.size, w.shape[0]), np.float32)
-    for image, result in zip(by_pixel(x), out, strict=True):
-        image = padded(image, at, 0)
+    for image, result in zip(x.transpose(0, 2, 3, 1), out, strict=True):
+        image = np.ascontiguousarray(padded(image, at, 0))
         if w.taps is not None:
-            _depthwise(image, w.taps, at, stages, result)
+            _depthwise(image, w.taps, at, finish, stages, result)
         else:
-            _products(image, w, at, stages, result.reshape(-1, w.shape[0]))
+            _products(image, w, at, finish, stages, result.reshape(-1, w.shape[0]))
     moved: Array = out.transpose(0, 3, 1, 2)
     return moved
 
@@ -101,57 +126,50 @@ def pieces(at: Windows, width: int, channels: int, own: int) -> tuple[Array, int
 
 
 def _products(
-    image: Array, w: PixelWeight, at: Windows, stages: Sequence[Stage], out: Array
+    image: Array, w: PixelWeight, at: Windows, finish: Finish, stages: Sequence[Stage], out: Array
 ) -> None:
-    loops = compiled("axsim.kernels.avx512.conv")
+    loops = compiled("axsim.kernels.vectors.conv")
     assert loops is not None
     _, width, channels = image.shape
     begins = places(at, width, channels)
     parts, run = pieces(at, width, channels, w.shape[1])
     flat, columns = image.reshape(-1), w.shape[0] // w.group
-    rows, whole = len(begins), -(-columns // _PANEL) * _PANEL
-    direct = w.group == 1 and whole == columns
+    rows, panels = len(begins), -(-columns // loops.WIDTH)
     workers = threads() if rows * w.shape[0] * parts.size * run > ALONE else 1
-    blocks = max(1, -(-rows // _POSITIONS)) if workers > 1 else 1
-    shares = 1
-    if blocks % workers:
-        if rows >= _POSITIONS * workers // 2:
-            blocks = -(-blocks // workers) * workers
-        else:
-            shares = min(workers, whole // _PANEL)  # of the columns
-    step = -(-rows // blocks)
-    across = -(-(whole // _PANEL) // shares) * _PANEL
-    zeros = np.zeros(max(step, 1), np.float32)
+    blocks, shares = workers, 1
+    if rows >= 8 * workers * _POSITIONS:
+        blocks = 4 * workers  # whoever is faster takes more
+    elif rows < workers * _POSITIONS // 2:
+        blocks, shares = 1, min(workers, panels)  # of the columns
+    step = -(-rows // (blocks * loops.ROWS)) * loops.ROWS
+    across = -(-panels // shares) * loops.WIDTH
+    arguments = finish.arguments(out)
 
     def some(i: int) -> None:
         i, share = divmod(i, shares)
         block = slice(i * step, min((i + 1) * step, rows))
-        some_columns = slice(share * across, min((share + 1) * across, columns))
-        count = block.stop - block.start
-        panels = -(-(some_columns.stop - some_columns.start) // _PANEL) * _PANEL
-        if count <= 0 or panels <= 0:
+        first = share * across
+        count = min(first + across, columns) - first
+        if block.start >= rows or count <= 0:
             return
-        own = begins[block]
+        strip = _scratch.array("sums", (_POSITIONS, across), np.float32)
         for g, right in enumerate(w.panels):
-            sums = out[block] if direct and shares == 1 else None
-            if sums is None:
-                sums = _scratch.array("sums", (count, panels), np.float32)
-            loops.convolve(
-                flat, own, parts + g * w.shape[1], run, right, some_columns.start, zeros, sums
-            )
-            left = g * columns + some_columns.start
-            target = slice(left, left + some_columns.stop - some_columns.start)
-            if not (direct and shares == 1):
-                out[block, target] = sums[:, : target.stop - target.start]
-        if w.group > 1:
-            apply(stages, out, block, slice(0, out.shape[1]))
-        else:
-            apply(stages, out, block, some_columns)
+            left = g * columns + first
+            where = flat, begins, block.start, block.stop, parts + g * w.shape[1], run
+            loops.convolve_floats(*where, right, first, count, *arguments, strip, out, left)
+            apply(stages, out, block, slice(left, left + count))
 
     parallel(blocks * shares, some)
 
 
-def _depthwise(image: Array, taps: Array, at: Windows, stages: Sequence[Stage], out: Array) -> None:
+def _depthwise(
+    image: Array,
+    taps: Array,
+    at: Windows,
+    finish: Finish,
+    stages: Sequence[Stage],
+    out: Array,
+) -> None:
     loops = compiled("axsim.kernels.conv_numba")
     assert loops is not None
     share = taps.shape[1] // image.shape[2]
@@ -161,10 +179,13 @@ def _depthwise(image: Array, taps: Array, at: Windows, stages: Sequence[Stage], 
     rows = out.reshape(-1, channels)
     few = out.size * len(taps) < ALONE // 8
     step = height if few else -(-height // (4 * threads()))
+    arguments = finish.arguments(rows)
 
     def some(i: int) -> None:
         lines = slice(i * step, min((i + 1) * step, height))
+        positions = slice(lines.start * width, lines.stop * width)
         loops.depthwise_pixels(image, taps, at, lines, out)
-        apply(stages, rows, slice(lines.start * width, lines.stop * width), slice(0, channels))
+        loops.finish_pixels(rows, positions, *arguments)
+        apply(stages, rows, positions, slice(0, channels))
 
     parallel(-(-height // step), some)

@@ -3,7 +3,7 @@
 A backend packs a right operand once; the packed operand multiplies and finishes
 (:mod:`axsim.kernels.finish`). :class:`NumpyProducts` needs numpy only;
 :mod:`axsim.kernels.onnx_products` computes the same sums several times faster through onnxruntime,
-and :mod:`axsim.kernels.avx512` faster still on the CPUs it is for;
+and :mod:`axsim.kernels.vectors` faster still on the CPUs it is for;
 :func:`axsim.kernels.choose.choose` picks. All are exact, hence bit-identical: see
 :mod:`axsim.kernels.arithmetic`.
 """
@@ -11,7 +11,7 @@ and :mod:`axsim.kernels.avx512` faster still on the CPUs it is for;
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from typing import Protocol
+from typing import Any, Protocol
 
 import numpy as np
 
@@ -26,10 +26,11 @@ class Packed(ABC):
     """A right operand of N columns made ready for products by one backend.
 
     ``totals``: int64 [N], each column's codes less its zero point, added up: what one unit of the
-    left codes' zero point takes from the sums.
+    left codes' zero point takes from the sums. ``image``: how :meth:`windows` wants U8 codes.
     """
 
     totals: Array
+    image: np.dtype[Any] = np.dtype(np.uint8)
 
     def into(self, a: Array, finish: Finish, out: Array, left: int = 0) -> None:
         """Write the finished products with rows ``a`` to the N columns of ``out`` from ``left`` on.

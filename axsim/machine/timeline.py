@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
+from functools import cached_property
 from typing import NamedTuple
 
 from axsim.compiler.program import Program, Segment, Task
@@ -47,6 +49,23 @@ class Timeline:
             offsets.append(now)
             now += timing.end_us
         return cls(program, tuple(offsets), timings, now + program.invocation_us / 2)
+
+    @cached_property
+    def busy_ms(self) -> Mapping[str, float]:
+        """Milliseconds that units of each kind work, summed over them; looked through once, as
+        most of a simulation's invocations share few timelines."""
+        pairs = list(zip(self.program.segments, self.timings, strict=True))
+        repeats = Counter(id(timing) for _, timing in pairs)
+        found: dict[str, float] = {}
+        for segment, timing in {
+            id(timing): (segment, timing) for segment, timing in pairs
+        }.values():
+            number = repeats[id(timing)] / 1e3
+            spans = zip(segment.tiling.engine, timing.start_us, timing.end_us_of, strict=True)
+            for engine, start, end in spans:
+                kind = self.program.engines[engine].kind
+                found[kind] = found.get(kind, 0.0) + (end - start) * number
+        return found
 
     @property
     def duration_ms(self) -> float:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -13,6 +12,7 @@ import numpy as np
 from axsim.errors import InputError
 from axsim.files import read_json
 from axsim.kernels.array import Array
+from axsim.models.advice import advice
 from axsim.models.config import ModelConfig
 from axsim.models.gguf import GgufFile, gguf_file
 from axsim.models.gptq import Gptq
@@ -230,18 +230,18 @@ def read_config(folder: str | Path) -> dict[str, Any]:
     if file is not None:
         return GgufFile(file).description
     folder = Path(folder)
+    what = ""
     if folder.is_file():
-        raise InputError(f"{folder} is a file; give the folder that it is in")
-    if not folder.exists():
-        what, hint = f"no such folder: {folder}", ""
-        if _HUB_NAME.fullmatch(folder.as_posix()):
-            hint = "; a model of the hub of that name is downloaded with: hf download "
-            hint += f"{folder.as_posix()} --local-dir {folder.name}"
-        raise InputError(f"{what}{hint}")
+        what = f"{folder} is a file; give the folder that it is in"
+        if not (folder.parent / "config.json").is_file():
+            what = f"{folder} is no checkpoint's folder"
+    elif not folder.exists():
+        what = f"no such folder: {folder}"
+    elif not (folder / "config.json").exists():
+        what = f"{folder / 'config.json'} cannot be read: no such file"
+    if what:
+        raise InputError("; ".join(filter(None, (what, advice(folder)))))
     return dict(nested(read_object(folder / "config.json")))
-
-
-_HUB_NAME = re.compile(r"[A-Za-z0-9][\w.-]*/[A-Za-z0-9][\w.-]*")
 
 
 def read_object(path: Path) -> dict[str, Any]:

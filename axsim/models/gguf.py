@@ -75,6 +75,8 @@ class GgufFile:
     """
 
     def __init__(self, path: Path) -> None:
+        if not path.exists():
+            raise InputError(f"no such file: {path}")
         try:
             from gguf import GGUFReader
         except ImportError:

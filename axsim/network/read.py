@@ -75,7 +75,7 @@ def _cut(path: Path, graph: Any, outputs: Sequence[str]) -> None:
     if unknown:
         raise InputError(
             Problem(
-                f"--output {name}",
+                f"output {name}",
                 "",
                 f"{path} makes no tensor of that name",
                 "" if len(made) > 20 else ", ".join(made),

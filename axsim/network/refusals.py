@@ -19,12 +19,14 @@ class Refusal:
     reason: str = ""
 
 
-_CONTROL = "runs a graph of its own; export with constant conditions, or cut it off with --output"
+_CONTROL = "runs a graph of its own; export with constant conditions, or cut it off with --cut NAME"
 _RECURRENT = "is recurrent; the NPU's compiler takes feed-forward graphs"
 _QUANTISED = (
     "belongs to a quantised export; give the float model, which is quantised as it is built"
 )
-_LIST = "makes a list whose length depends on values; cut it off with --output, it runs on the host"
+_LIST = (
+    "makes a list whose length depends on values; cut it off with --cut NAME, it runs on the host"
+)
 ADVICE = {
     **dict.fromkeys(("If", "Loop", "Scan", "SequenceMap"), _CONTROL),
     **dict.fromkeys(("LSTM", "GRU", "RNN"), _RECURRENT),
@@ -39,7 +41,7 @@ def refused(where: str, refusals: Sequence[Refusal]) -> InputError:
     """The error: a line for each operator and reason, with its nodes."""
     kinds: dict[tuple[str, str], list[str]] = {}
     for refusal in refusals:
-        advice = "is not supported; cut it off with --output, or add it to axsim/graph/ops"
+        advice = "is not supported; cut it off with --cut NAME, or add it to axsim/graph/ops"
         reason = refusal.reason or ADVICE.get(refusal.op, advice)
         kinds.setdefault((refusal.op, reason), []).append(refusal.node)
     problems = []

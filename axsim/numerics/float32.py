@@ -15,8 +15,9 @@ from axsim.graph.patterns import Attention, Chains
 from axsim.kernels import pixels
 from axsim.kernels.array import Array
 from axsim.kernels.attention import attention
-from axsim.kernels.convolution import conv, finishing, finishing_pixels
+from axsim.kernels.convolution import conv, finishing
 from axsim.kernels.dense import Stage, activated, added, clamped, linear, multiplied
+from axsim.kernels.gates import SWISH
 from axsim.kernels.windows import windows
 from axsim.numerics.steps import Step, Weights, single
 
@@ -134,19 +135,22 @@ def _pixel_step(nodes: Sequence[Node], shape: tuple[int, ...]) -> Step:
     first, *tail = nodes
     inputs, others = _operands(nodes)
     sums, low, high, rest = _finish_of(tail)
+    gate = OPERATORS[tail[rest].op].gate if rest < len(tail) else None
+    swish = gate is not None and gate(tail[rest].attrs) == SWISH
 
     def run(*values: Array) -> tuple[Array]:
         rows = [None if place is None else _positions(values[place], shape) for place in others]
         bias = values[2] if len(first.inputs) > 2 else None
-        if sums and rows[0] is not None and rows[0].shape != (prod(shape[2:]), shape[1]):
-            stages = [finishing_pixels(bias), added(rows[0]), clamped(low, high)]
+        whole = bool(sums) and rows[0] is not None and rows[0].shape == (prod(shape[2:]), shape[1])
+        if sums and not whole:
+            finish, done = pixels.Finish(bias), 0
         else:
-            stages = [finishing_pixels(bias, rows[0] if sums else None, low, high)]
-        for node, other in zip(tail[rest:], rows[rest:], strict=True):
-            stages.append(_stage(node, other))
+            finish = pixels.Finish(bias, rows[0] if sums else None, low, high, swish)
+            done = rest + swish
+        stages = [_stage(n, o) for n, o in zip(tail[done:], rows[done:], strict=True)]
         weight: Any = values[1]
         at = windows(values[0].shape[2:], weight.shape[2:], first.attrs)
-        return (pixels.conv(values[0], weight, at, stages),)
+        return (pixels.conv(values[0], weight, at, finish, stages),)
 
     return Step(inputs, nodes[-1].outputs, run)
 

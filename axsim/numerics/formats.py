@@ -39,6 +39,9 @@ Place = Literal["dram", "disk"]
 S4_GROUP = 128
 """Inputs that share one scale in S4 weights (``quant_group_size`` of the vendor's build)."""
 
+OP_TYPE = "op_type:"
+"""Before the type of nodes, in a pattern that names all of a network that have it."""
+
 
 @dataclass(frozen=True, slots=True)
 class VisionScheme:
@@ -107,7 +110,7 @@ def _overridden(
     dtypes: dict[str, str] = {}
     for pattern, override in overrides.items():
         matched = [t for t, known in names.items() if any(fnmatchcase(n, pattern) for n in known)]
-        if not matched:
+        if not matched and pattern.removeprefix(OP_TYPE) not in OPERATORS:
             raise UnmatchedPattern(f"no activation of graph {graph.name!r} matches {pattern!r}")
         dtypes.update(dict.fromkeys(matched, override))
     return dtypes
@@ -118,8 +121,9 @@ def assign_network(
 ) -> Graph:
     """A network read from a file: as :func:`assign_vision`, but its outputs are activations as any
     others, and a weight that MatMul multiplies from either side without being a projection is one.
-    Patterns may name the node that makes a tensor, too, as files call it. What a limit is absorbed
-    into (:mod:`axsim.graph.clamps`) is stored as the limit's result.
+    Patterns may name the node that makes a tensor, too, as files call it, or the type of all such
+    nodes (:data:`OP_TYPE`), of which there may be none. What a limit is absorbed into
+    (:mod:`axsim.graph.clamps`) is stored as the limit's result, which goes by its names as well.
     """
     assigned = assign_vision(graph, dtype)
     if dtype == "bf16":
@@ -131,14 +135,18 @@ def assign_network(
         if graph.tensors[n].dtype in _FLOATS
         and graph.tensors[n].kind in ("output", "weight", "constant")
     }
-    names = {
-        n: (n, node.name, node.name.removesuffix(f":{node.op}"))
+    names: dict[str, tuple[str, ...]] = {
+        n: (n, node.name, node.name.removesuffix(f":{node.op}"), f"{OP_TYPE}{node.op}")
         for node in graph.nodes
         for n in node.outputs
         if graph.tensors[n].dtype in _FLOATS
     }
+    limits = absorbed(graph)
+    for limited, result in limits.items():
+        if limited in names and result in names:
+            names[result] = (*names[result], *names[limited])
     found = others | _overridden(graph, names, overrides or {})
-    for limited, result in absorbed(graph).items():
+    for limited, result in limits.items():
         found[limited] = found.get(result, dtype)
     return assigned.with_dtypes(found)
 

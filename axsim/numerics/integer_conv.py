@@ -53,6 +53,11 @@ class ConvWeight:
     codes: Array | None = None
     channels: int = 0
 
+    def image(self, dtype: np.dtype[Any]) -> np.dtype[Any]:
+        """How an image of codes of ``dtype`` is wanted."""
+        narrow = self.matrices and dtype == np.uint8
+        return self.matrices[0].packed.image if narrow else dtype
+
 
 def quantised_taps(w: Array, op: str, group: int) -> Matrix:
     """The weight of a Conv or ConvTranspose as S8 codes in its own shape, with a scale for each
@@ -117,7 +122,7 @@ def conv(
     out = np.empty((a.shape[0], *at.size, w.shape[0]), y.numpy)
     for image, result in zip(a, out, strict=True):
         pixels = np.ascontiguousarray(image.transpose(1, 2, 0))
-        codes = padded(pixels, at, x.zero_point, w.channels * w.group)
+        codes = padded(pixels, at, x.zero_point, w.channels * w.group, w.image(a.dtype))
         if w.codes is not None:
             finish = Requantise(shift, multiplier, y)
             _depthwise(codes, w, x.zero_point, at, finish, result)

@@ -42,6 +42,7 @@ class IntegerWeights:
 
     def __init__(self, products: Products | None = None) -> None:
         self.products = products or choose()
+        self._windows = products or choose(windows=True)
         self._matrices: dict[str, IntegerMatrix] = {}
         self._convolutions: dict[str, ConvWeight] = {}
 
@@ -65,7 +66,7 @@ class IntegerWeights:
     def convolution(self, name: str, op: str, group: int, weights: Weights) -> ConvWeight:
         """The weight of a Conv or ConvTranspose."""
         if name not in self._convolutions:
-            self._convolutions[name] = conv_weight(weights(name), op, group, self.products)
+            self._convolutions[name] = conv_weight(weights(name), op, group, self._windows)
         return self._convolutions[name]
 
 

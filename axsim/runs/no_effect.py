@@ -41,10 +41,11 @@ def without_effect(
     variants: Sequence[str] | None = None,
     seed: int | None = None,
     chat: Chat | None = None,
+    timed: bool = True,
 ) -> list[str]:
     """The keys of ``overrides`` (of them, ``keys``) whose values change nothing in any of the
-    cases, and those of ``vary`` all of whose values give the same; other arguments as those of
-    :func:`axsim.run`.
+    cases, and those of ``vary`` all of whose values give the same; without ``timed``, only what the
+    numbers of the kernels depend on counts. Other arguments are those of :func:`axsim.run`.
 
     A value that is there without the key, too, is no change and is not told.
     """
@@ -57,7 +58,7 @@ def without_effect(
     def same(case: Case, settings: Overrides) -> bool:
         try:
             here, there = points(case, first), points(case, settings)
-            return here != there and _all_alike(here, there, npu)
+            return here != there and _all_alike(here, there, npu if timed else None)
         except InputError:  # it does not go without
             return False
 
@@ -72,9 +73,12 @@ def without_effect(
     return [key for key in dict.fromkeys(asked) if idle(key)]
 
 
-def words(keys: Sequence[str], values: Overrides = NO_OVERRIDES) -> list[str]:
+def words(
+    keys: Sequence[str], values: Overrides = NO_OVERRIDES, *, timed: bool = True
+) -> list[str]:
     """What is said of them, one line each; ``values`` are those of keys that were set."""
-    same = "has no effect here: times, memory and numbers are the same"
+    what = "times, memory and numbers" if timed else "numbers"
+    same = f"has no effect here: {what} are the same"
     found = []
     for key in keys:
         value = values.get(key)
@@ -83,18 +87,20 @@ def words(keys: Sequence[str], values: Overrides = NO_OVERRIDES) -> list[str]:
     return found
 
 
-def _all_alike(some: Sequence[Deployment], others: Sequence[Deployment], npu: Npu) -> bool:
-    """Whether they are alike, one by one."""
+def _all_alike(some: Sequence[Deployment], others: Sequence[Deployment], npu: Npu | None) -> bool:
+    """Whether they are alike, one by one; without ``npu`` their numbers alone."""
     pairs = zip(some, others, strict=False)
     return len(some) == len(others) and all(_alike(*pair, npu) for pair in pairs)
 
 
-def _alike(one: Deployment, other: Deployment, npu: Npu) -> bool:
+def _alike(one: Deployment, other: Deployment, npu: Npu | None) -> bool:
     """Whether runs of both tell the same; the quick comparisons first."""
     if one == other:
         return True
     if any(a != b for a, b in zip(_numbers(one), _numbers(other), strict=False)):
         return False
+    if npu is None:
+        return True
     if _memory(one) != _memory(other):
         return False
     first, second = (time_variant("", {}, each, npu) for each in (one, other))
@@ -122,6 +128,8 @@ def _numbers(deployment: Deployment) -> Iterator[object]:
     if sees(deployment) or workload.model.onnx is not None:
         yield workload.image_size, workload.all_images, request.video
         yield build.vision_dtype, tuple(build.precision_overrides.items())
+    if workload.model.onnx is not None:
+        yield build.preprocess, build.observer if build.vision_dtype != "bf16" else None
     if workload.model.decoder is not None:
         yield build.weight_dtype, build.weight_format, build.post_weight_dtype, build.hidden_dtype
         yield build.prefill_chunk, build.compiled_histories, build.kv_cache_len

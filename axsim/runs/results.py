@@ -9,11 +9,12 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from difflib import get_close_matches
 from functools import cached_property
 from html import escape
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from axsim.compiler.partition import MEBI, Deployment, Memory
+from axsim.compiler.partition import Deployment, Memory, mebibytes
 from axsim.fidelity.prediction import Prediction, number
 from axsim.models.config import size_text
 from axsim.runs.computed import Numerics, numeric_columns
@@ -60,7 +61,9 @@ class VariantResult:
     def __getattr__(self, name: str) -> Prediction | None:
         if name in METRICS and METRICS[name].of is not None:
             return self.predictions.get(name)
-        raise AttributeError(f"{type(self).__name__!r} object has no attribute {name!r}")
+        near = get_close_matches(name, [each for each in dir(self) if each[0] != "_"], 1)
+        hint = f"; did you mean {near[0]!r}?" if near and name[0] != "_" else ""
+        raise AttributeError(f"{type(self).__name__!r} object has no attribute {name!r}{hint}")
 
     def __dir__(self) -> list[str]:
         return [*super().__dir__(), *(metric.name for metric in PREDICTED)]
@@ -266,7 +269,7 @@ class RunResult:
         for each in self:
             cells = {METRICS[name].title: _short(found) for name, found in each.predictions.items()}
             memory = each.memory
-            needed = f"{memory.npu / MEBI:.0f}"
+            needed = mebibytes(memory.npu)
             cells["NPU memory, MiB"] = needed if memory.fits else f"{needed} (does not fit)"
             if each.numerics is not None and each.numerics.cosine is not None:
                 synthetic = " on synthetic weights" if each.numerics.synthetic else ""

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
+from axsim.runs.shared_energy import CHIP_COLUMNS, TENANT_COLUMNS, ChipEnergy, TenantEnergy
 from axsim.spec.chip import Chip
 from axsim.spec.scenario import Scenario
 from axsim.system.admission import Admitted
@@ -26,7 +27,8 @@ class TenantResult:
     ``what`` is its model, or its kind; ``partition`` is empty for those that do not use the NPU.
     ``record`` counts its requests, None for background users. ``npu_ms``, ``cpu_core_ms`` and
     ``dram_bytes`` are what it used in all. ``slowdown`` is its mean latency over the one that it
-    has alone on the chip, with the tenants that its requests come from.
+    has alone on the chip, with the tenants that its requests come from. ``energy`` is None where
+    it is not known.
     """
 
     name: str
@@ -41,6 +43,7 @@ class TenantResult:
     deadline_ms: float | None
     present: float
     slowdown: float | None = None
+    energy: TenantEnergy | None = None
 
     @property
     def measures(self) -> dict[str, Quantiles]:
@@ -79,6 +82,7 @@ class TenantResult:
             "npu_ms": self.npu_ms,
             "cpu_core_ms": self.cpu_core_ms,
             "dram_bytes": self.dram_bytes,
+            **(self.energy.to_dict() if self.energy else {}),
         }
 
     def to_row(self) -> dict[str, Any]:
@@ -88,7 +92,7 @@ class TenantResult:
         for measure in MEASURES:
             for statistic in STATISTICS:
                 found[column(measure, statistic)] = values.get(measure, {}).get(statistic)
-        return found
+        return found | (self.energy.to_dict() if self.energy else {})
 
 
 COUNTS = (
@@ -106,19 +110,24 @@ def column(measure: str, statistic: str) -> str:
     return f"{measure.removesuffix('_ms')}_{statistic}_ms"
 
 
-ROW_COLUMNS = (
-    "scenario", "chip", "seed", "tenant", *COUNTS,
-    *(column(measure, statistic) for measure in MEASURES for statistic in STATISTICS),
-)  # fmt: skip
-"""The columns of :meth:`ScenarioResult.to_rows`, also where no tenant answers requests."""
+_MEASURED = tuple(column(each, statistic) for each in MEASURES for statistic in STATISTICS)
 
 
-def scenario_columns(scenario: Scenario) -> list[str]:
-    """The columns that :meth:`ScenarioResult.to_row` has, on whatever chip."""
-    measures = [column(measure, statistic) for measure in MEASURES for statistic in STATISTICS]
-    found = [f"{name}.{each}" for name in scenario.models for each in (*COUNTS, *measures)]
+def row_columns(power: bool) -> list[str]:
+    """The columns of :meth:`ScenarioResult.to_rows`, also where no tenant answers requests; those
+    of energy where the chip has a block ``power``."""
+    energy = TENANT_COLUMNS if power else ()
+    return ["scenario", "chip", "seed", "tenant", *COUNTS, *_MEASURED, *energy]
+
+
+def scenario_columns(scenario: Scenario, power: bool) -> list[str]:
+    """The columns that :meth:`ScenarioResult.to_row` has, on whatever chip; those of energy where
+    it has a block ``power``."""
+    own = (*COUNTS, *_MEASURED, *(TENANT_COLUMNS if power else ()))
+    found = [f"{name}.{each}" for name in scenario.models for each in own]
     busy = [f"busy.npu {name}" for name in scenario.partitions or ("npu",)]
-    return ["scenario", "duration_s", *found, *busy, "busy.cpu", "busy.dram", "memory_bytes"]
+    chip = [f"energy.{each}" for each in CHIP_COLUMNS] if power else []
+    return ["scenario", "duration_s", *found, *busy, "busy.cpu", "busy.dram", "memory_bytes", *chip]
 
 
 @dataclass(frozen=True)
@@ -127,7 +136,8 @@ class ScenarioResult:
 
     ``window_s`` is the part of the time that ``outcome`` keeps whole. ``costs`` has, where that was
     asked for, by how much the mean latency of the second of two tenants is longer because of the
-    first: 0.1 is a tenth.
+    first: 0.1 is a tenth. ``notes`` say why tenants were asked nothing, or less than their files
+    say.
     """
 
     scenario: Scenario
@@ -138,6 +148,7 @@ class ScenarioResult:
     admitted: Admitted
     window_s: tuple[float, float]
     costs: Mapping[tuple[str, str], float] | None = None
+    notes: tuple[str, ...] = ()
 
     def __iter__(self) -> Iterator[TenantResult]:
         return iter(self.tenants)
@@ -172,6 +183,20 @@ class ScenarioResult:
         found["cpu"] = usage.of_cpu(self.chip.cpu.cores)
         found["dram"] = usage.of_dram(self.chip.sustained_gbps)
         return found
+
+    @cached_property
+    def energy(self) -> ChipEnergy | None:
+        """What the chip has drawn until the last request was answered; None where its file does not
+        say what it draws."""
+        power, parts = self.chip.power, {True: 0.0, False: 0.0}
+        if power is None:
+            return None
+        for each in self.tenants:
+            parts[each.record is not None] += each.energy.joules if each.energy else 0.0
+        unknown = tuple(each.name for each in self.tenants if each.energy is None)
+        seconds = self.outcome.ended_us / 1e6
+        idle = power.idle_w * seconds
+        return ChipEnergy(seconds, idle, parts[True], parts[False], unknown, power.source)
 
     @property
     def mean_busy(self) -> dict[str, float]:
@@ -212,6 +237,7 @@ class ScenarioResult:
             "memory_bytes": dict(self.admitted.memory),
             "loads": {load.name: dict(load.by_tenant) for load in self.admitted.loads},
             "busy": self.mean_busy,
+            "notes": list(self.notes),
             "tenants": [tenant.to_dict() for tenant in self.tenants],
             "over_time": {
                 "window_s": usage.window_us / 1e6,
@@ -219,6 +245,8 @@ class ScenarioResult:
                 "dram_gbps": self.dram_gbps,
             },
         }
+        if self.energy is not None:
+            document["energy"] = self.energy.to_dict()
         if self.costs is not None:
             document["costs"] = [
                 {"of": of, "to": to, "latency": cost} for (of, to), cost in self.costs.items()
@@ -237,10 +265,13 @@ class ScenarioResult:
             found |= {f"{tenant.name}.{key}": value for key, value in tenant.to_row().items()}
         found |= {f"busy.{name}": value for name, value in self.mean_busy.items()}
         found["memory_bytes"] = sum(self.admitted.memory.values())
+        if self.energy is not None:
+            energy = self.energy.to_dict()
+            found |= {f"energy.{name}": energy[name] for name in CHIP_COLUMNS}
         return found
 
     def to_pandas(self) -> pd.DataFrame:
         """:meth:`to_rows` as a DataFrame."""
         import pandas as pd
 
-        return pd.DataFrame(self.to_rows(), columns=list(ROW_COLUMNS))
+        return pd.DataFrame(self.to_rows(), columns=row_columns(self.chip.power is not None))

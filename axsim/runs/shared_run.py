@@ -2,18 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Sequence
+from math import inf, nan
 from pathlib import Path
 
 from axsim.errors import InputError, Problem
+from axsim.runs.shared_energy import tenant_energy
 from axsim.runs.shared_results import ScenarioResult, TenantResult
-from axsim.spec.board import Board
+from axsim.spec.board import Board, Place
 from axsim.spec.chip import Chip, load_chip
 from axsim.spec.descriptor import NO_OVERRIDES, Overrides, override, split_overrides
+from axsim.spec.located import show
 from axsim.spec.scenario import Scenario, load_scenario
-from axsim.system.admission import Admitted, admit
+from axsim.spec.tenant import Tenant
+from axsim.system.admission import Admitted, admit, late_arrivals
 from axsim.system.company import Company, Outcome
 from axsim.system.deployed import partition_of
+from axsim.system.energy import ChipWork
+from axsim.system.usage import Usage
 
 OnProgress = Callable[[float], None]
 """Told which part of the work is done."""
@@ -22,9 +28,33 @@ WINDOW_S = (0.0, 2.0)
 """The part of a simulation that is kept whole unless another is asked for."""
 
 
-def simulate(
+def prepared(
+    scenario: Scenario | str | Path, chip: Place | None, overrides: Overrides
+) -> tuple[Scenario, Chip]:
+    """What is meant, with the overrides.
+
+    Raises:
+        InputError: a descriptor or a key is wrong, or there is no chip.
+    """
+    chip_keys, keys = split_overrides(overrides, "chip")
+    if not isinstance(scenario, Scenario):
+        scenario = load_scenario(scenario, keys)
+    elif keys:
+        scenario = override(scenario, keys)
+    if chip is None:
+        chip = scenario.chip
+    if chip is None:
+        raise InputError(Problem("", "chip", "missing", "the scenario's key, or --chip"))
+    if isinstance(chip, Board):
+        return scenario, chip.chip_on_it(chip_keys)
+    if isinstance(chip, Chip):
+        return scenario, override(chip, chip_keys) if chip_keys else chip
+    return scenario, load_chip(chip, chip_keys)
+
+
+def simulated(
     scenario: Scenario | str | Path,
-    chip: Chip | Board | str | Path | None = None,
+    chip: Place | None = None,
     *,
     duration_s: float | None = None,
     seed: int | None = None,
@@ -35,43 +65,15 @@ def simulate(
     overload: bool = False,
     on_progress: OnProgress | None = None,
 ) -> ScenarioResult:
-    """Simulate tenants that share a chip: what ``axsim simulate`` shows, as objects.
-
-    ``scenario`` and ``chip`` are shipped names, paths of YAML files, or loaded descriptors; without
-    ``chip`` the scenario's own; a board stands for its chip as it has it. Requests come for
-    ``duration_s`` seconds, and all of them are answered. ``overrides`` (``--set`` on the
-    command line) replace dotted keys, those of the chip with the prefix ``chip.``.
-    ``window_s`` is the part of the time of which every request is kept, for traces and timelines.
-    With ``alone`` each tenant is simulated alone, too, for its slowdown; with ``costs`` once more
-    without each of the others. ``overload`` admits requests that come faster than they can be
-    answered.
-
-    >>> result = axsim.simulate("camera_answers", "ax630c")
-    >>> result["answer"].measures["first_token_ms"].percentile(95)
-
-    Raises:
-        InputError: a descriptor or key is wrong, or the chip can't have these tenants.
-    """
-    chip_keys, keys = split_overrides(overrides, "chip")
-    for key, value in (("duration_s", duration_s), ("seed", seed)):
-        keys |= {} if value is None else {key: value}
-    if not isinstance(scenario, Scenario):
-        scenario = load_scenario(scenario, keys)
-    elif keys:
-        scenario = override(scenario, keys)
+    """:func:`axsim.runs.simulation.simulate` without its warnings."""
+    window_s = _checked(window_s, on_progress, alone=alone, costs=costs, overload=overload)
+    own = {"duration_s": duration_s, "seed": seed}
+    split_overrides(overrides, "chip")
+    keys = {**overrides, **{key: value for key, value in own.items() if value is not None}}
+    scenario, chip = prepared(scenario, chip, keys)
     if window_s[0] >= scenario.duration_s:
         what = f"begins at {window_s[0]:g} s"
         raise InputError(Problem("", "window", what, f"before {scenario.duration_s:g} s, the end"))
-    if chip is None:
-        chip = scenario.chip
-    if chip is None:
-        raise InputError(Problem("", "chip", "missing", "the scenario's key, or --chip"))
-    if isinstance(chip, Board):
-        chip = chip.chip_on_it(chip_keys)
-    elif isinstance(chip, Chip):
-        chip = override(chip, chip_keys) if chip_keys else chip
-    else:
-        chip = load_chip(chip, chip_keys)
     admitted = admit(scenario, chip, overload=overload)
     others = [scenario.only(scenario.with_origins(name)) for name in scenario.models]
     lonely = [each for each in others if len(each.tenants) < len(scenario.tenants)]
@@ -96,10 +98,53 @@ def simulate(
         if slowdown is not None:
             slowdowns[name] = slowdown
     found = _costs(scenario, outcome, run) if costs else None
-    tenants = tuple(_tenants(scenario, admitted, outcome, slowdowns))
+    tenants = tuple(_tenants(scenario, chip, admitted, outcome, slowdowns))
+    notes = tuple(_notes(scenario, outcome))
     return ScenarioResult(
-        scenario, chip, scenario.seed, tenants, outcome, admitted, window_s, found
+        scenario, chip, scenario.seed, tenants, outcome, admitted, window_s, found, notes
     )
+
+
+def _checked(
+    window_s: tuple[float, float], on_progress: OnProgress | None, **flags: bool
+) -> tuple[float, float]:
+    """The window as it is used.
+
+    Raises:
+        InputError: an argument is of another kind than is asked for.
+    """
+    problems = [
+        Problem("", name, f"found {show(value)}", "True or False")
+        for name, value in flags.items()
+        if not isinstance(value, bool)
+    ]
+    if on_progress is not None and not callable(on_progress):
+        problems.append(Problem("", "on_progress", f"found {show(on_progress)}", "a function"))
+    begin, end = nan, nan
+    pair = tuple(window_s) if isinstance(window_s, Sequence) else ()
+    if len(pair) == 2 and all(type(each) in (int, float) for each in pair):
+        begin, end = map(float, pair)
+    if not 0 <= begin < end < inf:
+        allowed = "seconds of its beginning, from 0 on, and of its end"
+        problems.append(Problem("", "window_s", f"found {show(window_s)}", allowed))
+    if problems:
+        raise InputError(problems)
+    return begin, end
+
+
+def _notes(scenario: Scenario, outcome: Outcome) -> Iterator[str]:
+    """Why tenants were asked nothing, or less than their files say."""
+    known = list(late_arrivals(scenario))
+    yield from known
+    for name, record in outcome.records.items():
+        way = scenario.tenants[name].arrivals
+        if record.requests or any(note.startswith(f"{name} ") for note in known) or way is None:
+            continue
+        text = f"{name} was asked nothing in {scenario.duration_s:g} s"
+        if way.after is not None:
+            yield f"{text}: {way.after} has answered nothing"
+        else:
+            yield f"{text}, with {way.poisson_per_s:g} requests per second on average"
 
 
 def _ratio(outcome: Outcome, other: Outcome, name: str) -> float | None:
@@ -131,13 +176,18 @@ def _costs(
 
 
 def _tenants(
-    scenario: Scenario, admitted: Admitted, outcome: Outcome, slowdowns: dict[str, float]
+    scenario: Scenario,
+    chip: Chip,
+    admitted: Admitted,
+    outcome: Outcome,
+    slowdowns: dict[str, float],
 ) -> list[TenantResult]:
     usage, found = outcome.usage, []
     for name, tenant in scenario.tenants.items():
         deployed = admitted.deployed.get(name)
         npu = [meter.total for (who, _), meter in usage.npu.items() if who == name]
         record = outcome.records.get(name)
+        work = _beside(tenant, outcome.usage, name)
         found.append(
             TenantResult(
                 name,
@@ -152,6 +202,15 @@ def _tenants(
                 tenant.deadline_ms,
                 record.present(outcome.ended_us) if record else 0.0,
                 slowdowns.get(name),
+                tenant_energy(chip.power, outcome.accounts.get(name), work),
             )
         )
     return found
+
+
+def _beside(tenant: Tenant, usage: Usage, name: str) -> ChipWork | None:
+    """What a tenant that answers no requests did; None where nobody knows which units that were."""
+    if tenant.npu is not None:
+        return None
+    cpu, dram = (each[name].total if name in each else 0.0 for each in (usage.cpu, usage.dram))
+    return ChipWork({"cpu": cpu / 1e3}, dram)

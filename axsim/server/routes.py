@@ -6,7 +6,7 @@ import asyncio
 import json
 import logging
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterable
 from contextlib import asynccontextmanager
 from importlib.resources import files
 from typing import Any
@@ -21,6 +21,7 @@ from axsim.errors import InputError
 from axsim.server.body import read_body
 from axsim.server.completion import Completion
 from axsim.server.engine import Cancelled
+from axsim.server.hosts import KnownHosts
 from axsim.server.prometheus import CONTENT_TYPE, Meters
 from axsim.server.refusal import Refusal
 from axsim.server.service import Service
@@ -38,10 +39,14 @@ _POLICY = "default-src 'self'; img-src 'self' data: blob:; frame-ancestors 'none
 
 
 class Api:
-    """The application of one server. Bodies have ``max_body`` bytes at most."""
+    """The application of one server. Bodies have ``max_body`` bytes at most; ``hosts`` are the
+    names that it answers to, all when None."""
 
-    def __init__(self, service: Service, desk: Desk, max_body: int) -> None:
+    def __init__(
+        self, service: Service, desk: Desk, max_body: int, hosts: Iterable[str] | None = None
+    ) -> None:
         self._service, self._desk, self._max_body = service, desk, max_body
+        self._hosts = hosts
         self._meters = Meters(desk)
         self._created = int(time.time())
 
@@ -55,7 +60,10 @@ class Api:
             *(Route(f"/{path}", _file(*named), methods=["GET"]) for path, named in PAGE.items()),
         ]
         handlers: Any = {Refusal: _refuse, HTTPException: _no_such_thing, Exception: _defect}
-        return Starlette(routes=routes, exception_handlers=handlers, lifespan=self._life)
+        app = Starlette(routes=routes, exception_handlers=handlers, lifespan=self._life)
+        if self._hosts is not None:
+            app.add_middleware(KnownHosts, names=self._hosts)
+        return app
 
     @asynccontextmanager
     async def _life(self, app: Starlette) -> AsyncIterator[None]:

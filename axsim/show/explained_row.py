@@ -9,6 +9,7 @@ from rich.table import Table
 from axsim.fidelity.intervals import LEVEL
 from axsim.fidelity.row_explanation import RowExplanation
 from axsim.show.validation_table import conditions, value_text
+from axsim.show.words import named
 
 LISTED = 10
 """Operator classes and numbers that are listed at most."""
@@ -53,7 +54,7 @@ def time_table(explanation: RowExplanation) -> Table:
 
 def busy_line(explanation: RowExplanation) -> str:
     """The part of the time that each engine works."""
-    parts = ", ".join(f"{name} {share:.0%}" for name, share in explanation.busy.items())
+    parts = ", ".join(f"{named(name)} {share:.0%}" for name, share in explanation.busy.items())
     return f"busy: {parts}"
 
 
@@ -85,7 +86,7 @@ def disagreeing_table(explanation: RowExplanation) -> Table:
 
 def _listed(parts: Mapping[str, float], total: float) -> list[tuple[str, str, str]]:
     rows = [
-        (name, value_text(amount), f"{amount / total:.0%}")
+        (named(name), value_text(amount), f"{amount / total:.0%}")
         for name, amount in list(parts.items())[:LISTED]
     ]
     rest = sum(list(parts.values())[LISTED:])

@@ -13,10 +13,9 @@ from axsim.fidelity.prediction import counted
 from axsim.spec.descriptor import split_overrides
 from axsim.spec.located import scalar
 from axsim.spec.workload import load_workload
-from axsim.study.objective import Constraint, Goal, Row
+from axsim.study.answer import MOST, text
+from axsim.study.objective import Goal, Row
 
-MOST = 10
-"""Rows that are shown."""
 KEY, VALUE = 16, 14
 """Widths at most of columns that name a row, and of those with its values."""
 
@@ -26,7 +25,7 @@ def leaders_table(leaders: Sequence[Row], goal: Goal, varied: Sequence[str]) -> 
     table = Table(box=None, pad_edge=False)
     shown = leaders[:MOST]
     names = ["chip", "variant", *varied]
-    names = [name for name in names if len({_text(row.get(name)) for row in leaders}) > 1] or names
+    names = [name for name in names if len({text(row.get(name)) for row in leaders}) > 1] or names
     values = [name for name in goal.columns if name not in names]
     for name in names:
         table.add_column(name.rpartition(".")[2].replace("_", " "), max_width=KEY)
@@ -35,7 +34,7 @@ def leaders_table(leaders: Sequence[Row], goal: Goal, varied: Sequence[str]) -> 
         table.add_column(heading, justify="right", max_width=VALUE)
     columns = [*names, *values]
     for row in shown:
-        table.add_row(*(_text(row.get(name)) for name in columns))
+        table.add_row(*(text(row.get(name)) for name in columns))
     return table
 
 
@@ -44,11 +43,11 @@ def summary(leaders: Sequence[Row], rows: Sequence[Row], goal: Goal) -> str:
     if len(goal.objectives) > 1:
         front = f"the Pareto front: {len(leaders)} of {counted(len(rows), 'row')}"
         return front if len(leaders) <= MOST else f"{front}, the first {MOST}"
-    text = f"{len(leaders)} of {counted(len(rows), 'row')}"
+    line = f"{len(leaders)} of {counted(len(rows), 'row')}"
     if goal.constraints:
-        text += f" {'meets' if len(leaders) == 1 else 'meet'} "
-        text += ", ".join(map(str, goal.constraints))
-    return text if len(leaders) <= MOST else f"{text}; the best {MOST}"
+        line += f" {'meets' if len(leaders) == 1 else 'meet'} "
+        line += ", ".join(map(str, goal.constraints))
+    return line if len(leaders) <= MOST else f"{line}; the best {MOST}"
 
 
 def run_command(
@@ -83,40 +82,6 @@ def _variant(workload: str, settings: Mapping[str, object], name: str) -> str | 
     wanted = load_workload(workload, keys).expand().get(name)
     same = (each for each in declared if load_workload(workload, keys, each) == wanted)
     return next(same, None)
-
-
-def shortfalls(rows: Sequence[Row], goal: Goal) -> list[str]:
-    """Why no row will do: what every constraint's column reaches, or the rows' own errors."""
-    computed = [row for row in rows if not isinstance(row.get("error"), str)]
-    if not computed:
-        return []
-    found = []
-    for constraint in goal.constraints:
-        if not any(constraint.holds(row) for row in computed):
-            found.append(_reached(constraint, computed))
-    for objective in goal.objectives:
-        if all(row.get(objective.column) is None for row in computed):
-            found.append(f"{objective.column} is empty in every row")
-    return found or ["each constraint is met by some row, but all of them by none"]
-
-
-def _reached(constraint: Constraint, rows: Sequence[Row]) -> str:
-    values = [row.get(constraint.column) for row in rows]
-    known = [each for each in values if each is not None]
-    if not known:
-        return f"{constraint.column} is empty in every row"
-    if constraint.operator in (">", ">="):
-        return f"{constraint.column} reaches {_text(max(known))}"
-    if constraint.operator in ("<", "<="):
-        return f"{constraint.column} is {_text(min(known))} or more"
-    found = list(dict.fromkeys(map(_text, known)))
-    return f"{constraint.column} is {', '.join(found[:MOST])}"
-
-
-def _text(value: Any) -> str:
-    if value is None:
-        return "–"
-    return f"{value:.6g}" if isinstance(value, float) else str(value)
 
 
 def _scalar(value: Any) -> str:

@@ -8,21 +8,27 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from rich.table import Table
 from rich.text import Text
 
-from axsim.compiler.partition import MEBI
+from axsim.compiler.partition import MEBI, mebibytes
 from axsim.fidelity.prediction import Prediction, counted, number
+from axsim.graph.ir import Graph
 from axsim.runs.results import RunResult, VariantResult
 from axsim.show.extrapolated import footnotes, mark
+from axsim.show.words import named
 from axsim.system.breakdown import StageBreakdown
 from axsim.system.metrics import PREDICTED
 
 MOST_CHUNKS = 4
 """Chunks of a prompt that have a column each."""
+MOST_INPUTS = 2
+"""Inputs of a network that are named above the table."""
 
 
 def heading(result: RunResult) -> str:
     """One line above the table: model, chip, request."""
     first = result[0]
     parts = [f"{result.workload} on {result.chip}, {first.npu_mode}"]
+    if first.deployment.network is not None:
+        parts.append(_inputs(first.deployment.network.graph))
     if first.workload.new_tokens:
         prompts = [str(each.workload.prompt_tokens) for each in result]
         tokens = "/".join(dict.fromkeys(prompts))
@@ -33,6 +39,13 @@ def heading(result: RunResult) -> str:
             asked = f"{len(first.turns)} turns, the first a {asked}"
         parts.append(f"{asked}, {counted(first.workload.new_tokens, 'new one')}")
     return "; ".join(parts)
+
+
+def _inputs(graph: Graph) -> str:
+    """Names and shapes of a network's inputs, of many the first ones."""
+    found = [f"{each} {'×'.join(map(str, graph.tensors[each].shape))}" for each in graph.inputs]
+    more = f" and {len(found) - MOST_INPUTS} more" if len(found) > MOST_INPUTS else ""
+    return ", ".join(found[:MOST_INPUTS]) + more
 
 
 def variants_table(result: RunResult) -> Table:
@@ -74,7 +87,7 @@ def variants_table(result: RunResult) -> Table:
             row.append(_with_interval(found))
             below.append(_measured(found))
         memory = each.memory
-        row.append(f"{memory.npu / MEBI:.0f}")
+        row.append(mebibytes(memory.npu))
         if not memory.fits:
             row[-1] += "\ndoes not\nfit"
         if numeric and vision:
@@ -89,11 +102,17 @@ def variants_table(result: RunResult) -> Table:
     return table
 
 
+def ttft_meaning(result: RunResult) -> str:
+    """What the vendor counts."""
+    counted = "all prefill chunks and the first post"
+    return f"{counted}, no vision" if any(each.vision_encode_ms for each in result) else counted
+
+
 def notes(result: RunResult) -> list[str]:
     """What the marks in the table's headings mean."""
     lines = []
     if any(each.ttft_ms for each in result):
-        lines.append("¹ the vendor's convention: all prefill chunks and the first post, no vision")
+        lines.append(f"¹ the vendor's convention: {ttft_meaning(result)}")
     others = _other_models(result)
     if others:
         lines.append(f"measured TTFT and decode speed: {', '.join(others)}, the same decoder")
@@ -242,15 +261,15 @@ def _by_stage(
         table.add_column(name, justify="right")
     for name in _by_total(columns.values()):
         cells = (each.get(name) for each in columns.values())
-        table.add_row(name, *("" if value is None else text(value) for value in cells))
+        table.add_row(named(name), *("" if value is None else text(value) for value in cells))
     return table
 
 
 def memory_line(variant: VariantResult) -> str:
     """What the deployed model occupies, against the chip's memory."""
     memory = variant.memory
-    parts = [f"{name} {size / MEBI:.0f}" for name, size in memory.weights.items() if size]
-    text = f"memory, MiB: weights {sum(memory.weights.values()) / MEBI:.0f} ({', '.join(parts)})"
+    parts = [f"{name} {mebibytes(size)}" for name, size in memory.weights.items() if size]
+    text = f"memory, MiB: weights {mebibytes(sum(memory.weights.values()))} ({', '.join(parts)})"
     if memory.kv_cache:
         text += f", KV cache {memory.kv_cache / MEBI:.1f}"
         if memory.kv_slots > 1:
@@ -317,4 +336,5 @@ def _percent(fraction: float) -> str:
 
 def _shares(parts: object, total: float, count: int) -> str:
     assert isinstance(parts, dict)
-    return ", ".join(f"{name} {ms / total:.0%}" for name, ms in list(parts.items())[:count])
+    largest = list(parts.items())[:count]
+    return ", ".join(f"{named(name)} {ms / total:.0%}" for name, ms in largest)

@@ -11,7 +11,7 @@ from rich.table import Table
 from axsim.compiler.partition import MEBI
 from axsim.fidelity.prediction import number
 from axsim.runs.shared_results import ScenarioResult
-from axsim.system.quantiles import Quantiles
+from axsim.system.quantiles import SHOWN, Quantiles, enough
 
 if TYPE_CHECKING:
     from axsim.study.replications import Replications
@@ -29,22 +29,35 @@ def scenario_heading(result: ScenarioResult) -> str:
 
 def requests_table(result: ScenarioResult) -> Table:
     """What became of each model's requests."""
-    table = _table("tenant", "model", left=2)
-    for heading in ("asked", "answered", "per s", "queued", "dropped", "late¹", "slowdown²"):
-        table.add_column(heading, justify="right", no_wrap=True)
+    rows: list[dict[str, str]] = []
     for each in result.models:
         record = each.record
         assert record is not None
         late = str(record.late) if each.deadline_ms is not None else ""
-        counts = (str(record.requests), str(record.finished), number(each.per_s))
         slowdown = f"× {each.slowdown:.2f}" if each.slowdown is not None else ""
-        lost = (str(record.queued), str(record.dropped), late)
-        table.add_row(each.name, each.what, *counts, *lost, slowdown)
+        rows.append(
+            {
+                "asked": str(record.requests),
+                "answered": str(record.finished),
+                "per s": number(each.per_s),
+                "queued": str(record.queued),
+                "dropped": str(record.dropped),
+                "late¹": late,
+                "slowdown²": slowdown,
+            }
+        )
+    table = _table("tenant", "model", left=2)
+    shown = [heading for heading in rows[0] if any(row[heading] for row in rows)]
+    for heading in shown:
+        table.add_column(heading, justify="right", no_wrap=True)
+    for each, row in zip(result.models, rows, strict=True):
+        table.add_row(each.name, each.what, *(row[heading] for heading in shown))
     return table
 
 
 def times_table(result: ScenarioResult) -> Table | None:
-    """How long requests, first tokens and further tokens take; None when nothing was answered."""
+    """How long requests, first tokens and further tokens take; None when nothing was answered.
+    Percentiles of too few are in the column ``max`` alone."""
     rows = [
         (each, name, label)
         for each in result.models
@@ -54,13 +67,14 @@ def times_table(result: ScenarioResult) -> Table | None:
     if not rows:
         return None
     table = _table("tenant", "ms", left=2)
-    for heading in ("mean", "p50", "p90", "p95", "p99", "max"):
+    for heading in ("of", "mean", *(f"p{percent}" for percent in SHOWN), "max"):
         table.add_column(heading, justify="right", no_wrap=True)
     before = ""
     for each, name, label in rows:
         measure = each.measures[name]
         title = each.name if each.name != before else ""
-        table.add_row(title, label, number(measure.mean), *_percentiles(measure))
+        how_many = f"{measure.count}" if measure.count < 1e5 else f"{measure.count:.1e}"
+        table.add_row(title, label, how_many, number(measure.mean), *_percentiles(measure))
         before = each.name
     return table
 
@@ -124,12 +138,56 @@ def scenario_notes(result: ScenarioResult) -> Iterator[str]:
     if any("ttft_ms" in each.measures for each in result.models):
         yield "to first token: from the arrival on, what a person waits"
         yield "³ the vendor's convention: all prefill chunks and the first post, no vision"
+    few = (m.count for t in result.models for name, m in t.measures.items() if name in TIMES)
+    if not all(enough(count, max(SHOWN)) for count in few):
+        yield f"{NEVER} of so few that it is the longest: p95 takes 20, p99 takes 100"
     yield "DRAM: the bandwidth that is taken, with what inefficient access patterns waste"
     yield f"⁴ in {result.outcome.usage.window_us / 1e6:.3g} s"
+    if result.energy is not None:
+        yield "⁵ with the idle chip for its own time, as `axsim run` has it; J are beyond that"
+
+
+def energy_table(result: ScenarioResult) -> Table | None:
+    """What tenants and the idle chip draw; None where the chip's file does not say what it does."""
+    whole = result.energy
+    if whole is None:
+        return None
+    table = _table("energy", left=1)
+    for heading in ("J", "share", "mJ a request⁵", "an image⁵", "a token⁵"):
+        table.add_column(heading, justify="right", no_wrap=True)
+
+    def joules(name: str, value: float, *own: float | None) -> None:
+        cells = ("" if each is None else number(each) for each in (*own, None, None, None)[:3])
+        share = f"{value / whole.total_j:.1%}" if whole.total_j else ""
+        table.add_row(name, number(value), share, *cells)
+
+    for each in result:
+        found = each.energy
+        if found is None:
+            table.add_row(each.name, "not known")
+        else:
+            joules(each.name, found.joules, found.request_mj, found.image_mj, found.token_mj)
+    joules("idle chip", whole.idle_j)
+    joules("in all", whole.total_j)
+    return table
+
+
+def energy_text(result: ScenarioResult) -> str:
+    """Watts on average, and where they are from."""
+    whole = result.energy
+    assert whole is not None
+    text = (
+        f"energy: {number(whole.mean_w)} W on average over {whole.seconds:.4g} s, from the power "
+    )
+    text += f"block of {result.chip.name}: {whole.source or 'no source given'}"
+    if whole.not_counted:
+        text += f"; not counted: {', '.join(whole.not_counted)}, whose units nobody knows"
+    return text
 
 
 def _percentiles(measure: Quantiles) -> list[str]:
-    return [*(number(measure.percentile(p)) for p in (50, 90, 95, 99)), number(measure.greatest)]
+    told = (measure.percentile(p) if enough(measure.count, p) else None for p in SHOWN)
+    return [*(NEVER if p is None else number(p) for p in told), number(measure.greatest)]
 
 
 def _table(*names: str, left: int) -> Table:
@@ -146,7 +204,7 @@ def replications_table(found: Replications) -> Table:
         table.add_column(heading, justify="right", no_wrap=True)
     before = ""
     for each in found.estimates:
-        if each.what in REPLICATED:
+        if each.what in REPLICATED and (each.what != "deadline_misses" or each.tenant in found.due):
             title = each.tenant if each.tenant != before else ""
             table.add_row(
                 title, REPLICATED[each.what], number(each.mean), number(each.half_width),
@@ -165,5 +223,7 @@ REPLICATED = {
     "latency_p99_ms": "latency p99, ms",
     "first_token_p95_ms": "first token p95, ms",
     "token_p95_ms": "decode step p95, ms",
+    "energy_j": "energy, J",
+    "energy_per_request_mj": "mJ a request",
 }
 """What of the columns of a run is shown of several, and how it is called there."""

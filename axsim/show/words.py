@@ -18,10 +18,17 @@ NAMES = {
     "teng": "TENG",
     "dram": "DRAM",
     "sdma": "SDMA",
-    "host": "the host CPU",
-    "invocation": "starting subgraphs",
-    "waiting": "other users of the chip",
+    "host": "host CPU",
+    "invocation": "start and end",
+    "waiting": "others",
 }
+"""What a stage waits for, in every table, text and picture: engines, the DRAM's bandwidth, setting
+transfers up, the CPU, starting and ending subgraphs, others on the chip."""
+
+
+def named(part: str) -> str:
+    """A resource or a class of operators as people read it."""
+    return NAMES.get(part, part)
 
 
 def lines(explanation: Explanation) -> Iterator[str]:
@@ -89,8 +96,8 @@ def _work(stage: PathStage, resource: str, work: str) -> str:
     a projection is the vector work that is fused with it."""
     if work == "inputs" and stage.part.layered:
         return "KV cache"
-    if work == "projection" and resource == "teng":
-        return "vector work after projections"
+    if work in ("projection", "convolution") and resource == "teng":
+        return f"vector work after {work}s"
     return work
 
 

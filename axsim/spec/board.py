@@ -7,6 +7,7 @@ left out is as the chip's file has it.
 from __future__ import annotations
 
 from pathlib import Path
+from typing import TypeAlias
 
 from pydantic import Field, PositiveFloat, PositiveInt
 
@@ -50,6 +51,10 @@ class Board(Section):
             InputError: there is no such chip, or a key is wrong.
         """
         return load_chip(self.chip, {**self.overrides, **overrides})
+
+
+Place: TypeAlias = Chip | Board | str | Path
+"""What something runs on: a chip, or a board that stands for its chip as it has it."""
 
 
 def load_board(name_or_path: str | Path, overrides: Overrides = NO_OVERRIDES) -> Board:

@@ -15,6 +15,7 @@ from typing import ClassVar, Literal, TypeAlias, TypeVar
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from axsim.errors import InputError, Problem, path_of
+from axsim.models.advice import advice
 from axsim.spec import diagnosis
 from axsim.spec.located import Located, display, locate, read, scalar, show
 
@@ -152,7 +153,14 @@ def parse_overrides(settings: Iterable[str]) -> dict[str, object]:
 def split_overrides(
     overrides: Overrides, prefix: str
 ) -> tuple[dict[str, object], dict[str, object]]:
-    """Overrides under ``prefix.`` (with the prefix cut off), and the others."""
+    """Overrides under ``prefix.`` (with the prefix cut off), and the others.
+
+    Raises:
+        InputError: they are no mapping of keys to values.
+    """
+    if not isinstance(overrides, Mapping) or not all(isinstance(key, str) for key in overrides):
+        allowed = "a mapping of dotted keys to values"
+        raise InputError(Problem("", "overrides", f"found {show(overrides)}", allowed))
     dotted = f"{prefix}."
     inside = {k[len(dotted) :]: v for k, v in overrides.items() if k.startswith(dotted)}
     outside = {k: v for k, v in overrides.items() if not k.startswith(dotted)}
@@ -189,9 +197,13 @@ def find(kind: Kind, name_or_path: str | Path) -> Path:
     is_network = path.suffix.lower() == NETWORK_SUFFIX
     is_path = is_yaml or is_network or len(path.parts) > 1
     wanted = re.sub(r"[-.]", "_", (path.stem if is_yaml else path.name).lower())
-    if is_path and path.is_file() and not (is_network and kind == "chip"):
+    of_clone = path.parent.name == f"{kind}s"
+    hint = advice(path) if kind == "workload" and not (is_yaml or is_network or of_clone) else ""
+    if hint and path.exists():
+        raise InputError(Problem("", "", f"{str(path)!r} is no workload; {hint}"))
+    if is_path and path.is_file() and not (is_network and kind != "workload"):
         return path
-    clone_path = not is_path or path.parent.name in ("", f"{kind}s")
+    clone_path = not is_path or of_clone or not path.parent.name
     if clone_path and wanted in known:
         return known[wanted]
     here = Path(f"{path}.yaml")
@@ -199,15 +211,28 @@ def find(kind: Kind, name_or_path: str | Path) -> Path:
         raise InputError(
             Problem("", "", f"no shipped {kind} is named {str(path)!r}", nearest=display(here))
         )
-    if is_network and kind == "chip":
-        what = f"{str(path)!r} is a network, no chip"
+    if is_network and kind != "workload":
+        what = f"{str(path)!r} is a network, no {kind}"
     elif is_path or path.is_dir():
         what = f"{str(path)!r} is a folder" if path.is_dir() else f"no such file: {str(path)!r}"
     else:
         what = f"no {kind} is named {str(path)!r}"
+    hint = hint or _elsewhere(kind, wanted)
+    what = f"{what}; {hint}" if hint else what
     files = "a YAML or ONNX file" if kind == "workload" else "a YAML file"
     allowed = ", ".join([*known, f"the path of {files}"])
     raise InputError(Problem("", "", what, allowed, diagnosis.nearest(wanted, known)))
+
+
+_COMMANDS: dict[Kind, str] = {"workload": "run", "scenario": "simulate"}
+
+
+def _elsewhere(kind: Kind, name: str) -> str:
+    """What a shipped thing of another kind is, and the command that takes it."""
+    for other, command in _COMMANDS.items():
+        if other != kind and name in shipped(other):
+            return f"it is a {other}: axsim {command} {name}"
+    return ""
 
 
 def drop(tree: Located, key: str) -> None:

@@ -57,8 +57,12 @@ def problems(error: ValidationError, cls: type, tree: Located) -> list[Problem]:
 def nearest(name: str, names: Iterable[str]) -> str:
     """The valid name that ``name`` was probably meant to be, or an empty string."""
     by_lower = {known.lower(): known for known in names}
-    matches = get_close_matches(name.lower(), by_lower, n=1, cutoff=0.6)
-    return by_lower[matches[0]] if matches else ""
+    wanted = name.lower()
+    matches = get_close_matches(wanted, by_lower, n=3, cutoff=0.6)
+    part = [each for each in matches if each.startswith(wanted)]  # a name cut short
+    part += [each for each in by_lower if len(wanted) > 2 and each.endswith(f"-{wanted}")]
+    found = [*part, *matches]
+    return by_lower[found[0]] if found else ""
 
 
 def key_names(cls: Any, path: tuple[Key, ...] = ()) -> list[str]:

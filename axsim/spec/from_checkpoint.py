@@ -24,7 +24,7 @@ from axsim.models.joins import JOINS, language_part
 from axsim.models.parts import Parts
 from axsim.models.weights import tensor_shapes
 from axsim.spec.architecture import ModelSection
-from axsim.spec.descriptor import NO_OVERRIDES, Overrides, load_mapping
+from axsim.spec.descriptor import NO_OVERRIDES, Overrides, load_mapping, shipped
 from axsim.spec.located import parse, scalar
 from axsim.spec.package import Package, find_package
 from axsim.spec.workload import FLAGGED, NEWEST_TOOLCHAIN, Workload, layered
@@ -88,6 +88,9 @@ def assumed(folder: str | Path) -> dict[str, object]:
 def _folder(path: str | Path) -> Path:
     """The checkpoint's folder, of which config.json may be given."""
     path = Path(path)
+    if str(path) in shipped("workload") and not path.exists():
+        what = f"{path} comes with axsim and needs no import: axsim run {path} --chip CHIP"
+        raise InputError(what)
     return path.parent if path.name == "config.json" and path.is_file() else path
 
 

@@ -15,6 +15,7 @@ from typing import Any, Literal
 from pydantic import ConfigDict, Field, PositiveFloat
 
 from axsim.errors import InputError, Problem
+from axsim.numerics.formats import OP_TYPE
 from axsim.spec.descriptor import Section, load
 from axsim.spec.located import Located, display, parse
 from axsim.spec.preprocess import EVERY
@@ -46,6 +47,8 @@ class _InputProcessor(_Open):
 class _LayerConfig(_Open):
     layer_name: str | None = None
     layer_names: tuple[str, ...] = ()
+    op_type: str | None = None
+    op_types: tuple[str, ...] = ()
     data_type: Literal["U8", "S8", "U16", "S16", "S32", "FP16", "BF16", "FP32"] | None = None
 
 
@@ -130,10 +133,14 @@ def _preprocess(found: _Configuration) -> dict[str, dict[str, Any]]:
 
 
 def _layers(configs: tuple[_LayerConfig, ...]) -> Iterator[tuple[str, str]]:
-    for each in configs:
+    """Patterns and dtypes; what is said of a type gives way to what is said of a layer."""
+    kept = [(each, DTYPES[each.data_type]) for each in configs if each.data_type in DTYPES]
+    for each, dtype in kept:
+        for name in (*filter(None, [each.op_type]), *each.op_types):
+            yield f"{OP_TYPE}{name}", dtype
+    for each, dtype in kept:
         for name in (*filter(None, [each.layer_name]), *each.layer_names):
-            if each.data_type in DTYPES:
-                yield name, DTYPES[each.data_type]
+            yield name, dtype
 
 
 def _ignored(section: Section, path: str) -> Iterator[str]:

@@ -60,8 +60,8 @@ class BuildSection(Section):
     )
     precision_overrides: dict[str, Literal["u8", "u16"]] = Field(
         default_factory=dict,
-        description="activations of the vision part or network by name pattern (*, ?), stored "
-        "otherwise; the last pattern that matches wins",
+        description="activations of the vision part or network by name pattern (*, ?), networks "
+        "also by op_type:Add, stored otherwise; the last pattern that matches wins",
     )
     weight_dtype: WeightDtype = Field("s8", description="weights of the decoder layers")
     weight_format: WeightFormat = Field(

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Collection, Iterable
 
 from axsim.runs.shared_results import scenario_columns
 from axsim.spec.scenario import Scenario
+from axsim.spec.workload import Workload
+from axsim.study.grid import Space
 from axsim.system.metrics import PREDICTED
 
 _CONDITIONS = (
@@ -34,6 +37,11 @@ def table_columns(varied: Iterable[str] = (), blocks: Collection[str] = ()) -> l
     return ["chip", "variant", *varied, *_CONDITIONS, *metrics, *_REST]
 
 
-def columns_of(scenario: Scenario, varied: Iterable[str] = ()) -> list[str]:
-    """The same of a scenario's table."""
-    return ["chip", "variant", *varied, *scenario_columns(scenario), "error"]
+def columns_of(subject: Workload | Scenario, where: Space) -> list[str]:
+    """Those of a space's table, of a workload or of a scenario."""
+    keys = [*where.vary, *where.settings]
+    power = any(key.startswith("chip.power") for key in keys)
+    power = power or any(json.loads(chip).get("power") for _, chip in where.chips)
+    if isinstance(subject, Scenario):
+        return ["chip", "variant", *keys, *scenario_columns(subject, power), "error"]
+    return table_columns(keys, ["power"] if power else [])

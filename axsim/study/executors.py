@@ -10,6 +10,7 @@ from contextlib import contextmanager
 from typing import Any
 
 from axsim.errors import InputError, Problem
+from axsim.spec.located import show
 from axsim.study.processes import Processes
 
 
@@ -27,8 +28,14 @@ class Here(Executor):
 
 
 def local(jobs: int | None = None) -> Executor:
-    """``jobs`` processes, one for each usable core by default; this process for one job."""
+    """``jobs`` processes, one for each usable core by default; this process for one job.
+
+    Raises:
+        InputError: that is no number of processes.
+    """
     cores = usable_cores()
+    if jobs is not None and (type(jobs) is not int or jobs < 1):
+        raise InputError(Problem("", "jobs", f"found {show(jobs)}", "a whole number from 1 on"))
     jobs = jobs or cores
     return Here() if jobs == 1 else Processes(jobs, cores)
 
@@ -53,7 +60,7 @@ def cluster(address: str) -> Iterator[Executor]:
     untyped: Any = distributed
     try:
         client = untyped.Client(address, timeout="10s", set_as_default=False)
-    except (OSError, ValueError) as error:
+    except (OSError, TypeError, ValueError) as error:
         what = f"no dask scheduler answers at {address}: {error}"
         raise InputError(Problem("--scheduler", "", what)) from None
     with _silent("distributed"), client:  # a scheduler that dies is told once, by compute

@@ -14,8 +14,9 @@ from typing import Any
 
 from axsim.errors import InputError, Problem
 from axsim.runs.sources import SYNTHETIC, Sources
-from axsim.spec.board import Board
+from axsim.spec.board import Board, Place
 from axsim.spec.chip import Chip, load_chip
+from axsim.spec.descriptor import split_overrides
 from axsim.spec.kinds import load_either
 from axsim.spec.scenario import Scenario
 from axsim.spec.workload import Workload
@@ -110,9 +111,28 @@ class Space:
         return Point(self.workload, text, name, settings, *how)
 
 
+def places_of(
+    subject: Workload | Scenario, given: Place | Sequence[Place] | None
+) -> Sequence[Place]:
+    """The chips that were ``given``, one or several; without any a scenario's own.
+
+    Raises:
+        InputError: there is none.
+    """
+    if isinstance(given, Chip | Board | str | Path):
+        return [given]
+    own = subject.chip if isinstance(subject, Scenario) else None
+    found = given or ([] if own is None else [own])
+    if not found:
+        allowed = "--chip or --board"
+        allowed += ", or the scenario's key" if isinstance(subject, Scenario) else ""
+        raise InputError(Problem("", "chip", "missing", allowed))
+    return found
+
+
 def space(
     workload: Workload | Scenario | str | Path,
-    chips: Sequence[Chip | Board | str | Path],
+    chips: Sequence[Place],
     vary: Mapping[str, Sequence[Any]],
     *,
     settings: Mapping[str, object],
@@ -125,6 +145,7 @@ def space(
     Raises:
         InputError: a descriptor is wrong, a key does not exist, or nothing is left to compute.
     """
+    split_overrides(settings, "chip")
     both = [key for key in vary if key in settings]
     if both:
         raise InputError(Problem(f"--vary {both[0]}", both[0], "is varied and set as well"))
@@ -134,6 +155,10 @@ def space(
         workload = load_either(workload)
     tenants = ""
     if isinstance(workload, Scenario):
+        for option, keys in (("--vary", vary), ("--set", settings)):
+            if "chip" in keys:
+                what = "is not a key of its own here"
+                raise InputError(Problem(option, "chip", what, "--chip NAME,…"))
         if variants or sources != SYNTHETIC:
             raise InputError(f"{workload.name} is a scenario, without variants and weights")
         tenants, timing_only = fingerprint(contents(workload)), False
@@ -173,7 +198,7 @@ def contents(scenario: Scenario) -> list[object]:
 
 def grid(
     workload: Workload | Scenario | str | Path,
-    chips: Sequence[Chip | Board | str | Path],
+    chips: Sequence[Place],
     vary: Mapping[str, Sequence[Any]],
     **options: Any,
 ) -> list[Point]:
@@ -185,10 +210,16 @@ def _places(values: Sequence[Any]) -> range:
     return range(len(values))
 
 
-def _named(chip: Chip | Board | str | Path) -> tuple[str, Chip]:
-    if isinstance(chip, Board):
-        return chip.name, chip.chip_on_it()
-    return (chip.name, chip) if isinstance(chip, Chip) else (str(chip), load_chip(chip))
+def chip_of(place: Place) -> Chip:
+    """The chip that is meant; a board's as it has it."""
+    if isinstance(place, Board):
+        return place.chip_on_it()
+    return place if isinstance(place, Chip) else load_chip(place)
+
+
+def _named(place: Place) -> tuple[str, Chip]:
+    name = place.name if isinstance(place, Chip | Board) else str(place)
+    return name, chip_of(place)
 
 
 def _usable(

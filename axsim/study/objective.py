@@ -14,6 +14,7 @@ from math import isnan
 from typing import TYPE_CHECKING, Any, Literal, TypeVar
 
 from axsim.errors import InputError, Problem
+from axsim.runs.shared_energy import CHIP_COLUMNS, TENANT_COLUMNS
 from axsim.spec.located import scalar
 from axsim.study.pareto import non_dominated, objective_values, unknown_column
 from axsim.system.metrics import METRICS
@@ -25,7 +26,7 @@ Row = Mapping[str, Any]
 R = TypeVar("R", bound=Row)
 Direction = Literal["min", "max"]
 
-LESS = ("_ms", "_us", "_bytes", "perplexity", "kl_divergence")
+LESS = ("_ms", "_us", "_mj", "_j", "_bytes", "perplexity", "kl_divergence")
 """Ends of the names of columns, no metrics, of which less is better."""
 MORE = ("cosine", "top1_agreement")
 """Ends of the names of columns, no metrics, of which more is better."""
@@ -126,9 +127,8 @@ class Goal:
                 weights that were ``trained``.
         """
         for name in self.columns:
-            metric = METRICS.get(name)
-            if name not in columns and metric is not None and metric.needs:
-                what = f"needs chip.{metric.needs}, which no chip here has"
+            if name not in columns and (needed := needs_block(name)):
+                what = f"needs chip.{needed}, which no chip here has"
                 raise InputError(Problem("", name, what))
             if name not in columns:
                 raise unknown_column(name, list(columns))
@@ -179,6 +179,15 @@ class Goal:
         return (
             f"{goals} with {', '.join(map(str, self.constraints))}" if self.constraints else goals
         )
+
+
+def needs_block(column: str) -> str:
+    """The block of a chip's file without which there is no such column; empty for others."""
+    if column in METRICS:
+        return METRICS[column].needs
+    tenant, dot, name = column.rpartition(".")
+    of_scenario = name in (CHIP_COLUMNS if tenant == "energy" else TENANT_COLUMNS)
+    return "power" if dot and of_scenario else ""
 
 
 def best(

@@ -22,7 +22,7 @@ from axsim.machine.npu import Npu
 from axsim.numerics.formats import Part
 from axsim.runs.results import RunResult
 from axsim.runs.run import run_kernels
-from axsim.runs.shared_run import simulate
+from axsim.runs.shared_run import simulated
 from axsim.runs.timed import time_variant
 from axsim.spec.chip import Chip
 from axsim.spec.descriptor import load_mapping, split_overrides
@@ -64,13 +64,12 @@ def evaluate(point: Point) -> list[Row]:
 
 
 def check_point(point: Point) -> None:
-    """Find out before a long sweep that its kernels can't have their pictures or their text.
+    """Find out before a long sweep that a network cannot be read, whatever the varied keys, or that
+    its kernels can't have their pictures or their text.
 
     Raises:
         InputError: as :func:`axsim.run`; other faults are left to the point's row.
     """
-    if point.timing_only:
-        return
     from axsim.runs.checks import check_deployments
 
     chip_keys, keys = split_overrides(json.loads(point.settings), "chip")
@@ -80,7 +79,11 @@ def check_point(point: Point) -> None:
     except InputError:
         return
     deployments = [Deployment(each, bench.chip) for each in chosen.values()]
-    check_deployments(deployments, point.sources)
+    if not any(key.startswith("model.") for key in point.varied):
+        for each in deployments:
+            _ = each.network
+    if not point.timing_only:
+        check_deployments(deployments, point.sources)
 
 
 def evaluate_all(points: Sequence[Point]) -> list[list[Row]]:
@@ -120,7 +123,7 @@ def _row(name: str, workload: Workload, bench: _Bench, point: Point) -> Row:
 def _scenario_row(point: Point, chip_keys: Mapping[str, Any], keys: Mapping[str, Any]) -> Row:
     scenario = load_mapping(Scenario, json.loads(point.workload), "", keys)
     chip = load_mapping(Chip, json.loads(point.chip), "", chip_keys, under="chip.")
-    return {"variant": scenario.name, **simulate(scenario, chip).to_row()}
+    return {"variant": scenario.name, **simulated(scenario, chip).to_row()}
 
 
 def _failed(row: Row, error: Exception) -> Row:

@@ -12,12 +12,17 @@ from typing import Any
 
 from axsim.errors import InputError, Problem
 from axsim.fidelity.intervals import LEVEL, student
+from axsim.runs.shared_run import prepared
 from axsim.spec.board import Board
 from axsim.spec.chip import Chip
 from axsim.spec.descriptor import NO_OVERRIDES, Overrides
+from axsim.spec.located import show
 from axsim.spec.scenario import Scenario, load_scenario
-from axsim.study.grid import MOST_POINTS, grid
+from axsim.study.grid import grid, places_of
 from axsim.study.sweep import OnProgress, compute, pool, table
+
+MOST_SEEDS = 100_000
+"""Of one scenario."""
 
 
 @dataclass(frozen=True)
@@ -37,12 +42,14 @@ class Estimate:
 
 @dataclass(frozen=True)
 class Replications:
-    """``rows`` are those of a sweep over the seeds, ``estimates`` what follows from them."""
+    """``rows`` are those of a sweep over the seeds, ``estimates`` what follows from them; ``due``
+    are the tenants whose requests have a deadline."""
 
     scenario: str
     chip: str
     rows: list[dict[str, Any]]
     estimates: tuple[Estimate, ...]
+    due: tuple[str, ...] = ()
 
     def of(self, tenant: str, what: str) -> Estimate:
         """The estimate of one column of a tenant, such as ``latency_p95_ms``."""
@@ -84,13 +91,13 @@ def replicate(
     """
     if not isinstance(scenario, Scenario):
         scenario = load_scenario(scenario)
-    chip = chip or scenario.chip
-    if chip is None:
-        raise InputError("chip: missing; the scenario has none, either")
-    if isinstance(seeds, int) and seeds > MOST_POINTS:
-        raise InputError(Problem("--seeds", "", f"found {seeds}", f"up to {MOST_POINTS:,}"))
-    wanted = range(1, seeds + 1) if isinstance(seeds, int) else seeds
-    points = grid(scenario, [chip], {"seed": list(wanted)}, settings=overrides)
+    chip = next(iter(places_of(scenario, chip)))
+    wanted = _wanted(seeds)
+    settled, _ = prepared(scenario, chip, overrides)
+    if not any(each.arrivals and each.arrivals.poisson_per_s for each in settled.models.values()):
+        allowed = "a tenant whose arrivals are poisson_per_s"
+        raise InputError(Problem("", "seeds", "nothing here is at random", allowed))
+    points = grid(scenario, [chip], {"seed": wanted}, settings=overrides)
     with ExitStack() as stack:
         if executor is None:
             executor = stack.enter_context(pool(jobs, scheduler, len(points)))
@@ -106,7 +113,23 @@ def replicate(
             if dot and tenant == name and values:
                 estimates.append(estimate(tenant, what, values))
     chip_name = chip.name if isinstance(chip, Chip | Board) else str(chip)
-    return Replications(scenario.name, chip_name, rows, tuple(estimates))
+    due = tuple(name for name, each in settled.models.items() if each.deadline_ms is not None)
+    return Replications(scenario.name, chip_name, rows, tuple(estimates), due)
+
+
+def _wanted(seeds: int | Sequence[int]) -> list[int]:
+    """The seeds that are meant.
+
+    Raises:
+        InputError: there are none, or one is there twice.
+    """
+    if type(seeds) is int and 1 <= seeds <= MOST_SEEDS:
+        return list(range(1, seeds + 1))
+    found = list(seeds) if isinstance(seeds, Sequence) and not isinstance(seeds, str) else []
+    if not found or len(found) > MOST_SEEDS or len(set(map(repr, found))) < len(found):
+        allowed = f"how many, up to {MOST_SEEDS:,}, or different whole numbers"
+        raise InputError(Problem("", "seeds", f"found {show(seeds)}", allowed))
+    return found
 
 
 def estimate(tenant: str, what: str, values: Sequence[float]) -> Estimate:

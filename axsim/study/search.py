@@ -18,13 +18,14 @@ from typing import TYPE_CHECKING, Any
 
 from axsim.errors import InputError, Problem
 from axsim.runs.sources import Sources
+from axsim.spec.board import Board
 from axsim.spec.chip import Chip
 from axsim.spec.descriptor import NO_OVERRIDES, Overrides
 from axsim.spec.kinds import load_either
 from axsim.spec.scenario import Scenario
 from axsim.spec.workload import Workload
-from axsim.study.columns import columns_of, table_columns
-from axsim.study.grid import Point, Space, space
+from axsim.study.columns import columns_of
+from axsim.study.grid import Point, Space, places_of, space
 from axsim.study.journal import Journal
 from axsim.study.objective import Goal
 from axsim.study.point import Row
@@ -46,7 +47,7 @@ the order of losses: any feasible point is better, and of two others the one tha
 
 def search(
     workload: Workload | Scenario | str | Path,
-    chip: Chip | str | Path | Sequence[Chip | str | Path],
+    chip: Chip | Board | str | Path | Sequence[Chip | Board | str | Path] | None,
     vary: Mapping[str, Sequence[Any]],
     objective: str | Sequence[str],
     constraint: str | Sequence[str] = (),
@@ -85,12 +86,11 @@ def search(
     """
     import pandas as pd
 
-    chips = [chip] if isinstance(chip, Chip | str | Path) else list(chip)
     if not isinstance(workload, Workload | Scenario):
         workload = load_either(workload)
     where = space(
         workload,
-        chips,
+        places_of(workload, chip),
         vary,
         settings=overrides,
         variants=variants,
@@ -98,9 +98,7 @@ def search(
         sources=Sources.of(checkpoint, images, text, observer, calibrate_on),
     )
     goal = Goal.parse(objective, constraint)
-    keys = [*vary, *overrides]
-    columns = columns_of(workload, keys) if isinstance(workload, Scenario) else table_columns(keys)
-    goal.check(columns, timing_only, checkpoint is not None)
+    goal.check(columns_of(workload, where), timing_only, checkpoint is not None)
     with ExitStack() as stack:
         kept = None if journal is None else stack.enter_context(Journal(Path(journal)))
         if executor is None:

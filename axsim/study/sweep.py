@@ -17,13 +17,16 @@ from typing import TYPE_CHECKING, Any
 
 from axsim.errors import InputError
 from axsim.runs.no_effect import without_effect, words
+from axsim.runs.shared_no_effect import idle_keys
 from axsim.runs.sources import Sources
+from axsim.spec.board import Board
 from axsim.spec.chip import Chip
 from axsim.spec.descriptor import NO_OVERRIDES, Overrides, split_overrides
+from axsim.spec.kinds import load_either
 from axsim.spec.scenario import Scenario
 from axsim.spec.workload import Workload
 from axsim.study.executors import cluster, local
-from axsim.study.grid import Point, grid
+from axsim.study.grid import Point, chip_of, grid, places_of
 from axsim.study.journal import Journal
 from axsim.study.point import Row, evaluate_all
 
@@ -48,7 +51,7 @@ IN_FLIGHT = 64
 
 def sweep(
     workload: Workload | Scenario | str | Path,
-    chip: Chip | str | Path | Sequence[Chip | str | Path],
+    chip: Chip | Board | str | Path | Sequence[Chip | Board | str | Path] | None,
     vary: Mapping[str, Sequence[Any]],
     *,
     variants: Sequence[str] | None = None,
@@ -67,7 +70,8 @@ def sweep(
 ) -> pd.DataFrame:
     """Every chip with every combination of the varied keys, as a DataFrame.
 
-    Of a scenario a point has one row with the columns of :meth:`ScenarioResult.to_row`.
+    Of a scenario a point has one row with the columns of :meth:`ScenarioResult.to_row`; its own
+    chip is taken where ``chip`` is None.
 
     ``vary`` maps dotted keys, those of the chip with the prefix ``chip.``, to their values. A point
     has one row for each variant of the workload (``variants`` chooses among them), in which varied
@@ -91,7 +95,9 @@ def sweep(
     """
     import pandas as pd
 
-    chips = [chip] if isinstance(chip, Chip | str | Path) else list(chip)
+    if not isinstance(workload, Workload | Scenario):
+        workload = load_either(workload)
+    chips = places_of(workload, chip)
     points = grid(
         workload,
         chips,
@@ -106,12 +112,13 @@ def sweep(
         if executor is None:
             executor = stack.enter_context(pool(jobs, scheduler, len(points)))
         rows = table(compute(points, executor, kept, on_progress), list(vary))
-    if not isinstance(workload, Scenario) and not points[0].tenants:
-        cases = [(workload, each) for each in chips]
-        for line in words(
-            without_effect(cases, overrides, vary=vary, variants=variants), overrides
-        ):
-            warnings.warn(line, stacklevel=2)
+    if isinstance(workload, Scenario):
+        idle = idle_keys(workload, chips, overrides, vary=vary)
+    else:
+        cases = [(workload, chip_of(each)) for each in chips]
+        idle = without_effect(cases, overrides, vary=vary, variants=variants)
+    for line in words(idle, overrides):
+        warnings.warn(line, stacklevel=2)
     return pd.DataFrame(rows, columns=list(rows[0]))
 
 

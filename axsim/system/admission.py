@@ -125,6 +125,29 @@ def _check_arrivals(scenario: Scenario, name: str, deployed: Deployed) -> None:
         deployed.of(arrival.prompt_tokens)
 
 
+def late_arrivals(scenario: Scenario) -> Iterator[str]:
+    """Which tenants' requests, all or some, are never there because they come after the end."""
+    end = scenario.duration_s
+    for name, tenant in scenario.models.items():
+        way = tenant.arrivals
+        assert way is not None
+        start = way.start_ms / 1e3
+        times = [start]
+        if way.csv is not None:
+            times = [start + each.us / 1e6 for each in from_file(way.csv)]
+        late = sum(each >= end for each in times)
+        if way.after is None and late == len(times):
+            yield (
+                f"{name} is asked nothing: its first request comes at {times[0]:g} s, the run ends "
+                f"at {end:g} s"
+            )
+        elif late:
+            yield (
+                f"{name}: of the {len(times)} requests of {way.csv}, {late} would come after the "
+                f"end of the run at {end:g} s"
+            )
+
+
 def _core_problems(scenario: Scenario, chip: Chip) -> Iterator[Problem]:
     for name, tenant in scenario.tenants.items():
         if tenant.cpu is not None and tenant.cpu.cores > chip.cpu.cores:

@@ -15,6 +15,7 @@ from axsim.spec.tenant import Frames, HostLoad, NpuLoad
 from axsim.system.arrivals import arrivals, generator
 from axsim.system.deployed import Deployed, partition_of, partitions_of
 from axsim.system.desk import Desk
+from axsim.system.energy import Account
 from axsim.system.invocation import Steps
 from axsim.system.record import Job, Record, Served
 from axsim.system.soc import Soc
@@ -37,14 +38,16 @@ class Slot(NamedTuple):
 
 @dataclass(frozen=True)
 class Outcome:
-    """What happened: records by tenant, use of the chip, when the last request ended, and of the
-    part that is kept whole, requests and other work."""
+    """What happened: records by tenant, use of the chip, when the last request ended, of the part
+    that is kept whole, requests and other work, and what each model's tenant has drawn where the
+    chip says what it draws."""
 
     records: dict[str, Record]
     usage: Usage
     ended_us: float
     window: list[Served]
     slots: list[Slot]
+    accounts: dict[str, Account]
 
 
 class Company:
@@ -73,6 +76,8 @@ class Company:
         self._usage = Usage(self._until)
         self._served: list[Served] = []
         self._slots: list[Slot] = []
+        models = scenario.models if chip.power is not None else ()
+        self._accounts = {name: Account() for name in models}
         self._over = False  # the time in which requests come
         self._finished = self._env.event()
         common = self._soc, self._usage, self._until, self._done, self._look
@@ -94,7 +99,8 @@ class Company:
             size = rate * env.now / 1e6
             self._usage.moved(name, 0.0, env.now, Moved(size, size))
         records = {name: desk.record for name, desk in self._desks.items()}
-        return Outcome(records, self._usage, env.now, self._served, self._slots)
+        kept = self._served, self._slots, self._accounts
+        return Outcome(records, self._usage, env.now, *kept)
 
     def _processes(self) -> Iterator[Steps]:
         for name, desk in self._desks.items():
@@ -126,6 +132,8 @@ class Company:
         begin, end = self._window
         if served.job.arrived_us < end and self._env.now > begin:
             self._served.append(served)
+        if self._accounts:
+            self._accounts[served.name].add(served.timeline)
         for follower in self._followers[served.name]:
             follower.come(Job(self._env.now, served.job.origin_us))
 

@@ -67,6 +67,36 @@ def energy_mj(work: ChipWork, ms: float, power: PowerSection) -> float:
     return power.idle_w * ms + work.mj(power)
 
 
+@dataclass
+class Account:
+    """What the requests of one tenant have drawn, summed as they finish, in millijoules.
+
+    ``beyond_mj`` is what they add to an idle chip, so that the accounts of all tenants and the
+    idle watts, once, are the whole. What a request, an image or a token takes has the idle watts of
+    its own time as well, as ``axsim run`` counts them: of a request, its waiting left out.
+    """
+
+    requests: int = 0
+    beyond_mj: float = 0.0
+    own_ms: float = 0.0
+    images: int = 0
+    images_mj: float = 0.0
+    tokens: int = 0
+    tokens_mj: float = 0.0
+
+    def add(self, request: RequestTimeline) -> None:
+        """One more request, on a chip that says what it draws."""
+        assert request.power is not None
+        self.requests += 1
+        self.beyond_mj += work_of(request).mj(request.power)
+        self.own_ms += sum(request.lengths_us) / 1e3
+        images = sum(work.stage in ("vision", "graph") for work in request.passes)
+        tokens = sum(work.stage == "decode" for work in request.passes)
+        self.images, self.tokens = self.images + images, self.tokens + tokens
+        self.images_mj += images * (image_mj(request) or 0.0)
+        self.tokens_mj += tokens * (token_mj(request) or 0.0)
+
+
 def image_mj(request: RequestTimeline) -> float | None:
     """Of one image: its preparation and its way through the vision part or the network. None
     without one, or where the chip says nothing of its power."""
@@ -113,24 +143,16 @@ def _total(slices: Iterable[Invocation | HostSlice]) -> ChipWork:
 
 def _invocation(timeline: Timeline, times: int) -> ChipWork:
     """An invocation's work, ``times`` over."""
-    program = timeline.program
-    pairs = list(zip(program.segments, timeline.timings, strict=True))
-    distinct = {id(timing): (segment, timing) for segment, timing in pairs}
-    repeats = Counter(id(timing) for _, timing in pairs)
-    busy: dict[str, float] = {}
+    segments = Counter(map(id, timeline.program.segments))
     macs: dict[MacType, int] = {}
     moved = 0.0
-    for key, (segment, timing) in distinct.items():
-        number = repeats[key] * times
-        spans = zip(segment.tiling.engine, timing.start_us, timing.end_us_of, strict=True)
-        for engine, start, end in spans:
-            kind = program.engines[engine].kind
-            busy[kind] = busy.get(kind, 0.0) + (end - start) / 1e3 * number
+    for segment in {id(each): each for each in timeline.program.segments}.values():
+        number = segments[id(segment)] * times
         moved += float(sum(segment.tiling.dram_bytes)) * number
         for step in segment.steps:
             if step.mac_type is not None:
                 macs[step.mac_type] = macs.get(step.mac_type, 0) + step.macs * number
-    return ChipWork(busy, moved, macs)
+    return ChipWork({kind: ms * times for kind, ms in timeline.busy_ms.items()}, moved, macs)
 
 
 def _sum(a: Mapping[K, N], b: Mapping[K, N]) -> dict[K, N]:

@@ -22,6 +22,11 @@ SHOWN = (50, 90, 95, 99)
 _FACTOR = log((1 + ERROR) / (1 - ERROR))
 
 
+def enough(count: int, percent: float) -> bool:
+    """Whether so many values tell a percentile: with fewer it is the greatest of them."""
+    return ceil(percent * count / 100) < count
+
+
 class Quantiles:
     """Counts values that are not negative."""
 
@@ -52,22 +57,18 @@ class Quantiles:
         return self.total / self.count if self.count else 0.0
 
     def percentile(self, percent: float) -> float:
-        """The value that so many percent are not above: between neighbouring values linearly where
-        these are kept (as numpy does). 0 of nothing."""
+        """The least value that at least so many percent are not above, one of those that were added
+        where these are kept. 0 of nothing."""
         if not self.count:
             return 0.0
+        rank = max(1, ceil(percent * self.count / 100))
         if self._values is not None:
             self._values.sort()
-            place = percent / 100 * (self.count - 1)
-            low = int(place)
-            high = min(low + 1, self.count - 1)
-            below, above = self._values[low], self._values[high]
-            return below if below == above else below + (above - below) * (place - low)
-        wanted = percent / 100 * (self.count - 1)
+            return self._values[rank - 1]
         seen = 0
         for value, many in self._counted():
             seen += many
-            if seen > wanted:
+            if seen >= rank:
                 return min(max(value, self.least), self.greatest)
         return self.greatest
 

@@ -104,7 +104,9 @@ def test_the_table_and_its_json(run, files):
     assert document["calls"] == 3
     assert document["total_ms"] == pytest.approx(3 * document["sessions"][0]["groups"][0]["min_ms"])
     assert "session " not in run(text, options=("--quiet",)).stdout
-    assert json.loads(run(text + "print('{}')", options=("--json", "-")).stdout.split("{}\n")[1])
+    piped = run(text + "print('{}')", options=("--json", "-"))
+    assert json.loads(piped.stdout)["calls"] == 3
+    assert "{}\n" in piped.stderr
 
 
 def test_virtual_time_is_the_chips(run):
@@ -131,6 +133,24 @@ except queue.Empty:
     ns = next(line for line in told.splitlines() if line.startswith("ns")).split()[1]
     assert int(ns) / 1e6 == pytest.approx(float(row[4]), abs=1e-3)
     assert "waited" in told
+
+
+def test_sleeps_of_threads_overlap_in_virtual_time(run):
+    text = """
+import time
+from concurrent.futures import ThreadPoolExecutor
+begun, told = time.time(), []
+def work(seconds):
+    before = time.time()
+    time.sleep(seconds)
+    told.append(round(time.time() - before, 3))
+with ThreadPoolExecutor(3) as pool:
+    list(pool.map(work, (3, 1, 2)))
+print("slept", sorted(told), "in", round(time.time() - begun, 3))
+"""
+    begun = time.perf_counter()
+    assert "slept [1.0, 2.0, 3.0] in 3.0" in run(text, options=("--virtual-time",)).stdout
+    assert time.perf_counter() - begun < 3
 
 
 def test_in_real_time_calls_take_as_long_as_on_the_chip(run):
@@ -186,6 +206,23 @@ def later():
 threading.Thread(target=later).start()
 """
     assert "in 1 calls" in run(POST + text).stdout
+
+
+def test_processes_that_a_script_starts_have_a_board_of_their_own(run, files):
+    (files / "worker.py").write_text(
+        "import axengine\n"
+        "session = axengine.InferenceSession('qwen2_post.axmodel')\n"
+        "print(session.get_providers(), session.get_inputs()[0].shape)\n"
+    )
+    text = """
+import subprocess, sys
+command = [sys.executable, "worker.py"]
+print(subprocess.run(command, capture_output=True, text=True, check=True).stdout)
+"""
+    before = dict(os.environ), list(sys.path)
+    told = run(text, options=("--chip", "ax630c", "--card")).stdout
+    assert "AXCLRTExecutionProvider [1, 1, 32]" in told
+    assert before == (dict(os.environ), sys.path)
 
 
 def test_the_table_fits_a_terminal():

@@ -181,3 +181,31 @@ def test_a_speech_model_sees_the_chips_clock_and_gives_its_status(tmp_path):
         ["whisper_encoder", "0", "1"], ["whisper_decoder", "0", str(len(said))],
     ]  # fmt: skip
     assert f"encoder took {rows[0][3]} ms" in text
+
+
+def test_stages_of_a_pipeline_work_at_a_time_on_partitions(tmp_path):
+    first, second = networks.yolo(tmp_path), networks.clip(tmp_path)[0]
+    for path in (first, second):
+        command(
+            "build", path, "--chip", "ax650n", "-o", tmp_path, "--no-check", "--set",
+            "build.npu_mode=NPU1",
+        )  # fmt: skip
+    took = {}
+    for vnpu in ("disabled", "enabled"):
+        usage = tmp_path / f"{vnpu}.json"
+        text = ran(
+            "pipeline", "--detector", tmp_path / "detector.axmodel",
+            "--encoder", tmp_path / "clip_image.axmodel",
+            options=("--virtual-time", "--vnpu", vnpu, "--json", usage),
+        )  # fmt: skip
+        assert f"order: {' '.join(map(str, range(12)))}" in text
+        told = next(line for line in text.splitlines() if line.startswith("took:"))
+        document = json.loads(usage.read_text())
+        took[vnpu] = float(told.split()[1])
+        assert took[vnpu] == pytest.approx(document["clock_ms"], abs=1e-5)
+    assert f"the last of them ended at {took['enabled']:.3f} ms of the chip's clock" in text
+    slow, quick = (each["groups"][0]["min_ms"] for each in document["sessions"])
+    assert took["disabled"] == pytest.approx(12 * (slow + quick))
+    assert slow > quick
+    # the first stage never waits; company at the DRAM costs less than 2 %
+    assert 1 <= took["enabled"] / (12 * slow + quick) < 1.02

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import threading
+import time
 
 import numpy as np
 import pytest
 from ml_dtypes import bfloat16
+from simpy import Environment
 
 import axsim.axengine
 from axsim.axengine.session import ModelError
@@ -15,6 +17,7 @@ from axsim.errors import InputError
 from axsim.machine.npu import Npu
 from axsim.spec.chip import load_chip
 from axsim.system.request import HostCosts
+from axsim.system.soc import Soc
 from tests.cli.command import axsim as command
 from tests.runs import tiny
 
@@ -53,6 +56,19 @@ def test_the_public_names(axengine):
     assert axengine.get_available_providers() == ["AxEngineExecutionProvider"]
     assert axengine.NodeArg("x", np.dtype(np.uint8), [1]).shape == [1]
     assert axengine.SessionOptions()
+
+
+def test_names_are_in_the_modules_of_the_vendors_package(axengine):
+    from axengine._base_session import SessionOptions
+    from axengine._node import NodeArg
+    from axengine._providers import axclrt_provider_name, get_available_providers
+    from axengine._session import InferenceSession
+
+    assert (InferenceSession, NodeArg) == (axengine.InferenceSession, axengine.NodeArg)
+    assert SessionOptions is axengine.SessionOptions
+    assert axclrt_provider_name not in get_available_providers()
+    with pytest.raises(ModuleNotFoundError, match=r"axengine\._axe"):
+        import axengine._axe
 
 
 def test_groups_of_a_layer(layer):
@@ -229,29 +245,143 @@ def test_the_clock_advances_by_what_the_chip_takes(layer):
     assert sum(g["share"] for g in session["groups"]) == pytest.approx(1)
 
 
-def test_threads_take_turns(files, axengine):
-    board = axsim.axengine.install("ax630c")
-    names = ["qwen2_post", "qwen2_p8_l0_together"]
-    sessions = [axengine.InferenceSession(files / f"{name}.axmodel") for name in names]
-    alone = [session.run(None, feed_of(session, 0)) for session in sessions]
-    before, found = board.now_ms, {}
+def at_a_time(sessions, counts):
+    """So many calls of each session, each session in a thread of its own; when each ended, ms after
+    the first began."""
+    board, ended = axsim.axengine.stand_in.current(), [0.0] * len(sessions)
+    begun = board.now_ms
 
     def work(index):
-        session = sessions[index]
-        found[index] = [session.run(None, feed_of(session, 0)) for _ in range(20)]
+        for _ in range(counts[index]):
+            sessions[index].run(None, feed_of(sessions[index], 0))
+        ended[index] = board.now_ms - begun
 
-    threads = [threading.Thread(target=work, args=(index,)) for index in range(2)]
+    threads = [threading.Thread(target=work, args=(index,)) for index in range(len(sessions))]
     for thread in threads:
         thread.start()
     for thread in threads:
         thread.join()
-    for index, runs in found.items():
-        assert all(
-            np.array_equal(a, b) for run in runs for a, b in zip(run, alone[index], strict=True)
+    return ended
+
+
+def as_scenarios_have_it(chip, sessions, counts, partitions):
+    """The same of processes on a chip."""
+    env, ended = Environment(), [0.0] * len(sessions)
+    soc = Soc(env, chip, dict(partitions))
+
+    def work(index):
+        model = sessions[index]._sess._model
+        host_us = HostCosts.of(model.deployment).decode_layer_us
+        for _ in range(counts[index]):
+            if model.manifest.part == "layer":
+                yield from soc.work(host_us)
+            yield from soc.invoke(model.subgraph(0).program, partitions[index][0])
+        ended[index] = env.now / 1e3
+
+    for index in range(len(sessions)):
+        env.process(work(index))
+    env.run()
+    return ended
+
+
+def test_sessions_of_one_partition_queue(files, axengine):
+    board = axsim.axengine.install("ax630c")
+    names = ["qwen2_post", "qwen2_p8_l0_together"]
+    sessions = [axengine.InferenceSession(files / f"{name}.axmodel") for name in names]
+    ended = at_a_time(sessions, [20, 12])
+    whole = [("npu", "NPU2")] * 2
+    assert ended == pytest.approx(as_scenarios_have_it(board.chip, sessions, [20, 12], whole))
+    assert sum(group.waited_ms for group in board.usage.rows()) > 0.1
+
+
+@pytest.fixture(scope="module")
+def small_files(tmp_path_factory):
+    """For one core of AX650N."""
+    folder = tmp_path_factory.mktemp("npu1")
+    arguments = tiny.write(folder), "--chip", "ax650n", "-o", folder, "--no-check", "--variant"
+    command("build", *arguments, "u16", "--set", "build.npu_mode=NPU1")
+    return folder
+
+
+def test_sessions_on_partitions_run_at_a_time_and_share_the_dram(small_files, capsys):
+    board = axsim.axengine.install("ax650n", vnpu="enabled")
+    import axengine
+
+    names = ["qwen2_vision_part_56", "qwen2_post", "qwen2_vision_part_56"]
+    sessions = [axengine.InferenceSession(small_files / f"{name}.axmodel") for name in names]
+    assert "[INFO] VNPU type: VNPUType.ENABLED" in capsys.readouterr().out
+    counts = [6, 13, 6]
+    ended = at_a_time(sessions, counts)
+    own = [(f"npu{index}", "NPU1") for index in range(3)]
+    assert ended == pytest.approx(as_scenarios_have_it(board.chip, sessions, counts, own))
+    rows = board.usage.rows()
+    assert sum(group.waited_ms for group in rows) == 0.0
+    alone = [Npu().run(each._sess._model.subgraph(0).program).duration_us for each in sessions]
+    assert rows[0].max_ms > 1.002 * alone[0] / 1e3  # others were at the DRAM
+    assert board.now_ms < 0.5 * board.usage.total_ms
+
+
+def test_in_real_time_sessions_run_at_a_time(small_files):
+    chip = load_chip("ax650n", {"host.decode_layer_ms": 60})
+    board = axsim.axengine.install(chip, vnpu="enabled", realtime=True)
+    import axengine
+
+    path = small_files / "qwen2_p8_l0_together.axmodel"
+    sessions = [axengine.InferenceSession(path) for _ in range(2)]
+    sessions[0].run(None, feed_of(sessions[0], 0))  # what is made once
+    begun = time.perf_counter()
+    at_a_time(sessions, [4, 4])
+    assert 0.24 <= time.perf_counter() - begun < 0.46
+    assert board.usage.total_ms > 9 * 60
+
+
+def test_a_fourth_session_waits_for_the_first_free_partition(small_files):
+    board = axsim.axengine.install("ax650n", vnpu="enabled")
+    import axengine
+
+    names = ["qwen2_vision_part_56"] * 3 + ["qwen2_post"]
+    sessions = [axengine.InferenceSession(small_files / f"{name}.axmodel") for name in names]
+    at_a_time(sessions, [1, 1, 1, 1])
+    waited = [group.waited_ms for group in board.usage.rows()]
+    assert sum(each > 0 for each in waited) == 1
+    assert board.now_ms < 2.1 * board.usage.rows()[0].min_ms
+
+
+def test_halves_of_an_npu_take_turns(tmp_path):
+    arguments = tiny.write(tmp_path), "--chip", "ax630c", "-o", tmp_path, "--no-check", "--quiet"
+    command("build", *arguments, "--set", "build.npu_mode=NPU1", "--variant", "u16")
+    board = axsim.axengine.install("ax630c", vnpu="enabled")
+    import axengine
+
+    path = tmp_path / "qwen2_vision_part_56.axmodel"
+    sessions = [axengine.InferenceSession(path) for _ in range(2)]
+    ended = sorted(at_a_time(sessions, [4, 4]))
+    halves = [("npu0", "NPU1"), ("npu1", "NPU1")]
+    expected = as_scenarios_have_it(board.chip, sessions, [4, 4], halves)
+    assert ended == pytest.approx(sorted(expected))
+    assert board.usage.clock_ms == pytest.approx(board.usage.total_ms)
+
+
+def test_a_model_needs_a_partition_with_its_cores(small_files, tmp_path):
+    arguments = tiny.write(tmp_path), "--chip", "ax650n", "-o", tmp_path, "--no-check", "--quiet"
+    command("build", *arguments, "--variant", "u8", "--set", "build.npu_mode=NPU3")
+    for vnpu, allowed in (("big-little", "NPU2, NPU1"), ("enabled", "NPU1, NPU1, NPU1")):
+        axsim.axengine.install("ax650n", vnpu=vnpu)
+        import axengine
+
+        assert axengine.InferenceSession(small_files / "qwen2_post.axmodel").get_inputs()
+        message = (
+            f"a model for NPU3 does not run while VNPU is {vnpu}: ax650n has partitions {allowed}"
         )
-    assert board.usage.calls == 42
-    assert board.now_ms - before == pytest.approx(20 * before)
-    assert board.now_ms == pytest.approx(board.usage.total_ms)
+        with pytest.raises(ValueError, match=message):
+            axengine.InferenceSession(tmp_path / "qwen2_post.axmodel")
+
+
+def test_vnpu_types_that_a_chip_does_not_have():
+    with pytest.raises(InputError, match=r"no VNPU type little-big.*disabled, enabled"):
+        axsim.axengine.install("ax630c", vnpu="little-big")
+    with pytest.raises(InputError, match=r"vnpu: found 'dual'.*disabled, enabled, big-little"):
+        axsim.axengine.install("ax650n", vnpu="dual")
 
 
 def test_what_is_loaded_must_fit_into_the_chips_memory(files):

@@ -92,7 +92,40 @@ def test_what_is_no_folder(tmp_path):
     )
     (tmp_path / "other.json").write_text("{}")
     err = axsim("import", "other.json", folder=tmp_path, code=2).stderr
-    assert err == "error: other.json is a file; give the folder that it is in\n"
+    assert err == "error: other.json is no checkpoint's folder\n"
     (tmp_path / "config.json").write_text('{"model_type": "qwen2", "eos_token_id": [true]}')
     err = axsim("import", tmp_path, code=2).stderr
     assert "eos_token_id is [True]; allowed: an id or a list" in err
+
+
+def test_every_other_thing_is_told_where_it_belongs(tmp_path):
+    for name in ("net.onnx", "a.axmodel", "w.pt", "m.safetensors", "x.gguf"):
+        (tmp_path / name).touch()
+    (tmp_path / "networks").mkdir()
+    (tmp_path / "networks" / "detector.onnx").touch()
+    (tmp_path / "empty").mkdir()
+    folder = tmp_path / "checkpoint"
+    folder.mkdir()
+    (folder / "config.json").write_text('{"model_type": "qwen2"}')
+    needless = "an ONNX network needs no import: axsim run"
+    imported = "axsim import checkpoint -o mine.yaml, then axsim run mine.yaml"
+    for command, name, advice in (
+        ("import", "net.onnx", f"{needless} net.onnx --chip CHIP"),
+        ("import", "networks", f"{needless} networks/detector.onnx --chip CHIP"),
+        ("import", "a.axmodel", "axsim import takes the whole folder of the vendor's package"),
+        ("import", "w.pt", "export the network as ONNX"),
+        ("import", "m.safetensors", "config.json of its safetensors is missing"),
+        ("import", "empty", "empty/config.json cannot be read: no such file"),
+        ("import", "gone.gguf", "no such file: gone.gguf"),
+        ("import", "internvl2_1b", "needs no import: axsim run internvl2_1b --chip CHIP"),
+        ("import", "https://huggingface.co/a/B", "hf download a/B --local-dir B"),
+        ("run", "checkpoint", imported),
+        ("run", "checkpoint/config.json", imported),
+        ("run", "x.gguf", "axsim import x.gguf -o mine.yaml"),
+        ("run", "a.axmodel", "axsim exec"),
+        ("run", "Qwen/Qwen3-0.6B", "hf download Qwen/Qwen3-0.6B"),
+        ("run", "networks", f"{needless} networks/detector.onnx"),
+    ):
+        chip = ("--chip", "ax630c") if command == "run" else ()
+        err = axsim(command, name, *chip, folder=tmp_path, code=2).stderr
+        assert advice in err, (command, name, err)

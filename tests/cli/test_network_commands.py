@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import json
+import re
 import shutil
 from pathlib import Path
 
@@ -136,3 +137,61 @@ def test_a_report_shows_the_cosine_of_the_run(folder) -> None:
     page = (folder / "p.html").read_text()
     assert "worst output" in page
     assert f"<b>{variant['numerics']['graph_cosine']:.4f}</b>" in page
+
+
+COMMANDS = {
+    "run": ("--chip", "ax630c", "--timing-only"),
+    "explain": ("--chip", "ax630c"),
+    "report": ("--chip", "ax630c", "--timing-only", "-o", "page.html"),
+    "sweep": ("--chip", "ax630c", "--timing-only", "-j", "1"),
+    "snapshot": ("--chip", "ax630c", "-o", "base.json"),
+    "precision": (),
+    "export": ("-o", "models_of_it"),
+    "build": ("--chip", "ax630c", "-o", "built"),
+    "show": (),
+    "compare": ("ax650n", "ax630c"),
+}
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_every_command_takes_a_shape_and_an_end(command, folder) -> None:
+    file = "models/small.onnx"
+    named = ("--workload", file) if command == "compare" else (file,)
+    words = (command, *COMMANDS[command], *named, "--shape", "x=1x3x16x16", "--cut", "b")
+    cli.axsim(*words, folder=folder)
+    found = cli.axsim(*words, "--cut", "bb", code=2, folder=folder)
+    assert "output bb: models/small.onnx makes no tensor of that name" in found.stderr
+
+
+def test_run_and_explain_and_the_page_name_what_is_waited_for_alike(folder) -> None:
+    words = ("models/small.yaml", "--chip", "ax630c", "--variant", "u8")
+    table = cli.axsim("run", *words, "--timing-only", folder=folder).stdout
+    explained = cli.axsim("explain", *words, folder=folder).stdout
+    cli.axsim("report", *words, "--timing-only", "-o", "p.html", folder=folder)
+    page = (folder / "p.html").read_text()
+    row = next(line for line in table.splitlines() if line.startswith("graph"))
+    waits = re.findall(r"((?:CONV|TENG|DRAM|SDMA|host CPU|start and end) \d+%)", row)
+    assert len(waits) == 2
+    plain = " ".join(explained.split())
+    for each in waits:
+        assert each in plain
+        assert each in page
+    assert "convolution" in plain
+
+
+def test_long_names_of_operators_keep_their_ends_at_80_columns(folder) -> None:
+    model = onnx.load(str(folder / "models" / "small.onnx"))
+    for node in model.graph.node:
+        node.name = f"/model/backbone/stage/block/{node.name}/with/a/long/path/{node.name}"
+    onnx.save(model, str(folder / "models" / "small.onnx"))
+    rows = folder / "rows.json"
+    words = ("precision", "models/small.yaml", "-o", rows)
+    out = cli.axsim(*words, folder=folder).stdout
+    lines = out.splitlines()
+    assert max(map(len, lines)) <= 80
+    shown = {line.split()[0] for line in lines[1:4]}
+    assert {name[0] for name in shown} == {"…"}
+    assert {name.rpartition("/")[2] for name in shown} == {"relu", "second", "end"}
+    assert "--output" in out
+    whole = {row["operator"] for row in json.loads(rows.read_text())["operators"]}
+    assert all(len(name) > 40 for name in whole)

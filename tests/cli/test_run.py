@@ -7,7 +7,6 @@ import json
 import os
 import subprocess
 import sys
-import time
 from functools import partial
 from pathlib import Path
 
@@ -198,18 +197,6 @@ def test_a_terminal_shows_progress_and_fills_the_table(folder) -> None:
     assert "…" in text.split("Where the time")[0]
     last = text.split("Where the time")[0].split("variant")[-1]
     assert "…" not in last
-
-
-def test_timing_only_is_quick(tmp_path) -> None:
-    """0.8 s on an idle machine, whose two cores the tests share; here against a hang-up."""
-    best = 9.0
-    for _ in range(3):
-        start = time.perf_counter()
-        process("internvl2_1b", "--chip", "ax650n", "--timing-only", folder=tmp_path)
-        best = min(best, time.perf_counter() - start)
-        if best < 2.5:
-            break
-    assert best < 2.5
 
 
 def test_timing_only_imports_no_numeric_library(tmp_path) -> None:

@@ -35,7 +35,7 @@ def graph_ms(*arguments: object, folder: Path | None = None) -> float:
 def test_an_onnx_file_is_a_workload() -> None:
     out = run(FILE, "--chip", "ax650n", "--timing-only").stdout
     assert out.startswith("squeezenet1_1 on ax650n, NPU3")
-    for shown in ("graph", "frames", "memory, MiB: weights 1 (graph 1)", "DRAM traffic, MB"):
+    for shown in ("graph", "frames", "memory, MiB: weights 1.2 (graph 1.2)", "DRAM traffic, MB"):
         assert shown in out
     document = json.loads(run(FILE, "--chip", "ax650n", "--timing-only", "--json", "-").stdout)
     (variant,) = document["variants"]

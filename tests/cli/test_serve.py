@@ -16,6 +16,7 @@ import pytest
 
 pytest.importorskip("uvicorn")
 
+from axsim.cli.serve import _names
 from tests.cli.command import COMMAND, axsim
 from tests.runs.tiny import write
 
@@ -35,6 +36,13 @@ def started(folder: Path, *options: str) -> Iterator[tuple[subprocess.Popen[str]
     finally:
         process.kill()
         process.communicate()
+
+
+def test_names_that_a_server_answers_to() -> None:
+    loopback = ["localhost", "127.0.0.1", "::1"]
+    assert _names("127.0.0.2", ["pi.lan"]) == [*loopback, "127.0.0.2", "pi.lan"]
+    assert _names("0.0.0.0", []) is None
+    assert _names("0.0.0.0", ["pi.lan"]) == [*loopback, "0.0.0.0", "pi.lan"]
 
 
 def ask(address: str, **more: object) -> urllib.request.Request:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import json
+import re
 from pathlib import Path
 from typing import Any
 
@@ -50,6 +51,66 @@ def test_what_it_prints(scenario: Path) -> None:
     assert max(map(len, text.splitlines())) <= 80
 
 
+def test_columns_that_nobody_has_are_left_out(scenario: Path) -> None:
+    """Without deadlines nobody is late, here and over seeds."""
+    keys = ("--set", "tenants.detector.deadline_ms=null", "--duration", "20ms")
+    for words in ((), ("--seeds", 2, "-j", 1)):
+        assert re.search(r"\blate(\b|¹)", typed(scenario, "--duration", "20ms", *words).stdout)
+        result = typed(scenario, *keys, *words)
+        assert result.exit_code == 0, result.output
+        assert not re.search(r"\blate(\b|¹)", result.stdout)
+
+
+def test_percentiles_of_few_are_left_out(scenario: Path) -> None:
+    text = typed(scenario).output
+    (row,) = [line for line in text.splitlines() if line.startswith("detector latency")]
+    assert row.split()[2] == "9"
+    assert [cell == "–" for cell in row.split()[3:]] == [False, False, True, True, True, False]
+    assert "– of so few that it is the longest" in text
+
+
+def test_energy_where_the_chip_says_what_it_draws(scenario: Path, tmp_path: Path) -> None:
+    keys = ("idle_w=1.5", "conv_w=0.5", "cpu_w=0.3", "dram_pj_per_byte=40", "source=a meter")
+    words = [word for key in keys for word in ("--set", f"chip.power.{key}")]
+    result = typed(scenario, *words, "--csv", tmp_path / "a.csv")
+    assert result.exit_code == 0, result.output
+    for word in ("mJ a request⁵", "idle chip", "in all", "100.0%", "the power block of ax650n",
+                 "a meter"):  # fmt: skip
+        assert word in result.output
+    assert max(map(len, result.output.splitlines())) <= 80
+    rows = list(csv.DictReader((tmp_path / "a.csv").open()))
+    assert all(float(row["energy_per_token_mj"]) > 0 for row in rows)
+    without = typed(scenario)
+    assert "energy" not in without.output
+
+
+def test_requests_that_never_come_are_told(scenario: Path, tmp_path: Path) -> None:
+    (tmp_path / "late.csv").write_text("ms\n9000\n")
+    text = scenario.read_text().replace("poisson_per_s: 40", "csv: late.csv")
+    scenario.write_text(text)
+    result = typed(scenario)
+    told = "answer is asked nothing: its first request comes at 9 s, the run ends at 0.15 s"
+    assert told in " ".join(result.output.split())
+    assert told in json.loads(typed(scenario, "--json", "-").stdout)["notes"]
+
+
+def test_keys_without_effect_are_told(scenario: Path) -> None:
+    words = (scenario, "--duration", "20ms", "--set", "tenants.detector.priority=3")
+    result = typed(*words, "--set", "tenants.detector.deadline_ms=9", "--seed", 4)
+    assert result.exit_code == 0, result.output
+    told = [line for line in result.stderr.splitlines() if line.startswith("note: ")]
+    assert told == [
+        "note: tenants.detector.priority=3 has no effect here: times, memory and numbers are the "
+        "same without it"
+    ]
+    scenario.write_text(scenario.read_text().replace("poisson_per_s: 40", "every_ms: 20"))
+    seed = typed(scenario, "--duration", "20ms", "--seed", 4)
+    assert "note: seed=4 has no effect here" in seed.stderr
+    assert typed(scenario, "--duration", "20ms", "--seed", 4, "-q").stderr == ""
+    seeds = typed(scenario, "--seeds", 3)
+    assert (seeds.exit_code, "nothing here is at random" in seeds.output) == (2, True)
+
+
 def test_files(scenario: Path, tmp_path: Path) -> None:
     names = ("a.json", "a.csv", "a.trace.json", "a.png")
     out = [tmp_path / name for name in names]
@@ -93,7 +154,8 @@ def test_every_picture(kind: str, expected: str, scenario: Path, tmp_path: Path)
     import matplotlib
 
     path = tmp_path / "a.svg"
-    words = (scenario, "-q", "--plot", path, "--plot-kind", kind, "--window", "50ms..60ms")
+    words: tuple[Any, ...] = (scenario, "-q", "--plot", path, "--plot-kind", kind)
+    words += ("--window", "50ms..60ms") if kind == "timeline" else ()
     with matplotlib.rc_context({"svg.fonttype": "none"}):
         assert typed(*words, "--duration", "0.1s").exit_code == 0
     assert expected in path.read_text()
@@ -123,6 +185,43 @@ def test_seeds_are_a_sweep(scenario: Path, tmp_path: Path) -> None:
     assert found["detector", "requests"]["half_width"] == 0
     assert "latency p95, ms" in result.output
     assert "90 % confidence interval" in result.output
+
+
+@pytest.mark.slow
+def test_seeds_on_a_dask_cluster(scenario: Path, tmp_path: Path) -> None:
+    distributed = pytest.importorskip("distributed")
+    words = (scenario, "--duration", "0.1s", "--seeds", 8, "-q")
+    here, there = tmp_path / "here.csv", tmp_path / "there.csv"
+    assert typed(*words, "-j", 2, "--csv", here).exit_code == 0
+    options = {"n_workers": 2, "threads_per_worker": 1, "host": "127.0.0.1"}
+    with distributed.LocalCluster(**options, dashboard_address=None) as cluster:
+        result = typed(*words, "--scheduler", cluster.scheduler_address, "--csv", there)
+    assert result.exit_code == 0, result.output
+    assert there.read_bytes() == here.read_bytes()
+    assert len(list(csv.DictReader(there.open()))) == 8
+
+
+def test_a_sweep_answers_in_words_and_a_picture(scenario: Path, tmp_path: Path) -> None:
+    """The scenario names its chip."""
+    words = [
+        "sweep", str(scenario), "-j", "1", "-q", "--plot", str(tmp_path / "a.png"),
+        "--vary", "tenants.detector.arrivals.fps=20,60,900", "--set", "duration_s=0.1",
+        "--objective", "max:tenants.detector.arrivals.fps",
+        "--constraint", "detector.latency_p95_ms<=20",
+    ]  # fmt: skip
+    result = CliRunner().invoke(app, words)
+    assert result.exit_code == 0, result.output
+    first, second, *_ = result.stdout.splitlines()
+    assert first.startswith(
+        "tenants.detector.arrivals.fps can be up to 60 with detector.latency_p95_ms <= 20; then "
+        "detector.latency_p95_ms is "
+    )
+    assert "; at 900 there is an error: " in first
+    assert second.startswith("detector.latency_p95_ms is the longest of 6 requests only")
+    assert (tmp_path / "a.png").read_bytes()[:4] == b"\x89PNG"
+    missing = CliRunner().invoke(app, ["sweep", str(scenario), "--vary", "chip=ax630c"])
+    assert missing.exit_code == 2
+    assert "--chip NAME" in missing.output
 
 
 def test_sweeps_take_scenarios(scenario: Path, tmp_path: Path) -> None:
@@ -163,10 +262,11 @@ def test_sweeps_take_scenarios(scenario: Path, tmp_path: Path) -> None:
         (["--duration", "soon"], "--duration: found 'soon'; allowed: a time, such as 60s"),
         (["--window", "2s"], "--window: found '2s'; allowed: FROM..TO"),
         (["--seeds", "2", "--plot", "a.png"], "--plot is of one simulation"),
-        (["--seeds", "9" * 9], "--seeds: found 999999999; allowed: up to 1,000,000"),
+        (["--seeds", "9" * 9], "seeds: found 999999999; allowed: how many, up to 100,000"),
         (["--seeds", "2", "--seed", "1"], "--seed is of one simulation"),
         (["--seeds", "2", "--overload"], "--overload is of one simulation"),
-        (["--window", "2s..3s"], "window: begins at 2 s; allowed: before 0.15 s"),
+        (["--window", "2s..3s"], "--window is for --trace, --report and --plot-kind timeline"),
+        (["--window", "2s..3s", "--trace", "-"], "window: begins at 2 s; allowed: before 0.15 s"),
         (["--jobs", "2"], "--jobs and --scheduler are for --seeds"),
         (["--json", "-", "--csv", "-"], "only one of --json"),
         (["--chip", "ax650n", "--board", "x"], "--chip and --board"),
@@ -206,8 +306,17 @@ def test_a_report_of_a_scenario(scenario: Path, tmp_path: Path) -> None:
     assert "What each tenant costs the others" in page
     assert page.count("<svg") == 3
     simulated = tmp_path / "b.html"
-    assert typed(scenario, "-q", "--report", simulated).exit_code == 0
-    assert "detector (tiny) answers" in simulated.read_text()
+    (tmp_path / "late.csv").write_text("ms\n9000\n")
+    late = f"csv={tmp_path}/late.csv", "poisson_per_s=null"
+    changes = "chip.power.idle_w=1.5", *(f"tenants.answer.arrivals.{each}" for each in late)
+    keys = [word for each in changes for word in ("--set", each)]
+    assert "idle chip" not in page
+    assert typed(scenario, "-q", "--report", simulated, *keys).exit_code == 0
+    page = simulated.read_text()
+    assert "detector (tiny) answers" in page
+    assert "all 9 took up to" in page
+    assert "answer is asked nothing: its first request comes at 9 s" in page
+    assert "idle chip" in page
 
 
 def test_on_a_board() -> None:

@@ -183,6 +183,13 @@ def test_a_dask_cluster_that_loses_a_worker(folder, whole) -> None:
     assert (folder / "out.csv").read_bytes() == whole
 
 
+def test_an_objective_that_is_no_column_is_told_so() -> None:
+    words = ("sweep", "qwen3_0_6b", "--chip", "ax630c", "--timing-only", "--objective")
+    assert "there is no such column" in axsim(*words, "tokens", code=2).stderr
+    err = axsim(*words, "ttft", code=2).stderr
+    assert "ttft: there is no such column; did you mean 'ttft_ms'?" in err
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("finished", [0, 1, 60])
 def test_a_dask_scheduler_that_dies(folder, whole, finished: int) -> None:

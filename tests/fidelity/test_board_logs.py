@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from axsim.fidelity.ledger import load_ledger
+from tests.cli import small_network
 from tests.cli.command import axsim
 
 LAYER = """\
@@ -90,7 +91,7 @@ def test_history_of_groups_is_as_the_log_says(tmp_path):
     text = (
         "grp: 2, prefill_max_kv_cache_num : 512\nRun AxModel:\n model: a_p128_l3_together.axmodel"
     )
-    (tmp_path / "a.log").write_text(f"{text}\n  g0: 0.862 ms\n  g1: 1.2 ms\n  g2: 7.483 ms\n")
+    (tmp_path / "a.log").write_text(f"{text}\n  g0: 0.862 ms\n  g1: 1.2ms\n  g2: 7.483 ms\n")
     rows = imported(tmp_path, "a.log", "--chip", "ax650n", "--model", "X")
     assert [(row.metric, row.cached_tokens) for row in rows] == [
         ("decode_layer_ms", None), ("prefill_layer_ms", 0), ("prefill_layer_ms", 512),
@@ -106,6 +107,49 @@ def test_a_network_is_called_like_its_file(tmp_path):
     assert (row.model, row.metric, row.npu_mode) == ("resnet50", "graph_ms", "NPU1")
 
 
+def test_the_size_of_pictures_is_in_the_log(logs):
+    (logs / "chat.log").write_text(f"[I][Init][ 290]: vpm_height : 448,vpm_width : 448\n{CHAT}")
+    rows = imported(logs, "layer.log", "chat.log", "--chip", "ax650n", "--model", "X")
+    sizes = [row.image_size for row in rows if row.metric == "vision_encode_ms"]
+    assert sizes == [224, 448]
+
+
+def test_pictures_of_a_workload_without_any_are_left_out(logs):
+    asked = ("chat.log", "--chip", "ax650n", "--workload", "qwen3_0_6b", "-o", "rows.csv")
+    told = axsim("ledger", "import", *asked, folder=logs).stderr
+    assert "note: chat.log:4: vision_encode_ms is left out, the workload has no pictures" in told
+    rows = load_ledger(logs / "rows.csv")
+    assert [row.metric for row in rows] == ["ttft_ms", "decode_tokens_per_s"]
+
+
+def test_the_file_of_a_network_may_have_any_name(tmp_path):
+    small_network.small(tmp_path)
+    block = "Run AxModel:\n model: vit_b16.axmodel\nmin = 3 ms max = 4 ms avg = 3.5 ms"
+    (tmp_path / "a.log").write_text(block)
+    (row,) = imported(tmp_path, "a.log", "--chip", "ax650n", "--workload", "models/small.yaml")
+    assert (row.model, row.metric) == ("vit_b16", "graph_ms")
+
+
+@pytest.mark.parametrize(
+    ("line", "message"),
+    [
+        ("min = 9 ms max = 8 ms avg = 8.5 ms", "found min 9, max 8, avg 8.5 ms; allowed: min <="),
+        ("min = 7 ms max = 8 ms avg = 8.5 ms", "found min 7, max 8, avg 8.5 ms; allowed: min <="),
+        ("min = -1 ms max = 8 ms avg = 3.5 ms", "found -1; allowed: above 0"),
+        ("g2: -0.5 ms", "found -0.5; allowed: above 0"),
+        ("ttft: 0.00 ms", "found 0; allowed: above 0"),
+        ("hit eos,avg inf token/s", "found inf; allowed: above 0"),
+        ("hit eos,avg -nan token/s", "found nan; allowed: above 0"),
+    ],
+)
+def test_times_that_cannot_be(logs, line, message):
+    (logs / "a.log").write_text(f"model: a_p128_l3_together.axmodel\n{line}\nttft: -3 ms\n")
+    asked = ("a.log", "--chip", "ax650n", "--model", "X")
+    told = axsim("ledger", "import", *asked, code=2, folder=logs).stderr
+    assert f"error: a.log:2: {message}" in told
+    assert "error: a.log:3: found -3" in told
+
+
 def test_the_rows_are_validated(logs):
     imported(logs, "layer.log", "chat.log", "--chip", "ax650n", *WORKLOAD)
     text = axsim("validate", "--ledger", "rows.csv", folder=logs).stdout
@@ -118,8 +162,7 @@ def test_a_model_that_is_not_shipped_gets_its_architecture(logs):
         "name: Mine\nmodel: {decoder: {family: qwen2, num_hidden_layers: 2, hidden_size: 64, "
         "intermediate_size: 96, num_attention_heads: 4, num_key_value_heads: 2, vocab_size: 300}}\n"
     )
-    asked = ("chat.log", "--chip", "ax650n", "--workload", "mine.yaml", "--image-size", "224")
-    (logs / "chat.log").write_text(CHAT.replace("image encode time", "nothing"))
+    asked = ("chat.log", "--chip", "ax650n", "--workload", "mine.yaml")
     told = axsim("ledger", "import", *asked, "-o", "rows.csv", folder=logs).stderr
     assert "Mine is no shipped architecture" in told
     imported(logs, *asked, "--models", "models.yaml")
@@ -134,7 +177,10 @@ def test_a_model_that_is_not_shipped_gets_its_architecture(logs):
         (("other.txt", "--chip", "ax650n"), "error: other.txt: has no line with a time; allowed"),
         (("layer.log", "--chip", "ax650"), "did you mean 'ax650n'?"),
         (("layer.log", "--chip", "ax650n"), "error: layer.log:10: decode_layer_ms: whose is it?"),
-        (("chat.log", "--chip", "ax650n", "--model", "X"), "chat.log:4: vision_encode_ms needs"),
+        (
+            ("chat.log", "--chip", "ax650n", "--model", "X"),
+            "chat.log:4: vision_encode_ms needs --image-size, or",
+        ),
         (("chat.log", "--chip", "ax650n", "--models", "m.yaml"), "--models writes an architecture"),
         (("chat.log", "--chip", "ax650n", "--toolchain", "gcc"), "toolchain: found 'gcc'; allowed"),
         (("chat.log", "--chip", "ax650n", "--weight-dtype", "s9"), "'s9' is not one of"),

@@ -328,6 +328,24 @@ def test_chat_templates_without_end(source: str, tmp_path: Path) -> None:
     assert "cannot be rendered" in told(tmp_path, *questions._asked("hello"))
 
 
+def test_a_network_that_computes_nothing(tmp_path: Path) -> None:
+    from onnx import helper
+
+    from tests.network.filled import model
+
+    shape = {"rows": np.array([3, 2])}
+    made = model([helper.make_node("Reshape", ["x", "rows"], ["y"])], [("x", [2, 3])],
+                 [("y", [3, 2])], shape)  # fmt: skip
+    base.write(tmp_path, "n.onnx", made.SerializeToString())
+    text = told(tmp_path, "run", "n.onnx", "--chip", "ax630c", "--timing-only")
+    assert "n.onnx: the chip has nothing to compute" in text
+
+
+def test_many_long_problems_are_cut(tmp_path: Path) -> None:
+    text = told(tmp_path, "validate", "-q", "--ledger", ledger(tmp_path, image_size="x" * 5000))
+    assert 1000 < len(text) < 6000
+
+
 # Pictures
 
 

@@ -1,5 +1,7 @@
 """Convolutions: float32 against the definition, codes against exact sums."""
 
+import itertools
+
 import numpy as np
 import pytest
 
@@ -7,7 +9,7 @@ from axsim.graph.ops import OPERATORS
 from axsim.kernels import convolution as conv_module
 from axsim.kernels import pixels
 from axsim.kernels.choose import choose
-from axsim.kernels.convolution import conv, finishing_pixels
+from axsim.kernels.convolution import conv
 from axsim.kernels.dense import added, clamped
 from axsim.kernels.finish import Requantise
 from axsim.kernels.qparams import QParams
@@ -17,6 +19,9 @@ from axsim.numerics.integer_conv import conv as conv_codes
 from axsim.numerics.integer_conv import conv_transpose, conv_weight
 
 RNG = np.random.default_rng(8)
+needs_pixels = pytest.mark.skipif(
+    not pixels.supported(), reason="no numba, or a CPU without such vectors"
+)
 
 # (channels, outputs, group, size, taps, strides, dilations, pads)
 SHAPES = {
@@ -82,7 +87,7 @@ def test_float32_convolutions_are_what_they_are_defined_to_be(name, jit, monkeyp
     np.testing.assert_allclose(found, expected, atol=2e-5 * w[0].size ** 0.5)
 
 
-@pytest.mark.skipif(not pixels.supported(), reason="no numba, or a CPU without 512-bit vectors")
+@needs_pixels
 @pytest.mark.parametrize("name", [name for name in SHAPES if name != "line"])
 def test_convolutions_by_pixel_are_the_same(name):
     x, w, attrs = case(name)
@@ -90,25 +95,51 @@ def test_convolutions_by_pixel_are_the_same(name):
     bias = RNG.standard_normal(len(w)).astype(np.float32)
     expected = np.clip(defined(x, w, attrs) + bias.reshape(-1, 1, 1), -1, 2)
     at = windows(x.shape[2:], w.shape[2:], attrs)
-    stages = [finishing_pixels(bias, None, -1, 2)]
+    finish = pixels.Finish(bias, None, -1, 2)
     packed = pixels.weight(w, attrs["group"])
-    found = pixels.conv(x, packed, at, stages)
+    found = pixels.conv(x, packed, at, finish)
     np.testing.assert_allclose(found, expected, atol=4e-6 * w[0].size ** 0.5)
     assert pixels.by_pixel(found).base is not None  # channels lie together
-    by_channel = pixels.conv(np.asfortranarray(x), packed, at, stages)
+    by_channel = pixels.conv(np.asfortranarray(x), packed, at, finish)
     assert np.array_equal(by_channel, found)
 
 
-def test_what_follows_a_convolution_by_pixel_is_what_numpy_does():
-    y, other = RNG.standard_normal((2, 30, 40)).astype(np.float32)
-    bias = RNG.standard_normal(40).astype(np.float32)
-    for term, low, high in ((None, None, None), (other, 0, None), (other, -0.5, 0.5)):
-        expected, found = y.copy(), y.copy()
-        part = slice(3, 20), slice(8, 40)
-        finishing_pixels(bias, term, low, high)(found, *part)
-        total = y[part] + bias[part[1]] + (0 if term is None else term[part])
-        expected[part] = np.clip(total, -np.inf if low is None else low, high)
-        np.testing.assert_allclose(found, expected, atol=1e-6)
+@needs_pixels
+@pytest.mark.parametrize("columns", [16, 40, 64])
+@pytest.mark.parametrize("threads", ["1", "2"])
+def test_what_follows_a_convolution_by_pixel_is_what_numpy_does(columns, threads, monkeypatch):
+    monkeypatch.setenv("AXSIM_THREADS", threads)
+    x = RNG.standard_normal((1, 64, 33, 31)).astype(np.float32)
+    w = RNG.standard_normal((columns, 64, 3, 3)).astype(np.float32) / 24
+    at = windows(x.shape[2:], w.shape[2:], {"pads": (1, 1, 1, 1)})
+    sums = conv(x, w, at)
+    bias = RNG.standard_normal(columns).astype(np.float32)
+    other = RNG.standard_normal((33 * 31, columns)).astype(np.float32)
+    packed = pixels.weight(w, 1)
+    cases = (None, None, None), (other, 0.0, None), (other, -0.5, 0.5)
+    for (term, low, high), swish in itertools.product(cases, (False, True)):
+        found = pixels.conv(x, packed, at, pixels.Finish(bias, term, low, high, swish))
+        total = pixels.by_pixel(sums).reshape(-1, columns) + bias + (0 if term is None else term)
+        total = np.clip(total, low, high) if low is not None or high is not None else total
+        expected = total / (1 + np.exp(-total)) if swish else total
+        rows = pixels.by_pixel(found).reshape(-1, columns)
+        np.testing.assert_allclose(rows, expected, atol=1e-5)
+
+
+@pytest.mark.parametrize("size", [6, 40])
+def test_sums_do_not_depend_on_the_number_of_threads(size, monkeypatch):
+    x = RNG.standard_normal((1, 70, size, size)).astype(np.float32)
+    w = RNG.standard_normal((330, 70, 3, 3)).astype(np.float32)
+    at = windows(x.shape[2:], w.shape[2:], {"pads": (1, 1, 1, 1)})
+    results = []
+    for threads in ("1", "2", "3"):
+        monkeypatch.setenv("AXSIM_THREADS", threads)
+        results.append([conv(x, w, at)])
+        if pixels.supported():
+            results[-1].append(pixels.conv(x, pixels.weight(w, 1), at))
+    for other in results[1:]:
+        for a, b in zip(results[0], other, strict=True):
+            assert np.array_equal(a, b)
 
 
 def test_images_of_a_batch_are_convolved_one_by_one():
@@ -145,7 +176,7 @@ def test_convolutions_of_codes_are_exact_with_padding_at_the_zero_point(name, dt
     sums += np.rint(bias / (np.float32(x.scale) * scale).astype(np.float64)).reshape(
         -1, *[1] * (a.ndim - 2)
     )
-    packed = conv_weight(w, "Conv", attrs["group"], choose())
+    packed = conv_weight(w, "Conv", attrs["group"], choose(windows=True))
     found = conv_codes(a, packed, bias, attrs, x, y)
     assert found.dtype == a.dtype
     assert np.array_equal(found, finished(sums, scale, x, y))

@@ -1,3 +1,5 @@
+import multiprocessing
+import os
 import threading
 
 import pytest
@@ -32,3 +34,16 @@ def test_the_first_exception_comes_out_and_the_pool_stays_usable(monkeypatch):
     done = []
     parallel(4, done.append)
     assert sorted(done) == [0, 1, 2, 3]
+
+
+@pytest.mark.filterwarnings("ignore::DeprecationWarning")
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="this system has no fork")
+def test_a_process_that_is_forked_has_threads_of_its_own(monkeypatch):
+    monkeypatch.setenv("AXSIM_THREADS", "2")
+    parallel(4, lambda i: None)
+    child = multiprocessing.get_context("fork").Process(target=parallel, args=(4, abs))
+    child.start()
+    child.join(timeout=20)
+    if child.is_alive():
+        child.kill()
+    assert child.exitcode == 0

@@ -14,9 +14,9 @@ from axsim.kernels.twin import compiled
 
 def backends():
     yield NumpyProducts()
-    vnni = compiled("axsim.kernels.avx512.vnni")
-    if vnni is not None and vnni.supported():
-        yield vnni.VnniProducts()
+    vectors = compiled("axsim.kernels.vectors.integers")
+    if vectors is not None and vectors.supported():
+        yield vectors.VectorProducts()
     try:
         from axsim.kernels.onnx_products import OnnxProducts
     except ImportError:

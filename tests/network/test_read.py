@@ -191,7 +191,7 @@ def test_one_error_lists_every_operator_that_is_refused_with_what_to_do(tmp_path
     message = refusal(path)
     assert "LSTM: is recurrent" in message
     assert "(node memory)" in message
-    assert "Det: is not supported; cut it off with --output" in message
+    assert "Det: is not supported; cut it off with --cut NAME" in message
     assert "(nodes first, second)" in message
     assert message.count("\n") == 1  # nothing needs the list of NonZero
     network = read(path, outputs=["a"])

@@ -1,15 +1,20 @@
 import pytest
 
 from axsim.graph.ir import Graph, Node, Tensor
+from axsim.network.fusion import fused
+from axsim.network.read import read
 from axsim.numerics.formats import (
     DecoderScheme,
+    UnmatchedPattern,
     VisionScheme,
     assign,
     assign_decoder,
+    assign_network,
     assign_vision,
     stored_bytes,
     weight_bytes,
 )
+from tests.cli.small_network import small
 
 
 def tiny_graph() -> Graph:
@@ -84,3 +89,20 @@ def test_stored_size_of_other_dtypes():
     assert stored_bytes(Tensor("x", (4, 8), "u16")) == 64
     graph = assign_decoder(tiny_graph())
     assert weight_bytes(graph) == (8 * 8 + 8 * 4) + 4 * (8 + 8 + 32)
+
+
+def test_a_type_of_nodes_names_all_of_a_network_and_what_is_absorbed_goes_by_its_names(tmp_path):
+    pytest.importorskip("onnx")
+    graph = fused(read(small(tmp_path) / "models" / "small.onnx", {"x": (1, 3, 8, 8)})).graph
+    for pattern, lifted in (
+        ("op_type:Conv", {"a", "b", "c"}),  # the Relu's result is what the first Conv stores
+        ("op_type:Sigmoid", {"y"}),
+        ("first", {"a", "b"}),
+        ("op_type:Softmax", set()),  # there is none
+    ):
+        found = assign_network(graph, "u8", {pattern: "u16"})
+        wide = {name for name, tensor in found.tensors.items() if tensor.dtype == "u16"}
+        assert wide == lifted, pattern
+    for pattern in ("op_type:Sotfmax", "nowhere"):
+        with pytest.raises(UnmatchedPattern):
+            assign_network(graph, "u8", {pattern: "u16"})

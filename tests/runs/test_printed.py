@@ -58,3 +58,13 @@ def test_a_validation_prints_in_a_line() -> None:
 
 def test_axsim_shows_its_public_names_alone() -> None:
     assert {name for name in dir(axsim) if not name.startswith("__")} == set(axsim.__all__)
+
+
+def test_a_mistyped_figure_is_told_with_the_nearest_name(result: RunResult) -> None:
+    variant = result["224-u8"]
+    assert not hasattr(variant, "tftt_ms")
+    with pytest.raises(AttributeError, match=r"no attribute 'tftt_ms'; did you mean 'ttft_ms'"):
+        _ = variant.tftt_ms
+    with pytest.raises(AttributeError, match=r"no attribute 'qqq'$"):
+        _ = variant.qqq
+    assert variant.graph_ms is None  # a figure of other workloads

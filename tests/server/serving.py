@@ -18,6 +18,7 @@ import uvicorn
 
 from axsim.compiler.partition import Deployment
 from axsim.runs.sources import Sources
+from axsim.server.hosts import LOOPBACK
 from axsim.server.listen import address, bind
 from axsim.server.load import load
 from axsim.server.routes import Api
@@ -95,7 +96,7 @@ def serving(
     if buffer:
         listening.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, buffer)
     desk = Desk(service.engine, queue, fast)
-    app = Api(service, desk, max_body).app()
+    app = Api(service, desk, max_body, [*LOOPBACK, "board.lan"]).app()
     config = uvicorn.Config(app, log_config=None, access_log=False, timeout_graceful_shutdown=3)
     server = uvicorn.Server(config)
     loop = asyncio.new_event_loop()

@@ -260,6 +260,27 @@ def test_malformed_bodies(served: Served, content: bytes) -> None:
     assert json.loads(found)["error"]["type"] == "invalid_request_error"
 
 
+@pytest.mark.parametrize(
+    ("host", "status"),
+    [
+        ("localhost:8000", 200),
+        ("LOCALHOST", 200),
+        ("127.0.0.1:1", 200),
+        ("[::1]:8000", 200),
+        ("board.lan:80", 200),
+        ("attacker.example", 403),
+        ("localhost.attacker.example:8000", 403),
+        ("127.0.0.1@attacker.example", 403),
+        ("[::1", 403),
+    ],
+)
+def test_names_that_are_not_the_servers(served: Served, host: str, status: int) -> None:
+    found, _, body = served.raw("GET", "/v1/models", Host=host)
+    assert found == status
+    if status == 403:
+        assert "this server is not" in json.loads(body)["error"]["message"]
+
+
 def test_lone_surrogates_are_told_and_not_a_defect(served: Served) -> None:
     status, document = served.ask("\ud800")
     assert status == 400
@@ -271,7 +292,8 @@ def chunked(served: Served, size: int) -> bytes:
     host = urlsplit(served.address)
     with socket.create_connection((host.hostname, host.port), timeout=10) as connection:
         connection.sendall(
-            b"POST /v1/chat/completions HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n"
+            b"POST /v1/chat/completions HTTP/1.1\r\nHost: localhost\r\n"
+            b"Transfer-Encoding: chunked\r\n\r\n"
         )
         part = b"10000\r\n" + b" " * 65536 + b"\r\n"
         try:
@@ -294,7 +316,7 @@ def test_a_body_that_does_not_come(served: Served, monkeypatch: pytest.MonkeyPat
     host = urlsplit(served.address)
     with socket.create_connection((host.hostname, host.port), timeout=10) as connection:
         connection.sendall(
-            b"POST /v1/chat/completions HTTP/1.1\r\nHost: x\r\nContent-Length: 100\r\n\r\n{"
+            b"POST /v1/chat/completions HTTP/1.1\r\nHost: localhost\r\nContent-Length: 100\r\n\r\n{"
         )
         assert connection.recv(4096).startswith(b"HTTP/1.1 408")
 
@@ -371,7 +393,8 @@ def held(served: Served, tokens: int = 60, buffer: int = 0) -> Iterator[socket.s
     read."""
     host = urlsplit(served.address)
     document = json.dumps({"messages": HELLO, "stream": True, "max_tokens": tokens}).encode()
-    head = f"POST /v1/chat/completions HTTP/1.1\r\nHost: x\r\nContent-Length: {len(document)}"
+    head = "POST /v1/chat/completions HTTP/1.1\r\nHost: localhost\r\nContent-Length: "
+    head += str(len(document))
     with socket.socket() as connection:
         if buffer:
             connection.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, buffer)
@@ -435,7 +458,8 @@ def test_a_client_that_goes_away_ends_its_request(stream: bool) -> None:
     with serving(synthetic(timing_only=True, token_ms=10), fast=False) as served:
         host = urlsplit(served.address)
         document = json.dumps({"messages": HELLO, "stream": stream, "max_tokens": 180}).encode()
-        head = f"POST /v1/chat/completions HTTP/1.1\r\nHost: x\r\nContent-Length: {len(document)}"
+        head = "POST /v1/chat/completions HTTP/1.1\r\nHost: localhost\r\nContent-Length: "
+        head += str(len(document))
         with socket.create_connection((host.hostname, host.port), timeout=10) as connection:
             connection.sendall(f"{head}\r\n\r\n".encode() + document)
             waits_until(lambda: served.desk.open == 1)

@@ -94,11 +94,19 @@ def test_layers_of_another_type_are_precision_overrides(tmp_path) -> None:
         {"layer_name": "conv1", "data_type": "U16"},
         {"layer_names": ["a", "b"], "data_type": "S8"},
         {"op_type": "Add", "data_type": "U16"},
+        {"op_types": ["Mul"], "data_type": "U16"},
         {"layer_name": "softmax", "data_type": "FP32"},
+        {"start_tensor_names": ["x"], "end_tensor_names": ["y"], "data_type": "U16"},
     ]
     found = read_pulsar2(written(tmp_path, {"quant": {"layer_configs": layers}}))
-    assert found.build["precision_overrides"] == {"conv1": "u16", "a": "u8", "b": "u8"}
-    assert found.ignored == ("quant.layer_configs.op_type", "quant.layer_configs.data_type FP32")
+    expected = {"op_type:Add": "u16", "op_type:Mul": "u16", "conv1": "u16", "a": "u8", "b": "u8"}
+    assert found.build["precision_overrides"] == expected
+    assert list(found.build["precision_overrides"]) == list(expected)  # the last one wins
+    assert found.ignored == (
+        "quant.layer_configs.start_tensor_names",
+        "quant.layer_configs.end_tensor_names",
+        "quant.layer_configs.data_type FP32",
+    )
 
 
 def test_a_workloads_own_keys_go_first_and_paths_are_its_own(tmp_path) -> None:

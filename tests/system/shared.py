@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from axsim.runs.shared_results import ScenarioResult
-from axsim.runs.shared_run import simulate
+from axsim.runs.shared_run import simulated
 from axsim.spec.chip import Chip, load_chip
 from axsim.spec.descriptor import load_mapping
 from axsim.spec.scenario import Scenario
@@ -42,7 +42,7 @@ def tiny(arrivals: dict[str, Any], **keys: Any) -> dict[str, Any]:
 
 def run(found: Scenario, chip: Chip = CHIP, **options: Any) -> ScenarioResult:
     """Simulated, without the tenants alone unless asked for."""
-    return simulate(found, chip, **{"alone": False, **options})
+    return simulated(found, chip, **{"alone": False, **options})
 
 
 def undisturbed(found: Scenario, name: str, chip: Chip = CHIP) -> RequestTimeline:

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from axsim.system.quantiles import ERROR, EXACT, Quantiles
+from axsim.system.quantiles import ERROR, EXACT, Quantiles, enough
 
 
 def counted(values: list[float]) -> Quantiles:
@@ -18,10 +18,15 @@ def counted(values: list[float]) -> Quantiles:
 
 
 @settings(max_examples=40)
-@given(st.lists(st.floats(0, 1e9), min_size=1, max_size=60), st.floats(0, 100))
-def test_few_values_are_as_numpy_has_them(values: list[float], percent: float) -> None:
+@given(st.lists(st.floats(0, 1e9), min_size=1, max_size=60), st.integers(0, 100))
+def test_few_values_are_as_numpy_has_them(values: list[float], percent: int) -> None:
+    """A percentile is one of the values: the curve's step is there."""
     found = counted(values)
-    assert found.percentile(percent) == pytest.approx(np.percentile(values, percent), rel=1e-9)
+    expected = np.percentile(values, percent, method="inverted_cdf")
+    assert found.percentile(percent) == expected
+    below = max((part for value, part in found.steps() if value < expected), default=0.0)
+    assert below < percent / 100 or percent == 0
+    assert dict(found.steps())[expected] >= percent / 100
     assert found.greatest == max(values)
     assert found.least == min(values)
     assert found.mean == pytest.approx(np.mean(values))
@@ -48,6 +53,14 @@ def test_many_values_are_near_their_rank(kind: str) -> None:
     steps = found.steps()
     assert steps[-1][1] == 1
     assert [value for value, _ in steps] == sorted(value for value, _ in steps)
+
+
+@pytest.mark.parametrize(("percent", "least"), [(50, 2), (90, 10), (95, 20), (99, 100)])
+def test_few_values_do_not_tell_a_percentile(percent: int, least: int) -> None:
+    for count in range(1, 2 * least):
+        found = counted([float(value) for value in range(count)])
+        assert enough(count, percent) == (count >= least)
+        assert enough(count, percent) == (found.percentile(percent) < found.greatest)
 
 
 def test_memory_does_not_grow_with_the_stream() -> None:

@@ -37,7 +37,12 @@ def read_goal(
     if not objectives and not constraints:
         return None
     from axsim.study.objective import Goal
+    from axsim.study.pareto import unknown_column
+    from axsim.system.metrics import METRICS
 
+    for name in (text.strip() for text in objectives):
+        if ":" not in name and name not in columns and name not in METRICS:
+            raise unknown_column(name, list(columns))
     goal = Goal.parse(objectives, constraints)
     goal.check(columns, timing_only, trained)
     return goal
@@ -95,17 +100,16 @@ def show(
     Exit status 1 when no row meets the constraints.
     """
     from axsim.cli.terminal.console import console
-    from axsim.show.leaders import leaders_table, run_command, shortfalls, summary
+    from axsim.show.leaders import leaders_table, run_command, summary
+    from axsim.study.answer import in_words
     from axsim.study.objective import OF_TEXT
 
     leaders = goal.leaders(rows)
     if not leaders:
-        asked = ", ".join(map(str, goal.constraints)) or "any number in the objective"
-        reasons = "; ".join(shortfalls(rows, goal))
-        say(f"error: no row has {asked}: {reasons}", err=True)
+        say(f"error: {in_words(rows, goal, varied)}", err=True)
         raise typer.Exit(1)
     out = console(stderr=err)
-    out.print(f"{goal}:")
+    out.print(in_words(rows, goal, varied), soft_wrap=True)
     out.print(f"  {run_command(leaders[0], workload, keys, options, boards)}", soft_wrap=True)
     out.print()
     out.print(leaders_table(leaders, goal, varied))

@@ -17,6 +17,7 @@ from axsim.show.plots.latency_distribution import latency_distribution
 from axsim.show.plots.predicted_measured import predicted_measured
 from axsim.show.plots.residuals import residuals
 from axsim.show.plots.roofline import roofline
+from axsim.show.plots.scenario_sweep import scenario_sweep
 from axsim.show.plots.style import FORMATS, check_plot, save, svg
 from axsim.show.plots.sweeps import accuracy_picture, sweep_picture
 from axsim.show.plots.tenants_timeline import tenants_timeline
@@ -37,6 +38,7 @@ __all__ = [
     "residuals",
     "roofline",
     "save",
+    "scenario_sweep",
     "svg",
     "sweep_picture",
     "tenants_timeline",

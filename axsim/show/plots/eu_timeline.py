@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
+from axsim.errors import abridged
 from axsim.machine.timeline import Timeline
 from axsim.runs.results import VariantResult
 from axsim.show.palette import TASKS, task_name
@@ -23,6 +24,8 @@ BUSY = 0.1
 """Part of its time in which a unit must be busy with an operator for it to be named."""
 LETTER = 0.066
 """Width of a letter of a label, inches."""
+SHORTEST = 12
+"""Letters that a name from an ONNX file is cut to at least: those of paths tell little."""
 
 
 def eu_timeline(
@@ -103,8 +106,8 @@ def _draw(axes: Any, panel: Panel) -> set[str]:
 
 def _labels(tasks: list[tuple[str, Span]], letter: float) -> Iterator[tuple[str, float]]:
     """What a unit computes, with the middle of its time, where the words have room: consecutive
-    tasks of one operator share a label, cut to its last part if need be. ``letter`` is the width of
-    a letter in milliseconds."""
+    tasks of one operator share a label, cut to its last part (of a path: its end) if need be.
+    ``letter`` is the width of a letter in milliseconds."""
     runs: list[tuple[str, float, float, float]] = []  # label, start, end, busy
     for label, (start, end) in sorted(tasks, key=lambda task: task[1]):
         if runs and runs[-1][0] == label:
@@ -115,7 +118,8 @@ def _labels(tasks: list[tuple[str, Span]], letter: float) -> Iterator[tuple[str,
     for label, start, end, busy in runs:
         if busy < BUSY * (end - start):
             continue
-        for text in dict.fromkeys((label, label.rpartition(".")[2])):
-            if end - start > (len(text) + 1) * letter:
-                yield text, (start + end) / 2
-                break
+        room = int((end - start) / letter) - 1
+        short = abridged(label, max(room, SHORTEST)) if "/" in label else label.rpartition(".")[2]
+        text = label if len(label) <= room else short
+        if len(text) <= room:
+            yield text, (start + end) / 2

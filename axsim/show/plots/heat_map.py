@@ -38,10 +38,12 @@ def heat_map(
     value: str,
     *,
     marks: Marks | None = None,
+    best: Label | None = None,
     title: str = "",
 ) -> Figure:
     """``value`` over the numeric columns ``x`` and ``y`` of a sweep, with labelled lines of equal
-    value and a star at each of ``marks`` (see :func:`chip_marks`).
+    value, a star at each of ``marks`` (see :func:`chip_marks`), and a ring with a label at the
+    ``best`` cell.
 
     The rows must be a grid: one row for each pair of an x and a y. Rows with an error leave their
     cell empty. Marks beyond the grid are told below the picture.
@@ -61,8 +63,11 @@ def heat_map(
     axes.set_title(title, fontsize=SMALL + 2)
     axes.set_xlim(xs[0], xs[-1])
     axes.set_ylim(ys[0], ys[-1])
-    _lines(axes, xs, ys, values, list((marks or {}).values()))
-    _marks(axes, dict(marks or {}), xs, ys)
+    taken = list((marks or {}).values())
+    _lines(axes, xs, ys, values, [*taken, *([(best.x, best.y)] if best else [])])
+    if best is not None:
+        _ring(axes, best)
+    _marks(axes, dict(marks or {}), best, xs, ys)
     return figure
 
 
@@ -178,7 +183,24 @@ def _along(axes: Any, pieces: Sequence[Values], step: float) -> Iterator[tuple[f
             yield float(x), float(y)
 
 
-def _marks(axes: Any, marks: Marks, xs: Values, ys: Values) -> None:
+def _ring(axes: Any, best: Label) -> None:
+    """Black between two white ones: seen on the darkest and the lightest cell."""
+    for color, width in (("white", 5.0), ("black", 2.0)):
+        axes.plot(
+            [best.x],
+            [best.y],
+            marker="o",
+            markersize=STAR + 3,
+            markerfacecolor="none",
+            markeredgecolor=color,
+            markeredgewidth=width,
+            linestyle="none",
+            clip_on=False,
+            zorder=4,
+        )
+
+
+def _marks(axes: Any, marks: Marks, best: Label | None, xs: Values, ys: Values) -> None:
     inside = {
         name: (x, y)
         for name, (x, y) in marks.items()
@@ -200,4 +222,5 @@ def _marks(axes: Any, marks: Marks, xs: Values, ys: Values) -> None:
             clip_on=False,
             zorder=4,
         )
-    place(axes, [Label(name, x, y) for name, (x, y) in inside.items()], size=SMALL + 1)
+    labels = [Label(name, x, y) for name, (x, y) in inside.items()]
+    place(axes, [*([best] if best else []), *labels], size=SMALL + 1)

@@ -234,12 +234,15 @@ def _measurements(
     columns: Sequence[Any], heights: list[float], variants: list[VariantResult]
 ) -> None:
     """A tick where a measurement of the same configuration ends: of the vision part after
-    preparation, of one decode token."""
+    preparation, of a network, of one decode token."""
     for height, variant in zip(heights, variants, strict=True):
         found: list[tuple[Any, float]] = []
         vision = variant.vision_encode_ms
         if vision is not None and vision.measured is not None:
             found.append((columns[0], variant.preprocess_ms + vision.measured.value))
+        network = variant.graph_ms
+        if network is not None and network.measured is not None:
+            found.append((columns[0], network.measured.value))
         speed = variant.decode_tokens_per_s
         if speed is not None and speed.measured is not None and len(columns) > 1:
             found.append((columns[1], 1e3 / speed.measured.value))

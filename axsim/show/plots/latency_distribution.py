@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from math import log
 from typing import TYPE_CHECKING
 
 from axsim.errors import InputError
@@ -9,20 +11,25 @@ from axsim.fidelity.prediction import number
 from axsim.runs.shared_results import ScenarioResult
 from axsim.show.palette import INK
 from axsim.show.plots.style import SMALL, grid, new_figure, plain_numbers
+from axsim.system.quantiles import enough
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 LINES = ("-", "--", "-.", ":")
 COLORS = (INK, "0.5", "#5f7fa8", "0.2")
+ROW = 0.07
+"""Height of a row of names, as a part of the height for 100 %."""
+LETTER = 1 / 90
+"""Width of a letter, as a part of the picture's."""
 MARKS = ("o", "s", "^", "D")
 """A tenant's line and the mark of its percentiles."""
 
 
 def latency_distribution(result: ScenarioResult) -> Figure:
     """For each tenant that answers requests, the part of them (upwards) that took no longer than
-    a time (to the right, logarithmic). Marks are at p50, p95 and p99; a short line in the tenant's
-    style at the top is its deadline.
+    a time (to the right, logarithmic). Marks are at p50, p95 and p99 where enough requests tell
+    them; a thin line in the tenant's style is its deadline.
 
     Raises:
         InputError: no request was answered.
@@ -41,22 +48,30 @@ def latency_distribution(result: ScenarioResult) -> Figure:
             ys += [ys[-1], part]
         style = place % len(LINES)
         color, mark = COLORS[style], MARKS[style]
-        label = f"{each.name}, p95 {number(measure.percentile(95))} ms"
+        told = [percent for percent in (50, 95, 99) if enough(measure.count, percent)]
+        most = f"p95 {number(measure.percentile(95))} ms of {measure.count:,}"
+        if 95 not in told:
+            most = f"longest {number(measure.greatest)} ms of {measure.count:,}"
+        label = f"{each.name}, {most}"
         axes.plot(xs, ys, color=color, linestyle=LINES[style], linewidth=1.6, label=label)
-        points = [(measure.percentile(percent), percent / 100) for percent in (50, 95, 99)]
-        axes.plot(*zip(*points, strict=True), color=color, marker=mark, linestyle="", markersize=5)
-        if each.deadline_ms is not None:
-            axes.plot(
-                [each.deadline_ms] * 2, [0.0, 1.06], color=color, linestyle=LINES[style],
-                linewidth=0.7,
-            )  # fmt: skip
-            axes.annotate(
-                f"{each.name} due", (each.deadline_ms, 1.06), fontsize=SMALL, color=color,
-                ha="center", va="bottom",
-            )  # fmt: skip
+        points = [(measure.percentile(percent), percent / 100) for percent in told]
+        xs, ys = [x for x, _ in points], [y for _, y in points]
+        axes.plot(xs, ys, color=color, marker=mark, linestyle="", markersize=5)
     axes.set_xscale("log")
+    dues = {each.name: each.deadline_ms for each in shown if each.deadline_ms is not None}
+    looks = {each.name: place % len(LINES) for place, each in enumerate(shown)}
+    axes.set_xlim(*_span([*axes.get_xlim(), *dues.values()]))
+    rows = _rows(dues, axes.get_xlim())
+    for name, due in dues.items():
+        color, height = COLORS[looks[name]], 1.06 + ROW * rows[name]
+        line = LINES[looks[name]]
+        axes.plot([due] * 2, [0.0, height], color=color, linestyle=line, linewidth=0.7)
+        axes.annotate(
+            f"{name} due", (due, height), fontsize=SMALL, color=color, ha="center", va="bottom",
+            bbox={"facecolor": "white", "edgecolor": "none", "pad": 0.6}, zorder=5,
+        )  # fmt: skip
     plain_numbers(axes.xaxis)
-    axes.set_ylim(0, 1.13)
+    axes.set_ylim(0, 1.06 + ROW * (1 + max(rows.values(), default=0)))
     axes.set_yticks([0, 0.25, 0.5, 0.75, 0.95, 1.0], ["0", "25", "50", "75", "95", "100"])
     axes.set_xlabel("from a request's arrival to its end, ms", fontsize=SMALL + 1)
     axes.set_ylabel("requests that took no longer, %", fontsize=SMALL + 1)
@@ -66,3 +81,21 @@ def latency_distribution(result: ScenarioResult) -> Figure:
     title = f"How long requests take: {result.scenario.name} on {result.chip.name}"
     axes.set_title(title, fontsize=SMALL + 2, loc="left")
     return figure
+
+
+def _span(places: list[float]) -> tuple[float, float]:
+    """From the least to the greatest, with a margin where that is a deadline."""
+    return min(places) / 1.05, max(places) * 1.05
+
+
+def _rows(dues: Mapping[str, float], span: tuple[float, float]) -> dict[str, int]:
+    """In which row above the curves each deadline has its name, so that none covers another."""
+    ends: list[float] = []
+    found: dict[str, int] = {}
+    for name, due in sorted(dues.items(), key=lambda pair: pair[1]):
+        middle = log(due / span[0]) / log(span[1] / span[0])
+        half = LETTER * len(f"{name} due") / 2
+        row = next((r for r, end in enumerate(ends) if end < middle - half), len(ends))
+        ends[row : row + 1] = [middle + half]
+        found[name] = row
+    return found

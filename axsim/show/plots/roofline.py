@@ -7,6 +7,7 @@ from math import atan, degrees
 from typing import TYPE_CHECKING, Any
 
 from axsim.compiler.program import EngineKind
+from axsim.errors import abridged
 from axsim.fidelity.prediction import number
 from axsim.runs.results import VariantResult
 from axsim.show.ceilings import Ceiling, Point, ceilings, roofline_points
@@ -21,6 +22,8 @@ if TYPE_CHECKING:
 SHAPES: dict[EngineKind, str] = {"conv": "o", "teng": "^", "sdma": "s"}
 LABELS = 8
 """Points with a name: those that take most time."""
+LONGEST = 34
+"""Characters of a name that are written: its end, when it has more."""
 CLOSE = 1.6
 """Ceilings nearer to each other than by this factor stand aside for each other's names."""
 SIDES = {(True, False): "top", (False, True): "bottom"}
@@ -84,7 +87,8 @@ def _names(points: list[Point], order: list[int]) -> dict[int, str]:
     found: dict[int, str] = {}
     for i in order:
         stages = {points[j].part.name for j in order if points[j].label == points[i].label}
-        text = f"{points[i].part.name} {points[i].label}" if len(stages) > 1 else points[i].label
+        text = abridged(points[i].label, LONGEST)
+        text = f"{points[i].part.name} {text}" if len(stages) > 1 else text
         if text not in found.values():
             found[i] = text
     return found

@@ -6,9 +6,12 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from axsim.errors import InputError
+from axsim.fidelity.prediction import number
 from axsim.show.plots.heat_map import Marks, heat_map
+from axsim.show.plots.labels import Label
+from axsim.show.plots.scenario_sweep import scenario_sweep
 from axsim.show.plots.tradeoff import Lead, tradeoff
-from axsim.study.objective import Goal
+from axsim.study.objective import Goal, Objective
 from axsim.system.metrics import WAITS
 
 if TYPE_CHECKING:
@@ -54,9 +57,11 @@ def sweep_picture(
     goal: Goal | None = None,
     marks: Marks | None = None,
 ) -> Figure:
-    """A heat map of the first objective when two numeric keys vary, of one chip and one variant;
-    else the trade-off between the first two objectives, with the rows ringed that lead
-    (:meth:`~axsim.study.objective.Goal.leaders`; of one objective, the best).
+    """A heat map of the first objective, its best cell ringed, when two numeric keys vary, of one
+    chip and one variant; else the trade-off between the first two objectives, with the rows ringed
+    that lead (:meth:`~axsim.study.objective.Goal.leaders`; of one objective, the best).
+
+    Rows of a scenario are drawn by :func:`scenario_sweep`.
 
     Without a goal, image to first token (or what of a request's times differs), and against it
     perplexity or similarity when the kernels ran, decode speed otherwise.
@@ -64,6 +69,8 @@ def sweep_picture(
     Raises:
         InputError: as :func:`heat_map` and :func:`tradeoff`; no row has a value to draw.
     """
+    if "scenario" in frame.columns:
+        return scenario_sweep(frame, vary, goal)
     objectives = goal.objectives if goal else ()
     chosen = [each.column for each in objectives[:2]]
     several = [key for key, values in vary.items() if len(values) > 1]
@@ -73,7 +80,12 @@ def sweep_picture(
     if len(numeric) == len(several) == 2 and not rows.duplicated(several).any():
         value = chosen[0] if chosen else _first(rows, WAITS)
         x, y = several
-        return heat_map(rows, x, y, value, marks=marks, title=_title(rows))
+        limits = goal.constraints if goal else ()
+        wanted = Goal((*objectives[:1], Objective(value, "min"))[:1], limits)
+        best, title = _best(rows, wanted, x, y), _title(rows)
+        if best is not None:
+            title = f"{title}\nring: {wanted}"
+        return heat_map(rows, x, y, value, marks=marks, best=best, title=title)
     if len(chosen) < 2:
         waits = _telling_apart(rows, SPEEDS) or _first(rows, WAITS)
         others = _telling_apart(rows, ACCURACY) or _first(rows, (*ACCURACY, *OTHERS))
@@ -85,6 +97,16 @@ def sweep_picture(
         title=_title(rows, "Trade-off", labels), level=LEVELS.get(y),
         lead=_lead(rows, goal) if goal else None,
     )  # fmt: skip
+
+
+def _best(frame: pd.DataFrame, goal: Goal, x: str, y: str) -> Label | None:
+    """The cell of the row that is best, the first of equals."""
+    leaders = goal.leaders(frame.to_dict("records"))
+    if not leaders:
+        return None
+    row = leaders[0]
+    text = number(row[goal.objectives[0].column])
+    return Label(f"best: {text}", float(row[x]), float(row[y]))
 
 
 def _lead(frame: pd.DataFrame, goal: Goal) -> Lead:

@@ -18,6 +18,8 @@ if TYPE_CHECKING:
 WIDTH = 9.0
 FINEST = 1 / 1500
 """Gaps that are shorter than this part of the window are closed."""
+LEAST_US = 1e-3
+"""Microseconds that no rounding is."""
 WAITING, OTHER = "waiting", "other work"
 FILLS: dict[str, Fill] = {
     WAITING: LOST,
@@ -64,6 +66,9 @@ def tenants_timeline(result: ScenarioResult) -> Figure:
     axes.set_xlabel("time, ms", fontsize=SMALL + 1)
     axes.tick_params(axis="x", labelsize=SMALL)
     grid(axes, axis="x")
+    if not shown:
+        text = f"nothing happens from {begin:g} to {end:g} ms: another window shows more"
+        axes.annotate(text, (0.5, 0.5), xycoords="axes fraction", ha="center", va="center")
     title = f"Who does what when: {result.scenario.name} on {result.chip.name}"
     axes.set_title(title, fontsize=SMALL + 2, loc="left")
     legend(figure, {kind: fill for kind, fill in FILLS.items() if kind in shown})
@@ -76,12 +81,13 @@ def _where(result: ScenarioResult, name: str) -> str:
 
 
 def _parts(served: Served) -> Iterator[tuple[str, float, float]]:
-    """Kind, start and end in ms, of all that a request does; it waits from its arrival to its end
-    behind that."""
-    timeline, arrived = served.timeline, served.job.arrived_us
-    yield WAITING, arrived / 1e3, (timeline.arrived_us / 1e3 + timeline.ms)
+    """Kind, start and end in ms, of all that a request does, and of its waiting in between."""
+    timeline, before = served.timeline, served.job.arrived_us
     for work, slices in timeline.by_pass():
         for part in slices:
             if isinstance(part, Invocation) or part.end_us > part.start_us:
                 start, stop = timeline.arrived_us + part.start_us, timeline.arrived_us + part.end_us
+                if start - before > LEAST_US:
+                    yield WAITING, before / 1e3, start / 1e3
                 yield work.stage, start / 1e3, stop / 1e3
+                before = stop

@@ -37,10 +37,11 @@ def _conventions(report: Report) -> list[Child]:
     variants = list(result)
     found: list[Child] = []
     if any(each.ttft_ms for each in variants):
-        found.append(
-            "TTFT is counted as the vendor counts it: all prefill chunks and the first post, "
-            "without image preparation and vision encoder. Image to first token adds both."
-        )
+        counts = "TTFT is counted as the vendor counts it: all prefill chunks and the first post"
+        if any(each.vision_encode_ms for each in variants):
+            counts += ", without image preparation and vision encoder"
+            counts += ". Image to first token adds both"
+        found.append(f"{counts}.")
         found.append(
             "All layers of a decoder take the same time; each token of decode reads the compiled "
             "length of the KV cache, so that every token takes the same time."
@@ -48,8 +49,9 @@ def _conventions(report: Report) -> list[Child]:
     found.append(
         f"Intervals are meant to hold {LEVEL:.0%} of measured values. Their width comes from the "
         "errors of the ledger's rows when the fit had not seen their architecture; a prediction "
-        f"that no row is near enough to vouch for is extrapolated ({MARK}) and has the width of "
-        "the chip's widest group. None is a guarantee for a model unlike those that were measured."
+        f"that no row is near enough to vouch for is extrapolated ({MARK}): an error as large as "
+        "that of the chip's widest group is added to that of its own. None is a guarantee for a "
+        "model unlike those that were measured."
     )
     energy = source_line(result)
     if energy is not None:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 
-from axsim.compiler.partition import MEBI
 from axsim.fidelity.prediction import Prediction, number
 from axsim.runs.results import VariantResult
 from axsim.show.extrapolated import mark
@@ -18,8 +17,8 @@ KINDS = {
     "compute": "computing",
     "ld:param": "weights in",
     "ld:input": "inputs in",
-    "ld:ddr_swap": "spilled tiles in",
-    "st:ddr_swap": "spilled tiles out",
+    "ld:ddr_swap": "spilled activations in",
+    "st:ddr_swap": "spilled activations out",
     "st:output": "outputs out",
 }
 """What each kind of task does."""
@@ -28,12 +27,6 @@ KINDS = {
 def capitalised(label: str) -> str:
     """A metric's label at the beginning of a line."""
     return label[0].upper() + label[1:]
-
-
-def mebibytes(size: float) -> str:
-    """``1116``; sizes below ten with decimals."""
-    value = size / MEBI
-    return f"{value:.0f}" if value >= 10 or not value else f"{value:.2g}"
 
 
 def percent(fraction: float, digits: int = 0) -> str:

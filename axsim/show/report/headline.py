@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Sequence
 
+from axsim.compiler.partition import mebibytes
 from axsim.fidelity.prediction import Prediction, number
 from axsim.runs.results import VariantResult
 from axsim.show.report.colours import css_class
@@ -15,7 +16,6 @@ from axsim.show.report.figures import (
     interval,
     legend,
     measured,
-    mebibytes,
     panels,
     percent,
     signed,
@@ -27,14 +27,14 @@ from axsim.study.explain import Explanation, Gain, total_ms
 from axsim.system.critical_path import PathStage
 
 RESOURCES = {
-    "conv": ("CONV", "the matrix unit"),
-    "teng": ("TENG", "the vector unit"),
-    "dram": ("DRAM", "its bandwidth"),
-    "sdma": ("SDMA", "setting transfers up"),
-    "host": ("host", "the CPU"),
-    "invocation": ("start", "and end of subgraphs"),
+    "conv": "the matrix unit",
+    "teng": "the vector unit",
+    "dram": "its bandwidth",
+    "sdma": "setting transfers up",
+    "host": "its work",
+    "invocation": "of subgraphs",
 }
-"""What a stage can wait for: its name, and what that is."""
+"""What each thing is that a stage can wait for."""
 
 
 def section(report: Report) -> Html:
@@ -49,7 +49,7 @@ def limits(report: Report) -> Html:
         "The critical path: the chain of tasks, each of which the next one waited for. Shorten a "
         "task on it, and the stage ends earlier."
     )
-    names = [(css_class("r", key), *value) for key, value in RESOURCES.items()]
+    names = [(css_class("r", key), NAMES[key], what) for key, what in RESOURCES.items()]
     parts = panels(report.result, (_limits(each) for each in report.explanations))
     return section_of("limits", "What limits it", text, parts, legend(names))
 

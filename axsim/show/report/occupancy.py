@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
+from axsim.compiler.partition import mebibytes
 from axsim.runs.results import VariantResult
 from axsim.show.report.colours import css_class
 from axsim.show.report.content import Report
-from axsim.show.report.figures import mebibytes, panels, percent
+from axsim.show.report.figures import panels, percent
 from axsim.show.report.markup import Column, Html, Row, element, join, note, table
 from axsim.show.report.markup import section as section_of
 from axsim.show.timelines import stage_timelines

@@ -20,6 +20,8 @@ from axsim.show.report.page import bar, document, footer
 from axsim.show.tenant_tables import (
     busy_table,
     costs_table,
+    energy_table,
+    energy_text,
     memory_text,
     requests_table,
     scenario_heading,
@@ -27,6 +29,7 @@ from axsim.show.tenant_tables import (
     times_table,
 )
 from axsim.spec.located import Located, locate
+from axsim.system.quantiles import enough
 
 SECTIONS = {
     "answer": "Answer",
@@ -77,10 +80,12 @@ def _words(result: ScenarioResult) -> Iterator[str]:
     for each in result.models:
         record, latency = each.record, each.measures.get("latency_ms")
         if record is None or latency is None:
-            yield f"{each.name}: no request came."
-            continue
+            continue  # its note says why
         text = f"{each.name} ({each.what}) answers {number(each.per_s)} requests per second; "
-        text += f"95 of 100 take up to {number(latency.percentile(95))} ms"
+        if enough(latency.count, 95):
+            text += f"95 of 100 take up to {number(latency.percentile(95))} ms"
+        else:
+            text += f"all {latency.count} took up to {number(latency.greatest)} ms"
         if each.slowdown is not None:
             text += f", on average {each.slowdown:.2f} times as long as alone"
         text += "."
@@ -90,6 +95,7 @@ def _words(result: ScenarioResult) -> Iterator[str]:
             text += f" {record.late} of {record.finished} missed their deadline of "
             text += f"{each.deadline_ms:g} ms."
         yield text
+    yield from (f"{each}." for each in result.notes)
     busiest = max(result.mean_busy.items(), key=lambda pair: pair[1])
     name = busiest[0].replace("npu ", "NPU partition ").replace("cpu", "the CPU")
     name = name.replace("dram", "the DRAM")
@@ -122,8 +128,17 @@ def _busy(result: ScenarioResult) -> Html:
         "How busy",
         _table("How busy the chip was, and with whom", busy_table(result)),
         note(memory_text(result), "."),
+        _energy(result),
         _picture(plots.utilisation(result), "busy", caption),
     )
+
+
+def _energy(result: ScenarioResult) -> Html | None:
+    table = energy_table(result)
+    if table is None:
+        return None
+    text = energy_text(result)
+    return join(_table("What tenants and the idle chip draw", table), note(text, "."))
 
 
 def _when(result: ScenarioResult) -> Html:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from axsim.compiler.partition import mebibytes
 from axsim.fidelity.intervals import LEVEL
 from axsim.fidelity.prediction import Prediction, number
 from axsim.runs.results import RunResult, VariantResult
@@ -9,16 +10,16 @@ from axsim.show.energy_table import source_line
 from axsim.show.extrapolated import footnotes
 from axsim.show.report.content import Report
 from axsim.show.report.drawings import shown
-from axsim.show.report.figures import SHOWN, capitalised, interval, measured, mebibytes
+from axsim.show.report.figures import SHOWN, capitalised, interval, measured
 from axsim.show.report.markup import Child, Column, Html, Row, element, join, note, table
 from axsim.show.report.markup import section as section_of
-from axsim.show.tables import accuracy_notes
+from axsim.show.tables import accuracy_notes, ttft_meaning
 from axsim.show.tables import notes as table_notes
 from axsim.show.text_table import MEANING, judged, text_figures, text_title
 
 SYNTHETIC = (
     "Synthetic weights: seeded random numbers stood in for a trained model's. The similarities "
-    "show what the arithmetic loses, not a trained model's accuracy, and the tokens mean nothing."
+    "show what the arithmetic loses, not a trained model's accuracy"
 )
 
 COMPARED = {"vision": "vision output", "graph": "worst output", "logits": "first logits"}
@@ -119,7 +120,7 @@ def _notes(result: RunResult) -> Html:
     """What the columns mean, and that weights are synthetic."""
     lines: list[Child] = [f"±: {LEVEL:.0%} of measured values are expected within."]
     if any(each.ttft_ms for each in result):
-        lines.append(" TTFT is the vendor's: all prefill chunks and the first post, no vision.")
+        lines.append(f" TTFT is the vendor's: {ttft_meaning(result)}.")
     others = [text for text in table_notes(result) if text.startswith("measured TTFT")]
     lines += [f" {text[0].upper()}{text[1:]}." for text in others]
     energy = source_line(result)
@@ -137,7 +138,8 @@ def _notes(result: RunResult) -> Html:
     if head:
         parts.append(note(head, element("ul", *(element("li", text) for text in reasons))))
     if any(each.numerics is not None and each.numerics.synthetic for each in result):
-        parts.append(element("p", SYNTHETIC, class_="callout"))
+        told = ", and the tokens mean nothing." if any(each.ttft_ms for each in result) else "."
+        parts.append(element("p", f"{SYNTHETIC}{told}", class_="callout"))
     if not result.complete:
         parts.append(element("p", "The run was interrupted: the kernels of the variants marked "
                              "“not finished” did not run.", class_="callout"))  # fmt: skip

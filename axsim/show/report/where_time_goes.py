@@ -11,6 +11,7 @@ from axsim.show.report.drawings import shown
 from axsim.show.report.figures import KINDS, panels, percent
 from axsim.show.report.markup import Child, Column, Html, Row, element, join, note, table
 from axsim.show.report.markup import section as section_of
+from axsim.show.words import named
 from axsim.system.breakdown import ENGINES, StageBreakdown
 
 
@@ -59,7 +60,7 @@ def _stages(stages: Iterable[StageBreakdown]) -> Html:
         Column("stage"),
         Column("ms", number=True),
         Column("waits for", wide=True),
-        *(Column([_ENGINES[name], element("small", "busy")], number=True) for name in ENGINES),
+        *(Column([named(name), element("small", "busy")], number=True) for name in ENGINES),
         Column(["MAC", element("small", "use")], number=True),
         Column(["DRAM", element("small", "MB")], number=True),
     ]
@@ -69,7 +70,7 @@ def _stages(stages: Iterable[StageBreakdown]) -> Html:
         cells: list[Child] = [
             stage.name if stage.count == 1 else f"{stage.name} × {stage.count}",
             number(stage.ms),
-            ", ".join(f"{_BOUND.get(name, name)} {percent(share)}" for name, share in shares),
+            ", ".join(f"{named(name)} {percent(share)}" for name, share in shares),
             *(_busy(stage.busy[name]) for name in ENGINES),
             _busy(stage.mac_utilisation),
             f"{stage.total_dram_bytes / 1e6:.1f}",
@@ -78,17 +79,13 @@ def _stages(stages: Iterable[StageBreakdown]) -> Html:
     return table("Time by stage", columns, rows)
 
 
-_ENGINES = {"conv": "CONV", "teng": "TENG", "sdma": "SDMA", "dram": "DRAM", "host": "host"}
-_BOUND = {**_ENGINES, "invocation": "start and end", "waiting": "others"}
-
-
 def _busy(fraction: float) -> str:
     return percent(fraction) if fraction >= 0.0005 else "–"
 
 
 def _named(part: str) -> Child:
     """A kind of task under the vendor's name and in words; an operator as it is called."""
-    return [part, element("small", KINDS[part])] if part in KINDS else part
+    return [part, element("small", KINDS[part])] if part in KINDS else named(part)
 
 
 def _parts(

@@ -6,6 +6,7 @@ import pytest
 import axsim
 from axsim import InputError
 from axsim.show.plots import chip_marks, heat_map, sweep_picture
+from axsim.study.objective import Goal
 from tests.show.plots.reading import drawn_texts, overlapping, smallest_text, texts
 
 X, Y = "chip.dram.peak_gbps", "chip.npu.conv.int8_macs_per_cycle"
@@ -103,3 +104,24 @@ def test_a_sweep_of_two_numeric_keys_is_a_map(frame) -> None:
     two = pd.concat([frame, frame.assign(variant="224-u8", ttft_ms=1.0)])
     two["weights_bytes"] = 5
     assert sweep_picture(two, vary).axes[0].get_xlabel().startswith("TTFT, ms")
+
+
+def test_the_best_cell_is_ringed_and_named(frame) -> None:
+    vary = {X: XS, Y: YS}
+    rows = frame.assign(decode_tokens_per_s=frame[X] + frame[Y] / 1e4)
+    goal = Goal.parse("decode_tokens_per_s", "ttft_ms>=300")
+    met = rows[rows["ttft_ms"] >= 300]
+    wanted = met.loc[met["decode_tokens_per_s"].idxmax()]
+    figure = sweep_picture(rows, vary, goal)
+    axes = figure.axes[0]
+    rings = [line for line in axes.lines if line.get_marker() == "o"]
+    assert {(*line.get_xdata(), *line.get_ydata()) for line in rings} == {(wanted[X], wanted[Y])}
+    assert {line.get_markeredgecolor() for line in rings} == {"white", "black"}
+    assert f"best: {wanted['decode_tokens_per_s']:.2f}" in texts(figure)
+    assert axes.get_title().endswith("ring: most decode_tokens_per_s with ttft_ms >= 300")
+    # without a goal, the least of what is drawn
+    least = rows.loc[rows["ttft_ms"].idxmin()]
+    (ring, *_) = [
+        line for line in sweep_picture(rows, vary).axes[0].lines if line.get_marker() == "o"
+    ]
+    assert (*ring.get_xdata(), *ring.get_ydata()) == (least[X], least[Y])

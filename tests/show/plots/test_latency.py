@@ -4,9 +4,11 @@ import pytest
 
 import axsim
 from axsim import InputError
+from axsim.fidelity.ledger import shipped_graphs
 from axsim.show.extrapolated import mark
-from axsim.show.plots import latency_bars
+from axsim.show.plots import latency_bars, roofline
 from axsim.show.plots.latency import PARTS, TOKEN_PARTS
+from axsim.show.plots.roofline import LONGEST
 from axsim.show.tables import number
 from tests.runs.tiny import DECODER, VISION, ModelConfig, workload
 from tests.show.plots.reading import drawn_texts, overlapping, smallest_text, texts
@@ -86,3 +88,16 @@ def test_one_variant_and_parts_that_are_missing(small) -> None:
 def test_nothing_to_draw() -> None:
     with pytest.raises(InputError, match="nothing to draw"):
         latency_bars([])
+
+
+def test_a_networks_measured_time_is_marked_too() -> None:
+    file = shipped_graphs() / "mobilenet_v2.onnx"
+    if not file.exists():
+        pytest.skip("the networks of the ledger are not here")
+    result = axsim.run(file, "ax630c", timing_only=True)
+    measured = result[0].graph_ms.measured
+    (mark_,) = [line for line in latency_bars(result).axes[0].lines if line.get_marker() == "v"]
+    assert list(mark_.get_xdata()) == [measured.value]
+    named = [text for text in texts(roofline(result[0])) if text.endswith("Conv")]
+    assert named
+    assert all(len(text) <= LONGEST for text in named)

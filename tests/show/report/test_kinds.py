@@ -68,16 +68,24 @@ def test_what_is_waited_for_is_the_same_everywhere(results, pages, kind) -> None
     for stage, row in zip(variant.breakdown, zip(*cells, strict=True), strict=True):
         resource, ms = next(iter(stage.by_engine.items()))
         share = f"{ms / stage.ms:.0%}"
-        assert any(str(cell).startswith(f"{resource} {share}") for cell in row)
-        name = {"host": "host"}.get(resource, resource.upper())
+        told = f"{NAMES[resource]} {share}"
+        assert any(str(cell).startswith(told) for cell in row)
         on_page = found.row(str(row[0]))
         assert on_page[1:3] == [number(stage.ms), on_page[2]]
-        assert on_page[2].split(",")[0] in (f"{name} {share}", f"start and end {share}")
+        assert on_page[2].split(",")[0] == told
         if (
             stage.part.stage in ("vision", "prefill", "decode", "graph")
             and resource != "invocation"
         ):
-            assert f"{NAMES[resource]} {share}" in explained
+            assert told in explained
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_page_speaks_of_what_the_workload_has(pages, kind) -> None:
+    assert ("TTFT is the vendor's" in pages[kind]) is (kind in ("sees", "reads"))
+    assert ("first post, no vision" in pages[kind]) is (kind == "sees")
+    assert ("without image preparation" in pages[kind]) is (kind == "sees")
+    assert ("x 1×3×64×64" in pages[kind]) is (kind == "network")
 
 
 @pytest.mark.parametrize("kind", KINDS)

@@ -1,4 +1,4 @@
-"""Convolutions by 512-bit vectors, in loops compiled by numba.
+"""Convolutions by vectors, in loops compiled by numba.
 
 Pixels of an image lie side by side, the channels of each together. So a window is a few *pieces* of
 memory, one for each line of taps, and rows of a tile may be windows where they lie, overlapping as
@@ -11,12 +11,13 @@ from typing import Any
 
 import numpy as np
 
-from axsim.kernels.avx512.multiply import ROWS, WORDS
-from axsim.kernels.avx512.tiles import WIDTH, prefetch, scattered_tile_of
+from axsim.kernels.conv_numba import finished
 from axsim.kernels.finish_numba import requantise
 from axsim.kernels.jit import compiled, wide_vectors
+from axsim.kernels.vectors.multiply import WORDS
+from axsim.kernels.vectors.tiles import LINE, ROWS, WIDTH, prefetch, scattered_tile_of
 
-SHORT = 32
+SHORT = 128
 """Words of a sum of float32 numbers, which are added up afterwards: long sums lose digits."""
 
 _tile, _low_tile, _line_tile = (scattered_tile_of(rows) for rows in (ROWS, 3, 1))
@@ -30,13 +31,12 @@ def convolve(
 
     Row i sums the products of ``run`` words of ``image``, a flat array of float32 or U8 numbers,
     from ``places[i] + pieces[p]`` on with words p * run and on of ``panels``
-    (:func:`axsim.kernels.avx512.multiply.panels_of`), for every p. ``zeros`` [M] and ``out``:
+    (:func:`axsim.kernels.vectors.multiply.panels_of`), for every p. ``zeros`` [M] and ``out``:
     float32, or int32 of U8. W and ``start`` are multiples of a panel's width.
     """
     rows, columns = out.shape
     words, numbers = panels.shape[1], 4 // image.itemsize
     right, flat = panels.reshape(-1), out.reshape(-1)
-    line = WIDTH // 2
     length = WORDS if numbers > 1 else SHORT
     for column in range(0, columns, WIDTH):
         base = (start + column) // WIDTH * words
@@ -45,12 +45,12 @@ def convolve(
                 some, add = min(run - word, length), piece + word > 0
                 at = (base + piece * run + word) * WIDTH
                 following = at + some * WIDTH
-                share = some * 2 * ROWS // rows + 1 if rows > ROWS else 0
+                share = some * (WIDTH // LINE) * ROWS // rows + 1 if rows > ROWS else 0
                 x, i = pieces[piece] + word * numbers, 0
                 while i < rows:
                     for _ in range(share):
                         prefetch(right, following)
-                        following += line
+                        following += LINE
                     y = i * columns + column
                     if i + ROWS <= rows:
                         _tile(image, x, places, i, right, at, flat, y, columns, zeros, i, some, add)
@@ -65,6 +65,32 @@ def convolve(
                             image, x, places, i, right, at, flat, y, columns, zeros, i, some, add
                         )
                         i += 1
+
+
+@compiled
+def convolve_floats(
+    image: Any, places: Any, begin: Any, end: Any, pieces: Any, run: Any, panels: Any, start: Any,
+    count: Any, bias: Any, other: Any, adds: Any, low: Any, high: Any, swish: Any, strip: Any,
+    out: Any, left: Any,
+) -> None:  # fmt: skip
+    """Rows ``begin`` to ``end`` and ``count`` columns from ``left`` on of ``out`` [M, N]: sums of
+    float32 windows and what becomes of them (:class:`axsim.kernels.pixels.Finish`), some rows at a
+    time.
+
+    They are the columns of ``panels`` from ``start`` on. ``strip`` [rows, columns] is memory for
+    sums that fill no whole panels of ``out``, for as many rows as are done at a time.
+    """
+    whole = -(-count // WIDTH) * WIDTH
+    across, factors = strip.reshape(-1), bias[left : left + count]
+    zeros = np.zeros(strip.shape[0], np.float32)
+    for top in range(begin, end, strip.shape[0]):
+        some = places[top : min(top + strip.shape[0], end)]
+        if whole == out.shape[1]:
+            sums = out[top : top + some.size]
+        else:
+            sums = across[: some.size * whole].reshape(some.size, whole)
+        convolve(image, some, pieces, run, panels, start, zeros, sums)
+        finished(sums, factors, other, adds, low, high, swish, out, top, left)
 
 
 @compiled

@@ -1,4 +1,4 @@
-"""Products in 512-bit tiles against float64 and int64, and when they are used at all."""
+"""Products in tiles of vectors against float64 and int64, and when they are used at all."""
 
 import subprocess
 import sys
@@ -9,10 +9,10 @@ import pytest
 from axsim.kernels.twin import compiled
 
 panels, heads, tiles = (
-    compiled(f"axsim.kernels.avx512.{n}") for n in ("multiply", "heads", "tiles")
+    compiled(f"axsim.kernels.vectors.{n}") for n in ("multiply", "heads", "tiles")
 )
 needs_tiles = pytest.mark.skipif(
-    tiles is None or not tiles.supported(), reason="no numba, or a CPU without 512-bit vectors"
+    tiles is None or not tiles.supported(), reason="no numba, or a CPU without such vectors"
 )
 
 
@@ -20,16 +20,16 @@ needs_tiles = pytest.mark.skipif(
 @pytest.mark.parametrize("rows", [1, 2, 3, 11, 12, 13, 40])
 @pytest.mark.parametrize("words", [1, 255, 256, 257, 1024])
 def test_float_products(rows, words):
-    rng = np.random.default_rng(rows)
+    rng, width = np.random.default_rng(rows), tiles.WIDTH
     a = rng.standard_normal((rows, words)).astype(np.float32)
-    b = rng.standard_normal((3, words, 32)).astype(np.float32)
+    b = rng.standard_normal((3, words, width)).astype(np.float32)
     first = rng.standard_normal(rows).astype(np.float32)
-    out = np.full((rows, 5 * 32), np.nan, np.float32)
-    panels.multiply(a, first, b, 32, out, 64, 64)
+    out = np.full((rows, 5 * width), np.nan, np.float32)
+    panels.multiply(a, first, b, width, out, 2 * width, 2 * width)
     wide = np.hstack([a.astype(float) @ panel for panel in b[1:]]) + first[:, None]
-    np.testing.assert_allclose(out[:, 64:128], wide, atol=2e-6 * words)
-    assert np.isnan(out[:, :64]).all()
-    assert np.isnan(out[:, 128:]).all()
+    np.testing.assert_allclose(out[:, 2 * width : 4 * width], wide, atol=2e-6 * words)
+    assert np.isnan(out[:, : 2 * width]).all()
+    assert np.isnan(out[:, 4 * width :]).all()
 
 
 @needs_tiles
@@ -43,7 +43,7 @@ def test_panels_hold_columns_by_words_and_zeros(shape, dtype, order):
     assert found.ctypes.data % 64 == 0
     rows = np.ascontiguousarray(found.swapaxes(1, 2)).reshape(-1, found.shape[1]).view(dtype)
     assert np.array_equal(rows[: shape[0], : shape[1]], right)
-    assert found.shape[1:] == (-(-shape[1] // numbers), 32)
+    assert found.shape[1:] == (-(-shape[1] // numbers), tiles.WIDTH)
     assert not rows[shape[0] :].any()
     assert not rows[:, shape[1] :].any()
 

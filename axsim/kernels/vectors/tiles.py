@@ -1,10 +1,11 @@
-"""The innermost loop of matrix products in 512-bit vectors, written for LLVM.
+"""The innermost loop of matrix products in a CPU's widest vectors, written for LLVM.
 
 numba has no vectors of its own: what is here builds LLVM's instructions, one by one, for numba's
 loops to call. Float32 numbers take fused multiply-adds. Bytes take ``vpdpbusd`` (AVX-512 VNNI),
-which adds the products of four U8 and four S8 numbers to each S32 lane without saturating (Intel 64
-and IA-32 Architectures Software Developer's Manual, volume 2). Both have a word of 32 bits in each
-lane, so one loop does for both.
+which adds the products of four U8 and four S8 numbers to each S32 lane without saturating; other
+CPUs get them as S16 numbers for ``vpmaddwd``, which multiplies two pairs (Intel 64 and IA-32
+Architectures Software Developer's Manual, volume 2). All have a word of 32 bits in each lane, so
+one loop does for all.
 """
 
 from __future__ import annotations
@@ -16,24 +17,29 @@ from numba import config, types
 from numba.core import cgutils
 from numba.extending import intrinsic
 
-LINE = 64
-"""Bytes of a vector, and of a cache line."""
-WIDTH = 32
-"""Columns of a panel: two vectors of lanes."""
-
 
 def supported(*features: str) -> bool:
-    """Whether numba compiles for this CPU, and it has 512-bit vectors and the ``features`` (LLVM's
-    names)."""
+    """Whether numba compiles for this CPU, and it has vectors of 256 bits at least, fused
+    multiply-adds, and the ``features`` (LLVM's names)."""
     settings = vars(config)
     if settings["CPU_NAME"] or settings["CPU_FEATURES"]:  # it compiles for some other one
         return False
     found = binding.get_host_cpu_features()
-    return all(found.get(name) for name in ("avx512f", *features))
+    return all(found.get(name) for name in ("avx2", "fma", *features))
 
+
+_LANES = 16 if supported("avx512f") else 8
+_VECTOR = 4 * _LANES
+WIDTH = 2 * _LANES
+"""Columns of a panel: two vectors of lanes."""
+BYTES = supported("avx512vnni")
+"""Whether codes are multiplied as bytes, four in a word; else they are S16, two in a word."""
+LINE = 16
+"""Words of a cache line."""
+ROWS = 12 if _LANES == 16 else 6
+"""Rows of a tile: its sums and what they are made of fill the 32 or 16 vector registers."""
 
 _I8, _I32, _I64 = (ir.IntType(bits) for bits in (8, 32, 64))
-_LANES = 16
 _alloca: Any = cgutils.alloca_once
 
 
@@ -41,7 +47,7 @@ def tile_of(rows: int) -> Any:
     """``tile(a, a_at, a_step, b, b_at, c, c_at, c_step, first, f_at, words, add)``, for numba code.
 
     Multiplies ``rows`` rows of ``a``, ``a_step`` apart, with ``words`` words of a panel ``b``
-    [words, 32] and writes sums to rows of ``c``, ``c_step`` apart: added to what is there where
+    [words, WIDTH] and writes sums to rows of ``c``, ``c_step`` apart: added to what is there where
     ``add``, else to one number of ``first`` for each row. Either all are float32, or ``a`` is U8,
     ``b`` has four S8 numbers in an int32, and the rest is S32. Arrays are flat and begin at the
     index after them.
@@ -103,7 +109,7 @@ def _multiplied(
     b, c, first = (_address(context, builder, signature, values, b_index + n) for n in (0, 2, 5))
     c_step, words, add = (values[b_index + n] for n in (4, 7, 8))
     sums = [
-        _vector(builder, _moved(builder, _moved(builder, c, c_step, 4 * r), _I64(LINE), v), lane)
+        _vector(builder, _moved(builder, _moved(builder, c, c_step, 4 * r), _I64(_VECTOR), v), lane)
         for r in range(rows)
         for v in range(2)
     ]
@@ -122,7 +128,7 @@ def _multiplied(
     with cgutils.for_range(builder, words) as loop:
         here = _moved(builder, b, loop.index, 4 * WIDTH)
         factors = [
-            builder.load(_vector(builder, _moved(builder, here, _I64(LINE), v), lane), align=1)
+            builder.load(_vector(builder, _moved(builder, here, _I64(_VECTOR), v), lane), align=1)
             for v in range(2)
         ]
         for r, line in enumerate(lines):
@@ -160,10 +166,17 @@ def _added(builder: Any, total: Any, word: Any, factor: Any) -> Any:
     """``total`` and the products of the lanes' words."""
     kind = ir.FunctionType(total.type, [total.type] * 3)
     if isinstance(total.type.element, ir.FloatType):
-        fused = builder.module.declare_intrinsic("llvm.fma.v16f32", fnty=kind)
+        fused = builder.module.declare_intrinsic(f"llvm.fma.v{_LANES}f32", fnty=kind)
         return builder.call(fused, [word, factor, total])
-    dot = builder.module.declare_intrinsic("llvm.x86.avx512.vpdpbusd.512", fnty=kind)
-    return builder.call(dot, [total, word, factor])
+    if BYTES:
+        dot = builder.module.declare_intrinsic("llvm.x86.avx512.vpdpbusd.512", fnty=kind)
+        return builder.call(dot, [total, word, factor])
+    pairs = ir.VectorType(ir.IntType(16), 2 * _LANES)
+    name = "llvm.x86.avx512.pmaddw.d.512" if _LANES == 16 else "llvm.x86.avx2.pmadd.wd"
+    kind = ir.FunctionType(total.type, [pairs] * 2)
+    dot = builder.module.declare_intrinsic(name, fnty=kind)
+    numbers = [builder.bitcast(words, pairs) for words in (word, factor)]
+    return builder.add(total, builder.call(dot, numbers))
 
 
 def _size(signature: Any, i: int) -> int:

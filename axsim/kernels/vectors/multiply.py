@@ -1,7 +1,7 @@
-"""Matrix products by 512-bit vectors, in loops compiled by numba.
+"""Matrix products by vectors, in loops compiled by numba.
 
-The right operand lies in panels: 32 columns of the product side by side, and of these one word
-after another, a float32 number or four S8 ones.
+The right operand lies in panels: columns of the product side by side, as many as two vectors hold,
+and of these one word after another, a float32 number or four S8 ones.
 """
 
 from __future__ import annotations
@@ -11,12 +11,10 @@ from typing import Any
 import numpy as np
 
 from axsim.kernels.array import Array
-from axsim.kernels.avx512.tiles import WIDTH, prefetch, tile_of
 from axsim.kernels.jit import compiled
 from axsim.kernels.scratch import aligned
+from axsim.kernels.vectors.tiles import LINE, ROWS, WIDTH, prefetch, tile_of
 
-ROWS = 12
-"""Rows of a tile: its 24 sums and what they are made of fill the 32 vector registers."""
 WORDS = 256
 """Words multiplied at a time: a panel of them fits the L1 cache, 240 rows of them the L2 cache."""
 
@@ -24,7 +22,7 @@ _tile, _low_tile, _line_tile = (tile_of(rows) for rows in (ROWS, 3, 1))
 
 
 def panels_of(right: Array) -> Array:
-    """Words [N / 32, words, 32] of float32 or int8 numbers [N, K], filled up with zeros."""
+    """Words [N / WIDTH, words, WIDTH] of float32 or int8 numbers [N, K], filled up with zeros."""
     columns, inner = right.shape
     numbers = 4 // right.itemsize
     count, words = -(-columns // WIDTH), -(-inner // numbers)
@@ -50,11 +48,11 @@ def multiply(a: Any, first: Any, panels: Any, start: Any, out: Any, left: Any, w
     words, inner = panels.shape[1], a.shape[1]
     numbers = 4 // a.itemsize  # in a word
     codes, right, flat = a.reshape(-1), panels.reshape(-1), out.reshape(-1)
-    line, across = panels.shape[2] // 2, panels.shape[2]
+    across, lines = panels.shape[2], panels.shape[2] // LINE
     for word in range(0, words, WORDS):
         some, add = min(words - word, WORDS), word > 0
         # Of the next panel, what each tile asks for; few rows read panels as fast as they come.
-        share = some * 2 * ROWS // rows + 1 if rows > ROWS else 0
+        share = some * lines * ROWS // rows + 1 if rows > ROWS else 0
         for column in range(0, width, WIDTH):
             at = ((start + column) // WIDTH * words + word) * across
             following = at + words * across
@@ -62,7 +60,7 @@ def multiply(a: Any, first: Any, panels: Any, start: Any, out: Any, left: Any, w
             while i < rows:
                 for _ in range(share):
                     prefetch(right, following)
-                    following += line
+                    following += LINE
                 x, y = i * inner + word * numbers, i * columns + left + column
                 if i + ROWS <= rows:
                     _tile(codes, x, inner, right, at, flat, y, columns, first, i, some, add)

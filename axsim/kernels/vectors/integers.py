@@ -1,4 +1,4 @@
-"""Byte products by VNNI instructions: see :class:`axsim.kernels.products.Products`."""
+"""Products of codes: see :class:`axsim.kernels.products.Products`."""
 
 from __future__ import annotations
 
@@ -7,41 +7,46 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from axsim.kernels.array import Array
-from axsim.kernels.avx512 import tiles
-from axsim.kernels.avx512.conv import convolve_codes
-from axsim.kernels.avx512.multiply import multiply, panels_of
-from axsim.kernels.avx512.tiles import WIDTH
 from axsim.kernels.finish import Finish, Requantise
 from axsim.kernels.finish_numba import converting, requantise, requantising, to_floats
 from axsim.kernels.jit import compiled, wide_vectors
 from axsim.kernels.products import Packed, bytes_of, totals_of
 from axsim.kernels.scratch import Scratch
+from axsim.kernels.vectors import tiles
+from axsim.kernels.vectors.conv import convolve_codes
+from axsim.kernels.vectors.multiply import multiply, panels_of
+from axsim.kernels.vectors.tiles import WIDTH
 
-_QUAD = 4
-"""Bytes of a word."""
+_LEFT, _RIGHT = (np.uint8, np.int8) if tiles.BYTES else (np.int16, np.int16)
+_NUMBERS = 4 if tiles.BYTES else 2
+"""Those of a word."""
 _STRIP = 1 << 16
 """Sums of a strip: a fifth of an L2 cache."""
 
 
-def supported() -> bool:
-    """Whether this CPU has the instructions."""
-    return tiles.supported("avx512vnni")
+def supported(wide: bool = True) -> bool:
+    """Whether this CPU has the instructions; without ``wide`` only those that take bytes do."""
+    return tiles.BYTES or (wide and tiles.supported("avx512bw" if tiles.WIDTH > 16 else "avx2"))
 
 
-class VnniProducts:
+class VectorProducts:
     """See :class:`axsim.kernels.products.Products`."""
 
-    name = "vnni"
+    name = "vnni" if tiles.BYTES else "int16"
 
     def pack(self, codes: Array, zero: int = 0) -> Packed:
         """Panels of S8 numbers; from unsigned codes 128 is taken, which each row's sum makes up
         for."""
-        return _VnniPacked(bytes_of(codes, zero), totals_of(codes, zero))
+        return _VectorPacked(bytes_of(codes, zero), totals_of(codes, zero))
 
 
-class _VnniPacked(Packed):
+class _VectorPacked(Packed):
+    image = np.dtype(_LEFT)
+
     def __init__(self, operands: list[tuple[Array, int]], totals: Array) -> None:
-        self._panels = tuple(panels_of(_signed(codes)) for codes, _ in operands)
+        self._panels = tuple(
+            panels_of(_signed(codes).astype(_RIGHT, copy=False)) for codes, _ in operands
+        )
         offsets = [128 - zero if codes.dtype == np.uint8 else 0 for codes, zero in operands]
         self._offsets = np.array(offsets, np.int32)
         self.totals = totals
@@ -57,16 +62,16 @@ class _VnniPacked(Packed):
         self, image: Array, places: Array, pieces: Array, run: int, finish: Finish, out: Array,
         left: int = 0,
     ) -> bool:  # fmt: skip
-        """See :class:`axsim.kernels.products.Packed`; pieces of whole words in U8 will do."""
+        """See :class:`axsim.kernels.products.Packed`; pieces of whole words will do."""
         weights = len(self._panels) == 1 and not self._offsets.any()
-        whole = image.dtype == np.uint8 and run % _QUAD == 0
+        whole = image.dtype == _LEFT and run % _NUMBERS == 0
         if not (weights and whole and isinstance(finish, Requantise)):
             return False
         rows = len(places)
         columns = max(1, _STRIP // (rows * WIDTH)) * WIDTH
         strip = _scratch.array("strip", (rows * columns,), np.int32)
         convolve_codes(
-            image, places, pieces, run // _QUAD, self._panels[0], strip, columns,
+            image, places, pieces, run // _NUMBERS, self._panels[0], strip, columns,
             *requantising(finish, True), out, left,
         )  # fmt: skip
         return True
@@ -84,8 +89,8 @@ class _VnniPacked(Packed):
         first = np.zeros((len(self._panels), rows), np.int32)
         if self._offsets.any():
             _row_sums(a, self._offsets, first)
-        if inner % _QUAD:
-            full = _scratch.array("codes", (rows, -(-inner // _QUAD) * _QUAD), np.uint8)
+        if inner % _NUMBERS or a.dtype != _LEFT:
+            full = _scratch.array("codes", (rows, -(-inner // _NUMBERS) * _NUMBERS), _LEFT)
             full[:, :inner] = a
             a = full
         operands = len(self._panels)
@@ -105,7 +110,7 @@ def _signed(codes: Array) -> Array:
 class _Product(NamedTuple):
     """Operands of byte products. All C-contiguous.
 
-    ``a``: U8 codes [M, K], where K is a multiple of 4; ``first``: int32
+    ``a``: codes [M, K] in whole words; ``first``: int32
     [Q, M], what each row's sums begin with; ``panels``: of Q right operands; ``strip``: memory for
     the sums of ``columns`` columns, which stay in a core's cache until they are finished.
     """

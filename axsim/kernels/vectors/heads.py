@@ -1,4 +1,4 @@
-"""Attention of one head in float32, by 512-bit vectors."""
+"""Attention of one head in float32, by vectors."""
 
 from __future__ import annotations
 
@@ -7,10 +7,10 @@ from typing import Any
 import numpy as np
 
 from axsim.kernels.array import Array
-from axsim.kernels.avx512.multiply import multiply, panels_of
-from axsim.kernels.avx512.tiles import WIDTH, supported
 from axsim.kernels.floats_numba import exponentials_of
 from axsim.kernels.jit import compiled
+from axsim.kernels.vectors.multiply import multiply, panels_of
+from axsim.kernels.vectors.tiles import WIDTH, supported
 
 _BLOCK = 48
 """Query rows of a block, whose scores stay in the L2 cache beside keys and values."""
@@ -19,7 +19,7 @@ _PAGE = 1024
 
 
 def attends(q: Array, k: Array, v: Array) -> bool:
-    """Whether :func:`attend` takes such heads on this CPU: float32, of 32, 64, 96, ... channels."""
+    """Whether :func:`attend` takes such heads on this CPU: float32, of whole panels' channels."""
     real = all(x.dtype == np.float32 for x in (q, k, v))
     return real and q.shape[-1] == v.shape[-1] and q.shape[-1] % WIDTH == 0 and supported()
 
