@@ -139,3 +139,11 @@ def test_what_the_runtime_does_not_have_is_refused_and_its_default_is_not(key: s
     assert error["code"] == "unsupported_parameter"
     for harmless in UNSUPPORTED[key]:
         read_request(json.dumps({"messages": HELLO, key: harmless}).encode())
+
+
+def test_a_flood_of_faults_is_cut() -> None:
+    many = refused(json.dumps({"messages": [7] * 10_000}).encode())["message"]
+    assert many.endswith("; … and 9995 more")
+    part = {"type": "x" * 5000}
+    long = refused(json.dumps({"messages": [{"role": "user", "content": [part]}]}).encode())
+    assert max(len(many), len(long["message"])) < 500
