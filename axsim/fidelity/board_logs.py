@@ -98,8 +98,13 @@ def _found(path: Path, text: str, of_network: bool, faults: list[Problem]) -> It
     block = _Block(of_network=of_network)
     for number, raw in enumerate(text.splitlines(), 1):
         line = _COLOUR.sub("", raw)
-        block = _noted(block, line)
-        measured = list(_measured(block, line, number))
+        try:
+            block = _noted(block, line)
+            measured = list(_measured(block, line, number))
+        except ValueError:  # Python's, of integers
+            what = "found a number of thousands of digits"
+            faults.append(Problem(f"{path}:{number}", "", what, "what a board can print"))
+            continue
         fault = _impossible(line, [each.value for each in measured])
         if fault is not None:
             faults.append(Problem(f"{path}:{number}", "", *fault))
@@ -168,7 +173,7 @@ def _noted(block: _Block, line: str) -> _Block:
     split, tokens = _SPLIT.search(line), _TOKENS.search(line)
     if split is not None:
         block.chunks = int(split[1])
-    elif tokens is not None and "prefill_chunk" in block.facts:
+    elif tokens is not None and block.facts.get("prefill_chunk"):
         block.chunks = -(-int(tokens[1]) // block.facts["prefill_chunk"])
     return block
 
