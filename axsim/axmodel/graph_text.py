@@ -80,6 +80,8 @@ def _check(
     outputs: set[str],
 ) -> None:
     """ValueError for a graph that speaks of what there is not."""
+    if not outputs:
+        raise ValueError("it has no outputs")
     unknown = sorted(named - tensors.keys() - {""})
     if unknown:
         raise ValueError(f"no tensor {unknown[0]!r}")

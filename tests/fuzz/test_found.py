@@ -61,6 +61,29 @@ def test_half_a_character_in_a_setting(option: str, folder: Path) -> None:
     assert f"{option} name=\\ud800" in text
 
 
+@pytest.mark.parametrize("option", ["--set", "--vary"])
+def test_keys_that_steer_a_terminal(option: str, folder: Path) -> None:
+    command = ("sweep" if option == "--vary" else "run", *TINY[:4])
+    text = told(folder, *command, option, "chip.rated.a\rb=7")
+    assert "the key holds a control character" in text
+
+
+def test_pauses_without_end(folder: Path) -> None:
+    base.write(folder, "s.yaml", yaml.safe_dump(base.scenarios()[1]))
+    for key in ("closed.think_ms", "start_ms"):
+        text = told(folder, "simulate", "s.yaml", "--set", f"tenants.a.arrivals.{key}=1e300")
+        assert f"found 1e+300 ms; allowed: {key.rpartition('.')[2]} up to 1e+09" in text
+
+
+def test_readings_that_are_too_few_for_errors(folder: Path) -> None:
+    base.write(folder, "m.csv", "id,workload,variant,set,run,watts\na,w.yaml,,,prefill,5\n")
+    told(folder, "calibrate", "ax650n", "--power", "m.csv", "-o", "c.yaml", code=0)
+    with limits():
+        found = outcome(["calibrate", "ax650n", "--power", "m.csv", "--json", "-"], folder)
+    assert not found.faults
+    assert any(each["error"] is None for each in json.loads(found.stdout)["parameters"])
+
+
 def test_a_range_of_more_values_than_can_be_held() -> None:
     start = time.perf_counter()
     for setting, word in (
