@@ -88,6 +88,8 @@ def _told(path: str | Path) -> Iterator[None]:
 def whole_text(path: str | Path) -> Iterator[IO[str]]:
     """The same for UTF-8 text; ``-`` is standard output; a name in ``.gz`` is compressed."""
     if str(path) == STDOUT:
+        if sys.stdout is None:  # `>&-`
+            raise InputError(Problem("", "", "cannot write standard output: it is closed"))
         with _told("standard output"):
             yield sys.stdout
             sys.stdout.flush()

@@ -14,6 +14,7 @@ import zipfile
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
+from tokenize import TokenError
 from typing import Any
 
 import numpy as np
@@ -165,12 +166,20 @@ class Archive:
     def _array(self, archive: zipfile.ZipFile, name: str) -> Array:
         data = archive.read(name)  # checks the entry's sum, too
         try:
-            if _announced(data) != len(data):
-                raise self.fault(f"has the entry {name} whose array is not as large as it says")
-            array: Array = np.lib.format.read_array(io.BytesIO(data), allow_pickle=False)
+            return array_of(data)
         except ValueError as error:
             raise self.fault(f"has the entry {name} that is no array: {error}") from None
-        return array
+
+
+def array_of(data: bytes) -> Array:
+    """The array of a file in numpy's format; ValueError for what is none."""
+    try:
+        if _announced(data) != len(data):
+            raise ValueError("it is not as large as it says")
+        array: Array = np.lib.format.read_array(io.BytesIO(data), allow_pickle=False)
+    except (TokenError, SyntaxError, TypeError, OverflowError, RecursionError) as error:
+        raise ValueError(f"its header says nothing ({type(error).__name__})") from None
+    return array
 
 
 def _announced(data: bytes) -> int:

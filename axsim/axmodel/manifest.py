@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from typing import Any, Literal
 
-from pydantic import Field, NonNegativeInt, PositiveFloat
+from pydantic import Field, NonNegativeInt, PositiveFloat, model_validator
 
 from axsim.axmodel.archive import Archive
 from axsim.axmodel.pictures import PictureInput
+from axsim.kernels.qparams import CODE_RANGE
 from axsim.spec.descriptor import Section, load_mapping
 
 PartName = Literal["vision", "layer", "post", "network"]
@@ -19,6 +20,13 @@ class Parameters(Section):
     scale: PositiveFloat
     zero_point: int
     dtype: Literal["u8", "u16"]
+
+    @model_validator(mode="after")
+    def _check_code(self) -> Parameters:
+        low, high = CODE_RANGE[self.dtype]
+        if not low <= self.zero_point <= high:
+            raise ValueError(f"found {self.zero_point}; allowed: {low} to {high} in {self.dtype}")
+        return self
 
 
 class Manifest(Section):

@@ -10,7 +10,7 @@ from collections.abc import Mapping, Sequence
 from functools import cached_property
 
 from axsim.compiler.partition import Deployment
-from axsim.errors import InputError
+from axsim.errors import InputError, Problem
 from axsim.graph.ir import Graph
 from axsim.kernels.array import Array
 from axsim.kernels.qparams import QParams
@@ -19,6 +19,7 @@ from axsim.numerics.executor import Executor
 from axsim.numerics.observers import OBSERVERS
 from axsim.numerics.ranges import Calibration
 from axsim.runs.network_inputs import seeded_values
+from axsim.spec.diagnosis import nearest
 
 
 class NetworkBuild:
@@ -85,3 +86,9 @@ class NetworkBuild:
                 given = list(sample[name].shape) if name in sample else "nothing"
                 what = f"the network takes {name} {list(shape)}, the samples have {given}"
                 raise InputError(what)
+        strange = next((name for name in sample if name not in self.graph.inputs), None)
+        if strange is not None:
+            hint = nearest(strange, self.graph.inputs)
+            allowed = ", ".join(self.graph.inputs)
+            what = f"found {strange!r}, which is no input of the network"
+            raise InputError(Problem("samples", "", what, allowed, hint))

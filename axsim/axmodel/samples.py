@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+import zlib
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from zipfile import BadZipFile
+from zipfile import BadZipFile, ZipFile
 
 import numpy as np
 
+from axsim.axmodel.archive import array_of
 from axsim.errors import InputError
 from axsim.kernels.array import Array
+
+LARGEST = 8 << 30
+"""Bytes of unpacked samples."""
 
 
 def read_samples(path: Path) -> Sequence[Mapping[str, Array]]:
@@ -20,11 +25,22 @@ def read_samples(path: Path) -> Sequence[Mapping[str, Array]]:
         InputError: the file cannot be read, or its arrays are of different lengths or empty.
     """
     try:
-        with np.load(path, allow_pickle=False) as file:
-            arrays = {name: file[name] for name in file.files}
-    except (OSError, ValueError, BadZipFile, AttributeError) as error:
-        reason = getattr(error, "strerror", None) or "it is no .npz of plain arrays"
-        raise InputError(f"cannot read {path}: {reason}") from None
+        with ZipFile(path) as file:
+            size = sum(each.file_size for each in file.infolist())
+            if size > LARGEST:
+                raise InputError(f"{path} is too large: more than {LARGEST >> 30} GiB unpacked")
+            arrays = {
+                each.filename.removesuffix(".npy"): array_of(file.read(each))
+                for each in file.infolist()
+            }
+    except OSError as error:
+        raise InputError(f"cannot read {path}: {error.strerror}") from None
+    except (ValueError, BadZipFile, EOFError, NotImplementedError, RuntimeError, zlib.error):
+        raise InputError(f"cannot read {path}: it is no .npz of plain arrays") from None
+    odd = [name for name, array in arrays.items() if array.dtype.kind not in "fiub"]
+    if odd:
+        what = f"{odd[0]} holds {arrays[odd[0]].dtype}"
+        raise InputError(f"{path}: {what}; allowed: floating-point and whole numbers")
     lengths = {len(array) if array.ndim else 0 for array in arrays.values()}
     if len(lengths) != 1 or 0 in lengths:
         told = ", ".join(f"{name} {list(array.shape)}" for name, array in arrays.items())

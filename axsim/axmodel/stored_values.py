@@ -81,7 +81,8 @@ def restored(entry: Mapping[str, Any], name: str, archive: Archive) -> Stored:
         codes = codes.reshape(shape)
         if (scale is None) != (dtype in ("bf16", "f32")):
             raise ValueError("it has scales without codes, or the other way round")
-        if scale is not None and (scale.dtype != np.float32 or scale.shape[0] not in shape[:2]):
+        fits = scale is None or (scale.ndim and scale.shape[0] in shape[:2])
+        if scale is not None and (scale.dtype != np.float32 or not fits):
             raise ValueError(f"its scales are {scale.dtype} {list(scale.shape)}")
         return Matrix(codes, scale, dtype, int(entry.get("group", 0)))
     except (KeyError, TypeError, ValueError) as error:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from importlib import import_module
@@ -19,11 +20,13 @@ _UsageError: Any = typer.BadParameter.__bases__[0]
 
 SHOWN = 10
 """Problems of one input that are shown, of perhaps thousands."""
+CHARACTERS = 5000
+"""Of all of them together."""
 
 
 class Group(TyperGroup):
     """Ends every :class:`axsim.errors.InputError` as text on stderr and exit status 2, Ctrl-C as
-    shells have it, and a lack of memory as one line."""
+    shells have it, and a lack of memory or of workers as one line."""
 
     def make_context(self, *arguments: Any, **options: Any) -> Any:
         """Read the options that stand before a command."""
@@ -33,14 +36,15 @@ class Group(TyperGroup):
     def invoke(self, ctx: Any) -> Any:
         """Run the chosen command."""
         from axsim.cli.terminal.console import INTERRUPTED
-        from axsim.errors import InputError, printable
+        from axsim.errors import InputError, printable, shortened
 
         try:
             with _readable():
                 return super().invoke(ctx)
         except InputError as error:
-            for problem in error.problems[:SHOWN]:
-                typer.echo(f"error: {problem}", err=True)
+            shown = error.problems[:SHOWN]
+            for problem in shown:
+                typer.echo(f"error: {shortened(str(problem), CHARACTERS // len(shown))}", err=True)
             if len(error.problems) > SHOWN:
                 typer.echo(f"error: … and {len(error.problems) - SHOWN} more", err=True)
             raise typer.Exit(2) from None
@@ -57,6 +61,17 @@ class Group(TyperGroup):
             reason = f": {error}" if str(error) else ""
             typer.echo(f"error: this machine's memory does not hold it{reason}", err=True)
             raise typer.Exit(1) from None
+        except RuntimeError as error:
+            if not _workers_lost(error):
+                raise
+            typer.echo(f"error: {printable(str(error))}", err=True)
+            raise typer.Exit(1) from None
+
+
+def _workers_lost(error: RuntimeError) -> bool:
+    """Whether processes that computed for this one are gone."""
+    futures = sys.modules.get("concurrent.futures")  # takes 10 ms to import
+    return futures is not None and isinstance(error, futures.BrokenExecutor)
 
 
 @contextmanager

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass, field
 from enum import Enum
 from pathlib import Path
@@ -17,6 +18,9 @@ if TYPE_CHECKING:
     from axsim.compiler.partition import Deployment
     from axsim.runs.run_pictures import Pixels
     from axsim.runs.sources import Sources
+
+
+_PREFIX = re.compile(r"\w[\w.-]*")
 
 
 class PictureForm(str, Enum):
@@ -95,9 +99,12 @@ def build(
     """
     from axsim.axmodel.build import Build
     from axsim.cli.terminal.building import make
-    from axsim.errors import InputError
+    from axsim.errors import InputError, Problem
     from axsim.runs.checkpoints import weights_of
 
+    if prefix and not _PREFIX.fullmatch(prefix):
+        what = f"--prefix {prefix}: it begins the names of files"
+        raise InputError(Problem("", "", what, "letters, digits, '.', '_' and '-'"))
     _refuse_built(Path(options.workload))
     deployment = options.deployed(chip, network, of_folder=True, quiet=quiet)
     is_network = deployment.workload.model.onnx is not None

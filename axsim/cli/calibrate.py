@@ -90,6 +90,7 @@ def calibrate(
     of a multiply-accumulate) is fitted to readings of a meter, no part of it below zero.
     """
     os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")  # matrices of a hundred rows: threads wait
+    from axsim.cli.terminal.outputs import will_write
     from axsim.cli.terminal.power import fit_and_write
     from axsim.errors import InputError, Problem
     from axsim.fidelity.calibrate import calibrate as fit
@@ -97,11 +98,11 @@ def calibrate(
     from axsim.fidelity.left_out import read as read_left_out
     from axsim.fidelity.predict import shipped_chips
     from axsim.fidelity.validate import architectures
-    from axsim.files import check_outputs, whole_text, write_json
+    from axsim.files import whole_text, write_json
     from axsim.spec.chip import load_chip
     from axsim.spec.descriptor import find
 
-    check_outputs(output, json_path, left_out)
+    will_write(output, json_path, left_out)
     if left_out is not None and not cross_validate:
         raise typer.BadParameter("--left-out needs --cross-validate")
     if left_out is not None:

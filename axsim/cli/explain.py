@@ -33,13 +33,14 @@ def explain(
     change of the build or of the chip is simulated by itself, and the three with the largest gains
     are told.
     """
-    from axsim.files import check_writable, write_json
+    from axsim.cli.terminal.outputs import will_write
+    from axsim.files import write_json
     from axsim.runs.run import time_run
     from axsim.show.words import lines
     from axsim.spec.descriptor import parse_overrides
     from axsim.study.explain import explain as explained
 
-    check_writable(json_path)
+    will_write(json_path)
     overrides = parse_overrides(settings) | network.keys
     with network.told():
         result = time_run(workload, chip, variants=variant or None, overrides=overrides)

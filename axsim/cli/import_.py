@@ -33,10 +33,11 @@ def import_(
     and sizes and the runtime's config.json tell chunk, layers, weights, KV cache and groups; the
     model's own config.json must lie in it too.
     """
-    from axsim.files import check_writable, whole_text
+    from axsim.cli.terminal.outputs import will_write
+    from axsim.files import whole_text
     from axsim.spec.from_checkpoint import assumed, workload_text
 
-    check_writable(output)
+    will_write(output)
     text = workload_text(folder)
     sizes = ", ".join(f"{key} {value}" for key, value in assumed(folder).items())
     if sizes:

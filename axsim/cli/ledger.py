@@ -137,14 +137,15 @@ def ledger(
     log does not tell come from options, else from the workload.
     """
     from axsim.cli.terminal.console import say
+    from axsim.cli.terminal.outputs import will_write
     from axsim.errors import InputError, printable
     from axsim.fidelity.board_logs import read_log
     from axsim.fidelity.board_rows import conditions_of, ledger_text, rows_of
     from axsim.fidelity.predict import toolchain_of
-    from axsim.files import check_outputs, whole_text
+    from axsim.files import whole_text
     from axsim.spec.chip import load_chip
 
-    check_outputs(output, models)
+    will_write(output, models)
     toolchain_of(conditions.toolchain)
     measured = None if workload is None else _workload(workload, variant, settings)
     if models is not None and (measured is None or measured.model.onnx is not None):

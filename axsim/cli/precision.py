@@ -63,9 +63,9 @@ def precision(
     milliseconds; the cosine told is that of a run with just these lifted.
     """
     from axsim.cli.terminal.console import console
+    from axsim.cli.terminal.outputs import will_write
     from axsim.cli.terminal.steps_bar import Steps, read_text
     from axsim.errors import InputError
-    from axsim.files import check_writable
     from axsim.runs.network_inputs import fed
     from axsim.runs.network_numbers import observer_of
     from axsim.runs.run_pictures import RunPictures
@@ -74,7 +74,7 @@ def precision(
     from axsim.study.lifting import lift as lift_to
     from axsim.study.precision import Analysis
 
-    check_writable(output)
+    will_write(output)
     if output is not None and output.suffix not in (".csv", ".json"):
         raise InputError(f"{output} has no known format; allowed: .csv, .json")
     deployment = options.deployed(chip, network, timed=target is not None)
@@ -221,18 +221,18 @@ def _write(
 
 
 def _plain(row: Precision) -> dict[str, Any]:
-    """A row for files; an infinite signal to noise (equal to float32) is None."""
+    """A row for files; what is infinite (the signal to noise of equal tensors) or no number is
+    None."""
     from math import isfinite
 
+    figures = {"cosine": row.cosine, "sqnr_db": row.sqnr_db, "max_error": row.max_error}
     return {
         "operator": row.node,
         "type": row.op,
         "tensor": row.tensor,
         "shape": json.dumps(row.shape),
         "dtype": row.dtype,
-        "cosine": row.cosine,
-        "sqnr_db": row.sqnr_db if isfinite(row.sqnr_db) else None,
-        "max_error": row.max_error,
+        **{name: value if isfinite(value) else None for name, value in figures.items()},
     }
 
 

@@ -37,15 +37,15 @@ def report(
     """
     from axsim.cli.terminal.answer import Answer
     from axsim.cli.terminal.conversation import converse
+    from axsim.cli.terminal.outputs import will_write
     from axsim.cli.terminal.screen import Screen
     from axsim.errors import InputError
-    from axsim.files import check_writable
     from axsim.runs.run import check_sources
     from axsim.show.report.content import gather
     from axsim.show.report.write import command_line, with_seed, write
     from axsim.spec.kinds import kind_of
 
-    check_writable(output)
+    will_write(output)
     if kind_of(options.workload, ("workload", "scenario"))[0] == "scenario":
         if question.words:
             raise InputError(f"{question.words[0]} is for workloads: a scenario's requests ask")

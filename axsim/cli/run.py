@@ -70,13 +70,13 @@ def run(
     """
     from axsim.cli.terminal.answer import Answer
     from axsim.cli.terminal.conversation import converse
+    from axsim.cli.terminal.outputs import will_write
     from axsim.cli.terminal.run_plot import check_picture, draw
     from axsim.cli.terminal.screen import Screen
-    from axsim.files import check_outputs
     from axsim.runs.run import check_sources, run_kernels
     from axsim.show.tables import misfits
 
-    check_outputs(json_path, csv_path, trace, plot)
+    will_write(json_path, csv_path, trace, plot)
     check_picture(plot)
     if plot is None and (plot_stage or plot_kind is not PlotKind.latency):
         raise typer.BadParameter("--plot-kind and --plot-stage are for a picture: --plot FILE")

@@ -120,15 +120,15 @@ def simulate(
     whom, and how much slower each model is than alone. Requests come for the given time, and all of
     them are answered.
     """
+    from axsim.cli.terminal.outputs import will_write
     from axsim.cli.terminal.run_plot import check_picture
-    from axsim.files import check_outputs
     from axsim.runs.shared_run import WINDOW_S
     from axsim.spec.board import load_board
     from axsim.spec.descriptor import parse_overrides
     from axsim.spec.duration import seconds, span
 
     files = (json_path, csv_path, trace, report)
-    check_outputs(*files, plot)
+    will_write(*files, plot)
     check_picture(plot)
     if plot is None and plot_kind is not ScenarioPlot.latency:
         raise typer.BadParameter("--plot-kind is for a picture: --plot FILE")

@@ -34,12 +34,13 @@ def snapshot(
 
     The file also holds every parameter that the times come from. Commit it beside the workload.
     """
-    from axsim.files import check_writable, write_json
+    from axsim.cli.terminal.outputs import will_write
+    from axsim.files import write_json
     from axsim.spec.descriptor import parse_overrides, split_overrides
     from axsim.spec.workload import load_workload
     from axsim.study.regression import snapshot as take
 
-    check_writable(output)
+    will_write(output)
     overrides, chips = parse_overrides(settings) | network.keys, chip_names(chip)
     variants = variant or None
     with network.told():

@@ -154,10 +154,10 @@ def sweep(
     from concurrent.futures import BrokenExecutor
 
     from axsim.cli.terminal.goal import check_search, draw, read_goal, show
+    from axsim.cli.terminal.outputs import will_write
     from axsim.cli.terminal.run_plot import check_picture
     from axsim.cli.terminal.share import points_bar
     from axsim.fidelity.prediction import counted
-    from axsim.files import check_outputs
     from axsim.spec.descriptor import parse_overrides, split_overrides
     from axsim.spec.kinds import load_either
     from axsim.spec.scenario import Scenario
@@ -170,7 +170,7 @@ def sweep(
 
     if output is None and not (objective or constraint or plot):
         output = STDOUT
-    check_outputs(output, plot)
+    will_write(output, plot)
     check_picture(plot)
     _check_format(output)
     if jobs is not None and scheduler is not None:
@@ -226,7 +226,7 @@ def sweep(
         raise typer.Exit(INTERRUPTED) from None
     except BrokenExecutor as error:
         hint = "" if output in (None, STDOUT) else "; --resume goes on from here"
-        say(f"error: a worker died ({error}){hint}; --jobs takes less memory", err=True)
+        say(f"error: {error}{hint}", err=True)
         raise typer.Exit(1) from None
     if output is not None:
         _write(rows, output)

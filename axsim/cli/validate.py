@@ -75,12 +75,12 @@ def validate(
     how many measured values lie inside the intervals, the worst row, and how many pairs of rows are
     predicted in the right order. Exit status 1 when a row cannot be predicted or a limit is broken.
     """
+    from axsim.cli.terminal.outputs import will_write
     from axsim.cli.terminal.run_plot import check_picture
     from axsim.fidelity.validate import validate as validate_ledger
-    from axsim.files import check_outputs
     from axsim.show.validation_table import failure_lines
 
-    check_outputs(json_path, plot)
+    will_write(json_path, plot)
     check_picture(plot)
     if explain is not None:
         _refuse_with_explain(plot=plot, max_mape=max_mape, max_error=max_error)

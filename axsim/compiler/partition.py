@@ -381,7 +381,11 @@ def _lower_network(
     float_matmul_on_conv: bool,
 ) -> Lowered:
     graph = assign_network(_read_network(file).graph, dtype, dict(overrides))
-    return lower(graph, float_matmul_on_conv)
+    lowered = lower(graph, float_matmul_on_conv)
+    if not lowered.operations:
+        what = "the chip has nothing to compute: its nodes only name and arrange their inputs"
+        raise InputError(Problem(str(file.path), "", what))
+    return lowered
 
 
 @contextmanager

@@ -23,6 +23,8 @@ from axsim.models.config import Pixels, sides, size_text
 SUFFIXES = (".bmp", ".gif", ".jpeg", ".jpg", ".png", ".tif", ".tiff", ".webp")
 LARGEST = 64 << 20
 """Pixels of a picture: more than cameras of phones have."""
+PROGRAMS = ("EPS", "WMF")
+"""Formats for which Pillow would start another program, Ghostscript, on a stranger's file."""
 MAX_TILES = 12
 """``max_dynamic_patch`` of InternVL2's configurations."""
 
@@ -45,6 +47,8 @@ def open_picture(source: str | Path | IO[bytes], name: str = "", max_pixels: int
             simplefilter("ignore")  # Pillow's of large pictures, whose size is looked at here
             opened: Any = Image.open(source)
         with opened:
+            if opened.format in PROGRAMS:
+                raise ValueError(f"{opened.format} files are drawn by another program")
             if opened.width * opened.height > max_pixels:
                 what = f"{name} has {opened.width} x {opened.height} pixels"
                 raise InputError(f"{what}; allowed: {max_pixels / 1e6:.1f} million")

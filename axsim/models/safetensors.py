@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+import sys
 from functools import lru_cache
+from itertools import pairwise
 from math import prod
 from pathlib import Path
 
@@ -54,9 +56,10 @@ class SafetensorsFile:
                 header = json.loads(file.read(length))
             header.pop("__metadata__", None)
             self._entries: dict[str, tuple[str, Shape, int]] = {}
+            places = []
             for name, entry in header.items():
-                dtype, shape = entry["dtype"], tuple(entry["shape"])
-                begin, end = entry["data_offsets"]
+                dtype, shape = entry["dtype"], tuple(map(_count, entry["shape"]))
+                begin, end = map(_count, entry["data_offsets"])
                 if dtype not in _DTYPES:
                     raise InputError(f"{path}: {name} has the unknown dtype {dtype}")
                 if 8 + length + end > size:
@@ -64,8 +67,15 @@ class SafetensorsFile:
                 if end - begin != prod(shape) * np.dtype(_DTYPES[dtype]).itemsize:
                     raise InputError(f"{path}: {name} has {end - begin} bytes for {dtype} {shape}")
                 self._entries[name] = (dtype, shape, begin)
+                places.append((begin, end, name))
         except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
             raise InputError(f"{path} is no readable safetensors file: {error}") from error
+        except RecursionError:
+            what = "its header is nested too deeply"
+            raise InputError(f"{path} is no readable safetensors file: {what}") from None
+        for (_, end, name), (begin, _, other) in pairwise(sorted(places)):
+            if begin < end:
+                raise InputError(f"{path}: {name} and {other} share bytes, which none may")
         self.shapes = {name: shape for name, (_, shape, _) in self._entries.items()}
         self._start = 8 + length
 
@@ -95,6 +105,15 @@ class SafetensorsFile:
         return bits.view(np.float32)
 
 
+def _count(value: object) -> int:
+    """A size or an offset of a header; ValueError when it can be none."""
+    if isinstance(value, bool) or not isinstance(value, int) or value < 0:
+        raise ValueError(f"found {json.dumps(value)[:40]}, where a whole number from 0 on is due")
+    if value > sys.maxsize:
+        raise ValueError(f"found a number above {sys.maxsize}")
+    return value
+
+
 def tensor_names(path: Path) -> frozenset[str]:
     """The names in a file's header, whatever their types; none when it cannot be read."""
     try:
@@ -102,6 +121,6 @@ def tensor_names(path: Path) -> frozenset[str]:
         with path.open("rb") as file:
             length = int.from_bytes(file.read(8), "little")
             header = json.loads(file.read(length)) if length <= size - 8 else {}
-    except (OSError, ValueError):
+    except (OSError, ValueError, RecursionError):
         return frozenset()
     return frozenset(header) - {"__metadata__"} if isinstance(header, dict) else frozenset()

@@ -67,7 +67,8 @@ def errors(reference: Array, found: Array) -> Errors:
     signal, energy, product, noise = sums[:, :4].sum(axis=0).tolist()
     norms = sqrt(signal) * sqrt(energy)
     same = 1.0 if signal == energy else 0.0
-    ratio = inf if not noise else 10 * log10(signal / noise) if signal else -inf
+    quotient = signal / noise if noise else inf  # 0 beside infinite noise, too
+    ratio = 10 * log10(quotient) if quotient else -inf
     return Errors(product / norms if norms else same, ratio, float(sums[:, 4].max(initial=0)))
 
 

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
 from axsim.compiler.partition import Deployment
-from axsim.errors import InputError
+from axsim.errors import InputError, Problem
 from axsim.fidelity.intervals import expectations
 from axsim.fidelity.prediction import Interval, Prediction
 from axsim.fidelity.published import Published
@@ -48,6 +48,8 @@ def chosen(
     Raises:
         InputError: as :func:`axsim.run`.
     """
+    if variants is not None and not variants:
+        raise InputError(Problem("", "variants", "found none", "names, or null for all of them"))
     chip_keys, keys = split_overrides(overrides, "chip")
     if isinstance(chip, Chip):
         chip = override(chip, chip_keys) if chip_keys else chip

@@ -13,8 +13,11 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
 
+from axsim.errors import shortened
 from axsim.server.refusal import Refusal
 
+SHOWN = 5
+"""Faults of one request that are told."""
 MAX_STOPS = 4
 """Stop sequences of one request, OpenAI's limit."""
 
@@ -145,13 +148,17 @@ def read_request(body: bytes) -> ChatRequest:
         return ChatRequest.model_validate(document)
     except ValidationError as error:
         found = [(_path(each["loc"]), each) for each in error.errors(include_url=False)]
-        text = "; ".join(f"{path}: {_complaint(each)}" for path, each in found)
+        told = [f"{path}: {_complaint(each)}" for path, each in found[:SHOWN]]
+        told += [f"… and {len(found) - SHOWN} more"] if len(found) > SHOWN else []
+        text = "; ".join(told)
         raise Refusal(400, text, param=found[0][0], code=_code(found[0][1])) from None
 
 
 def _complaint(error: Any) -> str:
-    text = str(error["msg"]).removeprefix("Value error, ")
+    text = shortened(str(error["msg"]).removeprefix("Value error, "), 200)
     text = text[0].lower() + text[1:]
+    if error["type"] == "model_type":
+        text = "should be an object"
     return text if error["type"] == "missing" else f"{text}, found {_shown(error['input'])}"
 
 

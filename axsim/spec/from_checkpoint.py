@@ -283,7 +283,9 @@ def _kv(model: ModelConfig, description: dict[str, Any], package: Package | None
 
 def _packaged(model: ModelConfig, description: dict[str, Any], package: Package) -> list[str]:
     """The build that a package's files tell."""
-    assert model.decoder is not None
+    if model.decoder is None:
+        what = "describes no decoder, of which the package has layers"
+        raise InputError(Problem(str(package.model / "config.json"), "", what))
     lines = [_commented("build:", f"as the package {package.prefix}_p{package.chunk} says")]
     if model.vision is not None:
         lines.append(_commented("  vision_dtype: u8", "assumed: file names do not tell"))

@@ -77,10 +77,11 @@ def find_package(folder: Path) -> Package | None:
         raise InputError(Problem(str(folder), "", f"holds several builds: {names}", "one"))
     ((prefix, chunk),) = builds
     numbers = sorted(int(match["layer"]) for match in files.values())
-    missing = sorted(set(range(numbers[-1] + 1)) - set(numbers))
-    if missing:
-        name = f"{prefix}_p{chunk}_l{missing[0]}_together.axmodel"
-        raise InputError(Problem(str(folder), "", f"a layer is missing: {name}"))
+    for index, number in enumerate(numbers):
+        if number != index:
+            what = "is missing" if number > index else "is there twice"
+            name = f"{prefix}_p{chunk}_l{min(index, number)}_together.axmodel"
+            raise InputError(Problem(str(folder), "", f"a layer {what}: {name}"))
     runtime, model = _configs(folder)
     for key, found in ((LAYERS, len(numbers)), (CHUNK, chunk)):
         said = runtime.get(key, found)

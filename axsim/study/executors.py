@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 from collections.abc import Callable, Iterator
 from concurrent.futures import Executor, Future
@@ -62,5 +63,19 @@ def cluster(address: str) -> Iterator[Executor]:
     except (OSError, TypeError, ValueError) as error:
         what = f"no dask scheduler answers at {address}: {error}"
         raise InputError(Problem("--scheduler", "", what)) from None
-    with client:
+    with _silent("distributed"), client:  # a scheduler that dies is told once, by compute
         yield client.get_executor()
+
+
+@contextmanager
+def _silent(name: str) -> Iterator[None]:
+    """A package's own handlers of log records show nothing."""
+    handlers = logging.getLogger(name).handlers
+    levels = [each.level for each in handlers]
+    for each in handlers:
+        each.setLevel(logging.CRITICAL + 1)
+    try:
+        yield
+    finally:
+        for each, level in zip(handlers, levels, strict=False):
+            each.setLevel(level)

@@ -1,7 +1,8 @@
 """The journal of a sweep: finished points, one JSON line each, safe from whatever ends the process.
 
 Lines are only appended, and are on the disk before a point counts as finished. A line that was cut
-short by a crash is dropped when the journal is opened again.
+short by a crash or changed since, as its checksum tells, is dropped when the journal is opened
+again; lines of journals from before there were checksums are believed.
 """
 
 from __future__ import annotations
@@ -11,6 +12,7 @@ import os
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import IO, Any
+from zlib import crc32
 
 from axsim.errors import InputError, Problem
 
@@ -45,8 +47,9 @@ class Journal:
         """Append finished points; returns when they are on the disk."""
         for key, rows in entries:
             self.finished[key] = rows
-            line = json.dumps({"point": key, "rows": rows}, ensure_ascii=False)
-            self._file.write(line.encode() + b"\n")
+            line = {"point": key, "rows": rows, "crc32": _checksum(key, rows)}
+            text = json.dumps(line, ensure_ascii=False) + "\n"
+            self._file.write(text.encode("utf-8", "surrogatepass"))  # as json.loads reads it
         self._file.flush()
         os.fsync(self._file.fileno())
 
@@ -67,8 +70,12 @@ class Journal:
                 RecursionError,
             ):  # a hole left by a power failure: that point is computed again
                 continue
-            point, rows = (entry.get("point"), entry.get("rows")) if _is(entry) else (None, None)
-            if isinstance(point, str) and isinstance(rows, list) and all(map(_is, rows)):
+            if not _is(entry) or not {"point", "rows"} <= entry.keys() <= _KEYS:
+                continue
+            point, rows = entry["point"], entry["rows"]
+            if not (isinstance(point, str) and isinstance(rows, list) and all(map(_is, rows))):
+                continue
+            if "crc32" not in entry or entry["crc32"] == _checksum(point, rows):
                 self.finished[point] = rows
 
     def __enter__(self) -> Journal:
@@ -76,6 +83,14 @@ class Journal:
 
     def __exit__(self, *_: object) -> None:
         self._file.close()
+
+
+_KEYS = {"point", "rows", "crc32"}
+
+
+def _checksum(point: str, rows: Rows) -> int:
+    """Of a line's values, which JSON gives back as they were."""
+    return crc32(json.dumps([point, rows]).encode())
 
 
 def _is(entry: object) -> bool:

@@ -91,6 +91,7 @@ def sweep(
 
     Raises:
         InputError: a descriptor is wrong, a key does not exist, the scheduler does not answer.
+        BrokenExecutor: the scheduler died; ``journal`` has what was finished.
     """
     import pandas as pd
 
@@ -161,15 +162,21 @@ def compute(
             if not running:
                 break
             fresh: dict[str, list[Row]] = {}
-            for future in wait(running, return_when=FIRST_COMPLETED).done:
+            done = wait(running, return_when=FIRST_COMPLETED).done
+            gone = [why for why in map(_gone, done) if why is not None]
+            for future in done:
                 batch = running.pop(future)
-                if len(batch) > 1 and _lost(future):
+                if _gone(future) is not None:
+                    continue
+                if len(batch) > 1 and future.exception() is not None:
                     waiting.extendleft((key,) for key in reversed(batch))  # which one was it?
                 else:
                     fresh |= _rows({key: missing[key] for key in batch}, future)
             found.update(fresh)
             if journal is not None:
                 journal.add(fresh.items())
+            if gone:
+                raise gone[0]
     finally:
         for future in running:
             future.cancel()
@@ -190,18 +197,18 @@ def _batches(missing: Mapping[str, Point]) -> list[Batch]:
     return [tuple(keys[start : start + size]) for start in range(0, len(keys), size)]
 
 
-def _lost(future: Future[Any]) -> bool:
-    """Whether the worker failed, not its points; the whole executor is :func:`_rows`' affair."""
+def _gone(future: Future[Any]) -> BrokenExecutor | None:
+    """Why the executor itself is lost, if it is: nobody else cancels what it was given."""
+    if future.cancelled():
+        return BrokenExecutor("the dask scheduler is gone")
     error = future.exception()
-    return error is not None and not isinstance(error, BrokenExecutor)
+    return error if isinstance(error, BrokenExecutor) else None
 
 
 def _rows(batch: Mapping[str, Point], future: Future[list[list[Row]]]) -> dict[str, list[Row]]:
     """What a worker has sent, in JSON's types: a row is the same from the worker or the journal."""
     try:
         rows = future.result()
-    except BrokenExecutor:
-        raise
     except Exception as error:  # the worker, not the point: dask gives up after a few deaths
         text = f"{type(error).__name__}: {error}"
         rows = [

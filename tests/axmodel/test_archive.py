@@ -139,6 +139,27 @@ def test_an_array_larger_than_its_entry_is_refused_before_it_has_memory(built, t
     assert "not as large as it says" in fault_of(path)
 
 
+@pytest.mark.parametrize("header", [b"{'descr'\n", b"  {\n x\n", b"[" * 200, b"{1: 2}\n", b"7\n"])
+def test_an_array_whose_header_says_nothing(built, tmp_path, header):
+    content = b"\x93NUMPY\x01\x00" + len(header).to_bytes(2, "little") + header
+    path = changed(built, tmp_path / "a", add=[("arrays/99999.npy", content)])
+    assert "that is no array" in fault_of(path)
+
+
+def test_scales_without_a_dimension_are_refused(built, tmp_path):
+    out = io.BytesIO()
+    np.save(out, np.float32(1))
+    name = "arrays/99999.npy"
+
+    def manifest(document):
+        for entry in document["tensors"].values():
+            if "scale" in entry:
+                entry["scale"] = name
+
+    path = changed(built, tmp_path / "a", manifest, add=[(name, out.getvalue())])
+    assert "its scales are float32 []" in fault_of(path)
+
+
 def _other(key, value):
     return lambda document: document.update({key: value})
 
@@ -153,6 +174,10 @@ def _other(key, value):
         (lambda d: d["tensors"]["lm_head.weight"].update(codes="arrays/7.npy"), "misses the array"),
         (_other("part", "tower"), "part: found 'tower'; allowed: "),
         (_other("part", "network"), "is a network of a model that has none"),
+        (
+            _other("qparams", {"input": {"scale": 0.1, "zero_point": 262, "dtype": "u8"}}),
+            "qparams.input: found 262; allowed: 0 to 255 in u8",
+        ),
         (_other("surprise", 1), "surprise: unknown key"),
         (lambda d: d["workload"]["model"].pop("decoder"), "is a post of a model that has none"),
     ],

@@ -215,6 +215,7 @@ def test_a_full_disk_is_one_clear_error(folder, tmp_path, monkeypatch):
         ),
         (("files/qwen2_post.axmodel",), "is built already; axsim exec runs it"),
         (("nowhere.axmodel",), "no such file"),
+        (("tiny.yaml", "--prefix", "../x"), "--prefix ../x: it begins the names of files"),
         (("tiny.yaml", "--mean", "1,2"), "--mean 1,2: not three numbers"),
         (("tiny.yaml", "--samples", "a.npz"), "--samples is for a network from an ONNX file"),
         (("tiny.yaml", "--checkpoint", "nowhere"), "no such folder: nowhere"),

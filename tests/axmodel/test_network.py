@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import io
+import zipfile
+
 import numpy as np
 import onnxruntime
 import pytest
 
 from axsim.axmodel.model import Model
+from axsim.axmodel.samples import read_samples
 from axsim.compiler.partition import Deployment
 from axsim.errors import InputError
 from axsim.numerics.comparison import cosine
@@ -88,6 +92,8 @@ def test_a_graph_that_is_wrong_is_told_at_once(tmp_path, change, message):
     [
         ({"picture": np.zeros((1, 8, 4, 4))}, "takes image [1, 8, 4, 4], the samples have nothing"),
         ({"image": np.zeros((1, 8, 4, 5))}, "the samples have [1, 8, 4, 5]"),
+        ({"image": np.zeros((1, 8, 4, 4)), "imag": np.zeros((1, 8))}, "did you mean 'image'"),
+        ({"image": np.full((1, 8, 4, 4), "a")}, "image holds <U1; allowed: floating-point"),
         ({"image": np.zeros((0, 8, 4, 4))}, "as many samples each, at least one"),
         ({"image": np.array([{}], object)}, "it is no .npz of plain arrays"),
     ],
@@ -144,3 +150,23 @@ def test_a_network_is_calibrated_on_pictures(tmp_path):
     assert images.scale * 255 == pytest.approx(2, abs=0.1)
     again = "--samples", tmp_path / "a.npz"
     assert "contradict each other" in axsim(*asked, "-o", tmp_path, *again, code=2).stderr
+
+
+def test_samples_that_are_no_npz(tmp_path):
+    path = tmp_path / "s.npz"
+    np.save(tmp_path / "one", np.zeros(3))
+    whole = io.BytesIO()
+    with zipfile.ZipFile(whole, "w", zipfile.ZIP_DEFLATED) as archive:
+        archive.writestr("x.npy", (tmp_path / "one.npy").read_bytes())
+    broken = bytearray(whole.getvalue())
+    broken[60] ^= 255
+    header = (
+        b"\x93NUMPY\x01\x00\x50\x00{'descr': '<f4', 'fortran_order': False, 'shape': (10**12,)}"
+    )
+    lying = io.BytesIO()
+    with zipfile.ZipFile(lying, "w") as archive:
+        archive.writestr("x.npy", header.replace(b"10**12", b"9999999999").ljust(90) + b"\n")
+    for content in ((tmp_path / "one.npy").read_bytes(), b"", bytes(broken), lying.getvalue()):
+        path.write_bytes(content)
+        with pytest.raises(InputError, match=r"cannot read .*s\.npz: it is no \.npz"):
+            read_samples(path)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from concurrent.futures.process import BrokenProcessPool
 from pathlib import Path
 
 import pytest
@@ -193,3 +194,18 @@ def test_a_version_without_its_prefix_is_known() -> None:
     words = ("run", "qwen3_0_6b", "--chip", "ax630c", "--timing-only")
     err = axsim(*words, "--set", "build.toolchain=3.3", code=2).stderr
     assert "did you mean 'pulsar2-3.3'" in err
+
+
+@pytest.mark.parametrize(
+    ("error", "said"),
+    [
+        (BrokenProcessPool("a process was terminated"), "error: a process was terminated\n"),
+        (MemoryError("8 GiB"), "error: this machine's memory does not hold it: 8 GiB\n"),
+    ],
+)
+def test_lost_workers_and_memory_are_one_line(monkeypatch, error, said) -> None:
+    def fails(*arguments: object) -> None:
+        raise error
+
+    monkeypatch.setattr("axsim.spec.descriptor.shipped", fails)
+    assert axsim("chips", code=1).stderr == said

@@ -262,6 +262,7 @@ def test_sweeps_take_scenarios(scenario: Path, tmp_path: Path) -> None:
         (["--duration", "soon"], "--duration: found 'soon'; allowed: a time, such as 60s"),
         (["--window", "2s"], "--window: found '2s'; allowed: FROM..TO"),
         (["--seeds", "2", "--plot", "a.png"], "--plot is of one simulation"),
+        (["--seeds", "9" * 9], "seeds: found 999999999; allowed: how many, up to 100,000"),
         (["--seeds", "2", "--seed", "1"], "--seed is of one simulation"),
         (["--seeds", "2", "--overload"], "--overload is of one simulation"),
         (["--window", "2s..3s"], "--window is for --trace, --report and --plot-kind timeline"),

@@ -5,7 +5,9 @@ from __future__ import annotations
 import csv
 import os
 import signal
+import socket
 import subprocess
+import sys
 import time
 from functools import partial
 from pathlib import Path
@@ -186,3 +188,57 @@ def test_an_objective_that_is_no_column_is_told_so() -> None:
     assert "there is no such column" in axsim(*words, "tokens", code=2).stderr
     err = axsim(*words, "ttft", code=2).stderr
     assert "ttft: there is no such column; did you mean 'ttft_ms'?" in err
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("finished", [0, 1, 60])
+def test_a_dask_scheduler_that_dies(folder, whole, finished: int) -> None:
+    """One line, nothing that was finished is lost, and the rest is computed elsewhere."""
+    port = free_port()
+    address = f"tcp://127.0.0.1:{port}"
+    dask = [sys.executable, "-m", "distributed.cli"]
+    options = {"cwd": folder, "stderr": subprocess.DEVNULL}
+    at = ["--host", "127.0.0.1", "--port", str(port), "--no-dashboard"]
+    scheduler = subprocess.Popen([*dask[:2], f"{dask[2]}.dask_scheduler", *at], **options)
+    one = [address, "--nthreads", "1", "--no-dashboard"]
+    worker = subprocess.Popen([*dask[:2], f"{dask[2]}.dask_worker", *one], **options)
+    try:
+        grid = [*LARGE, "-o", "out.csv"]
+        command = [*SWEEP, *grid, "--scheduler", address]
+        journal = folder / "out.csv.journal"
+        deadline = time.monotonic() + 60
+        while not listens(port):
+            assert time.monotonic() < deadline
+            time.sleep(0.1)
+        process = subprocess.Popen(command, cwd=folder, stderr=subprocess.PIPE, text=True)
+        wait_for_points(journal, finished)
+        assert process.poll() is None  # in mid-run
+        scheduler.kill()
+        _, errors = process.communicate(timeout=120)
+    finally:
+        scheduler.kill()
+        worker.kill()
+    assert process.returncode in (1, 2)
+    assert errors.count("\n") == 1
+    if process.returncode == 1:
+        assert errors == "error: the dask scheduler is gone; --resume goes on from here\n"
+    else:  # before there was a connection
+        assert not finished
+        assert f"no dask scheduler answers at {address}" in errors
+    kept = journal.read_bytes().count(b"\n")
+    assert finished <= kept < 400
+    sweep(*grid, "--resume", "-j", "2", folder=folder)
+    assert (folder / "out.csv").read_bytes() == whole
+
+
+def free_port() -> int:
+    """One that nobody listens at."""
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        return int(free.getsockname()[1])
+
+
+def listens(port: int) -> bool:
+    """Whether somebody does."""
+    with socket.socket() as tried:
+        return tried.connect_ex(("127.0.0.1", port)) == 0

@@ -14,16 +14,20 @@ import warnings
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from types import FrameType
 from typing import Any
 
-from typer.testing import CliRunner
+from typer import testing
 
 from axsim.cli.app import app
 
-SECONDS = 30
-"""A command on a small input takes longer only if it hangs."""
+# Otherwise typer makes all commands anew for each input, which takes longer than most inputs do.
+testing._get_command = cache(testing._get_command)  # type: ignore[attr-defined]
+
+SECONDS, WAITING = 30, 300
+"""A command on a small input takes more of a core, or more time, only if it hangs."""
 
 MEMORY = 6 << 30
 """Bytes of address space beyond what the process has when a campaign begins."""
@@ -41,7 +45,7 @@ _CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069\u
 
 
 class Hang(BaseException):
-    """A command that took longer than :data:`SECONDS`."""
+    """A command that took longer than :data:`SECONDS` or :data:`WAITING`."""
 
 
 @dataclass(frozen=True)
@@ -83,12 +87,16 @@ def outcome(arguments: Sequence[str], folder: Path) -> Outcome:
 
     home = Path.cwd()
     os.chdir(folder)
-    earlier = signal.signal(signal.SIGALRM, hangs)
-    signal.setitimer(signal.ITIMER_REAL, SECONDS)
+    clocks = {signal.SIGPROF: signal.ITIMER_PROF, signal.SIGALRM: signal.ITIMER_REAL}
+    earlier = {each: signal.signal(each, hangs) for each in clocks}
+    signal.setitimer(signal.ITIMER_PROF, SECONDS)
+    signal.setitimer(signal.ITIMER_REAL, WAITING)
     start = time.perf_counter()
     code, stdout, stderr, error = -1, "", "", ""
     try:
-        result = CliRunner().invoke(app, list(arguments), prog_name="axsim", env={"COLUMNS": "80"})
+        result = testing.CliRunner().invoke(
+            app, list(arguments), prog_name="axsim", env={"COLUMNS": "80"}
+        )
         code, stdout, stderr = result.exit_code, result.stdout, result.stderr
         if result.exception is not None and not isinstance(result.exception, SystemExit):
             error = _where(result.exception)
@@ -97,8 +105,9 @@ def outcome(arguments: Sequence[str], folder: Path) -> Outcome:
     except UnicodeError as unreadable:  # what was said is no text at all
         error = _where(unreadable)
     finally:
-        signal.setitimer(signal.ITIMER_REAL, 0)
-        signal.signal(signal.SIGALRM, earlier)
+        for each, clock in clocks.items():
+            signal.setitimer(clock, 0)
+            signal.signal(each, earlier[each])
         os.chdir(home)
     return Outcome(arguments, code, stdout, stderr, error, time.perf_counter() - start)
 

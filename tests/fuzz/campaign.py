@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import shutil
+import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from random import Random
 
 from tests.fuzz.bounded import Outcome, limits, outcome
-from tests.fuzz.kinds.kind import Kind
+from tests.fuzz.kinds.kind import POST, Kind
 
 CORPUS = Path(__file__).parent / "corpus"
 """Inputs that once went wrong: a folder each, its files and ``arguments.txt``."""
@@ -50,12 +52,12 @@ def campaign(
 ) -> Iterator[Failure]:
     """Inputs ``start`` to ``start + count`` of a kind, each of which depends on its number alone;
     yields those that went wrong, with their files copied to a folder of ``keep``."""
-    with tempfile.TemporaryDirectory(prefix="axsim-fuzz-") as name, limits():
+    with tempfile.TemporaryDirectory(prefix="axsim-fuzz-") as name, limits(), _server_ends():
         for number in range(start, start + count):
             folder = Path(name) / str(number)
             folder.mkdir()
             arguments = kind.make(Random(f"{kind.name} {seed} {number}"), folder)
-            found = outcome(arguments, folder)
+            found = _done(arguments, folder)
             after(found)
             if found.faults:
                 failure = Failure(kind.name, seed, number, found, found.faults)
@@ -81,8 +83,28 @@ def replay(case: Path, folder: Path) -> Outcome:
     shutil.copytree(case, folder, symlinks=True, dirs_exist_ok=True)
     lines = (folder / ARGUMENTS).read_text().splitlines()
     arguments = [literal_eval(line) for line in lines if not line.startswith("#")]
-    with limits():
+    with limits(), _server_ends():
+        return _done(arguments, folder)
+
+
+def _done(arguments: list[str], folder: Path) -> Outcome:
+    """What became of an input."""
+    if arguments[0] != POST:
         return outcome(arguments, folder)
+    from tests.fuzz.served import posted
+
+    return posted(arguments, folder)
+
+
+@contextmanager
+def _server_ends() -> Iterator[None]:
+    """The server that has been asked, if any has, ends with the block."""
+    try:
+        yield
+    finally:
+        served = sys.modules.get("tests.fuzz.served")
+        if served is not None:
+            served.end()
 
 
 def paced(share: float) -> Callable[[Outcome], None]:

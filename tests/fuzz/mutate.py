@@ -123,12 +123,17 @@ def tree(rng: Random, document: Any, changes: int | None = None) -> Any:
         found = list(places(changed))
         if not found:
             break
+        numbers = [(holder, key) for holder, key in found if _is_number(holder[key])]
+        if numbers and rng.random() < 0.35:  # of the right type: further in than odd ones get
+            holder, key = rng.choice(numbers)
+            holder[key] = _nearby(rng, holder[key])
+            continue
         holder, key = rng.choice(found)
         action = rng.random()
         value = holder[key]
         if action < 0.55:
             holder[key] = odd(rng)
-        elif action < 0.75 and isinstance(value, int | float) and not isinstance(value, bool):
+        elif action < 0.75 and _is_number(value):
             holder[key] = _scaled(rng, value)
         elif action < 0.83:
             del holder[key]
@@ -138,6 +143,20 @@ def tree(rng: Random, document: Any, changes: int | None = None) -> Any:
             _, other = rng.choice(found)
             holder[key] = copy.deepcopy(rng.choice(found)[0]) if rng.random() < 0.5 else other
     return changed
+
+
+def _is_number(value: Any) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool)
+
+
+def _nearby(rng: Random, value: float) -> Any:
+    """Another number of that type which may well be allowed."""
+    if isinstance(value, int):
+        near = (value - 1, value + 1, value // 2, value * 2, value * 4, value + 8)
+        return rng.choice((*near, 0, 1, 2, 3, 5, 8, 16, 31, 100, 256, 1000, 4096))
+    return rng.choice(
+        (value * 0.9, value * 1.5, value * 10, value / 10, 0.0, 0.01, 1.0, 3.7, 250.0)
+    )
 
 
 def _scaled(rng: Random, value: float) -> Any:

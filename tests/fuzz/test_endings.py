@@ -6,29 +6,37 @@ import errno
 import gzip
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
 import time
+import zipfile
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from random import Random
 from typing import Any
 
 import pytest
+import yaml
 
 import axsim
+from axsim.cli.terminal.outputs import outlive_readers
 from axsim.errors import InputError
 from axsim.files import check_writable, whole_file, write_json
 from axsim.spec.descriptor import load_mapping
 from axsim.spec.workload import Workload
 from tests.cli.command import COMMAND
+from tests.fidelity.test_board_logs import CHAT
 from tests.fuzz.kinds import base
 from tests.models.small import DECODERS
 
 ROOT = str(Path(axsim.__file__).parents[1])
 LEDGER = "id,chip,model,metric,value,weight_dtype\nA,ax630c,Qwen3-0.6B,decode_layer_ms,3,s8\n"
 TIMED = ("w.yaml", "--chip", "ax630c", "--timing-only", "-q")
+
+LOGGED = ("--chip", "ax650n", "--workload", "internvl2_1b", "--variant", "224-u8")
+METER = "id,workload,variant,set,run,watts\na,,,,idle,1.2\nb,w.yaml,,,decode,3\n"
 
 WRITERS: dict[str, tuple[tuple[str, ...], str]] = {
     "json": (("run", *TIMED, "--json", "o.json"), "o.json"),
@@ -45,8 +53,15 @@ WRITERS: dict[str, tuple[tuple[str, ...], str]] = {
         "o.csv",
     ),
     "validate": (("validate", "-q", "--ledger", "l.csv", "--json", "o.json"), "o.json"),
+    "simulate": (("simulate", "s.yaml", "-q", "--json", "o.json"), "o.json"),
+    "shared": (("simulate", "s.yaml", "-q", "--report", "o.html"), "o.html"),
+    "ledger": (("ledger", "import", "a.log", *LOGGED, "-o", "o.csv"), "o.csv"),
+    "calibrate": (("calibrate", "ax630c", "--power", "m.csv", "-o", "o.yaml"), "o.yaml"),
+    "precision": (("precision", *TIMED[:3], "-o", "o.json"), "o.json"),
+    "explain": (("explain", *TIMED[:3], "--json", "o.json"), "o.json"),
+    "build": (("build", *TIMED[:3], "-q", "--no-check", "-o", "out"), "out"),
 }
-"""Arguments of every sort of command that writes, and the file."""
+"""Arguments of every sort of command that writes, and the file or folder."""
 
 
 @pytest.fixture
@@ -54,6 +69,9 @@ def folder(tmp_path: Path) -> Path:
     base.write(tmp_path, "w.yaml", base.tiny_text())
     base.write(tmp_path, "config.json", json.dumps(DECODERS["qwen3-bias"]))
     base.write(tmp_path, "l.csv", LEDGER)
+    base.write(tmp_path, "m.csv", METER)
+    base.write(tmp_path, "a.log", CHAT)
+    base.write(tmp_path, "s.yaml", yaml.safe_dump(base.scenarios()[1]))
     return tmp_path
 
 
@@ -70,12 +88,19 @@ def ended(process: subprocess.Popen[bytes]) -> tuple[int, str]:
 
 
 def is_whole(path: Path) -> bool:
-    """Whether a file is one that its command has finished."""
+    """Whether a file is one that its command has finished; a folder, whether all of it is."""
+    if path.is_dir():
+        return all(map(is_whole, path.iterdir()))
     data = path.read_bytes()
     if path.suffix == ".gz":
         json.loads(gzip.decompress(data))
     elif path.suffix == ".json":
         json.loads(data)
+    elif path.suffix == ".axmodel":
+        with zipfile.ZipFile(path) as archive:
+            assert archive.testzip() is None
+    elif path.suffix in (".bin", ".npy"):
+        return not path.name.startswith(".")
     elif path.suffix == ".onnx":
         import onnx
 
@@ -100,10 +125,14 @@ def interrupted(name: str, folder: Path, how: signal.Signals, after: float) -> i
     early = code == -signal.SIGINT and "KeyboardInterrupt" in stderr
     assert "Traceback" not in stderr or early or own, stderr
     path = folder / output
+    if how is signal.SIGKILL and path.is_dir():  # what was begun is left, under another name
+        for begun in path.glob(".*"):
+            begun.unlink()
     assert not path.exists() or is_whole(path)
     left = {each.name for each in folder.iterdir()} - before
     if how is not signal.SIGKILL:
         assert left <= {output, f"{output}.journal"}
+        assert not list(folder.glob("*/.*"))
     return code
 
 
@@ -116,17 +145,28 @@ def test_ended_at_any_moment(name: str, how: signal.Signals, folder: Path) -> No
     code, stderr = ended(start(folder, *arguments))
     whole = time.perf_counter() - begin
     assert code == 0, stderr
-    finished = (folder / output).read_bytes()
+    finished = contents(folder / output)
     rng = Random(f"{name} {how}")
     for _ in range(3):
+        shutil.rmtree(folder / output, ignore_errors=True)
         for left in (output, f"{output}.journal"):
             (folder / left).unlink(missing_ok=True)
         # Before the handler is there, Python itself ends as the signal says.
         interrupted(name, folder, how, rng.uniform(0.15, whole))
-    if name == "sweep" and not (folder / output).exists():
-        code, stderr = ended(start(folder, *arguments, "--resume"))
-        assert code == 0, stderr
-        assert (folder / output).read_bytes() == finished
+    if name == "sweep" and (folder / output).exists():
+        return
+    code, stderr = ended(start(folder, *arguments, *(["--resume"] if name == "sweep" else [])))
+    assert code == 0, stderr
+    assert contents(folder / output).keys() >= finished.keys()
+    if name in ("sweep", "build"):  # that go on from what is there
+        again = contents(folder / output)
+        assert {each: again[each] for each in finished} == finished
+
+
+def contents(path: Path) -> dict[str, bytes]:
+    """What is in a file, or in each of a folder."""
+    files = path.iterdir() if path.is_dir() else [path]
+    return {each.name: each.read_bytes() for each in files}
 
 
 @pytest.mark.fuzz
@@ -234,6 +274,36 @@ def test_a_reader_that_has_enough(arguments: tuple[str, ...], folder: Path) -> N
     assert stderr == ""
 
 
+@pytest.mark.parametrize(
+    ("name", "closed"),
+    [
+        (each, closed) if (each, closed) == ("json", "stdout") else
+        pytest.param(each, closed, marks=pytest.mark.fuzz)
+        for closed in ("stdout", "stderr")
+        for each in WRITERS
+    ],
+)  # fmt: skip
+def test_files_are_written_though_nobody_reads(name: str, closed: str, folder: Path) -> None:
+    arguments, output = WRITERS[name]
+    read, write = os.pipe()
+    os.close(read)
+    given = [each for each in arguments if each != "-q"]
+    process = start(folder, *given, **{closed: write})
+    os.close(write)
+    code, stderr = ended(process)
+    assert code == 0, stderr
+    assert "BrokenPipe" not in stderr
+    assert is_whole(folder / output)
+
+
+def test_standard_output_that_is_closed_from_the_start(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sys, "stdout", None)
+    with pytest.raises(InputError, match="cannot write standard output: it is closed"):
+        write_json({}, "-")
+    outlive_readers()
+    assert sys.stdout is None
+
+
 OUTPUTS = ("--json", "--csv", "--trace")
 
 
@@ -247,6 +317,55 @@ def test_outputs_that_are_none(option: str, folder: Path) -> None:
         assert found.code == 2, (place, found)
         assert "cannot write" in found.stderr or "File name too long" in found.stderr
         assert not found.faults
+
+
+IN_FRONT = ("json", "csv", "trace", "plot", "report", "snapshot", "import", "sweep", "validate",
+            "simulate", "shared", "ledger", "calibrate", "precision", "explain")  # fmt: skip
+"""Writers that look before they compute."""
+
+
+@pytest.mark.parametrize("name", IN_FRONT)
+def test_a_folder_of_others(name: str, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What is not permitted is told before anything is computed. Root may do anything, so that the
+    system's answer is made up."""
+    monkeypatch.setattr("axsim.files.os.access", lambda path, mode: mode != os.W_OK)
+    refused(name, folder)
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        each if each in ("json", "sweep", "build") else
+        pytest.param(each, marks=pytest.mark.fuzz)
+        for each in WRITERS
+    ],
+)  # fmt: skip
+def test_a_folder_that_turns_read_only(
+    name: str, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def denied(*arguments: Any, **options: Any) -> Any:
+        raise PermissionError(errno.EACCES, os.strerror(errno.EACCES))
+
+    monkeypatch.setattr("axsim.files.tempfile.mkstemp", denied)
+    monkeypatch.setattr("axsim.study.journal.open", denied, raising=False)
+    refused(name, folder)
+
+
+def refused(name: str, folder: Path) -> None:
+    """One line about the file or its folder, exit status 2, nothing left behind."""
+    from tests.fuzz.bounded import outcome
+
+    before = {path.name for path in folder.iterdir()}
+    arguments, output = WRITERS[name]
+    found = outcome(arguments, folder)
+    assert found.code == 2, found
+    assert not found.faults
+    lines = [line for line in found.stderr.splitlines() if not line.startswith("assumed")]
+    assert len(lines) == 1, found.stderr
+    assert lines[0].startswith("error: cannot write")
+    assert output.partition(".")[0] in lines[0]
+    assert "ermission" in lines[0]
+    assert {path.name for path in folder.iterdir()} - before <= {output}
 
 
 ODD_HOMES = {
@@ -298,8 +417,6 @@ def test_no_folder_for_what_numba_compiles(monkeypatch: pytest.MonkeyPatch) -> N
 
 
 def test_eight_threads_get_the_same_bits() -> None:
-    import yaml
-
     workload = load_mapping(Workload, yaml.safe_load(base.tiny_text()), "tiny")
 
     def run(_: int) -> str:

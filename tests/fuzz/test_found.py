@@ -269,19 +269,44 @@ def test_weights_that_overflow(checkpoint: Path, tmp_path: Path) -> None:
     assert "overflow" in damaged(checkpoint, tmp_path, change)
 
 
+def test_results_that_overflow(checkpoint: Path, tmp_path: Path) -> None:
+    def change(tensors: dict[str, np.ndarray]) -> None:
+        tensors["model.norm.weight"][0] = 3e38
+
+    assert "overflow" in damaged(checkpoint, tmp_path, change)
+    given = ("precision", "w.yaml", "--chip", "ax630c", "--checkpoint", ".", "-o", "o.json")
+    told(tmp_path, *given, code=0)
+    (last,) = json.loads((tmp_path / "o.json").read_text())["ends"]
+    assert last["cosine"] is None
+
+
 @pytest.mark.parametrize(
-    "offsets", [[0.0, 4.0], [-4, 0], [0, "4"], [4, 0], [True, 4], [0], 7, [0, 2**70], None]
+    "change",
+    [
+        *({"data_offsets": each} for each in ([0.0, 64.0], [-64, 0], [0, "4"], [4, 0], [True, 65])),
+        *({"data_offsets": each} for each in ([0], 7, [0, 2**70], None, [0, 64])),
+        *({"shape": each} for each in (["%s", 10**400], [-32], [-4, -8], [32.0], 32, None)),
+        {"data_offsets": [0, 0], "shape": [0, 2**70]},
+        {"dtype": []},
+        "[" * 10_000,
+    ],
 )
-def test_offsets_in_safetensors(checkpoint: Path, tmp_path: Path, offsets: Any) -> None:
+def test_headers_of_safetensors(checkpoint: Path, tmp_path: Path, change: Any) -> None:
     shutil.copytree(checkpoint, tmp_path, dirs_exist_ok=True)
     path = tmp_path / "model.safetensors"
     data = path.read_bytes()
     length = int.from_bytes(data[:8], "little")
-    header = json.loads(data[8 : 8 + length])
-    header["model.norm.weight"]["data_offsets"] = offsets
-    text = json.dumps(header).encode()
-    path.write_bytes(len(text).to_bytes(8, "little") + text + data[8 + length :])
-    assert "model.safetensors" in told(tmp_path, *WITH_KERNELS)
+    text = change
+    if not isinstance(change, str):
+        header = json.loads(data[8 : 8 + length])
+        header["model.norm.weight"] |= change
+        text = json.dumps(header)
+    content = text.encode()
+    path.write_bytes(len(content).to_bytes(8, "little") + content + data[8 + length :])
+    found = told(tmp_path, *WITH_KERNELS)
+    assert "model.safetensors" in found
+    if repr(change) == "{'data_offsets': [0, 64]}":
+        assert "share bytes" in found
 
 
 @pytest.mark.parametrize("target", ["/dev/zero", "model.safetensors", "."])
@@ -301,6 +326,24 @@ def test_chat_templates_without_end(source: str, tmp_path: Path) -> None:
     base.write(tmp_path, "config.json", json.dumps({**held, "template": None}))
     base.write(tmp_path, "chat_template.jinja", source)
     assert "cannot be rendered" in told(tmp_path, *questions._asked("hello"))
+
+
+def test_a_network_that_computes_nothing(tmp_path: Path) -> None:
+    from onnx import helper
+
+    from tests.network.filled import model
+
+    shape = {"rows": np.array([3, 2])}
+    made = model([helper.make_node("Reshape", ["x", "rows"], ["y"])], [("x", [2, 3])],
+                 [("y", [3, 2])], shape)  # fmt: skip
+    base.write(tmp_path, "n.onnx", made.SerializeToString())
+    text = told(tmp_path, "run", "n.onnx", "--chip", "ax630c", "--timing-only")
+    assert "n.onnx: the chip has nothing to compute" in text
+
+
+def test_many_long_problems_are_cut(tmp_path: Path) -> None:
+    text = told(tmp_path, "validate", "-q", "--ledger", ledger(tmp_path, image_size="x" * 5000))
+    assert 1000 < len(text) < 6000
 
 
 # Pictures
@@ -324,6 +367,15 @@ def test_a_picture_that_its_exif_turns(tmp_path: Path) -> None:
     exif[0x0112] = 6  # turned by a quarter, as cameras of phones write it
     Image.new("RGB", (40, 20), (255, 0, 0)).save(tmp_path / "p.jpg", exif=exif)
     assert open_picture(tmp_path / "p.jpg").size == (20, 40)
+
+
+def test_a_picture_that_is_a_program(tmp_path: Path) -> None:
+    from axsim.inputs.images import open_picture
+
+    text = "%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 9 9\n%%EndComments\nshowpage\n%%EOF\n"
+    base.write(tmp_path, "p.png", text)
+    with pytest.raises(InputError, match="EPS files are drawn by another program"):
+        open_picture(tmp_path / "p.png")
 
 
 def test_a_picture_of_sixteen_bits(tmp_path: Path) -> None:
@@ -424,6 +476,11 @@ def test_a_baseline_that_somebody_has_touched(change: dict[str, Any], folder: Pa
     document = json.loads((folder / "b.json").read_text())
     base.write(folder, "b.json", json.dumps({**document, **change}))
     assert next(iter(change)) in told(folder, "check", "b.json")
+
+
+def test_no_variants_at_all(folder: Path) -> None:
+    with pytest.raises(InputError, match="variants: found none"):
+        axsim.run(folder / "w.yaml", "ax630c", variants=[], timing_only=True)
 
 
 def test_a_journal_that_somebody_has_touched(folder: Path) -> None:

@@ -59,6 +59,7 @@ class Served:
     address: str
     desk: Desk
     loop: asyncio.AbstractEventLoop
+    timeout: float = 30
 
     def raw(
         self,
@@ -68,7 +69,7 @@ class Served:
         **headers: str,
     ) -> tuple[int, dict[str, str], bytes]:
         """Status, headers and body of one exchange; ``body`` as bytes, or to be JSON."""
-        connection = HTTPConnection(urlsplit(self.address).netloc, timeout=30)
+        connection = HTTPConnection(urlsplit(self.address).netloc, timeout=self.timeout)
         if body is not None and not isinstance(body, bytes):
             body = json.dumps(body).encode()
         try:
@@ -99,7 +100,9 @@ def serving(
     config = uvicorn.Config(app, log_config=None, access_log=False, timeout_graceful_shutdown=3)
     server = uvicorn.Server(config)
     loop = asyncio.new_event_loop()
-    thread = threading.Thread(target=loop.run_until_complete, args=[server.serve([listening])])
+    thread = threading.Thread(
+        target=loop.run_until_complete, args=[server.serve([listening])], daemon=True
+    )
     thread.start()
     try:
         yield Served(address(listening), desk, loop)

@@ -57,6 +57,7 @@ WRONG: list[tuple[dict[str, Any], str, str]] = [
     ({"messages": []}, "messages", "at least 1 item"),
     ({"messages": [{"role": "robot", "content": "x"}]}, "messages[0].role", 'found "robot"'),
     ({"messages": [{"content": "x"}]}, "messages[0].role", "field required"),
+    ({"messages": [7]}, "messages[0]", "should be an object, found 7"),
     (
         {"messages": [{"role": "user", "content": 5}]},
         "messages[0].content",
@@ -138,3 +139,11 @@ def test_what_the_runtime_does_not_have_is_refused_and_its_default_is_not(key: s
     assert error["code"] == "unsupported_parameter"
     for harmless in UNSUPPORTED[key]:
         read_request(json.dumps({"messages": HELLO, key: harmless}).encode())
+
+
+def test_a_flood_of_faults_is_cut() -> None:
+    many = refused(json.dumps({"messages": [7] * 10_000}).encode())["message"]
+    assert many.endswith("; … and 9995 more")
+    part = {"type": "x" * 5000}
+    long = refused(json.dumps({"messages": [{"role": "user", "content": [part]}]}).encode())
+    assert max(len(many), len(long["message"])) < 500

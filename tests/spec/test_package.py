@@ -137,6 +137,13 @@ def test_what_is_missing(tmp_path) -> None:
     (folder / "compiled" / "q_p64_l0_together.axmodel").unlink()
     with pytest.raises(InputError, match="a layer is missing: q_p64_l0_together"):
         find_package(folder)
+    (folder / "compiled" / f"q_p64_l{10**15}_together.axmodel").write_bytes(b"")
+    with pytest.raises(InputError, match="a layer is missing: q_p64_l0_together"):
+        find_package(folder)
+    folder = package(tmp_path / "again")
+    (folder / "compiled" / "q_p64_l00_together.axmodel").write_bytes(b"")
+    with pytest.raises(InputError, match="a layer is there twice: q_p64_l0_together"):
+        find_package(folder)
     folder = package(tmp_path / "two")
     (folder / "q_p128_l0_together.axmodel").write_bytes(b"")
     with pytest.raises(InputError, match="holds several builds: q_p64, q_p128"):

@@ -41,12 +41,14 @@ def make(
     import typer
 
     from axsim.axmodel.check import Check
+    from axsim.cli.terminal.outputs import outlive_readers
     from axsim.errors import InputError
 
     try:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise InputError(f"cannot write {folder}: {error.strerror}") from None
+    outlive_readers()
     out = console()
 
     def say(line: str) -> None:

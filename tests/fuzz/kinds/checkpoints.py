@@ -142,6 +142,11 @@ def weights(rng: Random, folder: Path) -> list[str]:
         os.symlink(rng.choice(("model.safetensors", "/dev/zero", "/nowhere", ".")), path)
     else:
         path.write_bytes(b"\x80\x04\x95 pickled")
+    if rng.random() < 0.15:
+        return [
+            *("precision", "w.yaml", "--chip", "ax630c", "--checkpoint", "."),
+            *("-o", rng.choice(("o.json", "o.csv"))),
+        ]
     return [
         "run",
         "w.yaml",

@@ -68,9 +68,10 @@ def scenario_values(rng: Random, folder: Path) -> list[str]:
     rows = "ms,prompt_tokens,new_tokens\n5,,\n20,8,3\n"
     base.write(folder, "a.csv", mutate.text(rng, rows) if rng.random() < 0.2 else rows)
     document = mutate.tree(rng, rng.choice(base.scenarios()))
-    duration = document.get("duration_s") if isinstance(document, dict) else None
-    if isinstance(duration, int | float) and 3 < duration < 1e6:
-        document["duration_s"] = 3  # longer ones are work, no attack
+    if isinstance(document, dict):
+        duration = document.setdefault("duration_s", 0.3)
+        if isinstance(duration, int | float) and 3 < duration < 1e6:
+            document["duration_s"] = 3  # longer ones are work, no attack
     base.write(folder, "s.yaml", _written(rng, document))
     if rng.random() < 0.15:
         return ["show", "s.yaml"]

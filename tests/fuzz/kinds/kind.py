@@ -7,6 +7,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from random import Random
 
+POST = "POST"
+"""First argument of what is sent to the server instead of run: the second is the address, the file
+``body`` what."""
+
 Make = Callable[[Random, Path], list[str]]
 """Writes files into the folder and returns the command's arguments."""
 

@@ -7,6 +7,8 @@ from pathlib import Path
 from random import Random
 from typing import Any
 
+import yaml
+
 from tests.fuzz import mutate
 from tests.fuzz.kinds import base
 from tests.fuzz.kinds.kind import Kind
@@ -143,8 +145,40 @@ def names(rng: Random, folder: Path) -> list[str]:
     )
 
 
+_RATES = ("fps", "every_ms", "poisson_per_s", "closed", "csv", "after", "queue")
+
+
+def scenario_settings(rng: Random, folder: Path) -> list[str]:
+    """A scenario's keys and the options of ``simulate``."""
+    base.write(folder, "w.yaml", base.tiny_text())
+    base.write(folder, "s.yaml", yaml.safe_dump(rng.choice(base.scenarios())))
+    cells = [str(mutate.odd(rng)) for _ in range(rng.choice((0, 2, 6)))]
+    rows = "\n".join(",".join(cells[start : start + 3]) for start in range(0, len(cells), 3))
+    base.write(folder, "a.csv", f"ms,prompt_tokens,new_tokens\n5,,\n{rows}\n20,8,3\n")
+    given = ["simulate", "s.yaml", "--json", "-"]
+    for _ in range(rng.choice((0, 1, 2))):
+        rate = f"tenants.{rng.choice('abcd')}.arrivals.{rng.choice(_RATES)}"
+        own = [key for key in _dotted(rng.choice(base.scenarios())) if key != "duration_s"]
+        key = rng.choice((rate, rng.choice(own), f"chip.{rng.choice(_dotted(base.chips()[1]))}"))
+        value = str(rng.choice((1, 2, 7, 0.5, 30, 200, "w.yaml", "a", _value(rng))))
+        given += ["--set", _argument(f"{key}={value}")]
+    time = rng.choice(("0", "1", "1s", "20ms", "2s", "-1s", "1e9s", "nan", "inf", "x", "1e400"))
+    if rng.random() < 0.3:
+        given += ["--duration", _argument(time) or "1s"]
+    if rng.random() < 0.3:
+        given += ["--window", _argument(rng.choice((time, f"0s..{time}", f"{time}..{time}")))]
+    if rng.random() < 0.2:
+        given += ["--seed", _argument(str(mutate.odd(rng)))]
+    elif rng.random() < 0.1:
+        given += ["--seeds", rng.choice(("1", "2", "0", "-1", "x", "9" * 9)), "-j", "1"]
+    elif rng.random() < 0.2:
+        given += rng.choice((["--overload"], ["--costs"], ["--trace", "t.json"]))
+    return given
+
+
 KINDS = (
     Kind("overrides", overrides, 3.0, 6),
     Kind("varied keys", vary, 1.0, 5),
     Kind("names", names, 1.0, 6),
+    Kind("scenario settings", scenario_settings, 1.0, 4),
 )

@@ -195,6 +195,27 @@ def logs(rng: Random, folder: Path) -> list[str]:
     return [*given, "--variant", "224-u8", "-o", rng.choice(("-", "rows.csv"))]
 
 
+def meters(rng: Random, folder: Path) -> list[str]:
+    """What a meter read."""
+    base.write(folder, "w.yaml", base.tiny_text())
+    header = ["id", "workload", "variant", "set", "run", "watts"]
+    key = f"{rng.choice(('build.kv_cache_len', 'request.new_tokens', 'chip.cpu.clock_mhz'))}=30"
+    rows = [["a", "", "", "", "idle", "1.2"]]
+    for name, run in zip("bcde", ("request", "decode", "prefill", "vision"), strict=True):
+        rows.append([name, "w.yaml", "", rng.choice(("", "", key)), run, rng.choice("2345")])
+    for _ in range(rng.choice((0, 1, 2))):
+        value = str(mutate.odd(rng)) if rng.random() < 0.7 else str(rng.choice(mutate.FLOATS))
+        rng.choice(rows)[rng.randrange(len(header))] = value
+    text = _csv(header, rng.sample(rows, rng.randint(0, len(rows))))
+    if rng.random() < 0.2:
+        text = mutate.text(rng, text)
+    base.write(folder, "m.csv", mutate.encoded(rng, text))
+    given = ["calibrate", rng.choice(("ax630c", "ax650n")), "--power", "m.csv"]
+    if rng.random() < 0.2:
+        given += ["--keep", rng.choice(("teng_w", "idle_w", *mutate.TEXTS)).replace("\0", "")]
+    return [*given, *rng.choice((["--json", "j.json"], ["-o", "c.yaml"], []))]
+
+
 KINDS = (
     Kind("logs", logs, 0.5, 2),
     Kind("ledgers", ledgers, 2.0, 6),
@@ -202,5 +223,6 @@ KINDS = (
     Kind("architectures", models, 1.0, 3),
     Kind("baselines", baselines, 1.0, 4),
     Kind("results", results, 1.0, 4),
+    Kind("meters", meters, 0.5, 3),
     Kind("journals", journals, 0.5, 2),
 )

@@ -1,0 +1,61 @@
+"""Files that a command is to write, whoever reads what it says."""
+
+from __future__ import annotations
+
+import os
+import sys
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+
+def will_write(*paths: str | Path | None) -> None:
+    """At the beginning of a command: find out whether its files can be written, and see that they
+    will be although the reader of its tables leaves (``| head``).
+
+    Raises:
+        InputError: as :func:`axsim.files.check_outputs`.
+    """
+    from axsim.files import STDOUT, check_outputs
+
+    check_outputs(*paths)
+    if any(path is not None and str(path) != STDOUT for path in paths):
+        outlive_readers()
+
+
+def outlive_readers() -> None:
+    """From here on a closed pipe behind standard output or error does not end the command."""
+    if sys.stdout is not None:  # None when it is closed from the start
+        sys.stdout = _Patient(sys.stdout)
+    if sys.stderr is not None:
+        sys.stderr = _Patient(sys.stderr)
+
+
+class _Patient:
+    """A stream of text that nobody need read to the end."""
+
+    def __init__(self, stream: Any) -> None:
+        self._stream = stream
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._stream, name)
+
+    def write(self, text: str) -> int:
+        try:
+            self._stream.write(text)
+        except BrokenPipeError:
+            self._leave()
+        return len(text)
+
+    def flush(self) -> None:
+        try:
+            self._stream.flush()
+        except BrokenPipeError:
+            self._leave()
+
+    def _leave(self) -> None:
+        """What is held for the pipe, and all that follows, goes nowhere."""
+        nowhere = os.open(os.devnull, os.O_WRONLY)
+        os.dup2(nowhere, self._stream.fileno())
+        os.close(nowhere)
