@@ -22,29 +22,29 @@ from axsim.errors import InputError, Problem
 _NUMBER = r"(-?(?:\d+(?:\.\d+)?|inf|nan))"
 _COLOUR = re.compile(r"\x1b\[[0-9;]*[A-Za-z]")
 _MODEL = re.compile(r"(?:\bmodel\s*:\s*|\s-m\s+|--model\s+)(\S+\.axmodel)\b")
-_GROUP = re.compile(r"\b(?:shape[_ ]?group|group|grp)\b\s*[:=]?\s*(\d+)\b(?!.*prefill_max)")
+_GROUP = re.compile(r"\b(?:shape[_ ]?group|group|grp)\b\s*[:=]?\s*(\d{1,9})\b(?!.*prefill_max)")
 _TIMES = re.compile(
     rf"\bmin\s*=\s*{_NUMBER}\s*ms\s+max\s*=\s*{_NUMBER}\s*ms\s+avg\s*=\s*{_NUMBER}\s*ms"
 )
-_SHORT = re.compile(rf"^\s*g(\d+)\s*:\s*{_NUMBER}\s*ms\b")
-_HISTORY = re.compile(r"\bgrp\s*:\s*(\d+)\s*,\s*prefill_max_kv_cache_num\s*:\s*(\d+)")
+_SHORT = re.compile(rf"^\s*g(\d{{1,9}})\s*:\s*{_NUMBER}\s*ms\b")
+_HISTORY = re.compile(r"\bgrp\s*:\s*(\d{1,9})\s*,\s*prefill_max_kv_cache_num\s*:\s*(\d{1,9})\b")
 _CORES = re.compile(r"^\s*type\s*:\s*(?:(NPU[123])\b|([123])\s*Cores?\b)", re.I)
 _COMPILER = re.compile(r"\bpulsar2 ver\s*:\s*(\d+\.\d+)")
-_SPLIT = re.compile(r"\bprefill_split_num\s*:\s*(\d+)")
-_TOKENS = re.compile(r"\binput token num\s*:\s*(\d+)")
+_SPLIT = re.compile(r"\bprefill_split_num\s*:\s*(\d{1,9})\b")
+_TOKENS = re.compile(r"\binput token num\s*:\s*(\d{1,9})\b")
 _FACTS = {
-    "kv_cache_len": re.compile(r"\bkv_cache_num\s*:\s*(\d+)\s*$"),
-    "prefill_chunk": re.compile(r"\bprefill_token_num\s*:\s*(\d+)"),
+    "kv_cache_len": re.compile(r"\bkv_cache_num\s*:\s*(\d{1,9})\s*$"),
+    "prefill_chunk": re.compile(r"\bprefill_token_num\s*:\s*([1-9]\d{0,8})\b"),
 }
 _VALUES = {
     "ttft_ms": re.compile(rf"\bttft\s*:\s*{_NUMBER}\s*ms"),
     "decode_tokens_per_s": re.compile(rf"\bavg\s+{_NUMBER}\s*token/s"),
     "vision_encode_ms": re.compile(rf"\bimage encode time\s*:\s*{_NUMBER}\s*ms"),
 }
-_PICTURE = re.compile(r"\bvpm_height\s*:\s*(\d+)\s*,\s*vpm_width\s*:\s*\1\b")
-_LAYER = re.compile(r"_p(\d+)_l\d+_together$")
+_PICTURE = re.compile(r"\bvpm_height\s*:\s*(\d{1,9})\s*,\s*vpm_width\s*:\s*\1\b")
+_LAYER = re.compile(r"_p([1-9]\d{0,8})_l\d+_together$")
 _VISION = re.compile(r"(?i)vision|vit|vpm|image_?encoder")
-_PIXELS = re.compile(r"_vision_part_(\d+)$")
+_PIXELS = re.compile(r"_vision_part_(\d{1,9})$")
 
 
 @dataclass(frozen=True)

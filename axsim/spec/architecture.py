@@ -26,6 +26,7 @@ from axsim.models.config import (
 )
 from axsim.models.families import FAMILIES
 from axsim.models.parts import ActivationName, Norm, Parts
+from axsim.models.resampler import HEAD_DIM
 from axsim.spec.descriptor import Section
 from axsim.spec.limits import beyond
 from axsim.spec.located import show
@@ -317,7 +318,11 @@ class ProjectorSection(Section):
         whole = abs(block - round(block)) < 1e-6
         found = f"found {self.downsample_ratio}"
         fault = Fault("downsample_ratio", found, "1 / N for a whole number N, such as 0.5")
-        return checked(self, () if whole else (fault,))
+        faults = [] if whole else [fault]
+        if self.queries and self.hidden_size % HEAD_DIM:
+            what = f"found {self.hidden_size} where queries is {self.queries}"
+            faults.append(Fault("hidden_size", what, f"whole heads of {HEAD_DIM} channels"))
+        return checked(self, faults)
 
 
 class ModelSection(Section):

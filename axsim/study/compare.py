@@ -98,6 +98,8 @@ def result_side(name: str) -> Side:
             for each in document["variants"]
         }
         label = f"{document['workload']} on {document['chip']}"
+        if not all(isinstance(each, str) for each in found):
+            raise TypeError("a variant's name is a text")
     except (ValueError, KeyError, TypeError, AttributeError):
         what = "holds no results"
         raise InputError(Problem(name, "", what, "a file of axsim run --json")) from None

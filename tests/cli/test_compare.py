@@ -111,3 +111,8 @@ def test_a_file_without_results(tmp_path) -> None:
     (tmp_path / "a.json").write_text("[]")
     path = str(tmp_path / "a.json")
     assert "holds no results" in compare(path, path, code=2)
+    variant = {"name": None, "predictions": {}, "preprocess_ms": 0, "turns": [], "numerics": None}
+    variant |= {"memory": {"total_bytes": 1}}
+    nameless = {"workload": "w", "chip": "c", "variants": [variant]}
+    (tmp_path / "a.json").write_text(json.dumps(nameless))
+    assert "holds no results" in compare(path, path, code=2)

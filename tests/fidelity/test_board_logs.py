@@ -189,3 +189,13 @@ def test_a_model_that_is_not_shipped_gets_its_architecture(logs):
 def test_wrong_input(logs, arguments, message):
     (logs / "other.txt").write_text("nothing of interest\n")
     assert message in axsim("ledger", "import", *arguments, code=2, folder=logs).stderr
+
+
+@pytest.mark.parametrize(
+    "line",
+    [f"group: {'9' * 5000}", f"prefill_token_num : {'1' * 5000}", "prefill_token_num : 0"],
+)
+def test_numbers_that_no_log_has_are_passed_over(logs, line):
+    (logs / "chat.log").write_text(f"{line}\n{CHAT}")
+    rows = imported(logs, "chat.log", "--chip", "ax650n", *WORKLOAD)
+    assert {row.metric for row in rows} >= {"ttft_ms", "decode_tokens_per_s"}

@@ -193,6 +193,10 @@ def test_a_chosen_variant_is_alone_and_overrides_win() -> None:
         (["model.decoder.family=qwen"], "allowed: qwen2, qwen3, llama, mistral"),
         (["model.decoder.num_hidden_layers=0"], "allowed: a number greater than 0"),
         (["model.projector.hidden_size=64"], "allowed: 896, its hidden_size"),
+        (
+            ["model.projector.queries=64", "model.projector.hidden_size=32"],
+            "allowed: whole heads of 128 channels",
+        ),
         (["model.projector.downsample_ratio=0.4"], "allowed: 1 / N for a whole number N"),
         (["model.projector=null"], "model.projector: missing: without it"),
         (["model.vision=null"], "model.projector: joins nothing"),

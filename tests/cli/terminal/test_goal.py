@@ -31,7 +31,10 @@ def test_the_best_is_shown_with_the_command_that_runs_it(folder) -> None:
         (float(row["image_to_first_token_ms"]), row) for row in rows if row["variant"] == "u16"
     )
     title, command, blank, _, *table = found.stdout.splitlines()
-    assert title == "least image_to_first_token_ms with vision_dtype == u16:"
+    least, row = best
+    keys = ", ".join(f"{key}={row[key]}" for key in ("build.prefill_chunk", "chip.cpu.clock_mhz"))
+    goal_line = "least image_to_first_token_ms with vision_dtype == u16"
+    assert title == f"{goal_line}: {least:.6g}, with {keys}, u16"
     assert blank == ""
     assert max(map(len, table)) <= 80
     assert table[-1] == "6 of 12 rows meet vision_dtype == u16"
@@ -48,10 +51,11 @@ def test_the_best_is_shown_with_the_command_that_runs_it(folder) -> None:
 def test_the_table_goes_to_a_file_or_standard_output_only_when_asked(folder) -> None:
     goal = ["--objective", "ttft_ms"]
     found = axsim(*TINY, *goal, folder=folder)
-    assert found.stdout.startswith("least ttft_ms:\n  axsim run tiny.yaml --chip ax630c")
+    assert found.stdout.startswith("least ttft_ms: ")
+    assert found.stdout.splitlines()[1].startswith("  axsim run tiny.yaml --chip ax630c")
     found = axsim(*TINY, *goal, "-o", "-", folder=folder)
     assert len(list(csv.DictReader(found.stdout.splitlines()))) == 2
-    assert "least ttft_ms:" in found.stderr
+    assert "least ttft_ms: " in found.stderr
     assert [path.name for path in folder.iterdir()] == ["tiny.yaml"]
 
 
@@ -59,7 +63,7 @@ def test_several_objectives_show_the_front(folder) -> None:
     found = axsim(*TINY, *VARY, "--objective", "ttft_ms", "--objective", "activations_bytes",
                   folder=folder)  # fmt: skip
     assert "the Pareto front: " in found.stdout.splitlines()[-1]
-    assert found.stdout.startswith("least ttft_ms and least activations_bytes:")
+    assert found.stdout.startswith("least ttft_ms and least activations_bytes\n")
 
 
 def test_nothing_meets_the_constraints(folder) -> None:
@@ -77,7 +81,7 @@ def test_cosine_is_there_when_kernels_run_and_synthetic_weights_are_told(folder)
     kernels = [each for each in TINY if each != "--timing-only"]
     goal = ["--objective", "cosine", "--constraint", "cosine>=0.1", "--set", "request.new_tokens=1"]
     found = axsim(*kernels, *goal, folder=folder)
-    assert found.stdout.splitlines()[0] == "most cosine with cosine >= 0.1:"
+    assert found.stdout.startswith("most cosine with cosine >= 0.1: 0.99")
     assert "--variant u16" in found.stdout
     assert "synthetic weights" in found.stdout
     found = axsim(*kernels, *goal, "--constraint", "cosine>1.5", folder=folder, code=1)
