@@ -290,10 +290,6 @@ def sides(image_size: Pixels) -> tuple[int, int]:
     return (image_size, image_size) if isinstance(image_size, int) else image_size
 
 
-QUERIES_HEAD_DIM = 128
-"""Channels of a head of the attention of learnt queries, at every width."""
-
-
 @dataclass(frozen=True)
 class ProjectorConfig:
     """Joins a tower to a decoder of ``hidden_size``. The defaults are those of InternVL: pixel

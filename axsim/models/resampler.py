@@ -4,16 +4,19 @@ from __future__ import annotations
 
 from axsim.graph.builder import GraphBuilder
 from axsim.kernels.array import Array
-from axsim.models.config import QUERIES_HEAD_DIM, ProjectorConfig
+from axsim.models.config import ProjectorConfig
 from axsim.models.layers import linear
 from axsim.models.tower import any_norm
 from axsim.models.tower_windows import Grid
+
+HEAD_DIM = 128
+"""Channels of a head of its attention, at every width."""
 
 
 def resample_rows(b: GraphBuilder, projector: ProjectorConfig, grid: Grid, x: str) -> str:
     """[patches, tower hidden] to [queries, decoder hidden]."""
     hidden, count, patches = projector.hidden_size, projector.queries, b.shape(x)[0]
-    heads, epsilon = hidden // QUERIES_HEAD_DIM, projector.layer_norm_eps
+    heads, epsilon = hidden // HEAD_DIM, projector.layer_norm_eps
     operator = "LayerNormalization"
     if b.shape(x)[1] != hidden:
         x = linear(b, x, hidden, "resampler.kv_proj", "resampler.kv_proj")
@@ -27,13 +30,13 @@ def resample_rows(b: GraphBuilder, projector: ProjectorConfig, grid: Grid, x: st
     q = linear(b, q, hidden, "resampler.q", "resampler.q", bias=True)
     k = linear(b, k, hidden, "resampler.k", "resampler.k", bias=True)
     v = linear(b, v, hidden, "resampler.v", "resampler.v", bias=True)
-    q = b.node("Reshape", [q], name="resampler.q_view", shape=(count, heads, QUERIES_HEAD_DIM))
-    k = b.node("Reshape", [k], name="resampler.k_view", shape=(patches, heads, QUERIES_HEAD_DIM))
-    v = b.node("Reshape", [v], name="resampler.v_view", shape=(patches, heads, QUERIES_HEAD_DIM))
+    q = b.node("Reshape", [q], name="resampler.q_view", shape=(count, heads, HEAD_DIM))
+    k = b.node("Reshape", [k], name="resampler.k_view", shape=(patches, heads, HEAD_DIM))
+    v = b.node("Reshape", [v], name="resampler.v_view", shape=(patches, heads, HEAD_DIM))
     q = b.node("Transpose", [q], name="resampler.q_heads", perm=(1, 0, 2))
     k = b.node("Transpose", [k], name="resampler.k_heads", perm=(1, 2, 0))
     v = b.node("Transpose", [v], name="resampler.v_heads", perm=(1, 0, 2))
-    scale = b.literal("resampler.scale.value", QUERIES_HEAD_DIM**-0.5)
+    scale = b.literal("resampler.scale.value", HEAD_DIM**-0.5)
     q = b.node("Mul", [q, scale], name="resampler.scale")
     s = b.node("MatMul", [q, k], name="resampler.scores")
     s = b.node("Softmax", [s], name="resampler.softmax", axis=-1)

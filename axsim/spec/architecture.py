@@ -15,7 +15,6 @@ from pydantic import Field, NonNegativeInt, PositiveFloat, PositiveInt, model_va
 
 from axsim.errors import Fault, checked
 from axsim.models.config import (
-    QUERIES_HEAD_DIM,
     DecoderConfig,
     ModelConfig,
     ProjectorConfig,
@@ -380,11 +379,6 @@ class ModelSection(Section):
             faults.append(
                 Fault("projector.hidden_size", found, allowed, also=["decoder.hidden_size"])
             )
-        if self.projector and self.projector.queries:
-            width = self.projector.hidden_size
-            if width % QUERIES_HEAD_DIM:
-                allowed = f"a multiple of {QUERIES_HEAD_DIM} with queries"
-                faults.append(Fault("projector.hidden_size", f"found {width}", allowed))
         faults += _crossed(self.vision, self.projector, self.decoder)
         return checked(self, faults)
 

@@ -89,8 +89,6 @@ def result_side(name: str) -> Side:
     """
     try:
         document = read_json(Path(name))
-        if not all(isinstance(each["name"], str) for each in document["variants"]):
-            raise TypeError
         found = {each["name"]: _values(each) for each in document["variants"]}
         conditions = {
             each["name"]: flatten({key: each[key] for key in each if key not in RESULTS})
