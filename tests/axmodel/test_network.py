@@ -72,6 +72,7 @@ def _graph(change):
         (_graph(lambda g: g["nodes"].pop(0)), "which nobody makes before"),
         (_graph(lambda g: g["nodes"][0].update(op="Convolve")), "unknown operator"),
         (_graph(lambda g: g["nodes"][0]["attrs"].update(pads=[9] * 4)), "makes other shapes"),
+        (_graph(lambda g: g["nodes"][0]["inputs"].append(g["nodes"][0]["inputs"][1])), "a bias ("),
         (_graph(lambda g: g["tensors"].pop("image")), "no tensor 'image'"),
         (_graph(lambda g: g.update(outputs=[])), "it has no outputs"),
         (_graph(lambda g: g["nodes"][0].update(inputs=[])), "has a graph that cannot be read"),

@@ -155,6 +155,11 @@ def test_sizes_that_never_end(key: str, value: int, folder: Path) -> None:
     assert "up to" in told(folder, "run", *TINY, "--set", f"{key}={value}")
 
 
+def test_half_a_pair_of_channels_that_turn(folder: Path) -> None:
+    key = "model.decoder.partial_rotary_factor=0.9"
+    assert "turns 7 of 8 channels" in told(folder, "run", *TINY[:4], "--set", key)
+
+
 def test_large_sizes_that_only_multiply(folder: Path) -> None:
     long = ["build.prefill_chunk=1000000", "build.kv_cache_len=1000000"]
     heads = ["model.decoder.num_attention_heads=4096", "model.decoder.head_dim=2"]
