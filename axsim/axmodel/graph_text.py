@@ -65,6 +65,8 @@ def read(document: Mapping[str, Any], archive: Archive) -> Graph:
         inputs, outputs = tuple(document["inputs"]), tuple(document["outputs"])
         named = {*inputs, *outputs, *(n for node in nodes for n in (*node.inputs, *node.outputs))}
         _check(tensors, nodes, constants, named, set(outputs))
+        if not outputs:
+            raise ValueError("it has no outputs")
         name = str(document["name"])
     except BROKEN as error:
         raise archive.fault(f"has a graph that cannot be read: {error}; build it again") from None

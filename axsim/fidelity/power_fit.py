@@ -56,13 +56,13 @@ class Reading:
 
 @dataclass(frozen=True)
 class PowerParameter:
-    """One number of the block. ``error`` is its standard error, NaN where the readings are too few
+    """One number of the block. ``error`` is its standard error, None where the readings are too few
     to tell. ``open`` names the parameters that can make up for it in every reading; then the value
     is one of many. ``readings`` are those that move it, with their shares of its variance."""
 
     name: str
     value: float
-    error: float
+    error: float | None
     open: tuple[str, ...]
     readings: tuple[tuple[str, float], ...]
 
@@ -245,12 +245,12 @@ def _parameters(
     inverse /= np.linalg.norm(matrix, axis=0)[:, None]
     freedom = len(watts) - int(used.sum())
     residual = float(np.sum((watts - matrix @ values) ** 2))
-    spread = math.sqrt(residual / freedom) if freedom > 0 else math.nan
+    spread = math.sqrt(residual / freedom) if freedom > 0 else None
     found = []
     for index, name in enumerate(names):
         squares = inverse[index] ** 2
         total = float(squares.sum())
-        error = spread * math.sqrt(total) if used[index] else math.nan
+        error = None if spread is None or not used[index] else spread * math.sqrt(total)
         shares = squares / total if total else squares
         order = np.argsort(-shares, kind="stable")
         most = tuple((ids[i], float(shares[i])) for i in order if shares[i] >= 0.05)

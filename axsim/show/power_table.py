@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import textwrap
 from collections.abc import Iterator
 
@@ -28,7 +27,7 @@ def note(parameter: PowerParameter) -> str:
         return "open"
     if not parameter.value:
         return "at zero"
-    if math.isnan(parameter.error):
+    if parameter.error is None:
         return "too few"
     return f"± {100 * parameter.error / parameter.value:.2g} %"
 

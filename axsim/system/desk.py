@@ -111,8 +111,9 @@ class Desk:
                 self.record.requests += 1
                 self.record.came(now)
                 yield from self._serve(turn, Job(now, now))
-                if think_us:
-                    yield self._env.timeout(think_us)
+                left = self._until - self._env.now  # nobody comes afterwards
+                if think_us and left > 0:
+                    yield self._env.timeout(min(think_us, left))
         self.open -= 1
         self._on_idle()
 

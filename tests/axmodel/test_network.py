@@ -77,6 +77,7 @@ def _graph(change):
         (_graph(lambda g: g.update(outputs=[])), "it has no outputs"),
         (_graph(lambda g: g["nodes"][0].update(inputs=[])), "has a graph that cannot be read"),
         (_graph(lambda g: g.update(outputs=["nothing"])), "no tensor 'nothing'"),
+        (_graph(lambda g: g.update(outputs=[])), "it has no outputs"),
         (lambda d: d["qparams"].clear(), "no quantisation parameters"),
         (lambda d: d["qparams"].pop("image"), "cannot be executed"),
     ],

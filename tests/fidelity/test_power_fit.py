@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+import json
+from dataclasses import asdict, replace
 from pathlib import Path
 
 import pytest
@@ -100,6 +101,7 @@ def test_a_noisy_meter_gives_errors_that_say_so(tmp_path) -> None:
             "mac_pj.int8": 1.2, "mac_pj.bf16": 7.0}  # fmt: skip
     for each in fit.parameters:
         if each.value:
+            assert each.error is not None
             assert each.error > 0
             assert abs(each.value - true[each.name]) < 6 * each.error
     assert all(value >= 0 for value in values(fit).values())
@@ -218,3 +220,10 @@ def test_a_sweep_has_energy_where_a_chip_has_the_block(tmp_path) -> None:
     assert "energy_per_token_mj" in done.output
     header = (tmp_path / "out.csv").read_text().splitlines()[0].split(",")
     assert {"energy_per_image_mj", "energy_per_token_mj"} <= set(header)
+
+
+def test_too_few_readings_leave_errors_open_in_json_too(tmp_path) -> None:
+    few = [each for each in readings(tmp_path) if each.id == "idle"]
+    document = asdict(fit_power(CHIP, few))
+    assert all(each["error"] is None for each in document["parameters"])
+    json.dumps(document, allow_nan=False)

@@ -61,3 +61,10 @@ def test_a_chat_wants_turns_and_turns_a_chat(tmp_path: Path) -> None:
     many = tiny({"chat": {}}, set={"request.turns": TURNS * 4})
     with pytest.raises(InputError, match="longer than the compiled context"):
         admit(scenario(tmp_path, people=many), load_chip("ax650n"))
+
+
+def test_who_thinks_when_the_time_is_over_is_not_waited_for(tmp_path: Path) -> None:
+    patient = scenario(tmp_path, s=0.2, people=tiny({"closed": {"clients": 2, "think_ms": 1e100}}))
+    found = run(patient).outcome
+    assert found.records["people"].finished == 2
+    assert found.ended_us == pytest.approx(0.2e6)
