@@ -19,7 +19,6 @@ def fit_and_write(
         InputError: as :func:`axsim.fidelity.power_fit.fit_power`.
     """
     from dataclasses import asdict
-    from math import isfinite
 
     from axsim.cli.terminal.console import console
     from axsim.fidelity.chip_file import with_power
@@ -47,8 +46,4 @@ def fit_and_write(
         with whole_text(output) as file:
             file.write(text)
     if json_path is not None:
-        document = {"power": block, **asdict(found)}
-        for each in document["parameters"]:
-            if not isfinite(each["error"]):  # too few readings to tell
-                each["error"] = None
-        write_json(document, json_path)
+        write_json({"power": block, **asdict(found)}, json_path)
