@@ -18,6 +18,9 @@ M = TypeVar("M")
 LONGEST = 1000
 """Characters of a message's part that are shown, whatever a file or the command line holds."""
 
+SHOWN, CHARACTERS = 10, 5000
+"""Problems of one input that are shown, of perhaps thousands, and how long they are together."""
+
 _UNPRINTABLE = re.compile(
     "[\x00-\x08\x0b-\x1f\x7f-\x9f\u200e\u200f\u202a-\u202e\u2066-\u2069\ud800-\udfff]"
 )
@@ -84,6 +87,15 @@ class InputError(Exception):
             problems = (problems,)
         self.problems: tuple[Problem, ...] = tuple(problems)
         super().__init__("\n".join(str(problem) for problem in self.problems))
+
+    @property
+    def lines(self) -> list[str]:
+        """What a terminal shows: the first :data:`SHOWN` problems, and how many more there are."""
+        shown = self.problems[:SHOWN]
+        each = CHARACTERS // max(1, len(shown))
+        found = [f"error: {shortened(str(problem), each)}" for problem in shown]
+        more = len(self.problems) - len(shown)
+        return found + ([f"error: … and {more} more"] if more else [])
 
 
 class Fault(ValueError):

@@ -58,8 +58,7 @@ def _status(source: bytes, path: str, main: ModuleType) -> int:
     except ModelError as error:
         line = next((f.lineno for f in traceback.extract_tb(error.__traceback__)[::-1]
                      if f.filename == path), None)  # fmt: skip
-        for problem in error.problems:
-            print(f"error: {problem}", file=sys.stderr)
+        print(*error.lines, sep="\n", file=sys.stderr)
         print(f"  in {path}, line {line}", file=sys.stderr)
         return 2
     except BaseException as error:

@@ -85,7 +85,7 @@ def restored(entry: Mapping[str, Any], name: str, archive: Archive) -> Stored:
         if scale is not None and (scale.dtype != np.float32 or not fits):
             raise ValueError(f"its scales are {scale.dtype} {list(scale.shape)}")
         return Matrix(codes, scale, dtype, int(entry.get("group", 0)))
-    except (KeyError, TypeError, ValueError) as error:
+    except (KeyError, TypeError, ValueError, OverflowError) as error:
         raise archive.fault(f"cannot give the weight {name}: {error}; build it again") from None
 
 

@@ -18,11 +18,6 @@ from axsim.cli.command import Command, Once, flattened
 _UsageError: Any = typer.BadParameter.__bases__[0]
 """Click's, which newer releases of typer bring along and older ones import."""
 
-SHOWN = 10
-"""Problems of one input that are shown, of perhaps thousands."""
-CHARACTERS = 5000
-"""Of all of them together."""
-
 
 class Group(TyperGroup):
     """Ends every :class:`axsim.errors.InputError` as text on stderr and exit status 2, Ctrl-C as
@@ -36,17 +31,14 @@ class Group(TyperGroup):
     def invoke(self, ctx: Any) -> Any:
         """Run the chosen command."""
         from axsim.cli.terminal.console import INTERRUPTED
-        from axsim.errors import InputError, printable, shortened
+        from axsim.errors import InputError, printable
 
         try:
             with _readable():
                 return super().invoke(ctx)
         except InputError as error:
-            shown = error.problems[:SHOWN]
-            for problem in shown:
-                typer.echo(f"error: {shortened(str(problem), CHARACTERS // len(shown))}", err=True)
-            if len(error.problems) > SHOWN:
-                typer.echo(f"error: … and {len(error.problems) - SHOWN} more", err=True)
+            for line in error.lines:
+                typer.echo(line, err=True)
             raise typer.Exit(2) from None
         except KeyboardInterrupt:
             typer.echo("interrupted", err=True)

@@ -193,7 +193,8 @@ def rewired(rng: Random, folder: Path) -> list[str]:
     os.symlink("/etc/passwd", folder / "link.bin")
     base.write(folder, "data.bin", b"\0" * 4096)
     base.write(folder, "n.onnx", model.SerializeToString())
-    if rng.random() < 0.3:
+    sizes = [each.dim_value for given in graph.input for each in given.type.tensor_type.shape.dim]
+    if rng.random() < 0.3 and max(sizes, default=0) < 100:  # kernels of more are work, no attack
         return ["run", "n.onnx", "--chip", "ax630c", "--json", "-"]
     return list(RUN)
 
