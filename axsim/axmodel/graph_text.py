@@ -64,7 +64,7 @@ def read(document: Mapping[str, Any], archive: Archive) -> Graph:
         constants = {name: archive.array(entry) for name, entry in document["constants"].items()}
         inputs, outputs = tuple(document["inputs"]), tuple(document["outputs"])
         named = {*inputs, *outputs, *(n for node in nodes for n in (*node.inputs, *node.outputs))}
-        _check(tensors, nodes, constants, named, set(outputs))
+        _check(tensors, nodes, constants, named, set(inputs), set(outputs))
         if not outputs:
             raise ValueError("it has no outputs")
         name = str(document["name"])
@@ -79,6 +79,7 @@ def _check(
     nodes: tuple[Node, ...],
     constants: Mapping[str, Array],
     named: set[str],
+    inputs: set[str],
     outputs: set[str],
 ) -> None:
     """ValueError for a graph that speaks of what there is not."""
@@ -93,8 +94,8 @@ def _check(
     for name, array in constants.items():
         if tensors[name].shape != array.shape:
             raise ValueError(f"the constant {name!r} is {list(array.shape)}")
-    there = {name for name, tensor in tensors.items() if tensor.kind in ("input", "weight")}
-    there |= constants.keys()
+    there = {name for name, tensor in tensors.items() if tensor.kind == "weight"}
+    there |= inputs | constants.keys()
     for node in nodes:
         missing = [name for name in node.inputs if name and name not in there]
         if missing:

@@ -168,7 +168,7 @@ def _noted(block: _Block, line: str) -> _Block:
     split, tokens = _SPLIT.search(line), _TOKENS.search(line)
     if split is not None:
         block.chunks = int(split[1])
-    elif tokens is not None and "prefill_chunk" in block.facts:
+    elif tokens is not None and block.facts.get("prefill_chunk"):
         block.chunks = -(-int(tokens[1]) // block.facts["prefill_chunk"])
     return block
 

@@ -232,6 +232,10 @@ class DecoderSection(Section):
         elif not faults and int(head * self.partial_rotary_factor) < 2:
             what = f"found {self.partial_rotary_factor}, less than a pair of {head} channels"
             faults.append(Fault("partial_rotary_factor", what, f"at least {2 / head:g}"))
+        elif not faults and int(head * self.partial_rotary_factor) % 2:
+            turned = int(head * self.partial_rotary_factor)
+            what = f"found {self.partial_rotary_factor}, which turns {turned} of {head} channels"
+            faults.append(Fault("partial_rotary_factor", what, "an even number of channels"))
         pairs = int(head * self.partial_rotary_factor) // 2
         if not faults and self.mrope_section and sum(self.mrope_section) != pairs:
             what = f"found {show(self.mrope_section)}"

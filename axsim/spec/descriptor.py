@@ -137,6 +137,10 @@ def parse_overrides(settings: Iterable[str]) -> dict[str, object]:
             where = f"--set {setting}"
             faults.append(Problem(where, "", "not an assignment", "KEY=VALUE, KEY dotted"))
             continue
+        if not key.isprintable():
+            what = "the key holds a control character"
+            faults.append(Problem(f"--set {setting}", "", what))
+            continue
         if key in result:
             faults.append(Problem(f"--set {setting}", key, "is set twice", "one value for a key"))
             continue

@@ -51,6 +51,8 @@ def parse_vary(settings: Iterable[str]) -> dict[str, list[Any]]:
         if not equals or not all(key.split(".")):
             allowed = "KEY=VALUE,VALUE,… or KEY=LOW..HIGH:COUNT"
             faults.append(Problem(where, "", "not an assignment", allowed))
+        elif not key.isprintable():
+            faults.append(Problem(where, "", "the key holds a control character"))
         elif key in found:
             faults.append(Problem(where, key, "is varied twice", "all its values in one --vary"))
         else:

@@ -61,6 +61,22 @@ def test_half_a_character_in_a_setting(option: str, folder: Path) -> None:
     assert f"{option} name=\\ud800" in text
 
 
+@pytest.mark.parametrize("option", ["--set", "--vary"])
+def test_keys_that_steer_a_terminal(option: str, folder: Path) -> None:
+    command = ("sweep" if option == "--vary" else "run", *TINY[:4])
+    text = told(folder, *command, option, "chip.rated.a\rb=7")
+    assert "the key holds a control character" in text
+
+
+def test_readings_that_are_too_few_for_errors(folder: Path) -> None:
+    base.write(folder, "m.csv", "id,workload,variant,set,run,watts\na,w.yaml,,,prefill,5\n")
+    told(folder, "calibrate", "ax650n", "--power", "m.csv", "-o", "c.yaml", code=0)
+    with limits():
+        found = outcome(["calibrate", "ax650n", "--power", "m.csv", "--json", "-"], folder)
+    assert not found.faults
+    assert any(each["error"] is None for each in json.loads(found.stdout)["parameters"])
+
+
 def test_a_range_of_more_values_than_can_be_held() -> None:
     start = time.perf_counter()
     for setting, word in (
@@ -130,6 +146,11 @@ def test_whoever_means_it_insists(folder: Path) -> None:
 )
 def test_sizes_that_never_end(key: str, value: int, folder: Path) -> None:
     assert "up to" in told(folder, "run", *TINY, "--set", f"{key}={value}")
+
+
+def test_half_a_pair_of_channels_that_turn(folder: Path) -> None:
+    key = "model.decoder.partial_rotary_factor=0.9"
+    assert "turns 7 of 8 channels" in told(folder, "run", *TINY[:4], "--set", key)
 
 
 def test_large_sizes_that_only_multiply(folder: Path) -> None:
@@ -481,6 +502,11 @@ def test_a_baseline_that_somebody_has_touched(change: dict[str, Any], folder: Pa
 def test_no_variants_at_all(folder: Path) -> None:
     with pytest.raises(InputError, match="variants: found none"):
         axsim.run(folder / "w.yaml", "ax630c", variants=[], timing_only=True)
+
+
+def test_a_log_of_no_chunk(tmp_path: Path) -> None:
+    base.write(tmp_path, "a.log", "prefill_token_num : 0\ninput token num : 5\nttft: 1.0 ms\n")
+    told(tmp_path, "ledger", "import", "a.log", "--chip", "ax650n", "--model", "m", code=0)
 
 
 def test_a_journal_that_somebody_has_touched(folder: Path) -> None:

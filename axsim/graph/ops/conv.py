@@ -24,6 +24,8 @@ def _shape(shapes: Sequence[Shape], attrs: Mapping[str, Any]) -> list[Shape]:
     x, w, group = shapes[0], shapes[1], attrs.get("group", 1)
     if len(x) != len(w) or x[1] != w[1] * group or w[0] % group:
         raise ValueError(f"Conv: {x[1]} channels in {group} groups do not fit the weight {w}")
+    if shapes[2:] and shapes[2] != (w[0],):
+        raise ValueError(f"Conv: a bias {shapes[2]} does not fit {w[0]} channels")
     return [(x[0], w[0], *conv_windows(x, w, attrs).size)]
 
 

@@ -40,6 +40,8 @@ def _shape(shapes: Sequence[Shape], attrs: Mapping[str, Any]) -> list[Shape]:
     x, w, group = shapes[0], shapes[1], attrs.get("group", 1)
     if len(x) != len(w) or x[1] != w[0] or x[1] % group:
         raise ValueError(f"ConvTranspose: {x[1]} channels do not fit the weight {w}")
+    if shapes[2:] and shapes[2] != (w[1] * group,):
+        raise ValueError(f"ConvTranspose: a bias {shapes[2]} does not fit {w[1] * group} channels")
     return [(x[0], w[1] * group, *_geometry(x, w, attrs)[3])]
 
 

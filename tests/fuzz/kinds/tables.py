@@ -213,7 +213,7 @@ def meters(rng: Random, folder: Path) -> list[str]:
     given = ["calibrate", rng.choice(("ax630c", "ax650n")), "--power", "m.csv"]
     if rng.random() < 0.2:
         given += ["--keep", rng.choice(("teng_w", "idle_w", *mutate.TEXTS)).replace("\0", "")]
-    return [*given, *rng.choice((["--json", "j.json"], ["-o", "c.yaml"], []))]
+    return [*given, *rng.choice((["--json", "-"], ["-o", "c.yaml"], []))]
 
 
 KINDS = (
