@@ -33,6 +33,7 @@ def test_an_explanation_speaks_of_a_network() -> None:
     assert "activations in u8" in out
 
 
+@pytest.mark.slow
 def test_a_report_and_its_evidence(tmp_path) -> None:
     cli.axsim("report", FILE, "--chip", "ax630c", "--timing-only", "-o", "p.html", folder=tmp_path)
     page = (tmp_path / "p.html").read_text()
@@ -129,6 +130,7 @@ def test_exported_networks_compute_the_same(quantised, folder) -> None:
         assert np.abs(found - expected).max() < 1e-6
 
 
+@pytest.mark.slow
 def test_a_report_shows_the_cosine_of_the_run(folder) -> None:
     network = (folder / "models" / "small.yaml", "--chip", "ax630c", "--variant", "u8")
     cli.axsim("run", *network, "--json", "r.json", folder=folder)

@@ -94,6 +94,7 @@ def test_requests_that_never_come_are_told(scenario: Path, tmp_path: Path) -> No
     assert told in json.loads(typed(scenario, "--json", "-").stdout)["notes"]
 
 
+@pytest.mark.slow
 def test_keys_without_effect_are_told(scenario: Path) -> None:
     words = (scenario, "--duration", "20ms", "--set", "tenants.detector.priority=3")
     result = typed(*words, "--set", "tenants.detector.deadline_ms=9", "--seed", 4)

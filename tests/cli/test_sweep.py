@@ -88,6 +88,7 @@ def test_killed_and_resumed_is_the_same_file(folder, whole) -> None:
     assert not any(alive(each) for each in workers)
 
 
+@pytest.mark.slow
 def test_a_local_worker_that_is_killed_is_replaced(folder, whole) -> None:
     journal = folder / "out.csv.journal"
     process = subprocess.Popen([*SWEEP, *LARGE, "-j", "2", "-o", "out.csv"], cwd=folder)
@@ -169,6 +170,7 @@ def test_nothing_but_failures_is_a_failure(folder) -> None:
     assert (folder / "out.csv").exists()
 
 
+@pytest.mark.slow
 def test_a_dask_cluster_that_loses_a_worker(folder, whole) -> None:
     from distributed import LocalCluster  # of the test extra: never skipped
 
