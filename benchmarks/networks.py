@@ -4,9 +4,9 @@
 
 A name is a graph of measurements/onnx with seeded weights, or ``yolov8s``; by default resnet50 and
 yolov8s. In u8 and u16 onnxruntime computes the model that axsim exports: the same scales, between
-QuantizeLinear and DequantizeLinear, with all of its fusions, in exact products. Prints milliseconds (the least of the
-repetitions, taken in turn), the ratio, the target, and the largest difference over the largest
-number.
+QuantizeLinear and DequantizeLinear, with all of its fusions, in exact products. Prints
+milliseconds (the least of the repetitions, taken in turn), the ratio, the target, and the largest
+difference over the largest number.
 """
 
 from __future__ import annotations
