@@ -107,7 +107,7 @@ def _with_kernels(result: RunResult, sources: Sources, screen: Screen) -> tuple[
 def _of_scenario(options: RunOptions, output: Path) -> None:
     """The page of a scenario."""
     from axsim.cli.terminal.share import percent_bar
-    from axsim.runs.shared_run import simulated
+    from axsim.runs.shared_run import prepared, simulated
     from axsim.show.report.scenario_page import write_scenario
     from axsim.show.report.write import command_line, with_seed
 
@@ -115,9 +115,8 @@ def _of_scenario(options: RunOptions, output: Path) -> None:
     keys = with_seed(options.overrides, options.seed, "seed")
     try:
         with percent_bar(shows) as on_progress:
-            result = simulated(
-                options.workload, options.place, overrides=keys, costs=True, on_progress=on_progress
-            )
+            loaded = prepared(options.workload, options.place, keys)
+            result = simulated(*loaded, costs=True, on_progress=on_progress)
     except KeyboardInterrupt:
         raise typer.Exit(INTERRUPTED) from None
     if not options.quiet:

@@ -187,14 +187,12 @@ def _one(
     """One simulation, and its tables."""
     from axsim.cli.terminal.console import console
     from axsim.cli.terminal.share import percent_bar
-    from axsim.runs.shared_run import simulated as run
+    from axsim.runs.shared_run import prepared, simulated
     from axsim.show import tenant_tables as tables
 
     with percent_bar(shows) as on_progress:
-        result = run(
-            scenario,
-            chip,
-            overrides=keys,
+        result = simulated(
+            *prepared(scenario, chip, keys),
             window_s=window_s,
             costs=costs,
             overload=overload,

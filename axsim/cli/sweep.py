@@ -38,7 +38,6 @@ from axsim.cli.terminal.goal import Optimizer
 
 if TYPE_CHECKING:
     from axsim.spec.board import Board
-    from axsim.spec.chip import Chip
     from axsim.spec.scenario import Scenario
     from axsim.spec.workload import Workload
     from axsim.study.grid import Point
@@ -158,6 +157,7 @@ def sweep(
     from axsim.cli.terminal.run_plot import check_picture
     from axsim.cli.terminal.share import points_bar
     from axsim.fidelity.prediction import counted
+    from axsim.spec.board import chip_at
     from axsim.spec.descriptor import parse_overrides, split_overrides
     from axsim.spec.kinds import load_either
     from axsim.spec.scenario import Scenario
@@ -214,11 +214,11 @@ def sweep(
                 found = explore(where, goal, trials or TRIALS, seed or 0, run, on_progress)
             rows = table(found, list(varied))
             if not quiet and isinstance(subject, Scenario):
-                tell_idle_keys(settings, subject, list(map(_chip, places)), overrides, vary=varied)
+                tell_idle_keys(settings, subject, places, overrides, vary=varied)
             elif not quiet:
                 _, own = split_overrides(overrides, "chip")
                 tell_ignored(load_workload(workload, own))
-                cases = [(workload, _chip(place)) for place in places]
+                cases = [(workload, chip_at(place)) for place in places]
                 tell_idle(settings, cases, overrides, vary=varied, variants=variant or None)
     except KeyboardInterrupt:
         hint = "" if output in (None, STDOUT) else "; --resume goes on from here"
@@ -240,7 +240,7 @@ def sweep(
         say(f"error: no point could be computed: {rows[0]['error']}", err=True)
         raise typer.Exit(1)
     if plot is not None:
-        draw(rows, varied, goal, list(map(_chip, places)), plot)
+        draw(rows, varied, goal, list(map(chip_at, places)), plot)
     if goal is not None:
         options = [*(["--timing-only"] if timing_only else []), *sources.options]
         boards = [each.name for each in places if not isinstance(each, str)]
@@ -273,12 +273,6 @@ def _places(chips: list[str], boards: list[str], subject: Workload | Scenario) -
             if names.count(name) > 1:
                 raise typer.BadParameter(f"{option}: {name!r} is given twice")
     return [*chip_names(chips), *map(load_board, chip_names(boards))]
-
-
-def _chip(place: str | Board) -> Chip:
-    from axsim.spec.chip import load_chip
-
-    return load_chip(place) if isinstance(place, str) else place.chip_on_it()
 
 
 @contextmanager

@@ -12,7 +12,8 @@ from axsim.runs.no_effect import NO_VALUES, Values
 from axsim.runs.shared_results import ScenarioResult
 from axsim.runs.shared_run import prepared, simulated
 from axsim.spec.board import Place
-from axsim.spec.descriptor import Overrides
+from axsim.spec.chip import Chip
+from axsim.spec.descriptor import Overrides, override
 from axsim.spec.scenario import Scenario
 
 PARTS = (1 / 16, 1.0)
@@ -66,9 +67,9 @@ def idle_keys(
     return [key for key in dict.fromkeys(asked) if key not in TELLING and idle(key)]
 
 
-def _of(scenario: Scenario, chip: Any, part: float) -> dict[str, Any]:
-    seconds = scenario.duration_s * part
-    return _told(simulated(scenario, chip, duration_s=seconds, alone=False, overload=True))
+def _of(scenario: Scenario, chip: Chip, part: float) -> dict[str, Any]:
+    short = override(scenario, {"duration_s": scenario.duration_s * part})
+    return _told(simulated(short, chip, alone=False, overload=True))
 
 
 def _told(result: ScenarioResult) -> dict[str, Any]:

@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
-from math import inf, nan
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from axsim.errors import InputError, Problem
 from axsim.runs.shared_energy import tenant_energy
 from axsim.runs.shared_results import ScenarioResult, TenantResult
-from axsim.spec.board import Board, Place
-from axsim.spec.chip import Chip, load_chip
-from axsim.spec.descriptor import NO_OVERRIDES, Overrides, override, split_overrides
-from axsim.spec.located import show
+from axsim.spec.board import Place, chip_at
+from axsim.spec.chip import Chip
+from axsim.spec.descriptor import Overrides, override, split_overrides
 from axsim.spec.scenario import Scenario, load_scenario
 from axsim.spec.tenant import Tenant
 from axsim.system.admission import Admitted, admit, late_arrivals
@@ -41,36 +39,27 @@ def prepared(
         scenario = load_scenario(scenario, keys)
     elif keys:
         scenario = override(scenario, keys)
-    if chip is None:
-        chip = scenario.chip
-    if chip is None:
+    place = scenario.chip if chip is None else chip
+    if place is None:
         raise InputError(Problem("", "chip", "missing", "the scenario's key, or --chip"))
-    if isinstance(chip, Board):
-        return scenario, chip.chip_on_it(chip_keys)
-    if isinstance(chip, Chip):
-        return scenario, override(chip, chip_keys) if chip_keys else chip
-    return scenario, load_chip(chip, chip_keys)
+    return scenario, chip_at(place, chip_keys)
 
 
 def simulated(
-    scenario: Scenario | str | Path,
-    chip: Place | None = None,
+    scenario: Scenario,
+    chip: Chip,
     *,
-    duration_s: float | None = None,
-    seed: int | None = None,
-    overrides: Overrides = NO_OVERRIDES,
     window_s: tuple[float, float] = WINDOW_S,
     alone: bool = True,
     costs: bool = False,
     overload: bool = False,
     on_progress: OnProgress | None = None,
 ) -> ScenarioResult:
-    """:func:`axsim.runs.simulation.simulate` without its warnings."""
-    window_s = _checked(window_s, on_progress, alone=alone, costs=costs, overload=overload)
-    own = {"duration_s": duration_s, "seed": seed}
-    split_overrides(overrides, "chip")
-    keys = {**overrides, **{key: value for key, value in own.items() if value is not None}}
-    scenario, chip = prepared(scenario, chip, keys)
+    """:func:`axsim.runs.simulation.simulate` of what is loaded, without its warnings.
+
+    Raises:
+        InputError: the window begins after the end, or the chip can't have these tenants.
+    """
     if window_s[0] >= scenario.duration_s:
         what = f"begins at {window_s[0]:g} s"
         raise InputError(Problem("", "window", what, f"before {scenario.duration_s:g} s, the end"))
@@ -105,40 +94,13 @@ def simulated(
     )
 
 
-def _checked(
-    window_s: tuple[float, float], on_progress: OnProgress | None, **flags: bool
-) -> tuple[float, float]:
-    """The window as it is used.
-
-    Raises:
-        InputError: an argument is of another kind than is asked for.
-    """
-    problems = [
-        Problem("", name, f"found {show(value)}", "True or False")
-        for name, value in flags.items()
-        if not isinstance(value, bool)
-    ]
-    if on_progress is not None and not callable(on_progress):
-        problems.append(Problem("", "on_progress", f"found {show(on_progress)}", "a function"))
-    begin, end = nan, nan
-    pair = tuple(window_s) if isinstance(window_s, Sequence) else ()
-    if len(pair) == 2 and all(type(each) in (int, float) for each in pair):
-        begin, end = map(float, pair)
-    if not 0 <= begin < end < inf:
-        allowed = "seconds of its beginning, from 0 on, and of its end"
-        problems.append(Problem("", "window_s", f"found {show(window_s)}", allowed))
-    if problems:
-        raise InputError(problems)
-    return begin, end
-
-
 def _notes(scenario: Scenario, outcome: Outcome) -> Iterator[str]:
     """Why tenants were asked nothing, or less than their files say."""
-    known = list(late_arrivals(scenario))
-    yield from known
+    late = dict(late_arrivals(scenario))
+    yield from late.values()
     for name, record in outcome.records.items():
         way = scenario.tenants[name].arrivals
-        if record.requests or any(note.startswith(f"{name} ") for note in known) or way is None:
+        if record.requests or name in late or way is None:
             continue
         text = f"{name} was asked nothing in {scenario.duration_s:g} s"
         if way.after is not None:

@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import warnings
+from collections.abc import Sequence
+from math import inf, nan
 from pathlib import Path
 
+from axsim.errors import InputError, Problem
 from axsim.runs.no_effect import words
 from axsim.runs.shared_no_effect import idle_keys
 from axsim.runs.shared_results import ScenarioResult
-from axsim.runs.shared_run import WINDOW_S, OnProgress, simulated
+from axsim.runs.shared_run import WINDOW_S, OnProgress, prepared, simulated
 from axsim.spec.board import Place
-from axsim.spec.descriptor import NO_OVERRIDES, Overrides
+from axsim.spec.descriptor import NO_OVERRIDES, Overrides, split_overrides
+from axsim.spec.located import show
 from axsim.spec.scenario import Scenario
 
 
@@ -45,22 +49,47 @@ def simulate(
         InputError: an argument, a descriptor or a key is wrong, or the chip can't have these
             tenants.
     """
+    window_s = _checked(window_s, on_progress, alone=alone, costs=costs, overload=overload)
+    split_overrides(overrides, "chip")
+    keys = {**overrides, **({} if seed is None else {"seed": seed})}
+    asked = list(keys)
+    keys |= {} if duration_s is None else {"duration_s": duration_s}
     result = simulated(
-        scenario,
-        chip,
-        duration_s=duration_s,
-        seed=seed,
-        overrides=overrides,
+        *prepared(scenario, chip, keys),
         window_s=window_s,
         alone=alone,
         costs=costs,
         overload=overload,
         on_progress=on_progress,
     )
-    keys = {**overrides, **({} if seed is None else {"seed": seed})}
-    if keys:
-        asked = list(keys)
-        keys["duration_s"] = result.duration_s
+    if asked:
         for line in words(idle_keys(scenario, [chip], keys, keys=asked, found=result), keys):
             warnings.warn(line, stacklevel=2)
     return result
+
+
+def _checked(
+    window_s: tuple[float, float], on_progress: OnProgress | None, **flags: bool
+) -> tuple[float, float]:
+    """The window as it is used.
+
+    Raises:
+        InputError: an argument is of another kind than is asked for.
+    """
+    problems = [
+        Problem("", name, f"found {show(value)}", "True or False")
+        for name, value in flags.items()
+        if not isinstance(value, bool)
+    ]
+    if on_progress is not None and not callable(on_progress):
+        problems.append(Problem("", "on_progress", f"found {show(on_progress)}", "a function"))
+    begin, end = nan, nan
+    pair = tuple(window_s) if isinstance(window_s, Sequence) else ()
+    if len(pair) == 2 and all(type(each) in (int, float) for each in pair):
+        begin, end = map(float, pair)
+    if not 0 <= begin < end < inf:
+        allowed = "seconds of its beginning, from 0 on, and of its end"
+        problems.append(Problem("", "window_s", f"found {show(window_s)}", allowed))
+    if problems:
+        raise InputError(problems)
+    return begin, end

@@ -13,7 +13,8 @@ from axsim.fidelity.prediction import Interval, Prediction
 from axsim.fidelity.published import Published
 from axsim.machine.npu import Npu
 from axsim.runs.results import VariantResult
-from axsim.spec.chip import Chip, load_chip
+from axsim.spec.board import chip_at
+from axsim.spec.chip import Chip
 from axsim.spec.descriptor import NO_OVERRIDES, Overrides, override, split_overrides
 from axsim.spec.workload import Workload, layered, load_workload
 from axsim.system.alone import alone
@@ -51,10 +52,7 @@ def chosen(
     if variants is not None and not variants:
         raise InputError(Problem("", "variants", "found none", "names, or null for all of them"))
     chip_keys, keys = split_overrides(overrides, "chip")
-    if isinstance(chip, Chip):
-        chip = override(chip, chip_keys) if chip_keys else chip
-    else:
-        chip = load_chip(chip, chip_keys)
+    on = chip_at(chip, chip_keys)
     found = _variants(workload, variants, keys, seed)
     if chat is not None:
         wanted = list(found.items())[: None if variants else 1]
@@ -63,7 +61,7 @@ def chosen(
             what = f"{network.name} is a network from an ONNX file, which answers no question"
             raise InputError(f"{what}: --prompt is for language models")
         found = {name: (settings, chat.adapt(each)) for name, (settings, each) in wanted}
-    return [Chosen(name, own, Deployment(each, chip)) for name, (own, each) in found.items()]
+    return [Chosen(name, own, Deployment(each, on)) for name, (own, each) in found.items()]
 
 
 def time_variant(

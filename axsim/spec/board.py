@@ -12,7 +12,7 @@ from typing import TypeAlias
 from pydantic import Field, PositiveFloat, PositiveInt
 
 from axsim.spec.chip import Chip, Link, load_chip
-from axsim.spec.descriptor import NO_OVERRIDES, Overrides, Section, find, load
+from axsim.spec.descriptor import NO_OVERRIDES, Overrides, Section, find, load, override
 
 
 class Board(Section):
@@ -55,6 +55,24 @@ class Board(Section):
 
 Place: TypeAlias = Chip | Board | str | Path
 """What something runs on: a chip, or a board that stands for its chip as it has it."""
+
+
+def chip_at(place: Place, overrides: Overrides = NO_OVERRIDES) -> Chip:
+    """The chip that is meant, with ``overrides`` of its keys; a board's as it has it.
+
+    Raises:
+        InputError: there is no such chip, or a key is wrong.
+    """
+    if isinstance(place, Board):
+        return place.chip_on_it(overrides)
+    if isinstance(place, Chip):
+        return override(place, overrides) if overrides else place
+    return load_chip(place, overrides)
+
+
+def name_of(place: Place) -> str:
+    """What tables call it."""
+    return place.name if isinstance(place, Chip | Board) else str(place)
 
 
 def load_board(name_or_path: str | Path, overrides: Overrides = NO_OVERRIDES) -> Board:

@@ -14,8 +14,8 @@ from typing import Any
 
 from axsim.errors import InputError, Problem
 from axsim.runs.sources import SYNTHETIC, Sources
-from axsim.spec.board import Board, Place
-from axsim.spec.chip import Chip, load_chip
+from axsim.spec.board import Board, Place, chip_at, name_of
+from axsim.spec.chip import Chip
 from axsim.spec.descriptor import split_overrides
 from axsim.spec.kinds import load_either
 from axsim.spec.scenario import Scenario
@@ -168,7 +168,7 @@ def space(
         if sources.checkpoint is not None and workload.model.onnx is not None:
             what = f"{workload.name} is a network from an ONNX file"
             raise InputError(f"{what}, which holds its weights: --checkpoint has no effect")
-    named = [_named(chip) for chip in chips]
+    named = [(name_of(chip), chip_at(chip)) for chip in chips]
     vary = _usable(workload, named[0][1], vary, "--vary")
     _usable(workload, named[0][1], {key: (value,) for key, value in settings.items()}, "--set")
     return Space(
@@ -208,18 +208,6 @@ def grid(
 
 def _places(values: Sequence[Any]) -> range:
     return range(len(values))
-
-
-def chip_of(place: Place) -> Chip:
-    """The chip that is meant; a board's as it has it."""
-    if isinstance(place, Board):
-        return place.chip_on_it()
-    return place if isinstance(place, Chip) else load_chip(place)
-
-
-def _named(place: Place) -> tuple[str, Chip]:
-    name = place.name if isinstance(place, Chip | Board) else str(place)
-    return name, chip_of(place)
 
 
 def _usable(

@@ -13,7 +13,7 @@ from typing import Any
 from axsim.errors import InputError, Problem
 from axsim.fidelity.intervals import LEVEL, student
 from axsim.runs.shared_run import prepared
-from axsim.spec.board import Board
+from axsim.spec.board import Board, name_of
 from axsim.spec.chip import Chip
 from axsim.spec.descriptor import NO_OVERRIDES, Overrides
 from axsim.spec.located import show
@@ -112,9 +112,8 @@ def replicate(
             values = [row[key] for row in good if isinstance(row[key], int | float)]
             if dot and tenant == name and values:
                 estimates.append(estimate(tenant, what, values))
-    chip_name = chip.name if isinstance(chip, Chip | Board) else str(chip)
     due = tuple(name for name, each in settled.models.items() if each.deadline_ms is not None)
-    return Replications(scenario.name, chip_name, rows, tuple(estimates), due)
+    return Replications(scenario.name, name_of(chip), rows, tuple(estimates), due)
 
 
 def _wanted(seeds: int | Sequence[int]) -> list[int]:

@@ -19,14 +19,14 @@ from axsim.errors import InputError
 from axsim.runs.no_effect import without_effect, words
 from axsim.runs.shared_no_effect import idle_keys
 from axsim.runs.sources import Sources
-from axsim.spec.board import Board
+from axsim.spec.board import Board, chip_at
 from axsim.spec.chip import Chip
 from axsim.spec.descriptor import NO_OVERRIDES, Overrides, split_overrides
 from axsim.spec.kinds import load_either
 from axsim.spec.scenario import Scenario
 from axsim.spec.workload import Workload
 from axsim.study.executors import cluster, local
-from axsim.study.grid import Point, chip_of, grid, places_of
+from axsim.study.grid import Point, grid, places_of
 from axsim.study.journal import Journal
 from axsim.study.point import Row, evaluate_all
 
@@ -115,7 +115,7 @@ def sweep(
     if isinstance(workload, Scenario):
         idle = idle_keys(workload, chips, overrides, vary=vary)
     else:
-        cases = [(workload, chip_of(each)) for each in chips]
+        cases = [(workload, chip_at(each)) for each in chips]
         idle = without_effect(cases, overrides, vary=vary, variants=variants)
     for line in words(idle, overrides):
         warnings.warn(line, stacklevel=2)

@@ -125,8 +125,9 @@ def _check_arrivals(scenario: Scenario, name: str, deployed: Deployed) -> None:
         deployed.of(arrival.prompt_tokens)
 
 
-def late_arrivals(scenario: Scenario) -> Iterator[str]:
-    """Which tenants' requests, all or some, are never there because they come after the end."""
+def late_arrivals(scenario: Scenario) -> Iterator[tuple[str, str]]:
+    """Tenants of whose requests, all or some, are never there because they come after the end, and
+    what to say of them."""
     end = scenario.duration_s
     for name, tenant in scenario.models.items():
         way = tenant.arrivals
@@ -137,15 +138,11 @@ def late_arrivals(scenario: Scenario) -> Iterator[str]:
             times = [start + each.us / 1e6 for each in from_file(way.csv)]
         late = sum(each >= end for each in times)
         if way.after is None and late == len(times):
-            yield (
-                f"{name} is asked nothing: its first request comes at {times[0]:g} s, the run ends "
-                f"at {end:g} s"
-            )
+            text = f"its first request comes at {times[0]:g} s, the run ends at {end:g} s"
+            yield name, f"{name} is asked nothing: {text}"
         elif late:
-            yield (
-                f"{name}: of the {len(times)} requests of {way.csv}, {late} would come after the "
-                f"end of the run at {end:g} s"
-            )
+            text = f"{late} would come after the end of the run at {end:g} s"
+            yield name, f"{name}: of the {len(times)} requests of {way.csv}, {text}"
 
 
 def _core_problems(scenario: Scenario, chip: Chip) -> Iterator[Problem]:

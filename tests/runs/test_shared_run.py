@@ -12,7 +12,7 @@ import pytest
 import axsim
 from axsim.runs.shared_no_effect import idle_keys
 from axsim.runs.shared_results import scenario_columns
-from axsim.runs.shared_run import simulated
+from axsim.runs.shared_run import prepared, simulated
 from axsim.show.scenario_trace import scenario_events
 from axsim.show.tenant_tables import busy_table
 from axsim.spec.chip import load_chip
@@ -127,7 +127,7 @@ ENERGY = {
 def test_tenants_idle_chip_and_background_are_all_of_the_energy(
     result: axsim.ScenarioResult,
 ) -> None:
-    found = simulated(result.scenario, "ax650n", overrides=ENERGY, alone=False)
+    found = simulated(*prepared(result.scenario, "ax650n", ENERGY), alone=False)
     whole = found.energy
     assert whole is not None
     assert result.energy is None
@@ -151,14 +151,14 @@ def test_tenants_idle_chip_and_background_are_all_of_the_energy(
 def test_energy_is_of_what_the_meters_count(keys, expected, result: axsim.ScenarioResult) -> None:  # type: ignore[no-untyped-def]
     """Bytes and cores' time are counted a second time, as they are used."""
     overrides = {"chip.power.idle_w": 0.0, **{f"chip.power.{k}": v for k, v in keys.items()}}
-    found = simulated(result.scenario, "ax650n", overrides=overrides, alone=False)
+    found = simulated(*prepared(result.scenario, "ax650n", overrides), alone=False)
     assert found.energy is not None
     assert found.energy.total_j == pytest.approx(expected(found.outcome.usage), rel=1e-9)
 
 
 def test_a_model_alone_draws_what_a_run_says(tmp_path: Path) -> None:
     found = scenario(tmp_path, {"npu": "NPU3"}, model=tiny({"every_ms": 50}))
-    energy = simulated(found, "ax650n", overrides=ENERGY)["model"].energy
+    energy = simulated(*prepared(found, "ax650n", ENERGY))["model"].energy
     run = axsim.run(
         tmp_path / "tiny.yaml", "ax650n", variants=["u8"], overrides=ENERGY, timing_only=True
     )
@@ -178,11 +178,11 @@ def _of_chip(keys: dict[str, object]) -> dict[str, object]:
 def test_energy_is_in_rows_and_sweeps_where_the_block_is(tmp_path: Path) -> None:
     crowd = {"one": tiny({"every_ms": 5}), "isp": {"npu": {"ms": 1, "every_ms": 10}}}
     given = scenario(tmp_path, s=0.02, **crowd)
-    found = simulated(given, "ax650n", overrides=ENERGY)
+    found = simulated(*prepared(given, "ax650n", ENERGY))
     assert list(found.to_row()) == scenario_columns(found.scenario, True)
     assert found.to_dict()["energy"]["not_counted"] == ["isp"]
     assert found.to_pandas()["energy_per_token_mj"].notna().all()
-    assert "energy" not in simulated(given, "ax650n").to_dict()
+    assert "energy" not in simulated(*prepared(given, "ax650n", {})).to_dict()
     frame = axsim.search(
         given, "ax650n", {"tenants.one.arrivals.every_ms": [4, 5]}, "one.energy_per_token_mj",
         overrides=ENERGY, jobs=1,
@@ -204,7 +204,7 @@ def test_requests_that_never_come_are_told(tmp_path: Path) -> None:
         rare=tiny({"poisson_per_s": 1e-9}),
         there=tiny({"fps": 60, "start_ms": 19}),
     )  # fmt: skip
-    assert simulated(found, "ax650n", alone=False).notes == (
+    assert simulated(*prepared(found, "ax650n", {}), alone=False).notes == (
         "late is asked nothing: its first request comes at 1 s, the run ends at 0.02 s",
         f"some: of the 3 requests of {tmp_path}/some.csv, 2 would come after the end of the run at "
         "0.02 s",

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from axsim.runs.shared_results import ScenarioResult
-from axsim.runs.shared_run import simulated
+from axsim.runs.shared_run import prepared, simulated
 from axsim.spec.chip import Chip, load_chip
 from axsim.spec.descriptor import load_mapping
 from axsim.spec.scenario import Scenario
@@ -41,8 +41,9 @@ def tiny(arrivals: dict[str, Any], **keys: Any) -> dict[str, Any]:
 
 
 def run(found: Scenario, chip: Chip = CHIP, **options: Any) -> ScenarioResult:
-    """Simulated, without the tenants alone unless asked for."""
-    return simulated(found, chip, **{"alone": False, **options})
+    """Simulated, without the tenants alone unless asked for; a ``seed`` is the scenario's key."""
+    keys = {key: options.pop(key) for key in ("seed",) if key in options}
+    return simulated(*prepared(found, chip, keys), **{"alone": False, **options})
 
 
 def undisturbed(found: Scenario, name: str, chip: Chip = CHIP) -> RequestTimeline:

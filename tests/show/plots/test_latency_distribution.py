@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from axsim.runs.shared_results import ScenarioResult
-from axsim.runs.shared_run import simulated
+from axsim.runs.shared_run import prepared, simulated
 from axsim.show.plots import latency_distribution, tenants_timeline
 from tests.show.plots.reading import drawn_texts, overlapping
 from tests.system.shared import TWO, scenario, tiny
@@ -18,7 +18,7 @@ def result(tmp_path_factory: pytest.TempPathFactory) -> ScenarioResult:
         many=tiny({"every_ms": 4}, partition="one", deadline_ms=33),
         few=tiny({"every_ms": 30, "start_ms": 1}, partition="other", deadline_ms=40),
     )  # fmt: skip
-    return simulated(found, "ax650n", alone=False, window_s=(0.0, 0.0005))
+    return simulated(*prepared(found, "ax650n", {}), alone=False, window_s=(0.0, 0.0005))
 
 
 def test_marks_are_on_the_steps_where_enough_requests_tell_them(result: ScenarioResult) -> None:
@@ -49,9 +49,7 @@ def test_an_empty_window_says_so(result: ScenarioResult) -> None:
     assert not axes.texts
     waiting = [text.get_text() for text in tenants_timeline(result).legends[0].get_texts()]
     assert "waiting" not in waiting  # nobody waits for the other's partition
-    late = simulated(
-        result.scenario, "ax650n", alone=False, window_s=(0.098, 0.0985),
-        overrides={"tenants.many.arrivals.every_ms": 60},
-    )  # fmt: skip
+    rare = prepared(result.scenario, "ax650n", {"tenants.many.arrivals.every_ms": 60})
+    late = simulated(*rare, alone=False, window_s=(0.098, 0.0985))
     (text,) = tenants_timeline(late).axes[0].texts
     assert text.get_text().startswith("nothing happens from 98 to 98.5 ms")
