@@ -18,8 +18,8 @@ from axsim.axengine.providers import (
 )
 from axsim.axengine.session import InferenceSession, SessionOptions
 from axsim.axengine.stand_in import StandIn, use
-from axsim.axengine.vnpu import Vnpu
 from axsim.spec.chip import Chip
+from axsim.spec.vnpu import Vnpu
 
 NAME = "axengine"
 

@@ -18,12 +18,12 @@ import numpy as np
 from axsim.axengine.nodes import NodeArg
 from axsim.axengine.providers import Provider, axclrt_provider_name, chosen
 from axsim.axengine.stand_in import StandIn, current
-from axsim.axengine.vnpu import Vnpu
 from axsim.axmodel.archive import Archive
 from axsim.axmodel.model import Argument, Model
 from axsim.errors import InputError
 from axsim.kernels.array import Array
 from axsim.spec.chip import Chip
+from axsim.spec.vnpu import Vnpu
 
 _FAMILIES = {"Neutron v3": "MC50", "Neutron v4": "MC20E"}
 """How the vendor's runtime calls the chips of each NPU generation."""

@@ -19,12 +19,12 @@ from simpy import Environment, Store
 
 from axsim.axengine.calls import SessionUsage, Usage
 from axsim.axengine.shared_clock import SharedClock
-from axsim.axengine.vnpu import Vnpu, partitions_of
 from axsim.axmodel.model import Model
 from axsim.compiler.partition import Deployment
 from axsim.errors import InputError, Problem
 from axsim.spec.chip import Chip, load_chip
 from axsim.spec.descriptor import override
+from axsim.spec.vnpu import Vnpu, partitions_of
 from axsim.system.invocation import Steps
 from axsim.system.request import HostCosts
 from axsim.system.soc import Soc

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import sys
 from contextlib import nullcontext, redirect_stdout
-from enum import Enum
 from pathlib import Path
 from typing import Annotated, Any, Optional
 
@@ -13,15 +12,7 @@ import typer
 from axsim.cli.command import Command
 from axsim.cli.options import BoardName, JsonPath, Quiet
 from axsim.cli.terminal.console import INTERRUPTED
-
-
-class VnpuType(str, Enum):
-    """How an NPU is divided; :class:`axsim.axengine.vnpu.Vnpu` without its imports."""
-
-    disabled = "disabled"
-    enabled = "enabled"
-    big_little = "big-little"
-    little_big = "little-big"
+from axsim.spec.vnpu import Vnpu
 
 
 def exec_(
@@ -42,9 +33,9 @@ def exec_(
         bool, typer.Option("--card", help="The chip is on a card behind PCIe.")
     ] = False,
     vnpu: Annotated[
-        VnpuType,
+        Vnpu,
         typer.Option(help="How the NPU is divided; a model runs on partitions with its cores."),
-    ] = VnpuType.disabled,
+    ] = Vnpu.disabled,
     realtime: Annotated[
         bool, typer.Option("--realtime", help="Let calls take as long as on the chip.")
     ] = False,

@@ -40,7 +40,11 @@ def finish(
     y: Array, rows: slice, columns: slice, bias: Array, other: Array | None, low: float, high: float
 ) -> None:
     """See :func:`axsim.kernels.convolution.finish`."""
-    _finish(*_finishing(y, rows, columns, bias, other, low, high))
+    ends = (np.uint64(n) for n in (rows.start, rows.stop, columns.start, columns.stop))
+    term = y if other is None else other
+    limits = np.float32(low), np.float32(high)
+    numbers: tuple[Any, ...] = (y, *ends, bias, term, other is not None, *limits)
+    _finish(*numbers)
 
 
 def finish_pixels(y: Array, rows: slice, *finish: Any) -> None:
@@ -48,15 +52,6 @@ def finish_pixels(y: Array, rows: slice, *finish: Any) -> None:
     place."""
     arguments = (y[rows], *finish, y, rows.start, 0)
     finished(*arguments)
-
-
-def _finishing(
-    y: Array, rows: slice, columns: slice, bias: Array, other: Array | None, low: float, high: float
-) -> tuple[Any, ...]:
-    """The arguments as compiled passes take them."""
-    ends = (np.uint64(n) for n in (rows.start, rows.stop, columns.start, columns.stop))
-    term = y if other is None else other
-    return (y, *ends, bias, term, other is not None, np.float32(low), np.float32(high))
 
 
 def depthwise_pixels(image: Array, taps: Array, at: Windows, lines: slice, out: Array) -> None:

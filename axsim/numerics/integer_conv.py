@@ -121,8 +121,9 @@ def conv(
     shift = bias_codes(bias, scale)
     out = np.empty((a.shape[0], *at.size, w.shape[0]), y.numpy)
     for image, result in zip(a, out, strict=True):
-        pixels = np.ascontiguousarray(image.transpose(1, 2, 0))
+        pixels = image.transpose(1, 2, 0)
         codes = padded(pixels, at, x.zero_point, w.channels * w.group, w.image(a.dtype))
+        codes = np.ascontiguousarray(codes)
         if w.codes is not None:
             finish = Requantise(shift, multiplier, y)
             _depthwise(codes, w, x.zero_point, at, finish, result)
@@ -158,7 +159,7 @@ def _products(image: Array, w: ConvWeight, at: Windows, finish: Requantise, out:
     inner = channels * prod(w.shape[2:])
     begins = places(at, *image.shape[1:])
     parts, run = pieces(at, *image.shape[1:], channels)
-    flat = np.ascontiguousarray(image).reshape(-1)
+    flat = image.reshape(-1)
     wanted = max(_ROWS, _BYTES // ((inner + columns) * image.itemsize))
     workers = threads() if out.size * inner > ALONE else 1
     step = max(1, min(-(-wanted // width), -(-height // workers)))

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from difflib import get_close_matches
 from functools import cached_property
 from html import escape
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -19,6 +18,7 @@ from axsim.fidelity.prediction import Prediction, number
 from axsim.models.config import size_text
 from axsim.runs.computed import Numerics, numeric_columns
 from axsim.spec.chip import Chip
+from axsim.spec.diagnosis import nearest
 from axsim.spec.workload import Workload
 from axsim.system.alone import prolonged
 from axsim.system.breakdown import StageBreakdown, breakdown
@@ -61,8 +61,8 @@ class VariantResult:
     def __getattr__(self, name: str) -> Prediction | None:
         if name in METRICS and METRICS[name].of is not None:
             return self.predictions.get(name)
-        near = get_close_matches(name, [each for each in dir(self) if each[0] != "_"], 1)
-        hint = f"; did you mean {near[0]!r}?" if near and name[0] != "_" else ""
+        near = "" if name[0] == "_" else nearest(name, (n for n in dir(self) if n[0] != "_"))
+        hint = f"; did you mean {near!r}?" if near else ""
         raise AttributeError(f"{type(self).__name__!r} object has no attribute {name!r}{hint}")
 
     def __dir__(self) -> list[str]:

@@ -26,6 +26,8 @@ INK = "#1b3a5c"
 """Outlines, lines and points that mean nothing but themselves."""
 ACCENT = "#d95f02"
 """What was measured, what is best, what has changed."""
+CURVES = (INK, "0.5", "#5f7fa8", "0.2")
+"""Of several in one picture, which also differ in their lines and marks."""
 FAINT = "0.85"
 
 HOST = Fill("#82888f", "----", "black")

@@ -6,6 +6,7 @@ import re
 from collections.abc import Collection, Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
+from axsim.fidelity.prediction import counted
 from axsim.study.objective import Constraint, Goal, Row
 from axsim.system.quantiles import enough
 
@@ -105,7 +106,7 @@ def _few_of(row: Row, goal: Goal) -> Iterator[str]:
         match = _PERCENTILE.fullmatch(name)
         count = row.get(f"{match['tenant']}.finished") if match else None
         if match and count and not enough(int(count), int(match["percent"])):
-            few = f"{int(count)} request{'s' if count > 1 else ''}"
+            few = counted(int(count), "request")
             yield f"{name} is the longest of {few} only: a longer duration_s tells more"
 
 

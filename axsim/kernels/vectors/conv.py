@@ -29,10 +29,10 @@ def convolve(
 ) -> None:
     """Columns from ``start`` on of the sums of windows, to all columns of ``out`` [M, W].
 
-    Row i sums the products of ``run`` words of ``image``, a flat array of float32 or U8 numbers,
-    from ``places[i] + pieces[p]`` on with words p * run and on of ``panels``
+    Row i sums the products of ``run`` words of ``image``, a flat array of float32, U8 or S16
+    numbers, from ``places[i] + pieces[p]`` on with words p * run and on of ``panels``
     (:func:`axsim.kernels.vectors.multiply.panels_of`), for every p. ``zeros`` [M] and ``out``:
-    float32, or int32 of U8. W and ``start`` are multiples of a panel's width.
+    float32, or int32 of codes. W and ``start`` are multiples of a panel's width.
     """
     rows, columns = out.shape
     words, numbers = panels.shape[1], 4 // image.itemsize
@@ -98,7 +98,7 @@ def convolve_codes(
     image: Any, places: Any, pieces: Any, run: Any, panels: Any, strip: Any, columns: Any,
     shift: Any, multiplier: Any, low: Any, high: Any, zero: Any, out: Any, left: Any,
 ) -> None:  # fmt: skip
-    """The columns of ``out`` [M, ...] from ``left`` on: sums of U8 windows, requantised.
+    """The columns of ``out`` [M, ...] from ``left`` on: sums of windows of codes, requantised.
 
     ``strip`` is memory for the sums of ``columns`` columns, which stay in a core's cache.
     """

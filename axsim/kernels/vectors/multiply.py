@@ -1,7 +1,7 @@
 """Matrix products by vectors, in loops compiled by numba.
 
 The right operand lies in panels: columns of the product side by side, as many as two vectors hold,
-and of these one word after another, a float32 number or four S8 ones.
+and of these one word after another, a float32 number, four S8 ones or two S16 ones.
 """
 
 from __future__ import annotations
@@ -22,7 +22,8 @@ _tile, _low_tile, _line_tile = (tile_of(rows) for rows in (ROWS, 3, 1))
 
 
 def panels_of(right: Array) -> Array:
-    """Words [N / WIDTH, words, WIDTH] of float32 or int8 numbers [N, K], filled up with zeros."""
+    """Words [N / WIDTH, words, WIDTH] of float32, int8 or int16 numbers [N, K], filled up with
+    zeros."""
     columns, inner = right.shape
     numbers = 4 // right.itemsize
     count, words = -(-columns // WIDTH), -(-inner // numbers)
@@ -41,7 +42,8 @@ def multiply(a: Any, first: Any, panels: Any, start: Any, out: Any, left: Any, w
     """``width`` columns of a product from ``start`` on, into those of ``out`` [M, ...] from
     ``left`` on; all three multiples of a panel's width.
 
-    ``a``: float32 [M, words], or U8 [M, 4 words]; ``panels``: of :func:`panels_of`; ``first`` [M]:
+    ``a``: float32 [M, words], U8 [M, 4 words] or int16 [M, 2 words];
+    ``panels``: of :func:`panels_of`; ``first`` [M]:
     what each row's sums begin with. ``first`` and ``out``: float32, or int32. All C-contiguous.
     """
     rows, columns = out.shape

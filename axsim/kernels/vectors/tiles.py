@@ -49,8 +49,8 @@ def tile_of(rows: int) -> Any:
     Multiplies ``rows`` rows of ``a``, ``a_step`` apart, with ``words`` words of a panel ``b``
     [words, WIDTH] and writes sums to rows of ``c``, ``c_step`` apart: added to what is there where
     ``add``, else to one number of ``first`` for each row. Either all are float32, or ``a`` is U8,
-    ``b`` has four S8 numbers in an int32, and the rest is S32. Arrays are flat and begin at the
-    index after them.
+    ``b`` has four S8 numbers in an int32, and the rest is S32; without :data:`BYTES` ``a`` is S16,
+    and ``b`` has two S16 numbers. Arrays are flat and begin at the index after them.
     """
 
     def tile(

@@ -9,21 +9,17 @@ from typing import TYPE_CHECKING
 from axsim.errors import InputError
 from axsim.fidelity.prediction import number
 from axsim.runs.shared_results import ScenarioResult
-from axsim.show.palette import INK
-from axsim.show.plots.style import SMALL, grid, new_figure, plain_numbers
+from axsim.show.palette import CURVES
+from axsim.show.plots.style import LINES, MARKS, SMALL, grid, new_figure, plain_numbers
 from axsim.system.quantiles import enough
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-LINES = ("-", "--", "-.", ":")
-COLORS = (INK, "0.5", "#5f7fa8", "0.2")
 ROW = 0.07
 """Height of a row of names, as a part of the height for 100 %."""
 LETTER = 1 / 90
 """Width of a letter, as a part of the picture's."""
-MARKS = ("o", "s", "^", "D")
-"""A tenant's line and the mark of its percentiles."""
 
 
 def latency_distribution(result: ScenarioResult) -> Figure:
@@ -47,7 +43,7 @@ def latency_distribution(result: ScenarioResult) -> Figure:
             xs += [value, value]
             ys += [ys[-1], part]
         style = place % len(LINES)
-        color, mark = COLORS[style], MARKS[style]
+        color, mark = CURVES[style], MARKS[style]
         told = [percent for percent in (50, 95, 99) if enough(measure.count, percent)]
         most = f"p95 {number(measure.percentile(95))} ms of {measure.count:,}"
         if 95 not in told:
@@ -63,7 +59,7 @@ def latency_distribution(result: ScenarioResult) -> Figure:
     axes.set_xlim(*_span([*axes.get_xlim(), *dues.values()]))
     rows = _rows(dues, axes.get_xlim())
     for name, due in dues.items():
-        color, height = COLORS[looks[name]], 1.06 + ROW * rows[name]
+        color, height = CURVES[looks[name]], 1.06 + ROW * rows[name]
         line = LINES[looks[name]]
         axes.plot([due] * 2, [0.0, height], color=color, linestyle=line, linewidth=0.7)
         axes.annotate(

@@ -6,10 +6,10 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from axsim.errors import InputError
-from axsim.show.palette import ACCENT, INK
+from axsim.show.palette import ACCENT, CURVES
 from axsim.show.plots.axes import WIDE, axis_name, fit_axis
 from axsim.show.plots.heat_map import heat_map
-from axsim.show.plots.style import SMALL, grid, new_figure, plain_numbers
+from axsim.show.plots.style import LINES, MARKS, SMALL, grid, new_figure, plain_numbers
 from axsim.study.objective import Goal
 
 if TYPE_CHECKING:
@@ -20,9 +20,6 @@ MOST = 12
 """Curves of a picture."""
 WAITS = ("first_token_p95_ms", "latency_p95_ms")
 """What a tenant's requests are judged by: the first of these that it has."""
-COLOURS = (INK, "0.5", "#5f7fa8", "0.2")
-LINES = ("-", "--", "-.", ":")
-MARKS = ("o", "s", "^", "D", "v", "P")
 
 
 def scenario_sweep(
@@ -72,7 +69,7 @@ def scenario_sweep(
         own = own.sort_values(key) if numbers else own
         label = [column] if len(chosen) > 1 else []
         label += [f"{_last(k)}={v}" for k, v in zip(others, names, strict=True)]
-        look: Any = {"color": COLOURS[number % 4], "linestyle": LINES[number // 4 % 4]}
+        look: Any = {"color": CURVES[number % 4], "linestyle": LINES[number // 4 % 4]}
         axes.plot(
             own[key], own[column], marker=MARKS[number % 6], markersize=5, linewidth=1.5,
             label=", ".join(label) or None, **look,

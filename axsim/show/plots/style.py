@@ -25,6 +25,10 @@ DPI = 150
 SMALL = 8
 """Points of the smallest text."""
 
+LINES = ("-", "--", "-.", ":")
+MARKS = ("o", "s", "^", "D", "v", "P")
+"""Of several curves in one picture."""
+
 Span = tuple[float, float]
 """Start and end of something."""
 

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 from enum import Enum
+from typing import TYPE_CHECKING
 
 from axsim.errors import InputError, Problem
-from axsim.spec.chip import Chip
+
+if TYPE_CHECKING:
+    from axsim.spec.chip import Chip
 
 
 class Vnpu(str, Enum):
