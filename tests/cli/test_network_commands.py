@@ -191,8 +191,7 @@ def test_long_names_of_operators_keep_their_ends_at_80_columns(folder) -> None:
     out = cli.axsim(*words, folder=folder).stdout
     lines = out.splitlines()
     assert max(map(len, lines)) <= 80
-    shown = {line.split()[0] for line in lines[1:4]}
-    assert {name[0] for name in shown} == {"…"}
+    shown = {line.split()[0] for line in lines if line.startswith("…")}
     assert {name.rpartition("/")[2] for name in shown} == {"relu", "second", "end"}
     assert "--output" in out
     whole = {row["operator"] for row in json.loads(rows.read_text())["operators"]}
