@@ -14,6 +14,7 @@ from typing import Any
 
 import numpy as np
 
+from axsim.kernels import squares
 from axsim.kernels.array import Array
 from axsim.kernels.conv_codes import padded
 from axsim.kernels.dense import Stage, apply
@@ -33,12 +34,13 @@ _scratch = Scratch()
 
 @dataclass(frozen=True, slots=True)
 class PixelWeight:
-    """A weight ready for :func:`conv`: ``panels`` of each group; or ``taps`` [taps, M] where each
-    channel is convolved by itself."""
+    """A weight ready for :func:`conv`: ``panels`` of each group; or those of ``squares``; or
+    ``taps`` [taps, M] where each channel is convolved by itself."""
 
     shape: tuple[int, ...]
     group: int
     panels: tuple[Array, ...] = ()
+    squares: Array | None = None
     taps: Array | None = None
 
 
@@ -49,8 +51,11 @@ def supported() -> bool:
     return tiles is not None and bool(tiles.supported())
 
 
-def weight(w: Array, group: int) -> PixelWeight:
-    """That of float32 [M, C / group, y, x]."""
+def weight(w: Array, group: int, in_squares: bool = False) -> PixelWeight:
+    """That of float32 [M, C / group, y, x]; ``in_squares`` where these pay
+    (:func:`axsim.kernels.squares.pay`)."""
+    if in_squares:
+        return PixelWeight(w.shape, group, squares=squares.weight(w))
     loops = compiled("axsim.kernels.vectors.multiply")
     assert loops is not None
     rows = np.moveaxis(w, 1, -1).reshape(w.shape[0], -1)  # taps before channels, as windows have
@@ -96,8 +101,11 @@ def conv(
     ``stages`` change blocks of each image's result, seen as [positions, M]."""
     out = np.empty((x.shape[0], *at.size, w.shape[0]), np.float32)
     for image, result in zip(x.transpose(0, 2, 3, 1), out, strict=True):
-        image = np.ascontiguousarray(padded(image, at, 0))
-        if w.taps is not None:
+        wanted = at if w.squares is None else squares.whole(at)
+        image = np.ascontiguousarray(padded(image, wanted, 0))
+        if w.squares is not None:
+            _squares(image, w.squares, at, finish, stages, result.reshape(-1, w.shape[0]))
+        elif w.taps is not None:
             _depthwise(image, w.taps, at, finish, stages, result)
         else:
             _products(image, w, at, finish, stages, result.reshape(-1, w.shape[0]))
@@ -160,6 +168,15 @@ def _products(
             apply(stages, out, block, slice(left, left + count))
 
     parallel(blocks * shares, some)
+
+
+def _squares(
+    image: Array, panels: Array, at: Windows, finish: Finish, stages: Sequence[Stage], out: Array
+) -> None:
+    def after(rows: slice, columns: slice) -> None:
+        apply(stages, out, rows, columns)
+
+    squares.convolved(image, panels, at, finish.arguments(out), out, after)
 
 
 def _depthwise(

@@ -12,7 +12,7 @@ import numpy as np
 from axsim.graph.ir import Graph, Node, Tensor
 from axsim.graph.ops import OPERATORS
 from axsim.graph.patterns import Attention, Chains
-from axsim.kernels import pixels
+from axsim.kernels import pixels, squares
 from axsim.kernels.array import Array
 from axsim.kernels.attention import attention
 from axsim.kernels.convolution import conv, finishing
@@ -35,7 +35,7 @@ class Float32:
     """
 
     def __init__(self) -> None:
-        self._packed: dict[str, int] = {}
+        self._packed: dict[str, tuple[int, bool]] = {}
         self._ready: dict[str, pixels.PixelWeight] = {}
 
     def load(self, tensor: Tensor, weights: Weights) -> Any:
@@ -44,7 +44,7 @@ class Float32:
         if packed is None:
             return weights(tensor.name)
         if tensor.name not in self._ready:
-            self._ready[tensor.name] = pixels.weight(weights(tensor.name), packed)
+            self._ready[tensor.name] = pixels.weight(weights(tensor.name), *packed)
         return self._ready[tensor.name]
 
     def feed(self, tensor: Tensor, array: Array) -> Array:
@@ -110,24 +110,32 @@ def _gemm_step(nodes: Sequence[Node]) -> Step:
     return Step(inputs, nodes[-1].outputs, run)
 
 
-def _packable(graph: Graph) -> dict[str, int]:
-    """Weights that nothing but convolutions of planes takes, with the number of their groups, where
-    such can be computed by pixel; a graph has to have several, or the change of layout is no gain.
+def _packable(graph: Graph) -> dict[str, tuple[int, bool]]:
+    """Weights that nothing but convolutions of planes takes, with the number of their groups and
+    whether all are faster in squares, where such can be computed by pixel; a graph has to have
+    several, or the change of layout is no gain.
     """
-    users: dict[str, set[object]] = {}
+    users: dict[str, list[tuple[int, bool] | None]] = {}
     for node in graph.nodes:
         for index, name in enumerate(node.inputs):
-            use = node.attrs.get("group", 1) if (node.op, index) == ("Conv", 1) else None
-            users.setdefault(name, set()).add(use)
+            use = _use(graph, node) if (node.op, index) == ("Conv", 1) else None
+            users.setdefault(name, []).append(use)
     found = {
-        name: group
-        for name, (group, *others) in users.items()
-        if isinstance(group, int)
-        and not others
+        name: (uses[0][0], all(use is not None and use[1] for use in uses))
+        for name, uses in users.items()
+        if uses[0] is not None
+        and all(use is not None and use[0] == uses[0][0] for use in uses)
         and graph.tensors[name].kind == "weight"
         and len(graph.tensors[name].shape) == 4
     }
     return found if len(found) > 1 and pixels.supported() else {}
+
+
+def _use(graph: Graph, conv: Node) -> tuple[int, bool]:
+    """A convolution's groups, and whether it is faster in squares."""
+    x, w = (graph.tensors[name].shape for name in conv.inputs[:2])
+    group: int = conv.attrs.get("group", 1)
+    return group, squares.pay(w, group, windows(x[2:], w[2:], conv.attrs), np.float32)
 
 
 def _pixel_step(nodes: Sequence[Node], shape: tuple[int, ...]) -> Step:

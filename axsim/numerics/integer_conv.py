@@ -14,6 +14,8 @@ from typing import Any
 import numpy as np
 
 from axsim.graph.ops import OPERATORS
+from axsim.kernels import squares
+from axsim.kernels.arithmetic import MAX_INNER_U8
 from axsim.kernels.array import Array
 from axsim.kernels.codes import rounded_codes
 from axsim.kernels.conv_codes import depthwise, padded, patch_rows
@@ -40,8 +42,8 @@ _WORD = 4
 class ConvWeight:
     """S8 weights of a convolution with a float32 ``scale`` for each output channel [M].
 
-    ``matrices``: packed, one for each group, of ``channels`` channels; or ``codes``: int8, [taps,
-    M] of a depthwise convolution, [C, M / group, taps...] of a transposed one. ``sums``: int64 [M],
+    ``matrices``: packed, one for each group, of ``channels`` channels; or panels of ``squares``
+    (:mod:`axsim.kernels.squares`), which take images of S16 numbers; or ``codes``: int8, [taps, M] of a depthwise convolution, [C, M / group, taps...] of a transposed one. ``sums``: int64 [M],
     of each channel's codes.
     """
 
@@ -50,11 +52,14 @@ class ConvWeight:
     scale: Array
     sums: Array
     matrices: tuple[IntegerMatrix, ...] = ()
+    squares: Array | None = None
     codes: Array | None = None
     channels: int = 0
 
     def image(self, dtype: np.dtype[Any]) -> np.dtype[Any]:
         """How an image of codes of ``dtype`` is wanted."""
+        if self.squares is not None:
+            return np.dtype(np.int16)
         narrow = self.matrices and dtype == np.uint8
         return self.matrices[0].packed.image if narrow else dtype
 
@@ -71,8 +76,11 @@ def quantised_taps(w: Array, op: str, group: int) -> Matrix:
     return Matrix(stored.codes.reshape(w.shape), stored.scale, "s8")
 
 
-def conv_weight(w: Array | Matrix, op: str, group: int, products: Products) -> ConvWeight:
-    """The weight of a Conv or ConvTranspose as integers need it; codes are taken as they are."""
+def conv_weight(
+    w: Array | Matrix, op: str, group: int, products: Products, in_squares: bool = False
+) -> ConvWeight:
+    """The weight of a Conv or ConvTranspose as integers need it; codes are taken as they are.
+    ``in_squares``: of a convolution of U8 codes for which :func:`squares_pay`."""
     stored = w if isinstance(w, Matrix) else quantised_taps(w, op, group)
     codes, scale = stored.codes, stored.scale
     assert scale is not None
@@ -86,6 +94,9 @@ def conv_weight(w: Array | Matrix, op: str, group: int, products: Products) -> C
     sums = _sums(rows)
     if shape[1] == 1 and group > 1 and rows.shape[1] < 256:
         return ConvWeight(shape, group, scale, sums, codes=np.ascontiguousarray(rows.T))
+    if in_squares:
+        panels = squares.weight(codes)
+        return ConvWeight(shape, group, scale, sums, squares=panels, channels=shape[1])
     # A pixel of whole words can be multiplied where it lies.
     channels = shape[1] if group > 1 else -(-shape[1] // _WORD) * _WORD
     if channels > shape[1]:
@@ -96,6 +107,15 @@ def conv_weight(w: Array | Matrix, op: str, group: int, products: Products) -> C
     parts = [slice(g * count, (g + 1) * count) for g in range(group)]
     matrices = tuple(IntegerMatrix(products.pack(rows[part]), scale[part]) for part in parts)
     return ConvWeight(shape, group, scale, sums, matrices, channels=channels)
+
+
+def squares_pay(
+    shape: tuple[int, ...], group: int, at: Windows, dtype: str, products: Products
+) -> bool:
+    """Whether a convolution of U8 codes is faster in squares than through ``products``, of which
+    some take bytes, four at a time."""
+    pairs, fits = products.name == "int16", squares.TIMES * prod(shape[1:]) <= MAX_INNER_U8
+    return pairs and fits and dtype == "u8" and squares.pay(shape, group, at, np.int16)
 
 
 def _sums(codes: Array) -> Array:
@@ -120,16 +140,20 @@ def conv(
     multiplier = scale / np.float32(y.scale)
     shift = bias_codes(bias, scale)
     out = np.empty((a.shape[0], *at.size, w.shape[0]), y.numpy)
+    wanted = at if w.squares is None else squares.whole(at)
     for image, result in zip(a, out, strict=True):
         pixels = image.transpose(1, 2, 0)
-        codes = padded(pixels, at, x.zero_point, w.channels * w.group, w.image(a.dtype))
+        codes = padded(pixels, wanted, x.zero_point, w.channels * w.group, w.image(a.dtype))
         codes = np.ascontiguousarray(codes)
         if w.codes is not None:
             finish = Requantise(shift, multiplier, y)
             _depthwise(codes, w, x.zero_point, at, finish, result)
         else:
             corrected = Requantise(shift - x.zero_point * w.sums, multiplier, y)
-            _products(codes, w, at, corrected, result)
+            if w.squares is not None:
+                squares.convolved_codes(codes, w.squares, at, corrected, result)
+            else:
+                _products(codes, w, at, corrected, result)
     moved: Array = out.transpose(0, 3, 1, 2)
     return moved[:, :, 0] if is_line else moved
 

@@ -25,9 +25,16 @@ from axsim.kernels.array import Array
 from axsim.kernels.choose import choose
 from axsim.kernels.products import Products
 from axsim.kernels.qparams import QParams, asymmetric
+from axsim.kernels.windows import windows
 from axsim.numerics import integer_kernels as kernels
 from axsim.numerics.chains import attention_chains
-from axsim.numerics.integer_conv import ConvWeight, conv, conv_transpose, conv_weight
+from axsim.numerics.integer_conv import (
+    ConvWeight,
+    conv,
+    conv_transpose,
+    conv_weight,
+    squares_pay,
+)
 from axsim.numerics.integer_kernels import IntegerMatrix
 from axsim.numerics.matrix import Matrix, quantise_matrix
 from axsim.numerics.ranges import QUANTISED
@@ -44,7 +51,7 @@ class IntegerWeights:
         self.products = products or choose()
         self._windows = products or choose(windows=True)
         self._matrices: dict[str, IntegerMatrix] = {}
-        self._convolutions: dict[str, ConvWeight] = {}
+        self._convolutions: dict[tuple[str, bool], ConvWeight] = {}
 
     def prepare(self, name: str, weights: Weights) -> object:
         """What products need of a weight: of a matrix, or of a convolution in one group."""
@@ -63,11 +70,22 @@ class IntegerWeights:
             self._matrices[name] = IntegerMatrix(packed, stored.scale)
         return self._matrices[name]
 
-    def convolution(self, name: str, op: str, group: int, weights: Weights) -> ConvWeight:
-        """The weight of a Conv or ConvTranspose."""
-        if name not in self._convolutions:
-            self._convolutions[name] = conv_weight(weights(name), op, group, self._windows)
-        return self._convolutions[name]
+    def convolution(
+        self, name: str, op: str, group: int, weights: Weights, in_squares: bool = False
+    ) -> ConvWeight:
+        """The weight of a Conv or ConvTranspose, ``in_squares`` where :meth:`squares_pay`."""
+        key = name, in_squares
+        if key not in self._convolutions:
+            made = conv_weight(weights(name), op, group, self._windows, in_squares)
+            self._convolutions[key] = made
+        return self._convolutions[key]
+
+    def squares_pay(self, graph: Graph, conv: Node) -> bool:
+        """Whether a Conv is faster in squares (:func:`axsim.numerics.integer_conv.squares_pay`)."""
+        x, w = (graph.tensors[name] for name in conv.inputs[:2])
+        at = windows(x.shape[2:], w.shape[2:], conv.attrs)
+        group = conv.attrs.get("group", 1)
+        return squares_pay(w.shape, group, at, x.dtype, self._windows)
 
 
 class Integer:
@@ -82,13 +100,13 @@ class Integer:
     ) -> None:
         self._qparams = dict(qparams)
         self._weights = weights or IntegerWeights()
-        self._convolutions: dict[str, tuple[str, int]] = {}
+        self._convolutions: dict[str, tuple[str, int, bool]] = {}
 
     def load(self, tensor: Tensor, weights: Weights) -> Any:
         """A packed matrix, or float32 values (rounded to codes where they are stored as such)."""
         if tensor.name in self._convolutions:
-            op, group = self._convolutions[tensor.name]
-            return self._weights.convolution(tensor.name, op, group, weights)
+            op, group, in_squares = self._convolutions[tensor.name]
+            return self._weights.convolution(tensor.name, op, group, weights, in_squares)
         if tensor.dtype == "s8":
             return self._weights.matrix(tensor.name, weights)
         array = weights(tensor.name)
@@ -261,7 +279,10 @@ class Integer:
 
             return Step(node.inputs, node.outputs, gemm)
         attrs = dict(node.attrs)
-        self._convolutions[node.inputs[1]] = node.op, attrs.get("group", 1)
+        in_squares = node.op == "Conv" and self._weights.squares_pay(graph, node)
+        name = node.inputs[1]
+        before = self._convolutions.get(name, (node.op, 1, True))
+        self._convolutions[name] = node.op, attrs.get("group", 1), in_squares and before[2]
         convolve = conv if node.op == "Conv" else conv_transpose
 
         def convolution(a: Array, w: ConvWeight, bias: Array | None = None) -> list[Array]:

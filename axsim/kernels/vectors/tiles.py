@@ -61,8 +61,8 @@ def tile_of(rows: int) -> Any:
         return types.void(*kinds), code
 
     def code(context: Any, builder: Any, signature: Any, values: Any) -> Any:
-        a = _address(context, builder, signature, values, 0)
-        lines = [_moved(builder, a, values[2], r * _size(signature, 0)) for r in range(rows)]
+        a = address(context, builder, signature, values, 0)
+        lines = [moved(builder, a, values[2], r * _size(signature, 0)) for r in range(rows)]
         return _multiplied(context, builder, signature, values, lines, 3)
 
     return intrinsic(tile)
@@ -81,12 +81,12 @@ def scattered_tile_of(rows: int) -> Any:
         return types.void(*kinds), code
 
     def code(context: Any, builder: Any, signature: Any, values: Any) -> Any:
-        a = _address(context, builder, signature, values, 0)
-        places = _address(context, builder, signature, values, 2)
+        a = address(context, builder, signature, values, 0)
+        places = address(context, builder, signature, values, 2)
         lines = []
         for r in range(rows):
-            place = builder.bitcast(_moved(builder, places, _I64(8), r), _I64.as_pointer())
-            lines.append(_moved(builder, a, builder.load(place), _size(signature, 0)))
+            place = builder.bitcast(moved(builder, places, _I64(8), r), _I64.as_pointer())
+            lines.append(moved(builder, a, builder.load(place), _size(signature, 0)))
         return _multiplied(context, builder, signature, values, lines, 4, apart=True)
 
     return intrinsic(tile)
@@ -106,10 +106,10 @@ def _multiplied(
     rows = len(lines)
     real = signature.args[b_index + 2].dtype == types.float32
     lane = ir.FloatType() if real else _I32
-    b, c, first = (_address(context, builder, signature, values, b_index + n) for n in (0, 2, 5))
+    b, c, first = (address(context, builder, signature, values, b_index + n) for n in (0, 2, 5))
     c_step, words, add = (values[b_index + n] for n in (4, 7, 8))
     sums = [
-        _vector(builder, _moved(builder, _moved(builder, c, c_step, 4 * r), _I64(_VECTOR), v), lane)
+        _vector(builder, moved(builder, moved(builder, c, c_step, 4 * r), _I64(_VECTOR), v), lane)
         for r in range(rows)
         for v in range(2)
     ]
@@ -123,16 +123,16 @@ def _multiplied(
                 builder.store(start, place)
         with otherwise:
             for i, place in enumerate(held):
-                start = _moved(builder, first, _I64(4), i // 2)
+                start = moved(builder, first, _I64(4), i // 2)
                 builder.store(_in_all_lanes(builder, start, lane), place)
     with cgutils.for_range(builder, words) as loop:
-        here = _moved(builder, b, loop.index, 4 * WIDTH)
+        here = moved(builder, b, loop.index, 4 * WIDTH)
         factors = [
-            builder.load(_vector(builder, _moved(builder, here, _I64(_VECTOR), v), lane), align=1)
+            builder.load(_vector(builder, moved(builder, here, _I64(_VECTOR), v), lane), align=1)
             for v in range(2)
         ]
         for r, line in enumerate(lines):
-            word = _in_all_lanes(builder, _moved(builder, line, loop.index, 4), lane)
+            word = _in_all_lanes(builder, moved(builder, line, loop.index, 4), lane)
             for place, factor in zip(held[2 * r : 2 * r + 2], factors, strict=True):
                 builder.store(_added(builder, builder.load(place), word, factor), place)
     if apart:
@@ -148,7 +148,7 @@ def _multiplied(
 
 def _prefetch(typing: Any, array: Any, at: Any) -> Any:
     def code(context: Any, builder: Any, signature: Any, values: Any) -> Any:
-        line = _address(context, builder, signature, values, 0)
+        line = address(context, builder, signature, values, 0)
         kind = ir.FunctionType(ir.VoidType(), [line.type, _I32, _I32, _I32])
         fetch = builder.module.declare_intrinsic("llvm.prefetch", [line.type], kind)
         builder.call(fetch, [line, _I32(0), _I32(2), _I32(1)])  # to read, into L2, data
@@ -183,14 +183,14 @@ def _size(signature: Any, i: int) -> int:
     return int(signature.args[i].dtype.bitwidth // 8)
 
 
-def _address(context: Any, builder: Any, signature: Any, values: Any, i: int) -> Any:
+def address(context: Any, builder: Any, signature: Any, values: Any, i: int) -> Any:
     """Of the element of array ``i`` of the arguments whose index is the one after it."""
     data = context.make_array(signature.args[i])(context, builder, values[i]).data
     start = builder.bitcast(data, _I8.as_pointer())
-    return _moved(builder, start, values[i + 1], _size(signature, i))
+    return moved(builder, start, values[i + 1], _size(signature, i))
 
 
-def _moved(builder: Any, pointer: Any, step: Any, times: int) -> Any:
+def moved(builder: Any, pointer: Any, step: Any, times: int) -> Any:
     return builder.gep(pointer, [builder.mul(step, _I64(times))])
 
 

@@ -1,0 +1,121 @@
+"""Convolutions of three by three taps and stride 1 by squares of results
+(:mod:`axsim.kernels.vectors.winograd`), shared between threads."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+from typing import Any
+
+from axsim.kernels.array import Array
+from axsim.kernels.finish import Requantise
+from axsim.kernels.parallel import parallel, threads
+from axsim.kernels.twin import compiled
+from axsim.kernels.windows import Windows
+
+_TILES = 96
+"""Squares multiplied at once: as many rows of sixteen products."""
+_LEAST = 40
+"""Squares of an image for which sixteen products pay: fewer read the weights for too little."""
+
+
+TIMES = 4
+"""How many times a result sums of codes become on the way, which have to fit S32."""
+
+
+def pay(shape: tuple[int, ...], group: int, at: Windows, dtype: Any) -> bool:
+    """Whether squares are the faster way for a weight of ``shape`` [M, C, y, x], and images of
+    ``dtype`` with these windows."""
+    loops = compiled("axsim.kernels.vectors.winograd")
+    if loops is None or len(shape) != 4 or group > 1 or shape[2:] != (3, 3):
+        return False
+    height, width = _squares(at)
+    single = at.strides == at.dilations == (1, 1)
+    return bool(single and height * width >= _LEAST and loops.takes(shape[1], dtype))
+
+
+def weight(w: Array) -> Array:
+    """The panels of a weight [M, C, 3, 3], float32 or int8."""
+    loops = compiled("axsim.kernels.vectors.winograd")
+    assert loops is not None
+    panels: Array = loops.tiles_of(w)
+    return panels
+
+
+def whole(at: Windows) -> Windows:
+    """Windows for whole squares of results, so that an image is padded for them."""
+    height, width = _squares(at)
+    return replace(at, size=(2 * height, 2 * width))
+
+
+def convolved(
+    image: Array,
+    panels: Array,
+    at: Windows,
+    finish: tuple[Any, ...],
+    out: Array,
+    after: Callable[[slice, slice], None],
+) -> None:
+    """``out`` [positions, M] of a padded float32 ``image`` [H, W, C].
+
+    ``panels``: of :func:`weight`; ``finish``: the arguments of a
+    :class:`axsim.kernels.pixels.Finish`. ``after`` is called with the rows and the columns of each
+    part of the result.
+    """
+    _shared("floats", image, panels, at, finish, out, after)
+
+
+def convolved_codes(
+    image: Array, panels: Array, at: Windows, finish: Requantise, out: Array
+) -> None:
+    """``out`` [height, width, M], codes, of a padded int16 ``image`` [H, W, C] of codes."""
+    finishes = compiled("axsim.kernels.finish_numba")
+    assert finishes is not None
+    numbers = finishes.requantising(finish, True)
+    _shared("codes", image, panels, at, numbers, out.reshape(-1, out.shape[2]), None)
+
+
+def _shared(
+    name: str,
+    image: Array,
+    panels: Array,
+    at: Windows,
+    finish: tuple[Any, ...],
+    out: Array,
+    after: Callable[[slice, slice], None] | None,
+) -> None:
+    loops = compiled("axsim.kernels.vectors.winograd")
+    assert loops is not None
+    loop = getattr(loops, name)
+    lines, across = _squares(at)
+    width, columns = at.size[1], out.shape[1]
+    step = max(1, _TILES // across)
+    workers = threads()
+    blocks, shares = workers, 1
+    if lines >= 8 * workers * step:
+        blocks = 4 * workers  # whoever is faster takes more
+    elif lines * across < 2 * workers * _TILES:
+        blocks, shares = 1, min(workers, panels.shape[1])  # of the columns
+    height = -(-lines // blocks)
+    step = -(-height // -(-height // step))
+    share = -(-panels.shape[1] // shares) * loops.WIDTH
+
+    def some(i: int) -> None:
+        i, part = divmod(i, shares)
+        top, bottom = i * height, min((i + 1) * height, lines)
+        left = part * share
+        count = min(left + share, columns) - left
+        if top >= bottom or count <= 0:
+            return
+        memory = loops.memory_of(step * across, image.shape[2], share, image.dtype)
+        where = image, top, bottom, step, panels, left, memory
+        loop(*where, finish, out, left, count, width)
+        if after is not None:
+            after(slice(2 * top * width, min(2 * bottom * width, len(out))), slice(left, left + count))
+
+    parallel(blocks * shares, some)
+
+
+def _squares(at: Windows) -> tuple[int, int]:
+    height, width = at.size
+    return -(-height // 2), -(-width // 2)
