@@ -20,6 +20,9 @@ from axsim.kernels.blas import one_blas_thread
 BLOCK = 1 << 15
 """Elements of a block: 128 KB of float32, so that a few such arrays stay in a core's L2 cache."""
 
+ALONE = 1 << 22
+"""Multiply-accumulates up to which a thread works alone: waking another takes as long."""
+
 _inside = threading.local()
 """``task`` is true on a thread that is working on one: its nested work must not wait for a pool
 whose threads may be waiting likewise."""
@@ -37,6 +40,11 @@ def threads() -> int:
     return os.cpu_count() or 1
 
 
+def on_a_task() -> bool:
+    """Whether this thread is working on a task of :func:`parallel`."""
+    return getattr(_inside, "task", False)
+
+
 @lru_cache(maxsize=1)
 def _pool(workers: int) -> ThreadPoolExecutor:
     return ThreadPoolExecutor(workers, thread_name_prefix="axsim")
@@ -52,7 +60,7 @@ def parallel(count: int, task: Callable[[int], None]) -> None:
     ``task`` must write to disjoint memory; BLAS calls of it use its own thread only. Called from
     within a task, it runs on that task's thread alone. The first exception is raised again here.
     """
-    if getattr(_inside, "task", False):
+    if on_a_task():
         for i in range(count):
             task(i)
         return

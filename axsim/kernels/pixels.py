@@ -7,9 +7,9 @@ as [positions, channels].
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import lru_cache, partial
 from typing import Any
 
 import numpy as np
@@ -18,28 +18,25 @@ from axsim.kernels import squares
 from axsim.kernels.array import Array
 from axsim.kernels.conv_codes import padded
 from axsim.kernels.dense import Stage, apply
-from axsim.kernels.parallel import parallel, threads
-from axsim.kernels.scratch import Scratch
+from axsim.kernels.parallel import ALONE, for_rows, parallel, threads
+from axsim.kernels.scratch import Scratch, aligned
 from axsim.kernels.twin import compiled
 from axsim.kernels.windows import Windows
 
 _POSITIONS = 240
 """Rows of a product: whole tiles, and enough that a panel of weights is read for many."""
-ALONE = 1 << 22
-"""Multiply-accumulates up to which a thread does a convolution alone: waking another takes as
-long."""
 
 _scratch = Scratch()
 
 
 @dataclass(frozen=True, slots=True)
 class PixelWeight:
-    """A weight ready for :func:`conv`: ``panels`` of each group; or those of ``squares``; or
+    """A weight ready for :func:`conv`: ``panels`` [groups, ...]; or those of ``squares``; or
     ``taps`` [taps, M] where each channel is convolved by itself."""
 
     shape: tuple[int, ...]
     group: int
-    panels: tuple[Array, ...] = ()
+    panels: Array | None = None
     squares: Array | None = None
     taps: Array | None = None
 
@@ -62,7 +59,17 @@ def weight(w: Array, group: int, in_squares: bool = False) -> PixelWeight:
     if w.shape[1] == 1 and group > 1:
         return PixelWeight(w.shape, group, taps=np.ascontiguousarray(rows.T, np.float32))
     parts = rows.reshape(group, w.shape[0] // group, -1)
-    return PixelWeight(w.shape, group, tuple(loops.panels_of(part) for part in parts))
+    return PixelWeight(w.shape, group, stacked(loops.panels_of, parts))
+
+
+def stacked(panels_of: Callable[[Array], Array], parts: Array) -> Array:
+    """The panels of each of several right operands, in one array that begins on a cache line."""
+    first = panels_of(parts[0])
+    panels = aligned((len(parts), *first.shape), first.dtype)
+    panels[0] = first
+    for n, part in enumerate(parts[1:], 1):
+        panels[n] = panels_of(part)
+    return panels
 
 
 def by_pixel(x: Array) -> Array:
@@ -103,12 +110,18 @@ def conv(
     for image, result in zip(x.transpose(0, 2, 3, 1), out, strict=True):
         wanted = at if w.squares is None else squares.whole(at)
         image = np.ascontiguousarray(padded(image, wanted, 0))
-        if w.squares is not None:
-            _squares(image, w.squares, at, finish, stages, result.reshape(-1, w.shape[0]))
-        elif w.taps is not None:
+        rows = result.reshape(-1, w.shape[0])
+        if w.taps is not None:
             _depthwise(image, w.taps, at, finish, stages, result)
+            continue
+        if w.squares is not None:
+            squares.convolved(image, w.squares, at, finish.arguments(rows), rows)
         else:
-            _products(image, w, at, finish, stages, result.reshape(-1, w.shape[0]))
+            _products(image, w, at, finish, rows)
+        if stages:
+            for_rows(
+                partial(apply, stages, rows, columns=slice(0, w.shape[0])), len(rows), _POSITIONS
+            )
     moved: Array = out.transpose(0, 3, 1, 2)
     return moved
 
@@ -133,50 +146,27 @@ def pieces(at: Windows, width: int, channels: int, own: int) -> tuple[Array, int
     return every.astype(np.int64), own
 
 
-def _products(
-    image: Array, w: PixelWeight, at: Windows, finish: Finish, stages: Sequence[Stage], out: Array
-) -> None:
-    loops = compiled("axsim.kernels.vectors.conv")
-    assert loops is not None
+def _products(image: Array, w: PixelWeight, at: Windows, finish: Finish, out: Array) -> None:
+    tasks, tiles = (compiled(f"axsim.kernels.vectors.{n}") for n in ("float_tasks", "tiles"))
+    assert tasks is not None
+    assert tiles is not None
+    assert w.panels is not None
     _, width, channels = image.shape
     begins = places(at, width, channels)
     parts, run = pieces(at, width, channels, w.shape[1])
-    flat, columns = image.reshape(-1), w.shape[0] // w.group
-    rows, panels = len(begins), -(-columns // loops.WIDTH)
+    rows, panels = len(begins), w.panels.shape[1]
     workers = threads() if rows * w.shape[0] * parts.size * run > ALONE else 1
     blocks, shares = workers, 1
     if rows >= 8 * workers * _POSITIONS:
         blocks = 4 * workers  # whoever is faster takes more
     elif rows < workers * _POSITIONS // 2:
         blocks, shares = 1, min(workers, panels)  # of the columns
-    step = -(-rows // (blocks * loops.ROWS)) * loops.ROWS
-    across = -(-panels // shares) * loops.WIDTH
-    arguments = finish.arguments(out)
-
-    def some(i: int) -> None:
-        i, share = divmod(i, shares)
-        block = slice(i * step, min((i + 1) * step, rows))
-        first = share * across
-        count = min(first + across, columns) - first
-        if block.start >= rows or count <= 0:
-            return
-        strip = _scratch.array("sums", (_POSITIONS, across), np.float32)
-        for g, right in enumerate(w.panels):
-            left = g * columns + first
-            where = flat, begins, block.start, block.stop, parts + g * w.shape[1], run
-            loops.convolve_floats(*where, right, first, count, *arguments, strip, out, left)
-            apply(stages, out, block, slice(left, left + count))
-
-    parallel(blocks * shares, some)
-
-
-def _squares(
-    image: Array, panels: Array, at: Windows, finish: Finish, stages: Sequence[Stage], out: Array
-) -> None:
-    def after(rows: slice, columns: slice) -> None:
-        apply(stages, out, rows, columns)
-
-    squares.convolved(image, panels, at, finish.arguments(out), out, after)
+    step = -(-rows // (blocks * tiles.ROWS)) * tiles.ROWS
+    across = -(-panels // shares) * tiles.WIDTH
+    strips = _scratch.array("sums", (threads(), _POSITIONS, across), np.float32)
+    where = image.reshape(-1), begins, parts, run, w.shape[1], w.panels
+    split = step, across, shares
+    tasks.windows(blocks * shares, (*where, finish.arguments(out), strips, out, *split))
 
 
 def _depthwise(

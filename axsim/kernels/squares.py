@@ -3,13 +3,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
 from axsim.kernels.array import Array
 from axsim.kernels.finish import Requantise
-from axsim.kernels.parallel import parallel, threads
+from axsim.kernels.parallel import threads
 from axsim.kernels.twin import compiled
 from axsim.kernels.windows import Windows
 
@@ -49,46 +48,33 @@ def whole(at: Windows) -> Windows:
 
 
 def convolved(
-    image: Array,
-    panels: Array,
-    at: Windows,
-    finish: tuple[Any, ...],
-    out: Array,
-    after: Callable[[slice, slice], None],
+    image: Array, panels: Array, at: Windows, finish: tuple[Any, ...], out: Array
 ) -> None:
-    """``out`` [positions, M] of a padded float32 ``image`` [H, W, C].
-
-    ``panels``: of :func:`weight`; ``finish``: the arguments of a
-    :class:`axsim.kernels.pixels.Finish`. ``after`` is called with the rows and the columns of each
-    part of the result.
-    """
-    _shared("floats", image, panels, at, finish, out, after)
+    """``out`` [positions, M] of a padded ``image`` [H, W, C], both float32; ``panels``: of
+    :func:`weight`; ``finish``: the arguments of a :class:`axsim.kernels.pixels.Finish`."""
+    tasks = compiled("axsim.kernels.vectors.float_tasks")
+    assert tasks is not None
+    _shared(tasks.squares, image, panels, at, finish, out)
 
 
 def convolved_codes(
     image: Array, panels: Array, at: Windows, finish: Requantise, out: Array
 ) -> None:
-    """``out`` [height, width, M], codes, of a padded int16 ``image`` [H, W, C] of codes."""
+    """Codes ``out`` [height, width, M] of a padded ``image`` [H, W, C] of codes as int16."""
     finishes = compiled("axsim.kernels.finish_numba")
+    tasks = compiled("axsim.kernels.vectors.code_tasks")
     assert finishes is not None
-    numbers = finishes.requantising(finish, True)
-    _shared("codes", image, panels, at, numbers, out.reshape(-1, out.shape[2]), None)
+    assert tasks is not None
+    numbers, rows = finishes.requantising(finish, True), out.reshape(-1, out.shape[2])
+    _shared(tasks.squares[out.dtype], image, panels, at, numbers, rows)
 
 
 def _shared(
-    name: str,
-    image: Array,
-    panels: Array,
-    at: Windows,
-    finish: tuple[Any, ...],
-    out: Array,
-    after: Callable[[slice, slice], None] | None,
+    task: Any, image: Array, panels: Array, at: Windows, finish: tuple[Any, ...], out: Array
 ) -> None:
     loops = compiled("axsim.kernels.vectors.winograd")
     assert loops is not None
-    loop = getattr(loops, name)
     lines, across = _squares(at)
-    width, columns = at.size[1], out.shape[1]
     step = max(1, _TILES // across)
     workers = threads()
     blocks, shares = workers, 1
@@ -99,21 +85,9 @@ def _shared(
     height = -(-lines // blocks)
     step = -(-height // -(-height // step))
     share = -(-panels.shape[1] // shares) * loops.WIDTH
-
-    def some(i: int) -> None:
-        i, part = divmod(i, shares)
-        top, bottom = i * height, min((i + 1) * height, lines)
-        left = part * share
-        count = min(left + share, columns) - left
-        if top >= bottom or count <= 0:
-            return
-        memory = loops.memory_of(step * across, image.shape[2], share, image.dtype)
-        where = image, top, bottom, step, panels, left, memory
-        loop(*where, finish, out, left, count, width)
-        if after is not None:
-            after(slice(2 * top * width, min(2 * bottom * width, len(out))), slice(left, left + count))
-
-    parallel(blocks * shares, some)
+    memory = loops.memory_of(workers, step * across, image.shape[2], share, image.dtype)
+    split = lines, height, step, share, shares, at.size[1]
+    task(blocks * shares, (image, panels, memory, finish, out, *split))
 
 
 def _squares(at: Windows) -> tuple[int, int]:

@@ -20,8 +20,8 @@ from axsim.kernels.array import Array
 from axsim.kernels.codes import rounded_codes
 from axsim.kernels.conv_codes import depthwise, padded, patch_rows
 from axsim.kernels.finish import Requantise
-from axsim.kernels.parallel import parallel, threads
-from axsim.kernels.pixels import ALONE, pieces, places
+from axsim.kernels.parallel import ALONE, parallel, threads
+from axsim.kernels.pixels import pieces, places
 from axsim.kernels.products import Products
 from axsim.kernels.qparams import QParams
 from axsim.kernels.scratch import Scratch
@@ -43,8 +43,9 @@ class ConvWeight:
     """S8 weights of a convolution with a float32 ``scale`` for each output channel [M].
 
     ``matrices``: packed, one for each group, of ``channels`` channels; or panels of ``squares``
-    (:mod:`axsim.kernels.squares`), which take images of S16 numbers; or ``codes``: int8, [taps, M] of a depthwise convolution, [C, M / group, taps...] of a transposed one. ``sums``: int64 [M],
-    of each channel's codes.
+    (:mod:`axsim.kernels.squares`), for images of S16 numbers; or ``codes``: int8, [taps, M] of a
+    depthwise convolution, [C, M / group, taps...] of a transposed one. ``sums``: int64 [M], of each
+    channel's codes.
     """
 
     shape: tuple[int, ...]
@@ -177,30 +178,35 @@ def _depthwise(
 
 
 def _products(image: Array, w: ConvWeight, at: Windows, finish: Requantise, out: Array) -> None:
-    height, width, columns = out.shape
-    rows = out.reshape(-1, columns)
-    channels, count = w.channels, columns // w.group
-    inner = channels * prod(w.shape[2:])
+    columns = out.shape[2]
+    rows, count = out.reshape(-1, columns), columns // w.group
     begins = places(at, *image.shape[1:])
-    parts, run = pieces(at, *image.shape[1:], channels)
-    flat = image.reshape(-1)
+    parts, run = pieces(at, *image.shape[1:], w.channels)
+    for g, matrix in enumerate(w.matrices):
+        part = slice(g * count, (g + 1) * count)
+        own = Requantise(finish.shift[part], finish.multiplier[part], finish.y)
+        where = image.reshape(-1), begins, parts + g * w.channels, run
+        if not matrix.packed.windows(*where, own, rows, part.start):
+            channels = slice(g * w.channels, (g + 1) * w.channels)
+            _patches(image, matrix, at, channels, own, rows, part.start)
+
+
+def _patches(
+    image: Array, matrix: IntegerMatrix, at: Windows, channels: slice, finish: Requantise,
+    rows: Array, left: int,
+) -> None:  # fmt: skip
+    height, width = at.size
+    inner = (channels.stop - channels.start) * prod(at.taps)
+    columns = finish.shift.size
     wanted = max(_ROWS, _BYTES // ((inner + columns) * image.itemsize))
-    workers = threads() if out.size * inner > ALONE else 1
+    workers = threads() if len(rows) * columns * inner > ALONE else 1
     step = max(1, min(-(-wanted // width), -(-height // workers)))
 
     def some(i: int) -> None:
         lines = slice(i * step, min((i + 1) * step, height))
         block = rows[lines.start * width : lines.stop * width]
-        own_places = begins[lines.start * width : lines.stop * width]
-        for g, matrix in enumerate(w.matrices):
-            own_channels = slice(g * channels, (g + 1) * channels)
-            part = slice(g * count, (g + 1) * count)
-            own = Requantise(finish.shift[part], finish.multiplier[part], finish.y)
-            where = flat, own_places, parts + g * channels, run
-            if not matrix.packed.windows(*where, own, block, part.start):
-                memory = _scratch.array("patches", (len(block), inner), image.dtype)
-                patches = patch_rows(image, at, lines, own_channels, memory)
-                matrix.packed.into(patches, own, block, part.start)
+        memory = _scratch.array("patches", (len(block), inner), image.dtype)
+        matrix.packed.into(patch_rows(image, at, lines, channels, memory), finish, block, left)
 
     parallel(-(-height // step), some)
 

@@ -10,10 +10,10 @@ from axsim.kernels.array import Array
 from axsim.kernels.finish import Finish, Requantise
 from axsim.kernels.finish_numba import converting, requantise, requantising, to_floats
 from axsim.kernels.jit import compiled, wide_vectors
+from axsim.kernels.parallel import ALONE, threads
 from axsim.kernels.products import Packed, bytes_of, totals_of
 from axsim.kernels.scratch import Scratch
-from axsim.kernels.vectors import tiles
-from axsim.kernels.vectors.conv import convolve_codes
+from axsim.kernels.vectors import code_tasks, tiles
 from axsim.kernels.vectors.multiply import multiply, panels_of
 from axsim.kernels.vectors.tiles import WIDTH
 
@@ -22,6 +22,10 @@ _NUMBERS = 4 if tiles.BYTES else 2
 """Those of a word."""
 _STRIP = 1 << 16
 """Sums of a strip: a fifth of an L2 cache."""
+_CODES = 1 << 17
+"""Those of windows multiplied at once and of their results, so that they stay near the core."""
+_ROWS = 256
+"""Windows multiplied at once at least, for which panels are read."""
 
 
 def supported(wide: bool = True) -> bool:
@@ -67,13 +71,15 @@ class _VectorPacked(Packed):
         whole = image.dtype == _LEFT and run % _NUMBERS == 0
         if not (weights and whole and isinstance(finish, Requantise)):
             return False
-        rows = len(places)
-        columns = max(1, _STRIP // (rows * WIDTH)) * WIDTH
-        strip = _scratch.array("strip", (rows * columns,), np.int32)
-        convolve_codes(
-            image, places, pieces, run // _NUMBERS, self._panels[0], strip, columns,
-            *requantising(finish, True), out, left,
-        )  # fmt: skip
+        rows, words = len(places), run // _NUMBERS
+        wanted = max(_ROWS, _CODES // (len(pieces) * run + self.totals.size))
+        least = threads() if rows * self.totals.size * len(pieces) * run > ALONE else 1
+        step = -(-rows // max(least, -(-rows // wanted)))
+        columns = max(1, _STRIP // (step * WIDTH)) * WIDTH
+        strips = _scratch.array("strips", (threads(), step * columns), np.int32)
+        where = image, places, pieces, words, self._panels[0], strips, columns
+        numbers = (*where, requantising(finish, True), out, left, step)
+        code_tasks.windows[out.dtype](-(-rows // step), numbers)
         return True
 
     def _into(self, a: Array, finish: Finish, out: Array, left: int) -> None:

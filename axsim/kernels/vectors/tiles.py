@@ -191,6 +191,7 @@ def address(context: Any, builder: Any, signature: Any, values: Any, i: int) -> 
 
 
 def moved(builder: Any, pointer: Any, step: Any, times: int) -> Any:
+    """The pointer ``step`` times so many bytes on."""
     return builder.gep(pointer, [builder.mul(step, _I64(times))])
 
 

@@ -20,9 +20,7 @@ from numba.core import cgutils
 from numba.extending import intrinsic
 
 from axsim.kernels.array import Array
-from axsim.kernels.conv_numba import finished
-from axsim.kernels.finish_numba import requantise
-from axsim.kernels.jit import compiled, wide_vectors
+from axsim.kernels.jit import compiled
 from axsim.kernels.scratch import Scratch, aligned
 from axsim.kernels.vectors.conv import convolve
 from axsim.kernels.vectors.multiply import panels_of
@@ -58,93 +56,19 @@ def tiles_of(w: Array) -> Array:
     return panels
 
 
-def memory_of(tiles: int, channels: int, columns: int, dtype: Any) -> tuple[Array, Array, Array]:
-    """What :func:`convolve_tiles` takes for ``spread``, ``products`` and ``sums``, flat and for
-    images of ``dtype``; the thread's next use takes it again."""
+def memory_of(
+    workers: int, tiles: int, channels: int, columns: int, dtype: Any
+) -> tuple[Array, Array, Array]:
+    """What :func:`convolve_tiles` takes for ``spread``, ``products`` and ``sums``, flat, for each
+    worker and images of ``dtype``; the thread's next use takes it again."""
     dtype = np.dtype(dtype)
     sums = np.float32 if dtype == np.float32 else np.int32
+    spread = 16 * (tiles * channels + _APART // dtype.itemsize)
     return (
-        _scratch.array("spread", (16 * (tiles * channels + _APART // dtype.itemsize),), dtype),
-        _scratch.array("products", (16 * (tiles * columns + _APART // 4),), sums),
-        _scratch.array("sums", (4 * tiles * columns,), sums),
+        _scratch.array("spread", (workers, spread), dtype),
+        _scratch.array("products", (workers, 16 * (tiles * columns + _APART // 4)), sums),
+        _scratch.array("sums", (workers, 4 * tiles * columns), sums),
     )
-
-
-@compiled
-def convolve_tiles(
-    image: Any, top: Any, bottom: Any, width: Any, panels: Any, start: Any, spread: Any,
-    products: Any, sums: Any,
-) -> None:  # fmt: skip
-    """Columns from ``start`` on of the sums of windows, of lines ``top`` to ``bottom`` of squares,
-    to all columns of ``sums`` [positions, W]: two lines of ``width`` for each line of squares.
-
-    ``image``: padded, [H, W, C], float32 or int16; ``panels``: of :func:`tiles_of`. The last square
-    of a line may be half beyond ``width``, and the last line half beyond ``sums``.
-    """
-    channels, columns = image.shape[2], sums.shape[1]
-    across, numbers = (width + 1) // 2, 4 // image.itemsize
-    tiles = (bottom - top) * across
-    apart = tiles * channels + _APART // image.itemsize
-    aside = tiles * columns + _APART // 4
-    pixels, flat, line = image.reshape(-1), sums.reshape(-1), image.shape[1] * channels
-    for tile in range(tiles):
-        y, x = top + tile // across, tile % across
-        begin = 2 * (y * line + x * channels)
-        _spread(pixels, begin, line, channels, spread, tile * channels, apart, channels)
-    places, pieces = np.arange(tiles) * channels, np.zeros(1, np.int64)
-    zeros = np.zeros(tiles, products.dtype)
-    for n in range(16):
-        rows = spread[n * apart : n * apart + tiles * channels]
-        product = products[n * aside : n * aside + tiles * columns].reshape(tiles, columns)
-        run = channels // numbers
-        convolve(rows, places, pieces, run, panels[n], start, zeros, product)
-    for tile in range(tiles):
-        y, x = 2 * (tile // across), 2 * (tile % across)
-        place = (y * width + x) * columns
-        right = columns if x + 1 < width else 0
-        down = width * columns if (y + 1) * width < sums.shape[0] else 0
-        _collect(products, tile * columns, aside, flat, place, down, right, columns)
-
-
-@compiled
-def floats(
-    image: Any, top: Any, bottom: Any, step: Any, panels: Any, start: Any, memory: Any, finish: Any,
-    out: Any, left: Any, count: Any, width: Any,
-) -> None:  # fmt: skip
-    """``count`` columns from ``left`` on of lines of ``out`` [positions, M]: float32 sums and what
-    becomes of them (:class:`axsim.kernels.pixels.Finish`), ``step`` lines of squares at a time.
-
-    See :func:`convolve_tiles`, which takes the three parts of ``memory``.
-    """
-    spread, products, strip = memory
-    bias, other, adds, low, high, swish = finish
-    columns, factors = -(-count // WIDTH) * WIDTH, bias[left : left + count]
-    for line in range(top, bottom, step):
-        end, first = min(line + step, bottom), 2 * line * width
-        rows = min(2 * end * width, out.shape[0]) - first
-        sums = strip[: rows * columns].reshape(rows, columns)
-        convolve_tiles(image, line, end, width, panels, start, spread, products, sums)
-        finished(sums, factors, other, adds, low, high, swish, out, first, left)
-
-
-@compiled
-def codes(
-    image: Any, top: Any, bottom: Any, step: Any, panels: Any, start: Any, memory: Any, finish: Any,
-    out: Any, left: Any, count: Any, width: Any,
-) -> None:  # fmt: skip
-    """The same of codes, with the numbers of :func:`axsim.kernels.finish_numba.requantising`."""
-    wide_vectors()
-    spread, products, strip = memory
-    shift, multiplier, low, high, zero = finish
-    columns = -(-count // WIDTH) * WIDTH
-    own, factors = shift[left : left + count], multiplier[left : left + count]
-    for line in range(top, bottom, step):
-        end, first = min(line + step, bottom), 2 * line * width
-        rows = min(2 * end * width, out.shape[0]) - first
-        sums = strip[: rows * columns].reshape(rows, columns)
-        convolve_tiles(image, line, end, width, panels, start, spread, products, sums)
-        block = out[first : first + rows]
-        requantise(sums.reshape(rows, 1, columns), own, factors, low, high, zero, block, left)
 
 
 def _spread_of(
@@ -234,3 +158,48 @@ def _load(builder: Any, pointer: Any, kind: Any) -> Any:
 
 def _store(builder: Any, value: Any, pointer: Any, kind: Any) -> None:
     builder.store(value, builder.bitcast(pointer, kind.as_pointer()), align=1)
+
+
+@compiled
+def convolve_tiles(
+    image: Any, top: Any, bottom: Any, width: Any, panels: Any, start: Any, spread: Any,
+    products: Any, sums: Any,
+) -> None:  # fmt: skip
+    """Columns from ``start`` on of the sums of windows, of lines ``top`` to ``bottom`` of squares,
+    to all columns of ``sums`` [positions, W]: two lines of ``width`` for each line of squares.
+
+    ``image``: padded, [H, W, C], float32 or int16; ``panels``: of :func:`tiles_of`. The last square
+    of a line may be half beyond ``width``, and the last line half beyond ``sums``.
+    """
+    channels, columns = image.shape[2], sums.shape[1]
+    across, numbers = (width + 1) // 2, 4 // image.itemsize
+    tiles = (bottom - top) * across
+    apart = tiles * channels + _APART // image.itemsize
+    aside = tiles * columns + _APART // 4
+    pixels, flat, line = image.reshape(-1), sums.reshape(-1), image.shape[1] * channels
+    for tile in range(tiles):
+        y, x = top + tile // across, tile % across
+        begin = 2 * (y * line + x * channels)
+        _spread(pixels, begin, line, channels, spread, tile * channels, apart, channels)
+    places, pieces = np.arange(tiles) * channels, np.zeros(1, np.int64)
+    zeros = np.zeros(tiles, products.dtype)
+    for n in range(16):
+        rows = spread[n * apart : n * apart + tiles * channels]
+        product = products[n * aside : n * aside + tiles * columns].reshape(tiles, columns)
+        run = channels // numbers
+        convolve(rows, places, pieces, run, panels[n], start, zeros, product)
+    for tile in range(tiles):
+        y, x = 2 * (tile // across), 2 * (tile % across)
+        place = (y * width + x) * columns
+        right = columns if x + 1 < width else 0
+        down = width * columns if (y + 1) * width < sums.shape[0] else 0
+        _collect(products, tile * columns, aside, flat, place, down, right, columns)
+
+
+@compiled
+def part_of(part: Any, lines: Any, height: Any, share: Any, shares: Any, columns: Any) -> Any:
+    """The first of a part's lines of squares, the one after the last, its first column and their
+    number: there are ``shares`` parts of ``share`` columns for each ``height`` lines."""
+    top, start = part // shares * height, part % shares * share
+    bottom, count = min(top + height, lines), min(share, columns - start)
+    return top, bottom if count > 0 else top, start, count

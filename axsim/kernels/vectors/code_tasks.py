@@ -1,0 +1,94 @@
+"""Convolutions of codes as work for a team."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from numba import types
+
+from axsim.kernels.finish_numba import requantise
+from axsim.kernels.jit import compiled, wide_vectors
+from axsim.kernels.vectors.conv import convolve_codes
+from axsim.kernels.vectors.team import Task, arguments_of, array, entry
+from axsim.kernels.vectors.tiles import BYTES, WIDTH
+from axsim.kernels.vectors.winograd import convolve_tiles, part_of
+
+_INTEGER, _INDICES = types.int64, array("int64", 1)
+_SUMS = array("int32", 2, written=True)
+_FINISH = types.Tuple((array("int32", 1), array("float32", 1), *[types.float32] * 2, types.int32))
+
+
+def _of_windows(out: str) -> Any:
+    image = array("uint8" if BYTES else "int16", 1)
+    where = image, _INDICES, _INDICES, _INTEGER, array("int32", 3), _SUMS, _INTEGER
+    return types.Tuple((*where, _FINISH, array(out, 2, written=True), _INTEGER, _INTEGER))
+
+
+def _of_squares(out: str) -> Any:
+    memory = types.Tuple((array("int16", 2, written=True), _SUMS, _SUMS))
+    where = array("int16", 3), array("int32", 4), memory
+    return types.Tuple((*where, _FINISH, array(out, 2, written=True), *[_INTEGER] * 6))
+
+
+_W8, _W16, _S8, _S16 = (of(out) for of in (_of_windows, _of_squares) for out in ("uint8", "uint16"))
+_w8_at, _w16_at, _s8_at, _s16_at = (arguments_of(kind) for kind in (_W8, _W16, _S8, _S16))
+
+
+@compiled
+def _windows(part: Any, worker: Any, arguments: Any) -> None:
+    image, places, pieces, run, panels, strips, columns, finish, out, left, step = arguments
+    shift, multiplier, low, high, zero = finish
+    begin, end = part * step, min(part * step + step, places.size)
+    convolve_codes(
+        image, places[begin:end], pieces, run, panels, strips[worker], columns, shift, multiplier,
+        low, high, zero, out[begin:end], left,
+    )  # fmt: skip
+
+
+@compiled
+def _squares(part: Any, worker: Any, arguments: Any) -> None:
+    wide_vectors()
+    image, panels, memory, finish, out, lines, height, step, share, shares, width = arguments
+    shift, multiplier, low, high, zero = finish
+    top, bottom, start, count = part_of(part, lines, height, share, shares, out.shape[1])
+    columns = -(-count // WIDTH) * WIDTH
+    own, factors = shift[start : start + count], multiplier[start : start + count]
+    for line in range(top, bottom, step):
+        end, first = min(line + step, bottom), 2 * line * width
+        rows = min(2 * end * width, out.shape[0]) - first
+        sums = memory[2][worker][: rows * columns].reshape(rows, columns)
+        convolve_tiles(
+            image, line, end, width, panels, start, memory[0][worker], memory[1][worker], sums
+        )
+        block = out[first : first + rows]
+        requantise(sums.reshape(rows, 1, columns), own, factors, low, high, zero, block, start)
+
+
+@entry
+def _w8_entry(part: Any, worker: Any, at: Any) -> None:
+    _windows(part, worker, _w8_at(at))
+
+
+@entry
+def _w16_entry(part: Any, worker: Any, at: Any) -> None:
+    _windows(part, worker, _w16_at(at))
+
+
+@entry
+def _s8_entry(part: Any, worker: Any, at: Any) -> None:
+    _squares(part, worker, _s8_at(at))
+
+
+@entry
+def _s16_entry(part: Any, worker: Any, at: Any) -> None:
+    _squares(part, worker, _s16_at(at))
+
+
+_U8, _U16 = np.dtype(np.uint8), np.dtype(np.uint16)
+windows = {_U8: Task(_w8_entry, _W8), _U16: Task(_w16_entry, _W16)}
+"""For results of a dtype (image, places, pieces, run, panels, strips [workers, numbers], columns of
+a strip, what a Requantise has, out [M, N], its first column, rows of a part): see
+:func:`axsim.kernels.vectors.conv.convolve_codes`."""
+squares = {_U8: Task(_s8_entry, _S8), _U16: Task(_s16_entry, _S16)}
+"""As :data:`axsim.kernels.vectors.float_tasks.squares`, with what a Requantise has."""

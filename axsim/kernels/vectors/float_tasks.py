@@ -1,0 +1,79 @@
+"""Convolutions in float32 as work for a team."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from numba import types
+
+from axsim.kernels.conv_numba import finished
+from axsim.kernels.jit import compiled
+from axsim.kernels.vectors.conv import convolve_floats
+from axsim.kernels.vectors.team import Task, arguments_of, array, entry
+from axsim.kernels.vectors.tiles import WIDTH
+from axsim.kernels.vectors.winograd import convolve_tiles, part_of
+
+_INTEGER, _INDICES = types.int64, array("int64", 1)
+_OUT = array("float32", 2, written=True)
+_NUMBERS, _ROWS, _IMAGE, _PANELS = (array("float32", n) for n in (1, 2, 3, 4))
+_FINISH = types.Tuple((_NUMBERS, _ROWS, types.boolean, *[types.float32] * 2, types.boolean))
+_WINDOWS = types.Tuple((
+    *(_NUMBERS, _INDICES, _INDICES, _INTEGER, _INTEGER, _PANELS, _FINISH),
+    *(array("float32", 3, written=True), _OUT, *[_INTEGER] * 3),
+))  # fmt: skip
+_SQUARES = types.Tuple((
+    *(_IMAGE, _PANELS, types.UniTuple(_OUT, 3), _FINISH, _OUT, *[_INTEGER] * 6),
+))  # fmt: skip
+_windows_at, _squares_at = arguments_of(_WINDOWS), arguments_of(_SQUARES)
+
+
+@compiled
+def _windows(part: Any, worker: Any, arguments: Any) -> None:
+    image, places, pieces, run, own, panels, finish, strips, out, step, across, shares = arguments
+    bias, other, adds, low, high, swish = finish
+    begin, first = part // shares * step, part % shares * across
+    end, columns = min(begin + step, places.size), out.shape[1] // panels.shape[0]
+    count = min(first + across, columns) - first
+    if begin >= end or count <= 0:
+        return
+    for group in range(panels.shape[0]):
+        convolve_floats(
+            image, places, begin, end, pieces + group * own, run, panels[group], first, count,
+            bias, other, adds, low, high, swish, strips[worker], out, group * columns + first,
+        )  # fmt: skip
+
+
+@compiled
+def _squares(part: Any, worker: Any, arguments: Any) -> None:
+    image, panels, memory, finish, out, lines, height, step, share, shares, width = arguments
+    bias, other, adds, low, high, swish = finish
+    top, bottom, start, count = part_of(part, lines, height, share, shares, out.shape[1])
+    columns, factors = -(-count // WIDTH) * WIDTH, bias[start : start + count]
+    for line in range(top, bottom, step):
+        end, first = min(line + step, bottom), 2 * line * width
+        rows = min(2 * end * width, out.shape[0]) - first
+        sums = memory[2][worker][: rows * columns].reshape(rows, columns)
+        convolve_tiles(
+            image, line, end, width, panels, start, memory[0][worker], memory[1][worker], sums
+        )
+        finished(sums, factors, other, adds, low, high, swish, out, first, start)
+
+
+@entry
+def _windows_entry(part: Any, worker: Any, at: Any) -> None:
+    _windows(part, worker, _windows_at(at))
+
+
+@entry
+def _squares_entry(part: Any, worker: Any, at: Any) -> None:
+    _squares(part, worker, _squares_at(at))
+
+
+windows = Task(_windows_entry, _WINDOWS)
+"""(image, places, pieces, run, channels of a group, panels [groups, ...], what a Finish has, strips
+[workers, rows, columns], out [M, N], rows of a part, columns of a part, parts that share rows): see
+:func:`axsim.kernels.vectors.conv.convolve_floats`."""
+squares = Task(_squares_entry, _SQUARES)
+"""(padded image [H, W, C], panels, :func:`axsim.kernels.vectors.winograd.memory_of`, what a Finish
+has, out [positions, M], lines of squares, those of a part, those done at once, columns of a part,
+parts that share lines, width of a line of results)."""
