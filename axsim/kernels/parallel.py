@@ -35,6 +35,11 @@ def threads() -> int:
         if not (given.isascii() and given.isdecimal() and len(given) < 5):
             raise InputError(Problem("AXSIM_THREADS", "", f"found {given!r}", "a whole number"))
         return max(1, int(given))
+    return _cores()
+
+
+@lru_cache(maxsize=1)
+def _cores() -> int:
     if hasattr(os, "sched_getaffinity"):
         return len(os.sched_getaffinity(0))
     return os.cpu_count() or 1
@@ -52,6 +57,7 @@ def _pool(workers: int) -> ThreadPoolExecutor:
 
 if hasattr(os, "register_at_fork"):  # a child process has none of the threads
     os.register_at_fork(after_in_child=_pool.cache_clear)
+    os.register_at_fork(after_in_child=_cores.cache_clear)
 
 
 def parallel(count: int, task: Callable[[int], None]) -> None:

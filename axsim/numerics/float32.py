@@ -18,7 +18,7 @@ from axsim.kernels.attention import attention
 from axsim.kernels.convolution import conv, finishing
 from axsim.kernels.dense import Stage, activated, added, clamped, linear, multiplied
 from axsim.kernels.gates import SWISH
-from axsim.kernels.windows import windows
+from axsim.kernels.windows import Windows, windows
 from axsim.numerics.steps import Step, Weights, single
 
 _LINEAR = {"transB": 1}
@@ -68,7 +68,8 @@ class Float32:
             shape = graph.tensors[nodes[0].outputs[0]].shape
             if nodes[0].op == "Conv" and nodes[0].inputs[1] in self._packed:
                 nodes = nodes if shape[0] == 1 else nodes[:1]
-                _replace(steps, nodes, _pixel_step(nodes, shape))
+                x, w = (graph.tensors[name].shape[2:] for name in nodes[0].inputs[:2])
+                _replace(steps, nodes, _pixel_step(nodes, shape, windows(x, w, nodes[0].attrs)))
             elif nodes[0].op == "Conv" and shape[0] == 1:
                 _replace(steps, nodes, _conv_step(nodes, shape))
             elif nodes[0].attrs == _LINEAR:
@@ -138,8 +139,8 @@ def _use(graph: Graph, conv: Node) -> tuple[int, bool]:
     return group, squares.pay(w, group, windows(x[2:], w[2:], conv.attrs), np.float32)
 
 
-def _pixel_step(nodes: Sequence[Node], shape: tuple[int, ...]) -> Step:
-    """A convolution whose result of ``shape`` is seen as rows, one for each position."""
+def _pixel_step(nodes: Sequence[Node], shape: tuple[int, ...], at: Windows) -> Step:
+    """A convolution of windows ``at``, of a ``shape`` that is seen as rows of positions."""
     first, *tail = nodes
     inputs, others = _operands(nodes)
     sums, low, high, rest = _finish_of(tail)
@@ -157,7 +158,6 @@ def _pixel_step(nodes: Sequence[Node], shape: tuple[int, ...]) -> Step:
             done = rest + swish
         stages = [_stage(n, o) for n, o in zip(tail[done:], rows[done:], strict=True)]
         weight: Any = values[1]
-        at = windows(values[0].shape[2:], weight.shape[2:], first.attrs)
         return (pixels.conv(values[0], weight, at, finish, stages),)
 
     return Step(inputs, nodes[-1].outputs, run)

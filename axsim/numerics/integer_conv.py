@@ -124,37 +124,47 @@ def _sums(codes: Array) -> Array:
     return sums
 
 
-def conv(
-    a: Array, w: ConvWeight, bias: Array | None, attrs: Mapping[str, Any], x: QParams, y: QParams
-) -> Array:
+def finish_of(w: ConvWeight, bias: Array | None, x: QParams, y: QParams) -> Requantise:
+    """What :func:`conv` makes of sums of codes; ``bias`` float32 [M] or None."""
+    scale = np.float32(x.scale) * w.scale
+    shift = bias_codes(bias, scale)
+    if w.codes is None:  # products are of codes as they are
+        shift = shift - x.zero_point * w.sums
+    return Requantise(shift, scale / np.float32(y.scale), y)
+
+
+def plane(spatial: tuple[int, ...], w: tuple[int, ...], attrs: Mapping[str, Any]) -> Windows:
+    """The windows of a weight of shape ``w`` over a plane, or over a line seen as one.
+
+    Raises ValueError for more dimensions.
+    """
+    at = windows(spatial, w[2:], attrs)
+    if len(spatial) > 2:
+        raise ValueError(f"integer convolution over {len(spatial)} dimensions; planes at most")
+    if len(spatial) == 2:
+        return at
+    return Windows((1, *at.taps), (1, *at.strides), (1, *at.dilations), (0, *at.begin),
+                   (0, *at.end), (1, *at.size))  # fmt: skip
+
+
+def conv(a: Array, w: ConvWeight, finish: Requantise, at: Windows, x: QParams) -> Array:
     """Codes [N, M, windows...] of the convolution of codes ``a`` [N, C, ...] over one or two
-    dimensions; ``bias`` float32 [M] or None. Raises ValueError for more dimensions."""
-    at = windows(a.shape[2:], w.shape[2:], attrs)
+    dimensions; ``finish``: :func:`finish_of`; ``at``: :func:`plane`."""
     is_line = a.ndim == 3
     if is_line:
-        at = Windows((1, *at.taps), (1, *at.strides), (1, *at.dilations), (0, *at.begin),
-                     (0, *at.end), (1, *at.size))  # fmt: skip
         a = a[:, :, None]
-    if a.ndim != 4:
-        raise ValueError(f"integer convolution over {a.ndim - 2} dimensions; planes at most")
-    scale = np.float32(x.scale) * w.scale
-    multiplier = scale / np.float32(y.scale)
-    shift = bias_codes(bias, scale)
-    out = np.empty((a.shape[0], *at.size, w.shape[0]), y.numpy)
+    out = np.empty((a.shape[0], *at.size, w.shape[0]), finish.y.numpy)
     wanted = at if w.squares is None else squares.whole(at)
     for image, result in zip(a, out, strict=True):
         pixels = image.transpose(1, 2, 0)
         codes = padded(pixels, wanted, x.zero_point, w.channels * w.group, w.image(a.dtype))
         codes = np.ascontiguousarray(codes)
         if w.codes is not None:
-            finish = Requantise(shift, multiplier, y)
             _depthwise(codes, w, x.zero_point, at, finish, result)
+        elif w.squares is not None:
+            squares.convolved_codes(codes, w.squares, at, finish, result)
         else:
-            corrected = Requantise(shift - x.zero_point * w.sums, multiplier, y)
-            if w.squares is not None:
-                squares.convolved_codes(codes, w.squares, at, corrected, result)
-            else:
-                _products(codes, w, at, corrected, result)
+            _products(codes, w, at, finish, result)
     moved: Array = out.transpose(0, 3, 1, 2)
     return moved[:, :, 0] if is_line else moved
 

@@ -25,7 +25,6 @@ from axsim.kernels.array import Array
 from axsim.kernels.choose import choose
 from axsim.kernels.products import Products
 from axsim.kernels.qparams import QParams, asymmetric
-from axsim.kernels.windows import windows
 from axsim.numerics import integer_kernels as kernels
 from axsim.numerics.chains import attention_chains
 from axsim.numerics.integer_conv import (
@@ -33,6 +32,8 @@ from axsim.numerics.integer_conv import (
     conv,
     conv_transpose,
     conv_weight,
+    finish_of,
+    plane,
     squares_pay,
 )
 from axsim.numerics.integer_kernels import IntegerMatrix
@@ -83,8 +84,7 @@ class IntegerWeights:
     def squares_pay(self, graph: Graph, conv: Node) -> bool:
         """Whether a Conv is faster in squares (:func:`axsim.numerics.integer_conv.squares_pay`)."""
         x, w = (graph.tensors[name] for name in conv.inputs[:2])
-        at = windows(x.shape[2:], w.shape[2:], conv.attrs)
-        group = conv.attrs.get("group", 1)
+        at, group = plane(x.shape[2:], w.shape, conv.attrs), conv.attrs.get("group", 1)
         return squares_pay(w.shape, group, at, x.dtype, self._windows)
 
 
@@ -283,10 +283,20 @@ class Integer:
         name = node.inputs[1]
         before = self._convolutions.get(name, (node.op, 1, True))
         self._convolutions[name] = node.op, attrs.get("group", 1), in_squares and before[2]
-        convolve = conv if node.op == "Conv" else conv_transpose
+        if node.op == "ConvTranspose":
+
+            def transposed(a: Array, w: ConvWeight, bias: Array | None = None) -> list[Array]:
+                return [conv_transpose(a, w, bias, attrs, x, y)]
+
+            return Step(node.inputs, node.outputs, transposed)
+        shapes = (graph.tensors[name].shape for name in node.inputs[:2])
+        at = plane(next(shapes)[2:], next(shapes), attrs)
+        latest: list[Any] = [None, None, None]
 
         def convolution(a: Array, w: ConvWeight, bias: Array | None = None) -> list[Array]:
-            return [convolve(a, w, bias, attrs, x, y)]
+            if latest[0] is not w or latest[1] is not bias:
+                latest[:] = w, bias, finish_of(w, bias, x, y)
+            return [conv(a, w, latest[2], at, x)]
 
         return Step(node.inputs, node.outputs, convolution)
 

@@ -16,7 +16,7 @@ from axsim.kernels.qparams import QParams
 from axsim.kernels.twin import compiled
 from axsim.kernels.windows import windows
 from axsim.numerics.integer_conv import conv as conv_codes
-from axsim.numerics.integer_conv import conv_transpose, conv_weight
+from axsim.numerics.integer_conv import conv_transpose, conv_weight, finish_of, plane
 
 RNG = np.random.default_rng(8)
 needs_pixels = pytest.mark.skipif(
@@ -177,7 +177,8 @@ def test_convolutions_of_codes_are_exact_with_padding_at_the_zero_point(name, dt
         -1, *[1] * (a.ndim - 2)
     )
     packed = conv_weight(w, "Conv", attrs["group"], choose(windows=True))
-    found = conv_codes(a, packed, bias, attrs, x, y)
+    at = plane(a.shape[2:], w.shape, attrs)
+    found = conv_codes(a, packed, finish_of(packed, bias, x, y), at, x)
     assert found.dtype == a.dtype
     assert np.array_equal(found, finished(sums, scale, x, y))
     assert found.std() > 1

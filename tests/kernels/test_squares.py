@@ -8,7 +8,7 @@ from axsim.kernels.choose import choose
 from axsim.kernels.qparams import QParams
 from axsim.kernels.windows import windows
 from axsim.numerics.integer_conv import conv as conv_codes
-from axsim.numerics.integer_conv import conv_weight, squares_pay
+from axsim.numerics.integer_conv import conv_weight, finish_of, squares_pay
 
 PADDED = {"pads": (1, 1, 1, 1)}
 # (channels, outputs, size, attributes)
@@ -31,7 +31,7 @@ def case(name, rng):
     w = rng.standard_normal((outputs, channels, 3, 3)).astype(np.float32)
     at = windows(size, (3, 3), attrs)
     assert squares.pay(w.shape, 1, at, np.float32)
-    return x, w, at, attrs
+    return x, w, at
 
 
 def defined(x, w, at):
@@ -50,7 +50,7 @@ def defined(x, w, at):
 @pytest.mark.parametrize("name", CASES)
 def test_floats_and_what_follows_them(name, monkeypatch):
     rng = np.random.default_rng(1)
-    x, w, at, _ = case(name, rng)
+    x, w, at = case(name, rng)
     bias = rng.standard_normal(len(w)).astype(np.float32)
     other = 20 * rng.standard_normal((at.size[0] * at.size[1], len(w))).astype(np.float32)
     exact = defined(x, w, at)
@@ -81,7 +81,7 @@ def test_floats_and_what_follows_them(name, monkeypatch):
 @pytest.mark.parametrize("name", CASES)
 def test_codes_are_those_of_the_convolution_itself(name, largest, monkeypatch):
     rng = np.random.default_rng(2)
-    real, w, at, attrs = case(name, rng)
+    real, w, at = case(name, rng)
     assert squares.pay(w.shape, 1, at, np.int16)
     x, y = QParams(6 / 255, 85, "u8"), QParams(0.8, 120, "u8")
     a = x.quantise(real)
@@ -90,11 +90,11 @@ def test_codes_are_those_of_the_convolution_itself(name, largest, monkeypatch):
         a[:], w[:] = 255, np.where(np.arange(len(w)) % 2, 1, -1).reshape(-1, 1, 1, 1)
         y = QParams(12.0, 120, "u8")
     plain = conv_weight(w, "Conv", 1, choose(windows=True))
-    expected = conv_codes(a, plain, bias, attrs, x, y)
+    expected = conv_codes(a, plain, finish_of(plain, bias, x, y), at, x)
     packed = conv_weight(w, "Conv", 1, choose(windows=True), in_squares=True)
     for threads in ("1", "2"):
         monkeypatch.setenv("AXSIM_THREADS", threads)
-        found = conv_codes(a, packed, bias, attrs, x, y)
+        found = conv_codes(a, packed, finish_of(packed, bias, x, y), at, x)
         assert found.dtype == np.uint8
         assert np.array_equal(found, expected)
     assert found.std() > 1
