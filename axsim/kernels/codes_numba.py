@@ -40,7 +40,13 @@ def layer_norm(
 
 def add(a: Array, qa: QParams, b: Array, qb: QParams, y: QParams, out: Array) -> None:
     """See :func:`axsim.kernels.codes.add`."""
-    _add(a.reshape(-1), _source(qa), b.reshape(-1), _source(qb), _target(y), out.reshape(-1))
+    add_codes(*adding(a, qa, b, qb, y, out))
+
+
+def adding(a: Array, qa: QParams, b: Array, qb: QParams, y: QParams, out: Array) -> tuple[Any, ...]:
+    """What loops take of a sum."""
+    flat = a.reshape(-1), _source(qa), b.reshape(-1), _source(qb), _target(y), out.reshape(-1)
+    return flat
 
 
 def scale_columns(a: Array, x: QParams, factor: Array, y: QParams, out: Array) -> None:
@@ -159,7 +165,8 @@ def _layer_norm(
 
 
 @compiled
-def _add(a: Any, qa: Any, b: Any, qb: Any, y: Any, out: Any) -> None:
+def add_codes(a: Any, qa: Any, b: Any, qb: Any, y: Any, out: Any) -> None:
+    """:func:`add` of flat arrays, with zero points, scales and limits as float32 numbers."""
     wide_vectors()
     for i in range(a.size):
         out[i] = _quantised(_real(a[i], qa) + _real(b[i], qb), y)

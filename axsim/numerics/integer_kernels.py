@@ -18,6 +18,7 @@ from axsim.kernels.finish import Requantise
 from axsim.kernels.parallel import for_rows, parallel
 from axsim.kernels.products import Packed, Products
 from axsim.kernels.qparams import QParams
+from axsim.kernels.twin import compiled
 
 _GEMM_ROWS = {"u8": 256, "u16": 128}
 _ELEMENTS = 1 << 16
@@ -185,6 +186,9 @@ def add(a: Array, b: Array, qa: QParams, qb: QParams, y: QParams) -> Array:
     """Codes of the sum of two tensors of one shape [rows, ...]."""
     a, b = np.ascontiguousarray(a), np.ascontiguousarray(b)
     out = np.empty(a.shape, y.numpy)
+    vectors = compiled("axsim.kernels.vectors.integers")
+    if vectors is not None and vectors.add(a, qa, b, qb, y, out):
+        return out
     for_rows(
         lambda rows: passes.add(a[rows], qa, b[rows], qb, y, out[rows]),
         len(a),

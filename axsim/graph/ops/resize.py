@@ -89,11 +89,11 @@ def _kernel(x: Array, **attrs: Any) -> tuple[Array]:
         index, weight = _neighbours(np, at, x.shape[axis], scale, attrs)
         spread = [-1 if d == axis else 1 for d in range(x.ndim)]
         if index.shape[0] == 1 and (weight == 1).all():
-            x = x.take(index[0], axis=axis)
+            x = _taken(x, index[0], axis)
             continue
         weight = weight.astype(np.float64 if dtype == np.float64 else np.float32)
         x = sum(
-            x.take(places, axis=axis) * share.reshape(spread)
+            _taken(x, places, axis) * share.reshape(spread)
             for places, share in zip(index, weight, strict=True)
         )
     for axis, mask in outside.items():
@@ -101,6 +101,13 @@ def _kernel(x: Array, **attrs: Any) -> tuple[Array]:
         part[axis] = mask
         x[tuple(part)] = attrs.get("extrapolation_value", 0.0)
     return (x.astype(dtype, copy=False),)
+
+
+def _taken(x: Array, places: Array, axis: int) -> Array:
+    """``x.take(places, axis)`` with dimensions in memory as those of ``x`` are."""
+    order = sorted(range(x.ndim), key=lambda d: -x.strides[d])
+    taken: Array = x.transpose(order).take(places, axis=order.index(axis))
+    return taken.transpose([order.index(d) for d in range(x.ndim)])
 
 
 def _positions(

@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 from numba import types
 
+from axsim.kernels.codes_numba import add_codes
 from axsim.kernels.finish_numba import requantise
 from axsim.kernels.jit import compiled, wide_vectors
 from axsim.kernels.vectors.conv import convolve_codes
@@ -31,7 +32,13 @@ def _of_squares(out: str) -> Any:
     return types.Tuple((*where, _FINISH, array(out, 2, written=True), *[_INTEGER] * 6))
 
 
+_CODES, _REAL = array("uint8", 1), types.float32
+_ADD = types.Tuple((
+    *(_CODES, types.UniTuple(_REAL, 2), _CODES, types.UniTuple(_REAL, 2), types.UniTuple(_REAL, 4)),
+    *(array("uint8", 1, written=True), _INTEGER),
+))  # fmt: skip
 _W8, _W16, _S8, _S16 = (of(out) for of in (_of_windows, _of_squares) for out in ("uint8", "uint16"))
+_add_at = arguments_of(_ADD)
 _w8_at, _w16_at, _s8_at, _s16_at = (arguments_of(kind) for kind in (_W8, _W16, _S8, _S16))
 
 
@@ -66,6 +73,13 @@ def _squares(part: Any, worker: Any, arguments: Any) -> None:
 
 
 @entry
+def _add_entry(part: Any, worker: Any, at: Any) -> None:
+    a, qa, b, qb, y, out, step = _add_at(at)
+    own = slice(part * step, part * step + step)
+    add_codes(a[own], qa, b[own], qb, y, out[own])
+
+
+@entry
 def _w8_entry(part: Any, worker: Any, at: Any) -> None:
     _windows(part, worker, _w8_at(at))
 
@@ -92,3 +106,6 @@ a strip, what a Requantise has, out [M, N], its first column, rows of a part): s
 :func:`axsim.kernels.vectors.conv.convolve_codes`."""
 squares = {_U8: Task(_s8_entry, _S8), _U16: Task(_s16_entry, _S16)}
 """As :data:`axsim.kernels.vectors.float_tasks.squares`, with what a Requantise has."""
+add = Task(_add_entry, _ADD)
+"""The sum of flat U8 codes: (a, its zero point and scale, b, its own, those of the result and its
+limits, out, elements of a part)."""

@@ -7,13 +7,15 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from axsim.kernels.array import Array
+from axsim.kernels.codes_numba import adding
 from axsim.kernels.finish import Finish, Requantise
 from axsim.kernels.finish_numba import converting, requantise, requantising, to_floats
 from axsim.kernels.jit import compiled, wide_vectors
 from axsim.kernels.parallel import ALONE, threads
 from axsim.kernels.products import Packed, bytes_of, totals_of
+from axsim.kernels.qparams import QParams
 from axsim.kernels.scratch import Scratch
-from axsim.kernels.vectors import code_tasks, tiles
+from axsim.kernels.vectors import tiles
 from axsim.kernels.vectors.multiply import multiply, panels_of
 from axsim.kernels.vectors.tiles import WIDTH
 
@@ -31,6 +33,19 @@ _ROWS = 256
 def supported(wide: bool = True) -> bool:
     """Whether this CPU has the instructions; without ``wide`` only those that take bytes do."""
     return tiles.BYTES or (wide and tiles.supported("avx512bw" if tiles.WIDTH > 16 else "avx2"))
+
+
+def add(a: Array, qa: QParams, b: Array, qb: QParams, y: QParams, out: Array) -> bool:
+    """:func:`axsim.kernels.codes.add` on several threads; False, and nothing is written, where not
+    all codes are U8, or there is no such CPU."""
+    if not (supported() and a.dtype == b.dtype == out.dtype == np.uint8):
+        return False
+    from axsim.kernels.vectors import code_tasks
+
+    parts = min(2 * threads(), -(-a.size // _STRIP))
+    step = -(-a.size // parts)
+    code_tasks.add(parts, (*adding(a, qa, b, qb, y, out), step))
+    return True
 
 
 class VectorProducts:
@@ -79,6 +94,8 @@ class _VectorPacked(Packed):
         strips = _scratch.array("strips", (threads(), step * columns), np.int32)
         where = image, places, pieces, words, self._panels[0], strips, columns
         numbers = (*where, requantising(finish, True), out, left, step)
+        from axsim.kernels.vectors import code_tasks  # compiles for this CPU
+
         code_tasks.windows[out.dtype](-(-rows // step), numbers)
         return True
 
