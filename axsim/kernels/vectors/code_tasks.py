@@ -22,7 +22,8 @@ _FINISH = types.Tuple((array("int32", 1), array("float32", 1), *[types.float32] 
 
 def _of_windows(out: str) -> Any:
     image = array("uint8" if BYTES else "int16", 1)
-    where = image, _INDICES, _INDICES, _INTEGER, array("int32", 3), _SUMS, _INTEGER
+    panels = array("int32" if BYTES else "int16", 3)
+    where = image, _INDICES, _INDICES, _INTEGER, panels, _SUMS, _INTEGER
     return types.Tuple((*where, _FINISH, array(out, 2, written=True), _INTEGER, _INTEGER))
 
 

@@ -19,7 +19,7 @@ from axsim.kernels.vectors import tiles
 from axsim.kernels.vectors.multiply import multiply, panels_of
 from axsim.kernels.vectors.tiles import WIDTH
 
-_LEFT, _RIGHT = (np.uint8, np.int8) if tiles.BYTES else (np.int16, np.int16)
+_LEFT = np.uint8 if tiles.BYTES else np.int16
 _NUMBERS = 4 if tiles.BYTES else 2
 """Those of a word."""
 _STRIP = 1 << 16
@@ -63,9 +63,7 @@ class _VectorPacked(Packed):
     image = np.dtype(_LEFT)
 
     def __init__(self, operands: list[tuple[Array, int]], totals: Array) -> None:
-        self._panels = tuple(
-            panels_of(_signed(codes).astype(_RIGHT, copy=False)) for codes, _ in operands
-        )
+        self._panels = tuple(panels_of(_signed(codes), _NUMBERS) for codes, _ in operands)
         offsets = [128 - zero if codes.dtype == np.uint8 else 0 for codes, zero in operands]
         self._offsets = np.array(offsets, np.int32)
         self.totals = totals

@@ -21,17 +21,17 @@ WORDS = 256
 _tile, _low_tile, _line_tile = (tile_of(rows) for rows in (ROWS, 3, 1))
 
 
-def panels_of(right: Array) -> Array:
+def panels_of(right: Array, numbers: int = 0) -> Array:
     """Words [N / WIDTH, words, WIDTH] of float32, int8 or int16 numbers [N, K], filled up with
-    zeros."""
+    zeros; each of so many ``numbers``, or of 4 bytes."""
     columns, inner = right.shape
-    numbers = 4 // right.itemsize
+    numbers = numbers or 4 // right.itemsize
     count, words = -(-columns // WIDTH), -(-inner // numbers)
     full = right
     if full.shape != (whole := (count * WIDTH, words * numbers)) or numbers > 1:
         full = np.zeros(whole, right.dtype)
         full[:columns, :inner] = right
-        full = full.view(np.int32) if numbers > 1 else full
+        full = full.view(f"i{numbers * right.itemsize}") if numbers > 1 else full
     panels = aligned((count, words, WIDTH), full.dtype)
     np.copyto(panels, full.reshape(count, WIDTH, words).swapaxes(1, 2))
     return panels

@@ -50,7 +50,8 @@ def tile_of(rows: int) -> Any:
     [words, WIDTH] and writes sums to rows of ``c``, ``c_step`` apart: added to what is there where
     ``add``, else to one number of ``first`` for each row. Either all are float32, or ``a`` is U8,
     ``b`` has four S8 numbers in an int32, and the rest is S32; without :data:`BYTES` ``a`` is S16,
-    and ``b`` has two S16 numbers. Arrays are flat and begin at the index after them.
+    and ``b`` has two S16 numbers in an int32 or two S8 ones in an int16. Arrays are flat and begin
+    at the index after them.
     """
 
     def tile(
@@ -126,11 +127,10 @@ def _multiplied(
                 start = moved(builder, first, _I64(4), i // 2)
                 builder.store(_in_all_lanes(builder, start, lane), place)
     with cgutils.for_range(builder, words) as loop:
-        here = moved(builder, b, loop.index, 4 * WIDTH)
-        factors = [
-            builder.load(_vector(builder, moved(builder, here, _I64(_VECTOR), v), lane), align=1)
-            for v in range(2)
-        ]
+        size = _size(signature, b_index)
+        here = moved(builder, b, loop.index, size * WIDTH)
+        places = (moved(builder, here, _I64(size * _LANES), v) for v in range(2))
+        factors = [_words(builder, place, lane, size) for place in places]
         for r, line in enumerate(lines):
             word = _in_all_lanes(builder, moved(builder, line, loop.index, 4), lane)
             for place, factor in zip(held[2 * r : 2 * r + 2], factors, strict=True):
@@ -197,6 +197,16 @@ def moved(builder: Any, pointer: Any, step: Any, times: int) -> Any:
 
 def _vector(builder: Any, pointer: Any, lane: Any) -> Any:
     return builder.bitcast(pointer, ir.VectorType(lane, _LANES).as_pointer())
+
+
+def _words(builder: Any, pointer: Any, lane: Any, size: int) -> Any:
+    """A vector of words in memory, of ``size`` bytes; of two, which are S8 numbers, each becomes
+    S16."""
+    if size == 4:
+        return builder.load(_vector(builder, pointer, lane), align=1)
+    narrow, wide = (ir.VectorType(ir.IntType(bits), 2 * _LANES) for bits in (8, 16))
+    numbers = builder.load(builder.bitcast(pointer, narrow.as_pointer()), align=1)
+    return builder.bitcast(builder.sext(numbers, wide), ir.VectorType(lane, _LANES))
 
 
 def _in_all_lanes(builder: Any, pointer: Any, lane: Any) -> Any:
