@@ -55,10 +55,17 @@ class Task:
     def __call__(self, parts: int, arguments: tuple[Any, ...]) -> None:
         """Do parts 0 to ``parts`` - 1, on several threads where there are several of both."""
         if parts < 2 or threads() < 2 or on_a_task():
-            self._run(_new_board(), self._address, parts, arguments)
+            self._run(_own.board, self._address, parts, arguments)
             return
         with _team(threads() - 1).board() as board:
             self._run(board, self._address, parts, arguments)
+
+
+class _Own(threading.local):
+    """A board for each thread, without helpers."""
+
+    def __init__(self) -> None:
+        self.board = _new_board()
 
 
 class _Team:
@@ -74,7 +81,7 @@ class _Team:
     def board(self) -> Iterator[Array]:
         """The helpers' board, or while another thread has it one without helpers."""
         if not self._lock.acquire(blocking=False):
-            yield _new_board()
+            yield _own.board
             return
         try:
             if not self._wanted.is_set():
@@ -106,6 +113,7 @@ def _new_board() -> Array:
     return board
 
 
+_own = _Own()
 entry: Callable[[Any], Any] = cfunc(_TASK_TYPE, cache=True)
 """Decorates ``task(part, worker, at)``: the ``worker``'s number is below :func:`threads`, and the
 arguments are at ``at`` (:func:`arguments_of`)."""
