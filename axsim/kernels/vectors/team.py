@@ -54,6 +54,7 @@ class Task:
 
     def __call__(self, parts: int, arguments: tuple[Any, ...]) -> None:
         """Do parts 0 to ``parts`` - 1, on several threads where there are several of both."""
+        assert parts >> _PARTS == 0
         if parts < 2 or threads() < 2 or on_a_task():
             self._run(_own.board, self._address, parts, arguments)
             return
