@@ -19,22 +19,27 @@ def depthwise(
     image: Array, taps: Array, zero: int, at: Windows, finish: Requantise, lines: slice, out: Array
 ) -> None:
     """See :func:`axsim.kernels.conv_codes.depthwise`."""
+    numbers = depthwising(image, taps, zero, at, finish)
+    if numbers is None:
+        plain: Any = conv_codes.depthwise
+        plain.__wrapped__(image, taps, zero, at, finish, lines, out)
+    else:
+        depthwise_lines(*numbers, lines.start, lines.stop, out)
+
+
+def depthwising(
+    image: Array, taps: Array, zero: int, at: Windows, finish: Requantise
+) -> tuple[Any, ...] | None:
+    """What loops take of a depthwise convolution, or None where sums might leave S32."""
     y = finish.y
-    limits = np.float32(y.low - y.zero_point), np.float32(y.high - y.zero_point), y.zero_point
-    geometry = (*at.taps, *at.strides, *at.dilations)
-    multiplier = np.asarray(finish.multiplier, np.float32)
-    weights = taps.astype(np.int32)
+    limits = np.float32(y.low - y.zero_point), np.float32(y.high - y.zero_point)
     # The zero point's part of a sum is the same everywhere.
     shift = finish.shift - zero * taps.sum(axis=0, dtype=np.int64)
     if np.abs(shift).max(initial=0) > _MOST - len(taps) * int(np.iinfo(image.dtype).max) * 128:
-        plain: Any = conv_codes.depthwise
-        plain.__wrapped__(image, taps, zero, at, finish, lines, out)
-        return
-    loop = _three_by_three if at.taps == (3, 3) else _depthwise
-    loop(
-        image, weights, geometry, shift.astype(np.int32), multiplier, limits, lines.start,
-        lines.stop, out,
-    )  # fmt: skip
+        return None
+    geometry = (*at.taps, *at.strides, *at.dilations)
+    numbers = shift.astype(np.int32), np.asarray(finish.multiplier, np.float32)
+    return image, taps.astype(np.int32), geometry, *numbers, *limits, np.int32(y.zero_point)
 
 
 def fill_patches(image: Array, at: Windows, lines: slice, channels: slice, out: Array) -> None:
@@ -72,12 +77,11 @@ def _fill_patches(
 
 @compiled
 def _depthwise(
-    image: Any, taps: Any, geometry: Any, shift: Any, multiplier: Any, limits: Any, start: Any,
-    stop: Any, out: Any,
+    image: Any, taps: Any, geometry: Any, shift: Any, multiplier: Any, low: Any, high: Any,
+    target: Any, start: Any, stop: Any, out: Any,
 ) -> None:  # fmt: skip
     wide_vectors()
     kh, kw, sh, sw, dh, dw = geometry
-    low, high, target = limits
     channels = out.shape[2]
     sums = np.empty(channels, np.int32)
     for line in range(start, stop):
@@ -98,13 +102,12 @@ def _depthwise(
 
 @compiled
 def _three_by_three(
-    image: Any, taps: Any, geometry: Any, shift: Any, multiplier: Any, limits: Any, start: Any,
-    stop: Any, out: Any,
+    image: Any, taps: Any, geometry: Any, shift: Any, multiplier: Any, low: Any, high: Any,
+    target: Any, start: Any, stop: Any, out: Any,
 ) -> None:  # fmt: skip
     """The usual window without a store between its taps."""
     wide_vectors()
     _, _, sh, sw, dh, dw = geometry
-    low, high, target = limits
     w0, w1, w2, w3, w4 = taps[0], taps[1], taps[2], taps[3], taps[4]
     w5, w6, w7, w8 = taps[5], taps[6], taps[7], taps[8]
     for line in range(start, stop):
@@ -123,3 +126,17 @@ def _three_by_three(
                 value = np.rint(np.float32(np.int32(total)) * multiplier[n])
                 value = min(max(value, low), high)
                 codes[n] = np.int32(value) + target
+
+
+@compiled
+def depthwise_lines(
+    image: Any, taps: Any, geometry: Any, shift: Any, multiplier: Any, low: Any, high: Any,
+    target: Any, start: Any, stop: Any, out: Any,
+) -> None:  # fmt: skip
+    """Lines ``start`` to ``stop`` of ``out``, with the numbers of :func:`depthwising`."""
+    if geometry[0] == 3 and geometry[1] == 3:
+        _three_by_three(
+            image, taps, geometry, shift, multiplier, low, high, target, start, stop, out
+        )
+    else:
+        _depthwise(image, taps, geometry, shift, multiplier, low, high, target, start, stop, out)

@@ -10,7 +10,6 @@ from axsim.kernels.array import Array
 from axsim.kernels.floats_numba import gated_rows
 from axsim.kernels.gates import SWISH
 from axsim.kernels.jit import contracted, wide_vectors
-from axsim.kernels.windows import Windows
 
 _SWISH = tuple(np.float32(-c) for c in SWISH)
 
@@ -45,23 +44,6 @@ def finish(
     limits = np.float32(low), np.float32(high)
     numbers: tuple[Any, ...] = (y, *ends, bias, term, other is not None, *limits)
     _finish(*numbers)
-
-
-def finish_pixels(y: Array, rows: slice, *finish: Any) -> None:
-    """A :class:`axsim.kernels.pixels.Finish`, as its ``arguments``, of some rows of ``y``, in
-    place."""
-    arguments = (y[rows], *finish, y, rows.start, 0)
-    finished(*arguments)
-
-
-def depthwise_pixels(image: Array, taps: Array, at: Windows, lines: slice, out: Array) -> None:
-    """Lines of ``out`` [height, width, C] from a padded ``image`` [H, W, C], each channel by itself
-    with its ``taps`` [taps, C]."""
-    geometry = (*at.taps, *at.strides, *at.dilations)
-    if at.taps == (3, 3):
-        _three_by_three(image, taps, geometry[2:], lines.start, lines.stop, out)
-    else:
-        _depthwise_pixels(image, taps, geometry, lines.start, lines.stop, out)
 
 
 # Unsigned, because an index that might be negative keeps loops from becoming vector instructions.
@@ -160,9 +142,9 @@ def finished(
 
 
 @contracted
-def _depthwise_pixels(
-    image: Any, taps: Any, geometry: Any, start: Any, stop: Any, out: Any
-) -> None:
+def depthwise_pixels(image: Any, taps: Any, geometry: Any, start: Any, stop: Any, out: Any) -> None:
+    """Lines of ``out`` [height, width, C] from a padded ``image`` [H, W, C], each channel by itself
+    with its ``taps`` [taps, C]; ``geometry``: taps, strides and dilations, each for y and x."""
     wide_vectors()
     kh, kw, sh, sw, dh, dw = geometry
     channels = out.shape[2]
@@ -180,10 +162,12 @@ def _depthwise_pixels(
 
 
 @contracted
-def _three_by_three(image: Any, taps: Any, geometry: Any, start: Any, stop: Any, out: Any) -> None:
-    """The usual window without a store between its taps."""
+def three_by_three_pixels(
+    image: Any, taps: Any, geometry: Any, start: Any, stop: Any, out: Any
+) -> None:
+    """:func:`depthwise_pixels` of the usual window, without a store between its taps."""
     wide_vectors()
-    sh, sw, dh, dw = geometry
+    _, _, sh, sw, dh, dw = geometry
     w0, w1, w2, w3, w4 = taps[0], taps[1], taps[2], taps[3], taps[4]
     w5, w6, w7, w8 = taps[5], taps[6], taps[7], taps[8]
     for line in range(start, stop):

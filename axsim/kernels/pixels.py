@@ -18,7 +18,7 @@ from axsim.kernels import squares
 from axsim.kernels.array import Array
 from axsim.kernels.conv_codes import padded
 from axsim.kernels.dense import Stage, apply
-from axsim.kernels.parallel import ALONE, for_rows, parallel, threads
+from axsim.kernels.parallel import ALONE, for_rows, threads
 from axsim.kernels.scratch import Scratch, aligned
 from axsim.kernels.twin import compiled
 from axsim.kernels.windows import Windows
@@ -112,9 +112,8 @@ def conv(
         image = np.ascontiguousarray(padded(image, wanted, 0))
         rows = result.reshape(-1, w.shape[0])
         if w.taps is not None:
-            _depthwise(image, w.taps, at, finish, stages, result)
-            continue
-        if w.squares is not None:
+            _depthwise(image, w.taps, at, finish, result)
+        elif w.squares is not None:
             squares.convolved(image, w.squares, at, finish.arguments(rows), rows)
         else:
             _products(image, w, at, finish, rows)
@@ -169,30 +168,14 @@ def _products(image: Array, w: PixelWeight, at: Windows, finish: Finish, out: Ar
     tasks.windows(blocks * shares, (*where, finish.arguments(out), strips, out, *split))
 
 
-def _depthwise(
-    image: Array,
-    taps: Array,
-    at: Windows,
-    finish: Finish,
-    stages: Sequence[Stage],
-    out: Array,
-) -> None:
-    loops = compiled("axsim.kernels.conv_numba")
-    assert loops is not None
+def _depthwise(image: Array, taps: Array, at: Windows, finish: Finish, out: Array) -> None:
+    tasks = compiled("axsim.kernels.vectors.float_tasks")
+    assert tasks is not None
     share = taps.shape[1] // image.shape[2]
     if share > 1:
         image = image.repeat(share, axis=2)
-    height, width, channels = out.shape
-    rows = out.reshape(-1, channels)
+    height, geometry = out.shape[0], (*at.taps, *at.strides, *at.dilations)
     few = out.size * len(taps) < ALONE // 8
     step = height if few else -(-height // (4 * threads()))
-    arguments = finish.arguments(rows)
-
-    def some(i: int) -> None:
-        lines = slice(i * step, min((i + 1) * step, height))
-        positions = slice(lines.start * width, lines.stop * width)
-        loops.depthwise_pixels(image, taps, at, lines, out)
-        loops.finish_pixels(rows, positions, *arguments)
-        apply(stages, rows, positions, slice(0, channels))
-
-    parallel(-(-height // step), some)
+    numbers = finish.arguments(out.reshape(-1, out.shape[2]))
+    tasks.depthwise(-(-height // step), (image, taps, geometry, numbers, out, step))

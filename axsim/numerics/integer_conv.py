@@ -25,6 +25,7 @@ from axsim.kernels.pixels import pieces, places
 from axsim.kernels.products import Products
 from axsim.kernels.qparams import QParams
 from axsim.kernels.scratch import Scratch
+from axsim.kernels.twin import compiled
 from axsim.kernels.windows import Windows, windows
 from axsim.numerics.integer_kernels import IntegerMatrix, bias_codes
 from axsim.numerics.matrix import Matrix, quantise_matrix
@@ -179,6 +180,9 @@ def _depthwise(
     taps, height = w.codes, out.shape[0]
     few = out.size * len(taps) < ALONE // 8
     step = height if few else -(-height // (4 * threads()))
+    vectors = compiled("axsim.kernels.vectors.integers")
+    if vectors is not None and vectors.depthwise(image, taps, zero, at, finish, step, out):
+        return
 
     def some(i: int) -> None:
         lines = slice(i * step, min((i + 1) * step, height))

@@ -8,6 +8,7 @@ import numpy as np
 from numba import types
 
 from axsim.kernels.codes_numba import add_codes
+from axsim.kernels.conv_codes_numba import depthwise_lines
 from axsim.kernels.finish_numba import requantise
 from axsim.kernels.jit import compiled, wide_vectors
 from axsim.kernels.vectors.conv import convolve_codes
@@ -38,8 +39,13 @@ _ADD = types.Tuple((
     *(_CODES, types.UniTuple(_REAL, 2), _CODES, types.UniTuple(_REAL, 2), types.UniTuple(_REAL, 4)),
     *(array("uint8", 1, written=True), _INTEGER),
 ))  # fmt: skip
+_DEPTHWISE = types.Tuple((
+    *(array("uint8", 3), array("int32", 2), types.UniTuple(_INTEGER, 6)),
+    *(array("int32", 1), array("float32", 1), _REAL, _REAL, types.int32),
+    *(array("uint8", 3, written=True), _INTEGER),
+))  # fmt: skip
 _W8, _W16, _S8, _S16 = (of(out) for of in (_of_windows, _of_squares) for out in ("uint8", "uint16"))
-_add_at = arguments_of(_ADD)
+_add_at, _depthwise_at = arguments_of(_ADD), arguments_of(_DEPTHWISE)
 _w8_at, _w16_at, _s8_at, _s16_at = (arguments_of(kind) for kind in (_W8, _W16, _S8, _S16))
 
 
@@ -81,6 +87,13 @@ def _add_entry(part: Any, worker: Any, at: Any) -> None:
 
 
 @entry
+def _depthwise_entry(part: Any, worker: Any, at: Any) -> None:
+    image, taps, geometry, shift, multiplier, low, high, zero, out, step = _depthwise_at(at)
+    begin, end = part * step, min(part * step + step, out.shape[0])
+    depthwise_lines(image, taps, geometry, shift, multiplier, low, high, zero, begin, end, out)
+
+
+@entry
 def _w8_entry(part: Any, worker: Any, at: Any) -> None:
     _windows(part, worker, _w8_at(at))
 
@@ -110,3 +123,6 @@ squares = {_U8: Task(_s8_entry, _S8), _U16: Task(_s16_entry, _S16)}
 add = Task(_add_entry, _ADD)
 """The sum of flat U8 codes: (a, its zero point and scale, b, its own, those of the result and its
 limits, out, elements of a part)."""
+depthwise = Task(_depthwise_entry, _DEPTHWISE)
+"""Of U8 codes: (what :func:`axsim.kernels.conv_codes_numba.depthwising` gives, out [height, width,
+C], lines of a part)."""

@@ -6,7 +6,7 @@ from typing import Any
 
 from numba import types
 
-from axsim.kernels.conv_numba import finished
+from axsim.kernels.conv_numba import depthwise_pixels, finished, three_by_three_pixels
 from axsim.kernels.jit import compiled
 from axsim.kernels.vectors.conv import convolve_floats
 from axsim.kernels.vectors.team import Task, arguments_of, array, entry
@@ -24,7 +24,13 @@ _WINDOWS = types.Tuple((
 _SQUARES = types.Tuple((
     *(_IMAGE, _PANELS, types.UniTuple(_OUT, 3), _FINISH, _OUT, *[_INTEGER] * 6),
 ))  # fmt: skip
-_windows_at, _squares_at = arguments_of(_WINDOWS), arguments_of(_SQUARES)
+_DEPTHWISE = types.Tuple((
+    *(_IMAGE, _ROWS, types.UniTuple(_INTEGER, 6), _FINISH, array("float32", 3, written=True)),
+    _INTEGER,
+))  # fmt: skip
+_windows_at, _squares_at, _depthwise_at = (
+    arguments_of(kind) for kind in (_WINDOWS, _SQUARES, _DEPTHWISE)
+)
 
 
 @compiled
@@ -59,6 +65,21 @@ def _squares(part: Any, worker: Any, arguments: Any) -> None:
         finished(sums, factors, other, adds, low, high, swish, out, first, start)
 
 
+@compiled
+def _depthwise(part: Any, arguments: Any) -> None:
+    image, taps, geometry, finish, out, step = arguments
+    bias, other, adds, low, high, swish = finish
+    begin, end = part * step, min(part * step + step, out.shape[0])
+    if geometry[0] == 3 and geometry[1] == 3:
+        three_by_three_pixels(image, taps, geometry, begin, end, out)
+    else:
+        depthwise_pixels(image, taps, geometry, begin, end, out)
+    width, channels = out.shape[1:]
+    rows = out.reshape(out.shape[0] * width, channels)
+    own = rows[begin * width : end * width]
+    finished(own, bias, other, adds, low, high, swish, rows, begin * width, 0)
+
+
 @entry
 def _windows_entry(part: Any, worker: Any, at: Any) -> None:
     _windows(part, worker, _windows_at(at))
@@ -69,6 +90,11 @@ def _squares_entry(part: Any, worker: Any, at: Any) -> None:
     _squares(part, worker, _squares_at(at))
 
 
+@entry
+def _depthwise_entry(part: Any, worker: Any, at: Any) -> None:
+    _depthwise(part, _depthwise_at(at))
+
+
 windows = Task(_windows_entry, _WINDOWS)
 """(image, places, pieces, run, channels of a group, panels [groups, ...], what a Finish has, strips
 [workers, rows, columns], out [M, N], rows of a part, columns of a part, parts that share rows): see
@@ -77,3 +103,6 @@ squares = Task(_squares_entry, _SQUARES)
 """(padded image [H, W, C], panels, :func:`axsim.kernels.vectors.winograd.memory_of`, what a Finish
 has, out [positions, M], lines of squares, those of a part, those done at once, columns of a part,
 parts that share lines, width of a line of results)."""
+depthwise = Task(_depthwise_entry, _DEPTHWISE)
+"""(padded image [H, W, C], taps [taps, C], taps, strides and dilations for y and x, what a Finish
+has, out [height, width, C], lines of a part)."""

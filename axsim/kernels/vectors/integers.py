@@ -8,6 +8,7 @@ import numpy as np
 
 from axsim.kernels.array import Array
 from axsim.kernels.codes_numba import adding
+from axsim.kernels.conv_codes_numba import depthwising
 from axsim.kernels.finish import Finish, Requantise
 from axsim.kernels.finish_numba import converting, requantise, requantising, to_floats
 from axsim.kernels.jit import compiled, wide_vectors
@@ -18,6 +19,7 @@ from axsim.kernels.scratch import Scratch
 from axsim.kernels.vectors import tiles
 from axsim.kernels.vectors.multiply import multiply, panels_of
 from axsim.kernels.vectors.tiles import WIDTH
+from axsim.kernels.windows import Windows
 
 _LEFT = np.uint8 if tiles.BYTES else np.int16
 _NUMBERS = 4 if tiles.BYTES else 2
@@ -45,6 +47,22 @@ def add(a: Array, qa: QParams, b: Array, qb: QParams, y: QParams, out: Array) ->
     parts = min(2 * threads(), -(-a.size // _STRIP))
     step = -(-a.size // parts)
     code_tasks.add(parts, (*adding(a, qa, b, qb, y, out), step))
+    return True
+
+
+def depthwise(
+    image: Array, taps: Array, zero: int, at: Windows, finish: Requantise, step: int, out: Array
+) -> bool:
+    """:func:`axsim.kernels.conv_codes.depthwise` of all lines, ``step`` of them at once, on several
+    threads; False likewise."""
+    if not (supported() and image.dtype == out.dtype == np.uint8):
+        return False
+    numbers = depthwising(image, taps, zero, at, finish)
+    if numbers is None:
+        return False
+    from axsim.kernels.vectors import code_tasks
+
+    code_tasks.depthwise(-(-len(out) // step), (*numbers, out, step))
     return True
 
 
