@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -32,6 +33,7 @@ _ROWS = 256
 """Windows multiplied at once at least, for which panels are read."""
 
 
+@lru_cache(maxsize=2)
 def supported(wide: bool = True) -> bool:
     """Whether this CPU has the instructions; without ``wide`` only those that take bytes do."""
     return tiles.BYTES or (wide and tiles.supported("avx512bw" if tiles.WIDTH > 16 else "avx2"))
