@@ -32,5 +32,11 @@ products of two activations (packed anew for each head, the right zero point tak
 backend) and the decoder's projections, whose numbers become whole ones of three bytes
 (:mod:`axsim.numerics.fixed_point`, :class:`~axsim.kernels.finish.FromFixedPoint`).
 
+**Convolutions** of images whose channels lie together multiply windows where they lie
+(:mod:`~axsim.kernels.pixels` in float32, :mod:`axsim.numerics.integer_conv` of codes); those of
+three by three taps and stride 1 may go by squares of results (:mod:`~axsim.kernels.squares`), which
+takes 4 products for each in place of 9. Others multiply patches
+(:mod:`~axsim.kernels.convolution`, :mod:`~axsim.kernels.conv_codes`).
+
 What is written for one instruction set lives in :mod:`axsim.kernels.vectors` alone.
 """
