@@ -6,6 +6,7 @@ next image.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -13,26 +14,41 @@ import numpy as np
 from axsim.kernels.array import Array
 from axsim.kernels.codes import rounded_codes
 from axsim.kernels.finish import Requantise
+from axsim.kernels.parallel import threads
 from axsim.kernels.scratch import Scratch
 from axsim.kernels.twin import twin
 from axsim.kernels.windows import Windows
 
 _scratch = Scratch()
+_FEW = 1 << 15
+"""Numbers that one thread copies before another would have come."""
 
 
-def padded(image: Array, at: Windows, zero: int, channels: int = 0, dtype: Any = None) -> Array:
+def padded(
+    image: Array,
+    at: Windows,
+    zero: int,
+    channels: int = 0,
+    dtype: Any = None,
+    task: Callable[..., None] | None = None,
+) -> Array:
     """``image`` with the code ``zero`` wherever windows reach beyond it, and in channels that it
     lacks of so many ``channels``; in memory that the thread's next use of this takes again. Its
-    numbers are of ``dtype`` where given."""
-    dtype = dtype or image.dtype
+    numbers are of ``dtype`` where given. ``task`` (:data:`axsim.kernels.vectors.float_tasks.pad`)
+    does it for contiguous images of its type."""
+    dtype = np.dtype(dtype or image.dtype)
     reach = at.reach(image.shape[:2])
     height, width, own = image.shape
     channels = max(channels, own)
-    if not any(at.begin) and not any(reach) and channels == own:
-        return image.astype(dtype, copy=False)
+    if not any(at.begin) and not any(reach) and channels == own and dtype == image.dtype:
+        return image
     (top, left), (below, beside) = at.begin, reach
     shape = (top + height + below, left + width + beside, channels)
     out = _scratch.array("padded", shape, dtype)
+    if task is not None and image.flags.c_contiguous:
+        step = len(out) if out.size < _FEW else -(-len(out) // threads())
+        task(-(-len(out) // step), (image, out, top, left, dtype.type(zero), step))
+        return out
     out[:top] = out[top + height :] = zero
     rows = out[top : top + height]
     rows[:, :left] = rows[:, left + width :] = zero

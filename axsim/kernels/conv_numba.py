@@ -9,7 +9,7 @@ import numpy as np
 from axsim.kernels.array import Array
 from axsim.kernels.floats_numba import gated_rows
 from axsim.kernels.gates import SWISH
-from axsim.kernels.jit import contracted, wide_vectors
+from axsim.kernels.jit import compiled, contracted, wide_vectors
 
 _SWISH = tuple(np.float32(-c) for c in SWISH)
 
@@ -47,6 +47,33 @@ def finish(
 
 
 # Unsigned, because an index that might be negative keeps loops from becoming vector instructions.
+
+
+@compiled
+def pad_lines(image: Any, out: Any, top: Any, left: Any, zero: Any, start: Any, stop: Any) -> None:
+    """Lines ``start`` to ``stop`` of ``out`` [h, w, c], in which ``image`` [H, W, C] begins at line
+    ``top`` and pixel ``left``; all else is ``zero``."""
+    wide_vectors()
+    height, width, channels = image.shape
+    run, across = width * channels, out.shape[2]
+    for y in range(start, stop):
+        line = out[y].reshape(out.shape[1] * across)
+        if y < top or y >= top + height:
+            line[:] = zero
+            continue
+        source = image[y - top].reshape(run)
+        line[: left * across] = zero
+        line[(left + width) * across :] = zero
+        if channels == across:
+            own = line[left * across :]
+            for i in range(np.uint64(run)):
+                own[i] = source[i]
+        else:
+            for x in range(width):
+                begin = (left + x) * across
+                for c in range(channels):
+                    line[begin + c] = source[x * channels + c]
+                line[begin + channels : begin + across] = zero
 
 
 @contracted

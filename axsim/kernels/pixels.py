@@ -107,9 +107,11 @@ def conv(
     """Float32 [N, C, H, W] convolved with a weight to [N, M, windows...]. After ``finish``,
     ``stages`` change blocks of each image's result, seen as [positions, M]."""
     out = np.empty((x.shape[0], *at.size, w.shape[0]), np.float32)
+    tasks = compiled("axsim.kernels.vectors.float_tasks")
+    assert tasks is not None
+    wanted = at if w.squares is None else squares.whole(at)
     for image, result in zip(x.transpose(0, 2, 3, 1), out, strict=True):
-        wanted = at if w.squares is None else squares.whole(at)
-        image = np.ascontiguousarray(padded(image, wanted, 0))
+        image = np.ascontiguousarray(padded(image, wanted, 0, task=tasks.pad))
         rows = result.reshape(-1, w.shape[0])
         if w.taps is not None:
             _depthwise(image, w.taps, at, finish, result)

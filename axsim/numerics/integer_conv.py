@@ -156,9 +156,12 @@ def conv(a: Array, w: ConvWeight, finish: Requantise, at: Windows, x: QParams) -
         a = a[:, :, None]
     out = np.empty((a.shape[0], *at.size, w.shape[0]), finish.y.numpy)
     wanted = at if w.squares is None else squares.whole(at)
+    channels, dtype = w.channels * w.group, w.image(a.dtype)
+    vectors = compiled("axsim.kernels.vectors.integers")
+    task = None if vectors is None else vectors.pad_task(a.dtype, dtype)
     for image, result in zip(a, out, strict=True):
         pixels = image.transpose(1, 2, 0)
-        codes = padded(pixels, wanted, x.zero_point, w.channels * w.group, w.image(a.dtype))
+        codes = padded(pixels, wanted, x.zero_point, channels, dtype, task)
         codes = np.ascontiguousarray(codes)
         if w.codes is not None:
             _depthwise(codes, w, x.zero_point, at, finish, result)

@@ -9,6 +9,7 @@ from numba import types
 
 from axsim.kernels.codes_numba import add_codes
 from axsim.kernels.conv_codes_numba import depthwise_lines
+from axsim.kernels.conv_numba import pad_lines
 from axsim.kernels.finish_numba import requantise
 from axsim.kernels.jit import compiled, wide_vectors
 from axsim.kernels.vectors.conv import convolve_codes
@@ -16,13 +17,14 @@ from axsim.kernels.vectors.team import Task, arguments_of, array, entry
 from axsim.kernels.vectors.tiles import BYTES, WIDTH
 from axsim.kernels.vectors.winograd import convolve_tiles, part_of
 
+_LEFT = "uint8" if BYTES else "int16"
 _INTEGER, _INDICES = types.int64, array("int64", 1)
 _SUMS = array("int32", 2, written=True)
 _FINISH = types.Tuple((array("int32", 1), array("float32", 1), *[types.float32] * 2, types.int32))
 
 
 def _of_windows(out: str) -> Any:
-    image = array("uint8" if BYTES else "int16", 1)
+    image = array(_LEFT, 1)
     panels = array("int32" if BYTES else "int16", 3)
     where = image, _INDICES, _INDICES, _INTEGER, panels, _SUMS, _INTEGER
     return types.Tuple((*where, _FINISH, array(out, 2, written=True), _INTEGER, _INTEGER))
@@ -44,8 +46,12 @@ _DEPTHWISE = types.Tuple((
     *(array("int32", 1), array("float32", 1), _REAL, _REAL, types.int32),
     *(array("uint8", 3, written=True), _INTEGER),
 ))  # fmt: skip
+_PAD = types.Tuple((
+    *(array("uint8", 3), array(_LEFT, 3, written=True), _INTEGER, _INTEGER),
+    *(getattr(types, _LEFT), _INTEGER),
+))  # fmt: skip
 _W8, _W16, _S8, _S16 = (of(out) for of in (_of_windows, _of_squares) for out in ("uint8", "uint16"))
-_add_at, _depthwise_at = arguments_of(_ADD), arguments_of(_DEPTHWISE)
+_add_at, _depthwise_at, _pad_at = (arguments_of(kind) for kind in (_ADD, _DEPTHWISE, _PAD))
 _w8_at, _w16_at, _s8_at, _s16_at = (arguments_of(kind) for kind in (_W8, _W16, _S8, _S16))
 
 
@@ -94,6 +100,12 @@ def _depthwise_entry(part: Any, worker: Any, at: Any) -> None:
 
 
 @entry
+def _pad_entry(part: Any, worker: Any, at: Any) -> None:
+    image, out, top, left, zero, step = _pad_at(at)
+    pad_lines(image, out, top, left, zero, part * step, min(part * step + step, out.shape[0]))
+
+
+@entry
 def _w8_entry(part: Any, worker: Any, at: Any) -> None:
     _windows(part, worker, _w8_at(at))
 
@@ -126,3 +138,5 @@ limits, out, elements of a part)."""
 depthwise = Task(_depthwise_entry, _DEPTHWISE)
 """Of U8 codes: (what :func:`axsim.kernels.conv_codes_numba.depthwising` gives, out [height, width,
 C], lines of a part)."""
+pad = Task(_pad_entry, _PAD)
+"""As :data:`axsim.kernels.vectors.float_tasks.pad`, of U8 codes to what windows are read from."""

@@ -6,7 +6,12 @@ from typing import Any
 
 from numba import types
 
-from axsim.kernels.conv_numba import depthwise_pixels, finished, three_by_three_pixels
+from axsim.kernels.conv_numba import (
+    depthwise_pixels,
+    finished,
+    pad_lines,
+    three_by_three_pixels,
+)
 from axsim.kernels.jit import compiled
 from axsim.kernels.vectors.conv import convolve_floats
 from axsim.kernels.vectors.team import Task, arguments_of, array, entry
@@ -28,8 +33,11 @@ _DEPTHWISE = types.Tuple((
     *(_IMAGE, _ROWS, types.UniTuple(_INTEGER, 6), _FINISH, array("float32", 3, written=True)),
     _INTEGER,
 ))  # fmt: skip
-_windows_at, _squares_at, _depthwise_at = (
-    arguments_of(kind) for kind in (_WINDOWS, _SQUARES, _DEPTHWISE)
+_PAD = types.Tuple((
+    *(_IMAGE, array("float32", 3, written=True), _INTEGER, _INTEGER, types.float32, _INTEGER),
+))  # fmt: skip
+_windows_at, _squares_at, _depthwise_at, _pad_at = (
+    arguments_of(kind) for kind in (_WINDOWS, _SQUARES, _DEPTHWISE, _PAD)
 )
 
 
@@ -95,6 +103,12 @@ def _depthwise_entry(part: Any, worker: Any, at: Any) -> None:
     _depthwise(part, _depthwise_at(at))
 
 
+@entry
+def _pad_entry(part: Any, worker: Any, at: Any) -> None:
+    image, out, top, left, zero, step = _pad_at(at)
+    pad_lines(image, out, top, left, zero, part * step, min(part * step + step, out.shape[0]))
+
+
 windows = Task(_windows_entry, _WINDOWS)
 """(image, places, pieces, run, channels of a group, panels [groups, ...], what a Finish has, strips
 [workers, rows, columns], out [M, N], rows of a part, columns of a part, parts that share rows): see
@@ -106,3 +120,6 @@ parts that share lines, width of a line of results)."""
 depthwise = Task(_depthwise_entry, _DEPTHWISE)
 """(padded image [H, W, C], taps [taps, C], taps, strides and dilations for y and x, what a Finish
 has, out [height, width, C], lines of a part)."""
+pad = Task(_pad_entry, _PAD)
+"""(image [H, W, C], out [h, w, c], its line and pixel where the image begins, what is elsewhere,
+lines of a part)."""

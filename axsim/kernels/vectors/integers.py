@@ -19,6 +19,7 @@ from axsim.kernels.qparams import QParams
 from axsim.kernels.scratch import Scratch
 from axsim.kernels.vectors import tiles
 from axsim.kernels.vectors.multiply import multiply, panels_of
+from axsim.kernels.vectors.team import Task
 from axsim.kernels.vectors.tiles import WIDTH
 from axsim.kernels.windows import Windows
 
@@ -50,6 +51,16 @@ def add(a: Array, qa: QParams, b: Array, qb: QParams, y: QParams, out: Array) ->
     step = -(-a.size // parts)
     code_tasks.add(parts, (*adding(a, qa, b, qb, y, out), step))
     return True
+
+
+def pad_task(given: np.dtype[Any], wanted: np.dtype[Any]) -> Task | None:
+    """What does the work of :func:`axsim.kernels.conv_codes.padded` with images of such dtypes on
+    several threads; None where nothing does."""
+    if not (supported() and given == np.uint8 and wanted == _LEFT):
+        return None
+    from axsim.kernels.vectors import code_tasks
+
+    return code_tasks.pad
 
 
 def depthwise(
