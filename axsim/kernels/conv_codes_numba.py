@@ -24,7 +24,8 @@ def depthwise(
         plain: Any = conv_codes.depthwise
         plain.__wrapped__(image, taps, zero, at, finish, lines, out)
     else:
-        depthwise_lines(*numbers, lines.start, lines.stop, out)
+        arguments = (*numbers, lines.start, lines.stop, out)
+        depthwise_lines(*arguments)
 
 
 def depthwising(

@@ -2,8 +2,8 @@
 
 Compiled code is kept on disk between processes, as long as the loop's own file is the same: who
 changes one that loops of other files call deletes ``*.nbi`` in their ``__pycache__``. No loop holds
-the interpreter's lock. Types inside
-loops are numba's to infer; scalars must be of the width that is meant, since it widens sums.
+the interpreter's lock. Types inside loops are numba's to infer; scalars must be of the width that
+is meant, since it widens sums.
 """
 
 from __future__ import annotations
@@ -34,13 +34,16 @@ def reordered(function: Loop) -> Loop:
 
 
 def _kept(function: Loop, **options: Any) -> Loop:
-    """Compiled, and kept on disk where numba finds a folder that it can write to: beside the
-    package, in the user's cache or NUMBA_CACHE_DIR."""
+    return cast(Loop, kept(function, njit, nogil=True, error_model="numpy", **options))
+
+
+def kept(function: Loop, decorator: Callable[..., Any], *signature: Any, **options: Any) -> Any:
+    """Compiled by one of numba's decorators, and kept on disk where numba finds a folder that it
+    can write to: beside the package, in the user's cache or NUMBA_CACHE_DIR."""
     try:
-        made = njit(nogil=True, cache=True, error_model="numpy", **options)(function)
+        return decorator(*signature, cache=True, **options)(function)
     except RuntimeError:  # no such folder: compiled again in each process
-        made = njit(nogil=True, error_model="numpy", **options)(function)
-    return cast(Loop, made)
+        return decorator(*signature, **options)(function)
 
 
 def inlined(function: Loop) -> Loop:

@@ -106,8 +106,9 @@ def _kernel(x: Array, **attrs: Any) -> tuple[Array]:
 def _taken(x: Array, places: Array, axis: int) -> Array:
     """``x.take(places, axis)`` with dimensions in memory as those of ``x`` are."""
     order = sorted(range(x.ndim), key=lambda d: -x.strides[d])
-    taken: Array = x.transpose(order).take(places, axis=order.index(axis))
-    return taken.transpose([order.index(d) for d in range(x.ndim)])
+    taken = x.transpose(order).take(places, axis=order.index(axis))
+    back: Array = taken.transpose([order.index(d) for d in range(x.ndim)])
+    return back
 
 
 def _positions(

@@ -13,43 +13,43 @@ from axsim.kernels.conv_numba import pad_lines
 from axsim.kernels.finish_numba import requantise
 from axsim.kernels.jit import compiled, wide_vectors
 from axsim.kernels.vectors.conv import convolve_codes
-from axsim.kernels.vectors.team import Task, arguments_of, array, entry
+from axsim.kernels.vectors.team import Task, arguments_of, array, entry, together
 from axsim.kernels.vectors.tiles import BYTES, WIDTH
 from axsim.kernels.vectors.winograd import convolve_tiles, part_of
 
 _LEFT = "uint8" if BYTES else "int16"
 _INTEGER, _INDICES = types.int64, array("int64", 1)
 _SUMS = array("int32", 2, written=True)
-_FINISH = types.Tuple((array("int32", 1), array("float32", 1), *[types.float32] * 2, types.int32))
+_FINISH = together(array("int32", 1), array("float32", 1), *[types.float32] * 2, types.int32)
 
 
 def _of_windows(out: str) -> Any:
     image = array(_LEFT, 1)
     panels = array("int32" if BYTES else "int16", 3)
     where = image, _INDICES, _INDICES, _INTEGER, panels, _SUMS, _INTEGER
-    return types.Tuple((*where, _FINISH, array(out, 2, written=True), _INTEGER, _INTEGER))
+    return together(*where, _FINISH, array(out, 2, written=True), _INTEGER, _INTEGER)
 
 
 def _of_squares(out: str) -> Any:
-    memory = types.Tuple((array("int16", 2, written=True), _SUMS, _SUMS))
+    memory = together(array("int16", 2, written=True), _SUMS, _SUMS)
     where = array("int16", 3), array("int32", 4), memory
-    return types.Tuple((*where, _FINISH, array(out, 2, written=True), *[_INTEGER] * 6))
+    return together(*where, _FINISH, array(out, 2, written=True), *[_INTEGER] * 6)
 
 
 _CODES, _REAL = array("uint8", 1), types.float32
-_ADD = types.Tuple((
-    *(_CODES, types.UniTuple(_REAL, 2), _CODES, types.UniTuple(_REAL, 2), types.UniTuple(_REAL, 4)),
+_ADD = together(
+    *(_CODES, together(*[_REAL] * 2), _CODES, together(*[_REAL] * 2), together(*[_REAL] * 4)),
     *(array("uint8", 1, written=True), _INTEGER),
-))  # fmt: skip
-_DEPTHWISE = types.Tuple((
-    *(array("uint8", 3), array("int32", 2), types.UniTuple(_INTEGER, 6)),
+)  # fmt: skip
+_DEPTHWISE = together(
+    *(array("uint8", 3), array("int32", 2), together(*[_INTEGER] * 6)),
     *(array("int32", 1), array("float32", 1), _REAL, _REAL, types.int32),
     *(array("uint8", 3, written=True), _INTEGER),
-))  # fmt: skip
-_PAD = types.Tuple((
+)  # fmt: skip
+_PAD = together(
     *(array("uint8", 3), array(_LEFT, 3, written=True), _INTEGER, _INTEGER),
     *(getattr(types, _LEFT), _INTEGER),
-))  # fmt: skip
+)  # fmt: skip
 _W8, _W16, _S8, _S16 = (of(out) for of in (_of_windows, _of_squares) for out in ("uint8", "uint16"))
 _add_at, _depthwise_at, _pad_at = (arguments_of(kind) for kind in (_ADD, _DEPTHWISE, _PAD))
 _w8_at, _w16_at, _s8_at, _s16_at = (arguments_of(kind) for kind in (_W8, _W16, _S8, _S16))

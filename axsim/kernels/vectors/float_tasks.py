@@ -14,28 +14,28 @@ from axsim.kernels.conv_numba import (
 )
 from axsim.kernels.jit import compiled
 from axsim.kernels.vectors.conv import convolve_floats
-from axsim.kernels.vectors.team import Task, arguments_of, array, entry
+from axsim.kernels.vectors.team import Task, arguments_of, array, entry, together
 from axsim.kernels.vectors.tiles import WIDTH
 from axsim.kernels.vectors.winograd import convolve_tiles, part_of
 
 _INTEGER, _INDICES = types.int64, array("int64", 1)
 _OUT = array("float32", 2, written=True)
 _NUMBERS, _ROWS, _IMAGE, _PANELS = (array("float32", n) for n in (1, 2, 3, 4))
-_FINISH = types.Tuple((_NUMBERS, _ROWS, types.boolean, *[types.float32] * 2, types.boolean))
-_WINDOWS = types.Tuple((
+_FINISH = together(_NUMBERS, _ROWS, types.boolean, *[types.float32] * 2, types.boolean)
+_WINDOWS = together(
     *(_NUMBERS, _INDICES, _INDICES, _INTEGER, _INTEGER, _PANELS, _FINISH),
     *(array("float32", 3, written=True), _OUT, *[_INTEGER] * 3),
-))  # fmt: skip
-_SQUARES = types.Tuple((
-    *(_IMAGE, _PANELS, types.UniTuple(_OUT, 3), _FINISH, _OUT, *[_INTEGER] * 6),
-))  # fmt: skip
-_DEPTHWISE = types.Tuple((
-    *(_IMAGE, _ROWS, types.UniTuple(_INTEGER, 6), _FINISH, array("float32", 3, written=True)),
+)  # fmt: skip
+_SQUARES = together(
+    *(_IMAGE, _PANELS, together(*[_OUT] * 3), _FINISH, _OUT, *[_INTEGER] * 6),
+)  # fmt: skip
+_DEPTHWISE = together(
+    *(_IMAGE, _ROWS, together(*[_INTEGER] * 6), _FINISH, array("float32", 3, written=True)),
     _INTEGER,
-))  # fmt: skip
-_PAD = types.Tuple((
+)  # fmt: skip
+_PAD = together(
     *(_IMAGE, array("float32", 3, written=True), _INTEGER, _INTEGER, types.float32, _INTEGER),
-))  # fmt: skip
+)  # fmt: skip
 _windows_at, _squares_at, _depthwise_at, _pad_at = (
     arguments_of(kind) for kind in (_WINDOWS, _SQUARES, _DEPTHWISE, _PAD)
 )

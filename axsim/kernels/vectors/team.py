@@ -23,10 +23,14 @@ from numba.core.imputils import impl_ret_borrowed
 from numba.extending import intrinsic
 
 from axsim.kernels.array import Array
-from axsim.kernels.jit import compiled
+from axsim.kernels.jit import compiled, kept
 from axsim.kernels.parallel import on_a_task, threads
 from axsim.kernels.scratch import aligned
 
+_types: Any = types
+_intrinsic: Any = intrinsic
+_utilities: Any = cgutils
+_borrowed: Any = impl_ret_borrowed
 _LINE = 8
 """Numbers of a cache line: what threads write lies on lines of its own."""
 _LEFT, _DONE, _TASK, _ARGUMENTS, _COUNT = (n * _LINE for n in range(5))
@@ -48,9 +52,9 @@ class Task:
     """
 
     def __init__(self, entry: Any, kind: Any) -> None:
-        self._address = entry.address
+        self._entry, self._address = entry, entry.address
         signature = types.void(array("int64", 1, written=True), types.int64, types.int64, kind)
-        self._run = njit(signature, nogil=True, cache=True)(_run)
+        self._run = kept(_run, njit, signature, nogil=True)
 
     def __call__(self, parts: int, arguments: tuple[Any, ...]) -> None:
         """Do parts 0 to ``parts`` - 1, on several threads where there are several of both."""
@@ -115,14 +119,23 @@ def _new_board() -> Array:
 
 
 _own = _Own()
-entry: Callable[[Any], Any] = cfunc(_TASK_TYPE, cache=True)
-"""Decorates ``task(part, worker, at)``: the ``worker``'s number is below :func:`threads`, and the
-arguments are at ``at`` (:func:`arguments_of`)."""
+
+
+def entry(function: Callable[..., None]) -> Any:
+    """Decorates ``task(part, worker, at)``: the ``worker``'s number is below :func:`threads`, and
+    the arguments are at ``at`` (:func:`arguments_of`)."""
+    return kept(function, cfunc, _TASK_TYPE)
 
 
 def array(dtype: str, dimensions: int, *, written: bool = False) -> Any:
     """numba's type of a C-contiguous array that is read, or ``written`` as well."""
-    return types.Array(getattr(types, dtype), dimensions, "C", readonly=not written)
+    return _types.Array(getattr(types, dtype), dimensions, "C", readonly=not written)
+
+
+def together(*kinds: Any) -> Any:
+    """numba's type of a tuple of such."""
+    kind: Any = _types.BaseTuple
+    return kind.from_types(kinds)
 
 
 def arguments_of(kind: Any) -> Any:
@@ -131,11 +144,11 @@ def arguments_of(kind: Any) -> Any:
     def load(typing: Any, at: Any) -> Any:
         def code(context: Any, builder: Any, signature: Any, values: Any) -> Any:
             pointer = builder.inttoptr(values[0], context.get_value_type(kind).as_pointer())
-            return impl_ret_borrowed(context, builder, kind, builder.load(pointer))
+            return _borrowed(context, builder, kind, builder.load(pointer))
 
         return kind(at), code
 
-    return intrinsic(load)
+    return _intrinsic(load)
 
 
 # LLVM's atomic instructions, on the number ``i`` of a board.
@@ -146,8 +159,7 @@ def _at(context: Any, builder: Any, signature: Any, values: Any) -> Any:
     return builder.gep(data, [values[1]])
 
 
-@intrinsic
-def _read(typing: Any, board: Any, i: Any) -> Any:
+def _read_of(typing: Any, board: Any, i: Any) -> Any:
     def code(context: Any, builder: Any, signature: Any, values: Any) -> Any:
         place = _at(context, builder, signature, values)
         return builder.load_atomic(place, "acquire", 8)
@@ -155,8 +167,7 @@ def _read(typing: Any, board: Any, i: Any) -> Any:
     return types.int64(board, i), code
 
 
-@intrinsic
-def _write(typing: Any, board: Any, i: Any, value: Any) -> Any:
+def _write_of(typing: Any, board: Any, i: Any, value: Any) -> Any:
     def code(context: Any, builder: Any, signature: Any, values: Any) -> Any:
         place = _at(context, builder, signature, values)
         builder.store_atomic(values[2], place, "release", 8)
@@ -165,8 +176,7 @@ def _write(typing: Any, board: Any, i: Any, value: Any) -> Any:
     return types.void(board, i, types.int64), code
 
 
-@intrinsic
-def _add(typing: Any, board: Any, i: Any, value: Any) -> Any:
+def _add_of(typing: Any, board: Any, i: Any, value: Any) -> Any:
     def code(context: Any, builder: Any, signature: Any, values: Any) -> Any:
         place = _at(context, builder, signature, values)
         return builder.atomic_rmw("add", place, values[2], "seq_cst")
@@ -174,8 +184,7 @@ def _add(typing: Any, board: Any, i: Any, value: Any) -> Any:
     return types.int64(board, i, types.int64), code
 
 
-@intrinsic
-def _swap(typing: Any, board: Any, i: Any, old: Any, new: Any) -> Any:
+def _swap_of(typing: Any, board: Any, i: Any, old: Any, new: Any) -> Any:
     """Whether the number was ``old``, and is ``new`` now."""
 
     def code(context: Any, builder: Any, signature: Any, values: Any) -> Any:
@@ -186,18 +195,16 @@ def _swap(typing: Any, board: Any, i: Any, old: Any, new: Any) -> Any:
     return types.boolean(board, i, types.int64, types.int64), code
 
 
-@intrinsic
-def _placed(typing: Any, arguments: Any) -> Any:
+def _placed_of(typing: Any, arguments: Any) -> Any:
     """The address of arguments, which stay there until the calling function ends."""
 
     def code(context: Any, builder: Any, signature: Any, values: Any) -> Any:
-        return builder.ptrtoint(cgutils.alloca_once_value(builder, values[0]), _I64)
+        return builder.ptrtoint(_utilities.alloca_once_value(builder, values[0]), _I64)
 
     return types.int64(arguments), code
 
 
-@intrinsic
-def _call(typing: Any, task: Any, part: Any, worker: Any, at: Any) -> Any:
+def _call_of(typing: Any, task: Any, part: Any, worker: Any, at: Any) -> Any:
     def code(context: Any, builder: Any, signature: Any, values: Any) -> Any:
         kind = ir.FunctionType(ir.VoidType(), [_I64] * 3)
         builder.call(builder.inttoptr(values[0], kind.as_pointer()), values[1:])
@@ -206,8 +213,7 @@ def _call(typing: Any, task: Any, part: Any, worker: Any, at: Any) -> Any:
     return types.void(*[types.int64] * 4), code
 
 
-@intrinsic
-def _pause(typing: Any) -> Any:
+def _pause_of(typing: Any) -> Any:
     def code(context: Any, builder: Any, signature: Any, values: Any) -> Any:
         pause = builder.module.declare_intrinsic(
             "llvm.x86.sse2.pause", fnty=ir.FunctionType(ir.VoidType(), [])
@@ -216,6 +222,15 @@ def _pause(typing: Any) -> Any:
         return context.get_dummy_value()
 
     return types.void(), code
+
+
+_read = _intrinsic(_read_of)
+_write = _intrinsic(_write_of)
+_add = _intrinsic(_add_of)
+_swap = _intrinsic(_swap_of)
+_placed = _intrinsic(_placed_of)
+_call = _intrinsic(_call_of)
+_pause = _intrinsic(_pause_of)
 
 
 def _run(board: Any, task: Any, count: Any, arguments: Any) -> None:

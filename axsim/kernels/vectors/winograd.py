@@ -39,7 +39,7 @@ _scratch = Scratch()
 
 def takes(channels: int, dtype: Any) -> bool:
     """Whether so many channels of an image of ``dtype`` are whole vectors."""
-    return channels * np.dtype(dtype).itemsize % _VECTOR == 0
+    return bool(channels * np.dtype(dtype).itemsize % _VECTOR == 0)
 
 
 def tiles_of(w: Array) -> Array:
