@@ -11,9 +11,9 @@ from axsim.kernels.codes_numba import add_codes
 from axsim.kernels.conv_codes_numba import depthwise_lines
 from axsim.kernels.conv_numba import pad_lines
 from axsim.kernels.finish_numba import requantise
-from axsim.kernels.jit import compiled, wide_vectors
+from axsim.kernels.jit import inlined, wide_vectors
 from axsim.kernels.vectors.conv import convolve_codes
-from axsim.kernels.vectors.team import Task, arguments_of, array, entry, together
+from axsim.kernels.vectors.team import Task, arguments_of, array, together
 from axsim.kernels.vectors.tiles import BYTES, WIDTH
 from axsim.kernels.vectors.winograd import convolve_tiles, part_of
 
@@ -55,7 +55,7 @@ _add_at, _depthwise_at, _pad_at = (arguments_of(kind) for kind in (_ADD, _DEPTHW
 _w8_at, _w16_at, _s8_at, _s16_at = (arguments_of(kind) for kind in (_W8, _W16, _S8, _S16))
 
 
-@compiled
+@inlined
 def _windows(part: Any, worker: Any, arguments: Any) -> None:
     image, places, pieces, run, panels, strips, columns, finish, out, left, step = arguments
     shift, multiplier, low, high, zero = finish
@@ -66,7 +66,7 @@ def _windows(part: Any, worker: Any, arguments: Any) -> None:
     )  # fmt: skip
 
 
-@compiled
+@inlined
 def _squares(part: Any, worker: Any, arguments: Any) -> None:
     wide_vectors()
     image, panels, memory, finish, out, lines, height, step, share, shares, width = arguments
@@ -85,42 +85,35 @@ def _squares(part: Any, worker: Any, arguments: Any) -> None:
         requantise(sums.reshape(rows, 1, columns), own, factors, low, high, zero, block, start)
 
 
-@entry
 def _add_entry(part: Any, worker: Any, at: Any) -> None:
     a, qa, b, qb, y, out, step = _add_at(at)
     own = slice(part * step, part * step + step)
     add_codes(a[own], qa, b[own], qb, y, out[own])
 
 
-@entry
 def _depthwise_entry(part: Any, worker: Any, at: Any) -> None:
     image, taps, geometry, shift, multiplier, low, high, zero, out, step = _depthwise_at(at)
     begin, end = part * step, min(part * step + step, out.shape[0])
     depthwise_lines(image, taps, geometry, shift, multiplier, low, high, zero, begin, end, out)
 
 
-@entry
 def _pad_entry(part: Any, worker: Any, at: Any) -> None:
     image, out, top, left, zero, step = _pad_at(at)
     pad_lines(image, out, top, left, zero, part * step, min(part * step + step, out.shape[0]))
 
 
-@entry
 def _w8_entry(part: Any, worker: Any, at: Any) -> None:
     _windows(part, worker, _w8_at(at))
 
 
-@entry
 def _w16_entry(part: Any, worker: Any, at: Any) -> None:
     _windows(part, worker, _w16_at(at))
 
 
-@entry
 def _s8_entry(part: Any, worker: Any, at: Any) -> None:
     _squares(part, worker, _s8_at(at))
 
 
-@entry
 def _s16_entry(part: Any, worker: Any, at: Any) -> None:
     _squares(part, worker, _s16_at(at))
 

@@ -13,7 +13,7 @@ import numpy as np
 
 from axsim.kernels.conv_numba import finished
 from axsim.kernels.finish_numba import requantise
-from axsim.kernels.jit import compiled, wide_vectors
+from axsim.kernels.jit import compiled, inlined, wide_vectors
 from axsim.kernels.vectors.multiply import WORDS
 from axsim.kernels.vectors.tiles import LINE, ROWS, WIDTH, prefetch, scattered_tile_of
 
@@ -67,7 +67,7 @@ def convolve(
                         i += 1
 
 
-@compiled
+@inlined
 def convolve_floats(
     image: Any, places: Any, begin: Any, end: Any, pieces: Any, run: Any, panels: Any, start: Any,
     count: Any, bias: Any, other: Any, adds: Any, low: Any, high: Any, swish: Any, strip: Any,
@@ -93,7 +93,7 @@ def convolve_floats(
         finished(sums, factors, other, adds, low, high, swish, out, top, left)
 
 
-@compiled
+@inlined
 def convolve_codes(
     image: Any, places: Any, pieces: Any, run: Any, panels: Any, strip: Any, columns: Any,
     shift: Any, multiplier: Any, low: Any, high: Any, zero: Any, out: Any, left: Any,

@@ -12,9 +12,9 @@ from axsim.kernels.conv_numba import (
     pad_lines,
     three_by_three_pixels,
 )
-from axsim.kernels.jit import compiled
+from axsim.kernels.jit import inlined
 from axsim.kernels.vectors.conv import convolve_floats
-from axsim.kernels.vectors.team import Task, arguments_of, array, entry, together
+from axsim.kernels.vectors.team import Task, arguments_of, array, together
 from axsim.kernels.vectors.tiles import WIDTH
 from axsim.kernels.vectors.winograd import convolve_tiles, part_of
 
@@ -41,7 +41,7 @@ _windows_at, _squares_at, _depthwise_at, _pad_at = (
 )
 
 
-@compiled
+@inlined
 def _windows(part: Any, worker: Any, arguments: Any) -> None:
     image, places, pieces, run, own, panels, finish, strips, out, step, across, shares = arguments
     bias, other, adds, low, high, swish = finish
@@ -57,7 +57,7 @@ def _windows(part: Any, worker: Any, arguments: Any) -> None:
         )  # fmt: skip
 
 
-@compiled
+@inlined
 def _squares(part: Any, worker: Any, arguments: Any) -> None:
     image, panels, memory, finish, out, lines, height, step, share, shares, width = arguments
     bias, other, adds, low, high, swish = finish
@@ -73,7 +73,7 @@ def _squares(part: Any, worker: Any, arguments: Any) -> None:
         finished(sums, factors, other, adds, low, high, swish, out, first, start)
 
 
-@compiled
+@inlined
 def _depthwise(part: Any, arguments: Any) -> None:
     image, taps, geometry, finish, out, step = arguments
     bias, other, adds, low, high, swish = finish
@@ -88,22 +88,18 @@ def _depthwise(part: Any, arguments: Any) -> None:
     finished(own, bias, other, adds, low, high, swish, rows, begin * width, 0)
 
 
-@entry
 def _windows_entry(part: Any, worker: Any, at: Any) -> None:
     _windows(part, worker, _windows_at(at))
 
 
-@entry
 def _squares_entry(part: Any, worker: Any, at: Any) -> None:
     _squares(part, worker, _squares_at(at))
 
 
-@entry
 def _depthwise_entry(part: Any, worker: Any, at: Any) -> None:
     _depthwise(part, _depthwise_at(at))
 
 
-@entry
 def _pad_entry(part: Any, worker: Any, at: Any) -> None:
     image, out, top, left, zero, step = _pad_at(at)
     pad_lines(image, out, top, left, zero, part * step, min(part * step + step, out.shape[0]))

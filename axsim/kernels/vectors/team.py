@@ -12,7 +12,7 @@ import os
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from functools import cache
+from functools import cache, cached_property
 from typing import Any
 
 import numpy as np
@@ -42,28 +42,36 @@ _PATIENCE = 20_000
 """How often a helper looks for work before it sleeps: about a millisecond."""
 
 _I64 = ir.IntType(64)
-_TASK_TYPE = types.void(types.int64, types.int64, types.int64)
 
 
 class Task:
     """Work in parts that a team does.
 
-    ``entry`` is what :func:`entry` decorates; ``kind`` is numba's type of the arguments.
+    ``function``: ``task(part, worker, at)`` for numba, where the ``worker``'s number is below
+    :func:`threads` and the arguments are at ``at`` (:func:`arguments_of`); compiled when it is
+    first called. ``kind``: numba's type of the arguments.
     """
 
-    def __init__(self, entry: Any, kind: Any) -> None:
-        self._entry, self._address = entry, entry.address
-        signature = types.void(array("int64", 1, written=True), types.int64, types.int64, kind)
-        self._run = kept(_run, njit, signature, nogil=True)
+    def __init__(self, function: Callable[..., None], kind: Any) -> None:
+        self._function, self._kind = function, kind
+
+    @cached_property
+    def _compiled(self) -> tuple[Any, Any]:
+        """As C has functions, and what calls that."""
+        board = array("int64", 1, written=True)
+        signature = types.void(board, types.int64, types.int64, self._kind)
+        entry = kept(self._function, cfunc, types.void(*[types.int64] * 3))
+        return entry, kept(_run, njit, signature, nogil=True)
 
     def __call__(self, parts: int, arguments: tuple[Any, ...]) -> None:
         """Do parts 0 to ``parts`` - 1, on several threads where there are several of both."""
         assert parts >> _PARTS == 0
+        entry, run = self._compiled
         if parts < 2 or threads() < 2 or on_a_task():
-            self._run(_own.board, self._address, parts, arguments)
+            run(_own.board, entry.address, parts, arguments)
             return
         with _team(threads() - 1).board() as board:
-            self._run(board, self._address, parts, arguments)
+            run(board, entry.address, parts, arguments)
 
 
 class _Own(threading.local):
@@ -119,12 +127,6 @@ def _new_board() -> Array:
 
 
 _own = _Own()
-
-
-def entry(function: Callable[..., None]) -> Any:
-    """Decorates ``task(part, worker, at)``: the ``worker``'s number is below :func:`threads`, and
-    the arguments are at ``at`` (:func:`arguments_of`)."""
-    return kept(function, cfunc, _TASK_TYPE)
 
 
 def array(dtype: str, dimensions: int, *, written: bool = False) -> Any:

@@ -20,7 +20,7 @@ from numba.core import cgutils
 from numba.extending import intrinsic
 
 from axsim.kernels.array import Array
-from axsim.kernels.jit import compiled
+from axsim.kernels.jit import inlined
 from axsim.kernels.scratch import Scratch, aligned
 from axsim.kernels.vectors.conv import convolve
 from axsim.kernels.vectors.multiply import panels_of
@@ -160,7 +160,7 @@ def _store(builder: Any, value: Any, pointer: Any, kind: Any) -> None:
     builder.store(value, builder.bitcast(pointer, kind.as_pointer()), align=1)
 
 
-@compiled
+@inlined
 def convolve_tiles(
     image: Any, top: Any, bottom: Any, width: Any, panels: Any, start: Any, spread: Any,
     products: Any, sums: Any,
@@ -196,7 +196,7 @@ def convolve_tiles(
         _collect(products, tile * columns, aside, flat, place, down, right, columns)
 
 
-@compiled
+@inlined
 def part_of(part: Any, lines: Any, height: Any, share: Any, shares: Any, columns: Any) -> Any:
     """The first of a part's lines of squares, the one after the last, its first column and their
     number: there are ``shares`` parts of ``share`` columns for each ``height`` lines."""
