@@ -19,7 +19,7 @@ from axsim.kernels.qparams import QParams
 from axsim.kernels.scratch import Scratch
 from axsim.kernels.vectors import tiles
 from axsim.kernels.vectors.multiply import multiply, panels_of
-from axsim.kernels.vectors.team import Task
+from axsim.kernels.vectors.team import MOST, Task
 from axsim.kernels.vectors.tiles import WIDTH
 from axsim.kernels.windows import Windows
 
@@ -118,7 +118,7 @@ class _VectorPacked(Packed):
         rows, words = len(places), run // _NUMBERS
         wanted = max(_ROWS, _CODES // (len(pieces) * run + self.totals.size))
         least = threads() if rows * self.totals.size * len(pieces) * run > ALONE else 1
-        step = -(-rows // max(least, -(-rows // wanted)))
+        step = -(-rows // max(least, min(-(-rows // wanted), MOST)))
         columns = max(1, _STRIP // (step * WIDTH)) * WIDTH
         strips = _scratch.array("strips", (threads(), step * columns), np.int32)
         where = image, places, pieces, words, self._panels[0], strips, columns

@@ -38,6 +38,8 @@ _LEFT, _DONE, _TASK, _ARGUMENTS, _COUNT = (n * _LINE for n in range(5))
 the address of a task, that of its arguments, and the number of its parts."""
 _PARTS = 16
 """Bits of the parts left."""
+MOST = (1 << _PARTS) - 1
+"""Parts of any work."""
 _PATIENCE = 20_000
 """How often a helper looks for work before it sleeps: about a millisecond."""
 
@@ -65,7 +67,7 @@ class Task:
 
     def __call__(self, parts: int, arguments: tuple[Any, ...]) -> None:
         """Do parts 0 to ``parts`` - 1, on several threads where there are several of both."""
-        assert parts >> _PARTS == 0
+        assert parts <= MOST
         entry, run = self._compiled
         if parts < 2 or threads() < 2 or on_a_task():
             run(_own.board, entry.address, parts, arguments)
@@ -265,7 +267,7 @@ def _help(board: Any, worker: Any) -> None:
 def _takes(board: Any, worker: Any) -> Any:
     """Do one part, if one is left."""
     word = _read(board, _LEFT)
-    left = word & ((1 << _PARTS) - 1)
+    left = word & MOST
     if left == 0:
         return False
     # These are of the work whose number the word has, or the word is another one by now.
