@@ -18,8 +18,6 @@ _LEAST = 40
 """Squares of an image for which sixteen products pay: fewer read the weights for too little."""
 _WIDE = 32
 """Channels on either side for which they do: sums over squares cost as much as products of few."""
-
-
 TIMES = 4
 """How many times a result sums of codes become on the way, which have to fit S32."""
 
@@ -27,14 +25,13 @@ TIMES = 4
 def pay(shape: tuple[int, ...], group: int, at: Windows, dtype: Any) -> bool:
     """Whether squares are the faster way for a weight of ``shape`` [M, C, y, x], and images of
     ``dtype`` with these windows."""
-    loops = compiled("axsim.kernels.vectors.winograd")
-    if loops is None or len(shape) != 4 or group > 1 or shape[2:] != (3, 3):
-        return False
-    if min(shape[:2]) < _WIDE:
+    if len(shape) != 4 or group > 1 or shape[2:] != (3, 3) or min(shape[:2]) < _WIDE:
         return False
     height, width = _squares(at)
-    single = at.strides == at.dilations == (1, 1)
-    return bool(single and height * width >= _LEAST and loops.takes(shape[1], dtype))
+    if at.strides != (1, 1) or at.dilations != (1, 1) or height * width < _LEAST:
+        return False
+    loops = compiled("axsim.kernels.vectors.winograd")
+    return loops is not None and bool(loops.takes(shape[1], dtype))
 
 
 def weight(w: Array) -> Array:
