@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -74,8 +75,21 @@ def _readable() -> Iterator[None]:
     except _UsageError as error:
         from axsim.errors import printable, shortened
 
-        error.message = printable(shortened(error.message))
+        error.message = printable(shortened(_with_nearest(error.message)))
         raise
+
+
+def _with_nearest(message: str) -> str:
+    """What newer releases of typer say of a value that is none of an option's, in the words of
+    older ones, and which one was meant."""
+    message = message.removeprefix("Value error, ")
+    found = re.fullmatch(r"'(.+)' is not one of ('.+')\.", message)
+    if found is None:
+        return message
+    from axsim.spec.diagnosis import nearest
+
+    near = nearest(found[1], re.findall(r"'([^']+)'", found[2]))
+    return f"{message} Did you mean {near!r}?" if near else message
 
 
 app = typer.Typer(

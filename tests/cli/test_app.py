@@ -35,6 +35,13 @@ def test_version() -> None:
     assert axsim("--version").output.split()[0] == "axsim"
 
 
+def test_a_value_that_is_none_of_an_options_is_told_with_the_nearest() -> None:
+    told = axsim("exec", "--vnpu", "big_little", "x.py", code=2).output
+    assert "--vnpu': 'big_little' is not one of 'disabled'," in told
+    assert "Did you mean 'big-little'?" in told
+    assert "mean" not in axsim("exec", "--vnpu", "xyz", "x.py", code=2).output
+
+
 def test_no_arguments_show_the_help(tmp_path: Path) -> None:
     result = process(folder=tmp_path, code=2)
     assert "Usage: axsim" in result.stdout + result.stderr
