@@ -8,9 +8,11 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from axsim.errors import InputError, Problem
+from axsim.fidelity.prediction import number
 from axsim.show.plots.axes import axis_name, fit_axis
 from axsim.show.plots.labels import Label, place
 from axsim.show.plots.style import SMALL, new_figure
+from axsim.study.objective import Goal
 from axsim.study.pareto import unknown_column
 
 if TYPE_CHECKING:
@@ -69,6 +71,16 @@ def heat_map(
         _ring(axes, best)
     _marks(axes, dict(marks or {}), best, xs, ys)
     return figure
+
+
+def best_cell(frame: pd.DataFrame, goal: Goal, x: str, y: str) -> Label | None:
+    """The cell of the row that is best, the first of equals, with its figure."""
+    leaders = goal.leaders(frame.to_dict("records"))
+    if not leaders:
+        return None
+    row = leaders[0]
+    text = number(row[goal.objectives[0].column])
+    return Label(f"best: {text}", float(row[x]), float(row[y]))
 
 
 def chip_marks(chips: Sequence[Chip], x: str, y: str) -> dict[str, tuple[float, float]]:

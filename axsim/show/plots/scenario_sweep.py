@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING, Any
 from axsim.errors import InputError
 from axsim.show.palette import ACCENT, CURVES
 from axsim.show.plots.axes import WIDE, axis_name, fit_axis
-from axsim.show.plots.heat_map import heat_map
+from axsim.show.plots.heat_map import best_cell, heat_map
 from axsim.show.plots.style import LINES, MARKS, SMALL, grid, new_figure, plain_numbers
-from axsim.study.objective import Goal
+from axsim.study.objective import Goal, Objective
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -27,8 +27,8 @@ def scenario_sweep(
 ) -> Figure:
     """The columns of the goal that are no varied keys, else what 95 of 100 requests of each tenant
     take, over the first numeric key that varies, else over the first; a curve for each value of the
-    others, dashed lines for the goal's limits, a ring around its best row. Of two numeric keys on
-    one chip a heat map.
+    others, dashed lines for the goal's limits. Of two numeric keys on one chip a heat map. The best
+    row has a ring.
 
     Raises:
         InputError: no key varies, no row has a value to draw, or there are too many curves.
@@ -49,7 +49,12 @@ def scenario_sweep(
     )
     if len(numbers) == len(several) == 2 and not rows.duplicated(several).any():
         x, y = several
-        return heat_map(rows, x, y, chosen[0], title=title)
+        limits = goal.constraints if goal else ()
+        objectives = (*(goal.objectives if goal else ()), Objective(chosen[0], "min"))
+        wanted = Goal(objectives[:1], limits)
+        best = best_cell(rows, wanted, x, y)
+        title += f"\nring: {wanted}" if best is not None else ""
+        return heat_map(rows, x, y, chosen[0], best=best, title=title)
     key = (numbers or several)[0]
     if not numbers:
         rows = rows.assign(**{key: rows[key].map(str)})

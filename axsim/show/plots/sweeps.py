@@ -6,9 +6,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from axsim.errors import InputError
-from axsim.fidelity.prediction import number
-from axsim.show.plots.heat_map import Marks, heat_map
-from axsim.show.plots.labels import Label
+from axsim.show.plots.heat_map import Marks, best_cell, heat_map
 from axsim.show.plots.scenario_sweep import scenario_sweep
 from axsim.show.plots.tradeoff import Lead, tradeoff
 from axsim.study.objective import Goal, Objective
@@ -82,7 +80,7 @@ def sweep_picture(
         x, y = several
         limits = goal.constraints if goal else ()
         wanted = Goal((*objectives[:1], Objective(value, "min"))[:1], limits)
-        best, title = _best(rows, wanted, x, y), _title(rows)
+        best, title = best_cell(rows, wanted, x, y), _title(rows)
         if best is not None:
             title = f"{title}\nring: {wanted}"
         return heat_map(rows, x, y, value, marks=marks, best=best, title=title)
@@ -97,16 +95,6 @@ def sweep_picture(
         title=_title(rows, "Trade-off", labels), level=LEVELS.get(y),
         lead=_lead(rows, goal) if goal else None,
     )  # fmt: skip
-
-
-def _best(frame: pd.DataFrame, goal: Goal, x: str, y: str) -> Label | None:
-    """The cell of the row that is best, the first of equals."""
-    leaders = goal.leaders(frame.to_dict("records"))
-    if not leaders:
-        return None
-    row = leaders[0]
-    text = number(row[goal.objectives[0].column])
-    return Label(f"best: {text}", float(row[x]), float(row[y]))
 
 
 def _lead(frame: pd.DataFrame, goal: Goal) -> Lead:
