@@ -65,7 +65,7 @@ def scenario_sweep(
     if len(groups) * len(chosen) > MOST:
         what = f"{len(groups) * len(chosen)} curves are more than can be told apart"
         raise InputError(f"{what}: vary fewer keys, or name an --objective (up to {MOST})")
-    best = goal.leaders(rows.to_dict("records"))[:1] if goal else []
+    leading = goal.leaders(rows.to_dict("records"))[:1] if goal else []
     values: list[float] = []
     for number, (names, own, column) in enumerate(
         (names, own, column) for names, own in groups for column in chosen
@@ -80,7 +80,7 @@ def scenario_sweep(
             label=", ".join(label) or None, **look,
         )  # fmt: skip
         values += list(own[column])
-        for row in best:
+        for row in leading:
             if all(row[k] == v for k, v in zip(others, names, strict=True)):
                 axes.plot(row[key], row[column], marker="o", markersize=13, color=ACCENT,
                           markerfacecolor="none", linestyle="none",

@@ -70,8 +70,8 @@ def test_two_numbers_are_a_map() -> None:
     found = frame(*({KEY: fps, OTHER: rank} for fps in (1, 2) for rank in (0, 1)))
     axes = sweep_picture(found, {KEY: [1, 2], OTHER: [0, 1]}).axes[0]
     assert (axes.get_xlabel(), axes.get_ylabel()) == (KEY, OTHER)
-    assert "ring: least eye.latency_p95_ms" in axes.get_title()
-    assert "best: 5.000" in [text.get_text() for text in axes.texts]
+    assert "ring: least talk.first_token_p95_ms" in axes.get_title()
+    assert "best: 300.0" in [text.get_text() for text in axes.texts]
 
 
 def test_nothing_to_draw_is_said() -> None:
