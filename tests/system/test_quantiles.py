@@ -22,7 +22,11 @@ def counted(values: list[float]) -> Quantiles:
 def test_few_values_are_as_numpy_has_them(values: list[float], percent: int) -> None:
     """A percentile is one of the values: the curve's step is there."""
     found = counted(values)
-    expected = np.percentile(values, percent, method="inverted_cdf")
+    rank, between = divmod(percent * len(values), 100)
+    if between:
+        expected = np.percentile(values, percent, method="inverted_cdf")
+    else:  # where 0.56 of 25 values are more than 14 for older releases of numpy
+        expected = sorted(values)[max(rank - 1, 0)]
     assert found.percentile(percent) == expected
     below = max((part for value, part in found.steps() if value < expected), default=0.0)
     assert below < percent / 100 or percent == 0
