@@ -50,13 +50,14 @@ def finish(
 
 
 @compiled
-def pad_lines(image: Any, out: Any, top: Any, left: Any, zero: Any, start: Any, stop: Any) -> None:
-    """Lines ``start`` to ``stop`` of ``out`` [h, w, c], in which ``image`` [H, W, C] begins at line
-    ``top`` and pixel ``left``; all else is ``zero``."""
+def pad_part(part: Any, arguments: Any) -> None:
+    """A part of the lines of an image in which another one lies; see
+    :data:`axsim.kernels.vectors.float_tasks.pad`."""
     wide_vectors()
+    image, out, top, left, zero, step = arguments
     height, width, channels = image.shape
     run, across = width * channels, out.shape[2]
-    for y in range(start, stop):
+    for y in range(part * step, min(part * step + step, out.shape[0])):
         line = out[y].reshape(out.shape[1] * across)
         if y < top or y >= top + height:
             line[:] = zero

@@ -89,6 +89,17 @@ def parallel(count: int, task: Callable[[int], None]) -> None:
             other.result()
 
 
+def divided(blocks: float, few: float, panels: int, workers: int) -> tuple[int, int]:
+    """How many parts the rows of a product are, and for each how many its columns are.
+
+    The rows fill so many ``blocks``; where that is fewer than ``few`` for each worker, it is the
+    ``panels`` of columns that are shared.
+    """
+    if blocks >= 8 * workers:
+        return 4 * workers, 1  # whoever is faster takes more
+    return (1, min(workers, panels)) if blocks < few * workers else (workers, 1)
+
+
 def for_rows(task: Callable[[slice], None], rows: int, block: int) -> None:
     """Call ``task`` on slices of at most about ``block`` rows, the same number for each thread."""
     workers = threads()

@@ -7,7 +7,7 @@ as [positions, channels].
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache, partial
 from typing import Any
@@ -18,8 +18,8 @@ from axsim.kernels import squares
 from axsim.kernels.array import Array
 from axsim.kernels.conv_codes import padded
 from axsim.kernels.dense import Stage, apply
-from axsim.kernels.parallel import ALONE, for_rows, threads
-from axsim.kernels.scratch import Scratch, aligned
+from axsim.kernels.parallel import ALONE, divided, for_rows, threads
+from axsim.kernels.scratch import Scratch
 from axsim.kernels.twin import compiled
 from axsim.kernels.windows import Windows
 
@@ -59,17 +59,7 @@ def weight(w: Array, group: int, in_squares: bool = False) -> PixelWeight:
     if w.shape[1] == 1 and group > 1:
         return PixelWeight(w.shape, group, taps=np.ascontiguousarray(rows.T, np.float32))
     parts = rows.reshape(group, w.shape[0] // group, -1)
-    return PixelWeight(w.shape, group, stacked(loops.panels_of, parts))
-
-
-def stacked(panels_of: Callable[[Array], Array], parts: Array) -> Array:
-    """The panels of each of several right operands, in one array that begins on a cache line."""
-    first = panels_of(parts[0])
-    panels = aligned((len(parts), *first.shape), first.dtype)
-    panels[0] = first
-    for n, part in enumerate(parts[1:], 1):
-        panels[n] = panels_of(part)
-    return panels
+    return PixelWeight(w.shape, group, loops.stacked(parts))
 
 
 def by_pixel(x: Array) -> Array:
@@ -157,11 +147,7 @@ def _products(image: Array, w: PixelWeight, at: Windows, finish: Finish, out: Ar
     parts, run = pieces(at, width, channels, w.shape[1])
     rows, panels = len(begins), w.panels.shape[1]
     workers = threads() if rows * w.shape[0] * parts.size * run > ALONE else 1
-    blocks, shares = workers, 1
-    if rows >= 8 * workers * _POSITIONS:
-        blocks = 4 * workers  # whoever is faster takes more
-    elif rows < workers * _POSITIONS // 2:
-        blocks, shares = 1, min(workers, panels)  # of the columns
+    blocks, shares = divided(rows / _POSITIONS, 0.5, panels, workers)
     step = -(-rows // (blocks * tiles.ROWS)) * tiles.ROWS
     across = -(-panels // shares) * tiles.WIDTH
     strips = _scratch.array("sums", (threads(), _POSITIONS, across), np.float32)

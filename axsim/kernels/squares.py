@@ -4,11 +4,12 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from functools import lru_cache
 from typing import Any
 
 from axsim.kernels.array import Array
 from axsim.kernels.finish import Requantise
-from axsim.kernels.parallel import threads
+from axsim.kernels.parallel import divided, threads
 from axsim.kernels.twin import compiled
 from axsim.kernels.windows import Windows
 
@@ -42,6 +43,7 @@ def weight(w: Array) -> Array:
     return panels
 
 
+@lru_cache(maxsize=256)
 def whole(at: Windows) -> Windows:
     """Windows for whole squares of results, so that an image is padded for them."""
     height, width = _squares(at)
@@ -78,11 +80,7 @@ def _shared(
     lines, across = _squares(at)
     step = max(1, _TILES // across)
     workers = threads()
-    blocks, shares = workers, 1
-    if lines >= 8 * workers * step:
-        blocks = 4 * workers  # whoever is faster takes more
-    elif lines * across < 2 * workers * _TILES:
-        blocks, shares = 1, min(workers, panels.shape[1])  # of the columns
+    blocks, shares = divided(lines * across / _TILES, 2, panels.shape[1], workers)
     height = -(-lines // blocks)
     step = -(-height // -(-height // step))
     share = -(-panels.shape[1] // shares) * loops.WIDTH

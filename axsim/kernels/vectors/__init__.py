@@ -8,7 +8,7 @@ in float32 attention (:mod:`~axsim.kernels.vectors.heads`) and convolutions
 :mod:`~axsim.kernels.vectors.winograd`). Where a loop is shared between threads it is a
 :class:`~axsim.kernels.vectors.team.Task`: those of float32 are in
 :mod:`~axsim.kernels.vectors.float_tasks`, those of codes in
-:mod:`~axsim.kernels.vectors.code_tasks`, which compile for this CPU as they are imported.
+:mod:`~axsim.kernels.vectors.code_tasks`.
 
 Without all of this every number is the same, or, where
 float32 is summed, as near.

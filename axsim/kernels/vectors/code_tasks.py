@@ -9,13 +9,13 @@ from numba import types
 
 from axsim.kernels.codes_numba import add_codes
 from axsim.kernels.conv_codes_numba import depthwise_lines
-from axsim.kernels.conv_numba import pad_lines
+from axsim.kernels.conv_numba import pad_part
 from axsim.kernels.finish_numba import requantise
-from axsim.kernels.jit import inlined, wide_vectors
+from axsim.kernels.jit import inlined
 from axsim.kernels.vectors.conv import convolve_codes
 from axsim.kernels.vectors.team import Task, arguments_of, array, together
-from axsim.kernels.vectors.tiles import BYTES, WIDTH
-from axsim.kernels.vectors.winograd import convolve_tiles, part_of
+from axsim.kernels.vectors.tiles import BYTES
+from axsim.kernels.vectors.winograd import some_tiles
 
 _LEFT = "uint8" if BYTES else "int16"
 _INTEGER, _INDICES = types.int64, array("int64", 1)
@@ -67,22 +67,12 @@ def _windows(part: Any, worker: Any, arguments: Any) -> None:
 
 
 @inlined
-def _squares(part: Any, worker: Any, arguments: Any) -> None:
-    wide_vectors()
-    image, panels, memory, finish, out, lines, height, step, share, shares, width = arguments
-    shift, multiplier, low, high, zero = finish
-    top, bottom, start, count = part_of(part, lines, height, share, shares, out.shape[1])
-    columns = -(-count // WIDTH) * WIDTH
+def _finish(sums: Any, numbers: Any, start: Any, count: Any, out: Any, first: Any) -> None:
+    shift, multiplier, low, high, zero = numbers
     own, factors = shift[start : start + count], multiplier[start : start + count]
-    for line in range(top, bottom, step):
-        end, first = min(line + step, bottom), 2 * line * width
-        rows = min(2 * end * width, out.shape[0]) - first
-        sums = memory[2][worker][: rows * columns].reshape(rows, columns)
-        convolve_tiles(
-            image, line, end, width, panels, start, memory[0][worker], memory[1][worker], sums
-        )
-        block = out[first : first + rows]
-        requantise(sums.reshape(rows, 1, columns), own, factors, low, high, zero, block, start)
+    rows, columns = sums.shape
+    block = out[first : first + rows]
+    requantise(sums.reshape(rows, 1, columns), own, factors, low, high, zero, block, start)
 
 
 def _add_entry(part: Any, worker: Any, at: Any) -> None:
@@ -98,8 +88,7 @@ def _depthwise_entry(part: Any, worker: Any, at: Any) -> None:
 
 
 def _pad_entry(part: Any, worker: Any, at: Any) -> None:
-    image, out, top, left, zero, step = _pad_at(at)
-    pad_lines(image, out, top, left, zero, part * step, min(part * step + step, out.shape[0]))
+    pad_part(part, _pad_at(at))
 
 
 def _w8_entry(part: Any, worker: Any, at: Any) -> None:
@@ -111,11 +100,11 @@ def _w16_entry(part: Any, worker: Any, at: Any) -> None:
 
 
 def _s8_entry(part: Any, worker: Any, at: Any) -> None:
-    _squares(part, worker, _s8_at(at))
+    some_tiles(part, worker, _s8_at(at), _finish)
 
 
 def _s16_entry(part: Any, worker: Any, at: Any) -> None:
-    _squares(part, worker, _s16_at(at))
+    some_tiles(part, worker, _s16_at(at), _finish)
 
 
 _U8, _U16 = np.dtype(np.uint8), np.dtype(np.uint16)

@@ -9,14 +9,13 @@ from numba import types
 from axsim.kernels.conv_numba import (
     depthwise_pixels,
     finished,
-    pad_lines,
+    pad_part,
     three_by_three_pixels,
 )
 from axsim.kernels.jit import inlined
 from axsim.kernels.vectors.conv import convolve_floats
 from axsim.kernels.vectors.team import Task, arguments_of, array, together
-from axsim.kernels.vectors.tiles import WIDTH
-from axsim.kernels.vectors.winograd import convolve_tiles, part_of
+from axsim.kernels.vectors.winograd import some_tiles
 
 _INTEGER, _INDICES = types.int64, array("int64", 1)
 _OUT = array("float32", 2, written=True)
@@ -58,19 +57,10 @@ def _windows(part: Any, worker: Any, arguments: Any) -> None:
 
 
 @inlined
-def _squares(part: Any, worker: Any, arguments: Any) -> None:
-    image, panels, memory, finish, out, lines, height, step, share, shares, width = arguments
-    bias, other, adds, low, high, swish = finish
-    top, bottom, start, count = part_of(part, lines, height, share, shares, out.shape[1])
-    columns, factors = -(-count // WIDTH) * WIDTH, bias[start : start + count]
-    for line in range(top, bottom, step):
-        end, first = min(line + step, bottom), 2 * line * width
-        rows = min(2 * end * width, out.shape[0]) - first
-        sums = memory[2][worker][: rows * columns].reshape(rows, columns)
-        convolve_tiles(
-            image, line, end, width, panels, start, memory[0][worker], memory[1][worker], sums
-        )
-        finished(sums, factors, other, adds, low, high, swish, out, first, start)
+def _finish(sums: Any, numbers: Any, start: Any, count: Any, out: Any, first: Any) -> None:
+    bias, other, adds, low, high, swish = numbers
+    own = bias[start : start + count]
+    finished(sums, own, other, adds, low, high, swish, out, first, start)
 
 
 @inlined
@@ -93,7 +83,7 @@ def _windows_entry(part: Any, worker: Any, at: Any) -> None:
 
 
 def _squares_entry(part: Any, worker: Any, at: Any) -> None:
-    _squares(part, worker, _squares_at(at))
+    some_tiles(part, worker, _squares_at(at), _finish)
 
 
 def _depthwise_entry(part: Any, worker: Any, at: Any) -> None:
@@ -101,8 +91,7 @@ def _depthwise_entry(part: Any, worker: Any, at: Any) -> None:
 
 
 def _pad_entry(part: Any, worker: Any, at: Any) -> None:
-    image, out, top, left, zero, step = _pad_at(at)
-    pad_lines(image, out, top, left, zero, part * step, min(part * step + step, out.shape[0]))
+    pad_part(part, _pad_at(at))
 
 
 windows = Task(_windows_entry, _WINDOWS)

@@ -17,7 +17,7 @@ from axsim.kernels.parallel import ALONE, threads
 from axsim.kernels.products import Packed, bytes_of, totals_of
 from axsim.kernels.qparams import QParams
 from axsim.kernels.scratch import Scratch
-from axsim.kernels.vectors import tiles
+from axsim.kernels.vectors import code_tasks, tiles
 from axsim.kernels.vectors.multiply import multiply, panels_of
 from axsim.kernels.vectors.team import MOST, Task
 from axsim.kernels.vectors.tiles import WIDTH
@@ -45,8 +45,6 @@ def add(a: Array, qa: QParams, b: Array, qb: QParams, y: QParams, out: Array) ->
     all codes are U8, or there is no such CPU."""
     if not (supported() and a.dtype == b.dtype == out.dtype == np.uint8):
         return False
-    from axsim.kernels.vectors import code_tasks
-
     parts = min(2 * threads(), -(-a.size // _STRIP))
     step = -(-a.size // parts)
     code_tasks.add(parts, (*adding(a, qa, b, qb, y, out), step))
@@ -58,8 +56,6 @@ def pad_task(given: np.dtype[Any], wanted: np.dtype[Any]) -> Task | None:
     several threads; None where nothing does."""
     if not (supported() and given == np.uint8 and wanted == _LEFT):
         return None
-    from axsim.kernels.vectors import code_tasks
-
     return code_tasks.pad
 
 
@@ -73,8 +69,6 @@ def depthwise(
     numbers = depthwising(image, taps, zero, at, finish)
     if numbers is None:
         return False
-    from axsim.kernels.vectors import code_tasks
-
     code_tasks.depthwise(-(-len(out) // step), (*numbers, out, step))
     return True
 
@@ -123,8 +117,6 @@ class _VectorPacked(Packed):
         strips = _scratch.array("strips", (threads(), step * columns), np.int32)
         where = image, places, pieces, words, self._panels[0], strips, columns
         numbers = (*where, requantising(finish, True), out, left, step)
-        from axsim.kernels.vectors import code_tasks  # compiles for this CPU
-
         code_tasks.windows[out.dtype](-(-rows // step), numbers)
         return True
 

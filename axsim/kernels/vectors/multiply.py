@@ -37,6 +37,16 @@ def panels_of(right: Array, numbers: int = 0) -> Array:
     return panels
 
 
+def stacked(parts: Array) -> Array:
+    """The panels of each of several right operands, in one array."""
+    first = panels_of(parts[0])
+    panels = aligned((len(parts), *first.shape), first.dtype)
+    panels[0] = first
+    for n, part in enumerate(parts[1:], 1):
+        panels[n] = panels_of(part)
+    return panels
+
+
 @compiled
 def multiply(a: Any, first: Any, panels: Any, start: Any, out: Any, left: Any, width: Any) -> None:
     """``width`` columns of a product from ``start`` on, into those of ``out`` [M, ...] from

@@ -21,9 +21,9 @@ from numba.extending import intrinsic
 
 from axsim.kernels.array import Array
 from axsim.kernels.jit import inlined
-from axsim.kernels.scratch import Scratch, aligned
+from axsim.kernels.scratch import Scratch
 from axsim.kernels.vectors.conv import convolve
-from axsim.kernels.vectors.multiply import panels_of
+from axsim.kernels.vectors.multiply import stacked
 from axsim.kernels.vectors.tiles import WIDTH, address, moved
 
 _TAPS = np.array([[2, 0, 0], [1, 1, 1], [1, -1, 1], [0, 0, 2]])
@@ -43,17 +43,12 @@ def takes(channels: int, dtype: Any) -> bool:
 
 
 def tiles_of(w: Array) -> Array:
-    """Sixteen times the panels of :func:`axsim.kernels.vectors.multiply.panels_of` of weights [M,
+    """The panels, sixteen times, of weights [M,
     C, 3, 3], float32 or int8."""
     real = w.dtype == np.float32
     taps = _TAPS / 2 if real else _TAPS
     spread = np.einsum("iy,mcyx,jx->ijmc", taps, w.astype(taps.dtype), taps, optimize=True)
-    rows = spread.reshape(16, *w.shape[:2]).astype(np.float32 if real else np.int16)
-    first = panels_of(rows[0])
-    panels = aligned((16, *first.shape), first.dtype)
-    for n, each in enumerate(rows):
-        panels[n] = panels_of(each)
-    return panels
+    return stacked(spread.reshape(16, *w.shape[:2]).astype(np.float32 if real else np.int16))
 
 
 def memory_of(
@@ -197,9 +192,19 @@ def convolve_tiles(
 
 
 @inlined
-def part_of(part: Any, lines: Any, height: Any, share: Any, shares: Any, columns: Any) -> Any:
-    """The first of a part's lines of squares, the one after the last, its first column and their
-    number: there are ``shares`` parts of ``share`` columns for each ``height`` lines."""
+def some_tiles(part: Any, worker: Any, arguments: Any, finish: Any) -> None:
+    """One part of a convolution, with the ``arguments`` that
+    :data:`axsim.kernels.vectors.float_tasks.squares` takes. ``finish(sums, numbers, start, count,
+    out, first)`` writes the rows of ``out`` from ``first`` on, in ``count`` columns from ``start``
+    on."""
+    image, panels, memory, numbers, out, lines, height, step, share, shares, width = arguments
+    spread, products, strip = memory[0][worker], memory[1][worker], memory[2][worker]
     top, start = part // shares * height, part % shares * share
-    bottom, count = min(top + height, lines), min(share, columns - start)
-    return top, bottom if count > 0 else top, start, count
+    bottom, count = min(top + height, lines), min(share, out.shape[1] - start)
+    columns = -(-count // WIDTH) * WIDTH
+    for line in range(top, bottom if count > 0 else top, step):
+        end, first = min(line + step, bottom), 2 * line * width
+        rows = min(2 * end * width, out.shape[0]) - first
+        sums = strip[: rows * columns].reshape(rows, columns)
+        convolve_tiles(image, line, end, width, panels, start, spread, products, sums)
+        finish(sums, numbers, start, count, out, first)
