@@ -118,10 +118,11 @@ def test_a_picture_is_uploaded_and_shown(driver: Any, seeing: Served, tmp_path: 
 
 
 def test_the_clock_only_goes_forward_and_an_answer_can_be_stopped(driver: Any) -> None:
-    with serving(synthetic(timing_only=True, token_ms=10), fast=False) as served:
+    # Longer than a slow browser takes to look twenty times.
+    with serving(synthetic(timing_only=True, token_ms=50), fast=False) as served:
         page = Page(driver, served)
         assert "[no kernels" in page.text("#notice")
-        page.set("#limit", 150)
+        page.set("#limit", 400)
         page.one("#text").send_keys("hello" + ENTER)
         times = []
         page.waits(lambda: page.text("#state") == "answering")
