@@ -333,9 +333,8 @@ class Workload(Section):
             if variant.name == name:
                 keys = {**variant.set, "variants": ()}
                 return override(self, keys, f"variant {name!r} of {self.name}")
-        raise InputError(
-            Problem("", "", f"{self.name} has no variant {name!r}", ", ".join(self.variant_names))
-        )
+        allowed = ", ".join(self.variant_names) or "none: it is one build, which --set changes"
+        raise InputError(Problem("", "", f"{self.name} has no variant {name!r}", allowed))
 
     def expand(self) -> dict[str, Workload]:
         """Every variant by name, or this workload by its label when it has none."""

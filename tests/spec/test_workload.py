@@ -246,6 +246,12 @@ def test_an_unknown_variant_is_told_with_the_known_ones() -> None:
     )
 
 
+def test_a_workload_without_variants_says_what_to_do() -> None:
+    single = load_workload("internvl2_1b").variant("224-u8")
+    with pytest.raises(InputError, match="no variant 'u8'; allowed: none: it is one build, which"):
+        single.variant("u8")
+
+
 def test_a_faulty_variant_is_found_at_once_and_with_its_line(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
