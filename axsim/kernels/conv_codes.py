@@ -7,6 +7,7 @@ next image.
 from __future__ import annotations
 
 from collections.abc import Callable
+from math import prod
 from typing import Any
 
 import numpy as np
@@ -24,37 +25,43 @@ _FEW = 1 << 15
 """Numbers that one thread copies before another would have come."""
 
 
-def padded(
-    image: Array,
-    at: Windows,
-    zero: int,
-    channels: int = 0,
-    dtype: Any = None,
-    task: Callable[..., None] | None = None,
-) -> Array:
-    """``image`` with the code ``zero`` wherever windows reach beyond it, and in channels that it
-    lacks of so many ``channels``; in memory that the thread's next use of this takes again. Its
-    numbers are of ``dtype`` where given. ``task`` (:data:`axsim.kernels.vectors.float_tasks.pad`)
-    does it for contiguous images of its type."""
-    dtype = np.dtype(dtype or image.dtype)
-    reach = at.reach(image.shape[:2])
-    height, width, own = image.shape
-    channels = max(channels, own)
-    if not any(at.begin) and not any(reach) and channels == own and dtype == image.dtype:
-        return image
-    (top, left), (below, beside) = at.begin, reach
-    shape = (top + height + below, left + width + beside, channels)
-    out = _scratch.array("padded", shape, dtype)
-    if task is not None and image.flags.c_contiguous:
-        step = len(out) if out.size < _FEW else -(-len(out) // threads())
-        task(-(-len(out) // step), (image, out, top, left, dtype.type(zero), step))
+class Padding:
+    """Makes of images [H, W, C] of one shape contiguous ones of ``shape`` and ``dtype``, with the
+    code ``zero`` wherever windows reach beyond, and in channels that are lacking of so many
+    ``channels``. ``task`` (:data:`axsim.kernels.vectors.float_tasks.pad`) does it for contiguous
+    images of its type.
+    """
+
+    def __init__(
+        self, shape: tuple[int, ...], at: Windows, zero: int, dtype: np.dtype[Any],
+        channels: int = 0, task: Callable[..., None] | None = None,
+    ) -> None:  # fmt: skip
+        height, width, own = shape
+        below, beside = at.reach(shape[:2])
+        top, left = self._begin = at.begin
+        self.shape = (top + height + below, left + width + beside, max(channels, own))
+        self.dtype, self._given, self._zero, self._task = dtype, shape, dtype.type(zero), task
+        self._workers = threads()
+        few = prod(self.shape) < _FEW
+        self._step = self.shape[0] if few else -(-self.shape[0] // self._workers)
+
+    def __call__(self, image: Array) -> Array:
+        """In memory that the thread's next use of this takes again, or the image itself."""
+        if self.shape == self._given and image.dtype == self.dtype:
+            return np.ascontiguousarray(image)
+        out, (top, left) = _scratch.array("padded", self.shape, self.dtype), self._begin
+        if self._task is not None and image.flags.c_contiguous:
+            parts = -(-len(out) // self._step)
+            arguments = image, out, top, left, self._zero, self._step
+            self._task(parts, arguments, self._workers)
+            return out
+        height, width, own = image.shape
+        out[:top] = out[top + height :] = self._zero
+        rows = out[top : top + height]
+        rows[:, :left] = rows[:, left + width :] = self._zero
+        rows[:, left : left + width, own:] = self._zero
+        rows[:, left : left + width, :own] = image
         return out
-    out[:top] = out[top + height :] = zero
-    rows = out[top : top + height]
-    rows[:, :left] = rows[:, left + width :] = zero
-    rows[:, left : left + width, own:] = zero
-    rows[:, left : left + width, :own] = image
-    return out
 
 
 def patch_rows(image: Array, at: Windows, lines: slice, channels: slice, out: Array) -> Array:

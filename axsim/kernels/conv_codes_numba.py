@@ -19,28 +19,29 @@ def depthwise(
     image: Array, taps: Array, zero: int, at: Windows, finish: Requantise, lines: slice, out: Array
 ) -> None:
     """See :func:`axsim.kernels.conv_codes.depthwise`."""
-    numbers = depthwising(image, taps, zero, at, finish)
+    numbers = depthwising(taps, zero, at, finish, image.dtype)
     if numbers is None:
         plain: Any = conv_codes.depthwise
         plain.__wrapped__(image, taps, zero, at, finish, lines, out)
     else:
-        arguments = (*numbers, lines.start, lines.stop, out)
+        arguments = (image, *numbers, lines.start, lines.stop, out)
         depthwise_lines(*arguments)
 
 
 def depthwising(
-    image: Array, taps: Array, zero: int, at: Windows, finish: Requantise
+    taps: Array, zero: int, at: Windows, finish: Requantise, dtype: Any
 ) -> tuple[Any, ...] | None:
-    """What loops take of a depthwise convolution, or None where sums might leave S32."""
+    """What loops take of a depthwise convolution beside its image of ``dtype``, or None where sums
+    might leave S32."""
     y = finish.y
     limits = np.float32(y.low - y.zero_point), np.float32(y.high - y.zero_point)
     # The zero point's part of a sum is the same everywhere.
     shift = finish.shift - zero * taps.sum(axis=0, dtype=np.int64)
-    if np.abs(shift).max(initial=0) > _MOST - len(taps) * int(np.iinfo(image.dtype).max) * 128:
+    if np.abs(shift).max(initial=0) > _MOST - len(taps) * int(np.iinfo(dtype).max) * 128:
         return None
     geometry = (*at.taps, *at.strides, *at.dilations)
     numbers = shift.astype(np.int32), np.asarray(finish.multiplier, np.float32)
-    return image, taps.astype(np.int32), geometry, *numbers, *limits, np.int32(y.zero_point)
+    return taps.astype(np.int32), geometry, *numbers, *limits, np.int32(y.zero_point)
 
 
 def fill_patches(image: Array, at: Windows, lines: slice, channels: slice, out: Array) -> None:

@@ -7,16 +7,17 @@ as [positions, channels].
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import lru_cache, partial
+from math import prod
 from typing import Any
 
 import numpy as np
 
 from axsim.kernels import squares
 from axsim.kernels.array import Array
-from axsim.kernels.conv_codes import padded
+from axsim.kernels.conv_codes import Padding
 from axsim.kernels.dense import Stage, apply
 from axsim.kernels.parallel import ALONE, divided, for_rows, threads
 from axsim.kernels.scratch import Scratch
@@ -96,25 +97,37 @@ def conv(
 ) -> Array:
     """Float32 [N, C, H, W] convolved with a weight to [N, M, windows...]. After ``finish``,
     ``stages`` change blocks of each image's result, seen as [positions, M]."""
-    out = np.empty((x.shape[0], *at.size, w.shape[0]), np.float32)
+    return convolution(w, at, x.shape[1:])(x, finish, stages)
+
+
+Convolution = Callable[[Array, Finish, Sequence[Stage]], Array]
+
+
+def convolution(w: PixelWeight, at: Windows, shape: tuple[int, ...]) -> Convolution:
+    """:func:`conv` made ready for tensors whose images have a ``shape`` [C, H, W]."""
     tasks = compiled("axsim.kernels.vectors.float_tasks")
     assert tasks is not None
     wanted = at if w.squares is None else squares.whole(at)
-    for image, result in zip(x.transpose(0, 2, 3, 1), out, strict=True):
-        image = np.ascontiguousarray(padded(image, wanted, 0, task=tasks.pad))
-        rows = result.reshape(-1, w.shape[0])
-        if w.taps is not None:
-            _depthwise(image, w.taps, at, finish, result)
-        elif w.squares is not None:
-            squares.convolved(image, w.squares, at, finish.arguments(rows), rows)
-        else:
-            _products(image, w, at, finish, rows)
-        if stages:
-            for_rows(
-                partial(apply, stages, rows, columns=slice(0, w.shape[0])), len(rows), _POSITIONS
-            )
-    moved: Array = out.transpose(0, 3, 1, 2)
-    return moved
+    pad = Padding((*shape[1:], shape[0]), wanted, 0, np.dtype(np.float32), task=tasks.pad)
+    if w.taps is not None:
+        product = _depthwise(w.taps, at, w.shape[0] // shape[0])
+    elif w.squares is not None:
+        product = squares.convolved(w.squares, at)
+    else:
+        product = _products(w, at, pad.shape)
+
+    def run(x: Array, finish: Finish, stages: Sequence[Stage]) -> Array:
+        out = np.empty((len(x), *at.size, w.shape[0]), np.float32)
+        for image, result in zip(x.transpose(0, 2, 3, 1), out, strict=True):
+            rows = result.reshape(-1, w.shape[0])
+            product(pad(image), finish.arguments(rows), rows)
+            if stages:
+                whole = partial(apply, stages, rows, columns=slice(0, w.shape[0]))
+                for_rows(whole, len(rows), _POSITIONS)
+        moved: Array = out.transpose(0, 3, 1, 2)
+        return moved
+
+    return run
 
 
 @lru_cache(maxsize=256)
@@ -137,33 +150,41 @@ def pieces(at: Windows, width: int, channels: int, own: int) -> tuple[Array, int
     return every.astype(np.int64), own
 
 
-def _products(image: Array, w: PixelWeight, at: Windows, finish: Finish, out: Array) -> None:
+def _products(w: PixelWeight, at: Windows, shape: tuple[int, ...]) -> squares.Product:
     tasks, tiles = (compiled(f"axsim.kernels.vectors.{n}") for n in ("float_tasks", "tiles"))
     assert tasks is not None
     assert tiles is not None
     assert w.panels is not None
-    _, width, channels = image.shape
-    begins = places(at, width, channels)
-    parts, run = pieces(at, width, channels, w.shape[1])
+    begins = places(at, *shape[1:])
+    parts, run = pieces(at, *shape[1:], w.shape[1])
     rows, panels = len(begins), w.panels.shape[1]
-    workers = threads() if rows * w.shape[0] * parts.size * run > ALONE else 1
+    available = threads()
+    workers = available if rows * w.shape[0] * parts.size * run > ALONE else 1
     blocks, shares = divided(rows / _POSITIONS, 0.5, panels, workers)
     step = -(-rows // (blocks * tiles.ROWS)) * tiles.ROWS
     across = -(-panels // shares) * tiles.WIDTH
-    strips = _scratch.array("sums", (threads(), _POSITIONS, across), np.float32)
-    where = image.reshape(-1), begins, parts, run, w.shape[1], w.panels
-    split = step, across, shares
-    tasks.windows(blocks * shares, (*where, finish.arguments(out), strips, out, *split))
+    where, split = (begins, parts, run, w.shape[1], w.panels), (step, across, shares)
+    memory = available, _POSITIONS, across
+
+    def product(image: Array, finish: tuple[Any, ...], out: Array) -> None:
+        strips = _scratch.array("sums", memory, np.float32)
+        numbers = (image.reshape(-1), *where, finish, strips, out, *split)
+        tasks.windows(blocks * shares, numbers, available)
+
+    return product
 
 
-def _depthwise(image: Array, taps: Array, at: Windows, finish: Finish, out: Array) -> None:
+def _depthwise(taps: Array, at: Windows, share: int) -> squares.Product:
     tasks = compiled("axsim.kernels.vectors.float_tasks")
     assert tasks is not None
-    share = taps.shape[1] // image.shape[2]
-    if share > 1:
-        image = image.repeat(share, axis=2)
-    height, geometry = out.shape[0], (*at.taps, *at.strides, *at.dilations)
-    few = out.size * len(taps) < ALONE // 8
-    step = height if few else -(-height // (4 * threads()))
-    numbers = finish.arguments(out.reshape(-1, out.shape[2]))
-    tasks.depthwise(-(-height // step), (image, taps, geometry, numbers, out, step))
+    height, geometry, workers = at.size[0], (*at.taps, *at.strides, *at.dilations), threads()
+    few = prod(at.size) * taps.size < ALONE // 8
+    step = height if few else -(-height // (4 * workers))
+
+    def product(image: Array, finish: tuple[Any, ...], out: Array) -> None:
+        if share > 1:
+            image = image.repeat(share, axis=2)
+        lines = out.reshape(*at.size, -1)
+        tasks.depthwise(-(-height // step), (image, taps, geometry, finish, lines, step), workers)
+
+    return product

@@ -11,6 +11,7 @@ and :mod:`axsim.kernels.vectors` faster still on the CPUs it is for;
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from collections.abc import Callable
 from typing import Any, Protocol
 
 import numpy as np
@@ -41,13 +42,13 @@ class Packed(ABC):
         self._into(rows_of_bytes(a), finish, out, left)
 
     def windows(
-        self, image: Array, places: Array, pieces: Array, run: int, finish: Finish, out: Array,
+        self, places: Array, pieces: Array, run: int, finish: Finish, dtype: np.dtype[Any],
         left: int = 0,
-    ) -> bool:  # fmt: skip
-        """:meth:`into` of rows that lie in a flat ``image`` of codes: row i is the ``run`` codes
-        from ``places[i] + pieces[p]`` on for each p. False, and nothing is written, where the
-        backend has to be given the rows."""
-        return False
+    ) -> Callable[[Array, Array], None] | None:  # fmt: skip
+        """What does :meth:`into` of rows that lie in an image of codes of ``dtype``, called with
+        that, C-contiguous, and ``out``: row i is the ``run`` codes from ``places[i] + pieces[p]``
+        on for each p. None where the backend has to be given the rows."""
+        return None
 
     @abstractmethod
     def sums(self, a: Array) -> Array:

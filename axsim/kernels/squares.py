@@ -3,9 +3,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import replace
 from functools import lru_cache
 from typing import Any
+
+import numpy as np
 
 from axsim.kernels.array import Array
 from axsim.kernels.finish import Requantise
@@ -50,31 +53,34 @@ def whole(at: Windows) -> Windows:
     return replace(at, size=(2 * height, 2 * width))
 
 
-def convolved(
-    image: Array, panels: Array, at: Windows, finish: tuple[Any, ...], out: Array
-) -> None:
-    """``out`` [positions, M] of a padded ``image`` [H, W, C], both float32; ``panels``: of
-    :func:`weight`; ``finish``: the arguments of a :class:`axsim.kernels.pixels.Finish`."""
+Product = Callable[[Array, tuple[Any, ...], Array], None]
+"""Takes a padded image [H, W, C], what loops take of a finish, and its result [positions, M], which
+is written."""
+
+
+def convolved(panels: Array, at: Windows) -> Product:
+    """The product of a float32 image whose finish is a :class:`axsim.kernels.pixels.Finish`;
+    ``panels``: of :func:`weight`."""
     tasks = compiled("axsim.kernels.vectors.float_tasks")
     assert tasks is not None
-    _shared(tasks.squares, image, panels, at, finish, out)
+    return _shared(tasks.squares, panels, at, np.dtype(np.float32))
 
 
 def convolved_codes(
-    image: Array, panels: Array, at: Windows, finish: Requantise, out: Array
-) -> None:
-    """Codes ``out`` [height, width, M] of a padded ``image`` [H, W, C] of codes as int16."""
+    panels: Array, at: Windows, finish: Requantise
+) -> Callable[[Array, Array], None]:
+    """What writes codes ``out`` [height, width, M] of a padded ``image`` [H, W, C] of codes as
+    int16."""
     finishes = compiled("axsim.kernels.finish_numba")
     tasks = compiled("axsim.kernels.vectors.code_tasks")
     assert finishes is not None
     assert tasks is not None
-    numbers, rows = finishes.requantising(finish, True), out.reshape(-1, out.shape[2])
-    _shared(tasks.squares[out.dtype], image, panels, at, numbers, rows)
+    numbers = finishes.requantising(finish, True)
+    product = _shared(tasks.squares[np.dtype(finish.y.numpy)], panels, at, np.dtype(np.int16))
+    return lambda image, out: product(image, numbers, out.reshape(-1, out.shape[2]))
 
 
-def _shared(
-    task: Any, image: Array, panels: Array, at: Windows, finish: tuple[Any, ...], out: Array
-) -> None:
+def _shared(task: Any, panels: Array, at: Windows, dtype: np.dtype[Any]) -> Product:
     loops = compiled("axsim.kernels.vectors.winograd")
     assert loops is not None
     lines, across = _squares(at)
@@ -84,9 +90,13 @@ def _shared(
     height = -(-lines // blocks)
     step = -(-height // -(-height // step))
     share = -(-panels.shape[1] // shares) * loops.WIDTH
-    memory = loops.memory_of(workers, step * across, image.shape[2], share, image.dtype)
     split = lines, height, step, share, shares, at.size[1]
-    task(blocks * shares, (image, panels, memory, finish, out, *split))
+
+    def product(image: Array, finish: tuple[Any, ...], out: Array) -> None:
+        memory = loops.memory_of(workers, step * across, image.shape[2], share, dtype)
+        task(blocks * shares, (image, panels, memory, finish, out, *split), workers)
+
+    return product
 
 
 def _squares(at: Windows) -> tuple[int, int]:

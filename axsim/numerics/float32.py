@@ -146,6 +146,7 @@ def _pixel_step(nodes: Sequence[Node], shape: tuple[int, ...], at: Windows) -> S
     sums, low, high, rest = _finish_of(tail)
     gate = OPERATORS[tail[rest].op].gate if rest < len(tail) else None
     swish = gate is not None and gate(tail[rest].attrs) == SWISH
+    latest: list[Any] = [None, None]
 
     def run(*values: Array) -> tuple[Array]:
         rows = [None if place is None else _positions(values[place], shape) for place in others]
@@ -157,8 +158,10 @@ def _pixel_step(nodes: Sequence[Node], shape: tuple[int, ...], at: Windows) -> S
             finish = pixels.Finish(bias, rows[0] if sums else None, low, high, swish)
             done = rest + swish
         stages = [_stage(n, o) for n, o in zip(tail[done:], rows[done:], strict=True)]
-        weight: Any = values[1]
-        return (pixels.conv(values[0], weight, at, finish, stages),)
+        x, weight = values[0], values[1]
+        if latest[0] is not weight:
+            latest[:] = weight, pixels.convolution(weight, at, x.shape[1:])
+        return (latest[1](x, finish, stages),)
 
     return Step(inputs, nodes[-1].outputs, run)
 

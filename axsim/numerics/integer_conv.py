@@ -6,8 +6,9 @@ Padding is the zero point's code, which stands for the number zero. Values keep 
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import partial
 from math import prod
 from typing import Any
 
@@ -18,7 +19,7 @@ from axsim.kernels import squares
 from axsim.kernels.arithmetic import MAX_INNER_U8
 from axsim.kernels.array import Array
 from axsim.kernels.codes import rounded_codes
-from axsim.kernels.conv_codes import depthwise, padded, patch_rows
+from axsim.kernels.conv_codes import Padding, depthwise, patch_rows
 from axsim.kernels.finish import Requantise
 from axsim.kernels.parallel import ALONE, parallel, threads
 from axsim.kernels.pixels import pieces, places
@@ -151,66 +152,92 @@ def plane(spatial: tuple[int, ...], w: tuple[int, ...], attrs: Mapping[str, Any]
 def conv(a: Array, w: ConvWeight, finish: Requantise, at: Windows, x: QParams) -> Array:
     """Codes [N, M, windows...] of the convolution of codes ``a`` [N, C, ...] over one or two
     dimensions; ``finish``: :func:`finish_of`; ``at``: :func:`plane`."""
-    is_line = a.ndim == 3
-    if is_line:
-        a = a[:, :, None]
-    out = np.empty((a.shape[0], *at.size, w.shape[0]), finish.y.numpy)
+    return convolution(w, finish, at, x, a.shape[1:])(a)
+
+
+def convolution(
+    w: ConvWeight, finish: Requantise, at: Windows, x: QParams, shape: tuple[int, ...]
+) -> Callable[[Array], Array]:
+    """:func:`conv` made ready for tensors whose images have a ``shape`` [C, ...]."""
+    is_line, dtype = len(shape) == 2, w.image(np.dtype(x.numpy))
+    pixels = (*([1] * is_line), *shape[1:], shape[0])
     wanted = at if w.squares is None else squares.whole(at)
-    channels, dtype = w.channels * w.group, w.image(a.dtype)
     vectors = compiled("axsim.kernels.vectors.integers")
-    task = None if vectors is None else vectors.pad_task(a.dtype, dtype)
-    for image, result in zip(a, out, strict=True):
-        pixels = image.transpose(1, 2, 0)
-        codes = padded(pixels, wanted, x.zero_point, channels, dtype, task)
-        codes = np.ascontiguousarray(codes)
-        if w.codes is not None:
-            _depthwise(codes, w, x.zero_point, at, finish, result)
-        elif w.squares is not None:
-            squares.convolved_codes(codes, w.squares, at, finish, result)
-        else:
-            _products(codes, w, at, finish, result)
-    moved: Array = out.transpose(0, 3, 1, 2)
-    return moved[:, :, 0] if is_line else moved
+    task = None if vectors is None else vectors.pad_task(np.dtype(x.numpy), dtype)
+    pad = Padding(pixels, wanted, x.zero_point, dtype, w.channels * w.group, task)
+    if w.codes is not None:
+        product = _depthwise(w, x.zero_point, at, finish, pad)
+    elif w.squares is not None:
+        product = squares.convolved_codes(w.squares, at, finish)
+    else:
+        product = _products(w, at, finish, pad)
+    codes, count = finish.y.numpy, w.shape[0]
+
+    def run(a: Array) -> Array:
+        if is_line:
+            a = a[:, :, None]
+        out = np.empty((len(a), *at.size, count), codes)
+        for image, rows in zip(a.transpose(0, 2, 3, 1), out, strict=True):
+            product(pad(image), rows)
+        moved: Array = out.transpose(0, 3, 1, 2)
+        return moved[:, :, 0] if is_line else moved
+
+    return run
 
 
-def _depthwise(
-    image: Array, w: ConvWeight, zero: int, at: Windows, finish: Requantise, out: Array
-) -> None:
+Product = Callable[[Array, Array], None]
+"""Takes a padded image [H, W, C], and writes its result [height, width, M]."""
+
+
+def _depthwise(w: ConvWeight, zero: int, at: Windows, finish: Requantise, pad: Padding) -> Product:
     assert w.codes is not None
-    share = w.shape[0] // image.shape[2]
-    if share > 1:
-        image = image.repeat(share, axis=2)
-    taps, height = w.codes, out.shape[0]
-    few = out.size * len(taps) < ALONE // 8
+    taps, height, share = w.codes, at.size[0], w.shape[0] // pad.shape[2]
+    few = prod(at.size) * taps.size < ALONE // 8
     step = height if few else -(-height // (4 * threads()))
     vectors = compiled("axsim.kernels.vectors.integers")
-    if vectors is not None and vectors.depthwise(image, taps, zero, at, finish, step, out):
-        return
+    whole = None if vectors is None else vectors.depthwise(taps, zero, at, finish, step, pad.dtype)
 
-    def some(i: int) -> None:
-        lines = slice(i * step, min((i + 1) * step, height))
-        depthwise(image, taps, zero, at, finish, lines, out)
+    def product(image: Array, out: Array) -> None:
+        if share > 1:
+            image = image.repeat(share, axis=2)
+        if whole is not None:
+            whole(image, out)
+            return
 
-    parallel(-(-height // step), some)
+        def some(i: int) -> None:
+            lines = slice(i * step, min((i + 1) * step, height))
+            depthwise(image, taps, zero, at, finish, lines, out)
+
+        parallel(-(-height // step), some)
+
+    return product
 
 
-def _products(image: Array, w: ConvWeight, at: Windows, finish: Requantise, out: Array) -> None:
-    columns = out.shape[2]
-    rows, count = out.reshape(-1, columns), columns // w.group
-    begins = places(at, *image.shape[1:])
-    parts, run = pieces(at, *image.shape[1:], w.channels)
+def _products(w: ConvWeight, at: Windows, finish: Requantise, pad: Padding) -> Product:
+    count = w.shape[0] // w.group
+    begins = places(at, *pad.shape[1:])
+    parts, run = pieces(at, *pad.shape[1:], w.channels)
+    every = []
     for g, matrix in enumerate(w.matrices):
         part = slice(g * count, (g + 1) * count)
         own = Requantise(finish.shift[part], finish.multiplier[part], finish.y)
-        where = image.reshape(-1), begins, parts + g * w.channels, run
-        if not matrix.packed.windows(*where, own, rows, part.start):
-            channels = slice(g * w.channels, (g + 1) * w.channels)
-            _patches(image, matrix, at, channels, own, rows, part.start)
+        first = g * w.channels
+        where = begins, parts + first, run
+        lying = matrix.packed.windows(*where, own, pad.dtype, part.start)
+        channels = slice(first, first + w.channels)
+        every.append(lying or partial(_patches, matrix, at, channels, own, part.start))
+
+    def product(image: Array, out: Array) -> None:
+        rows = out.reshape(-1, out.shape[2])
+        for each in every:
+            each(image, rows)
+
+    return product
 
 
 def _patches(
-    image: Array, matrix: IntegerMatrix, at: Windows, channels: slice, finish: Requantise,
-    rows: Array, left: int,
+    matrix: IntegerMatrix, at: Windows, channels: slice, finish: Requantise, left: int,
+    image: Array, rows: Array,
 ) -> None:  # fmt: skip
     height, width = at.size
     inner = (channels.stop - channels.start) * prod(at.taps)

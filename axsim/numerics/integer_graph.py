@@ -29,9 +29,9 @@ from axsim.numerics import integer_kernels as kernels
 from axsim.numerics.chains import attention_chains
 from axsim.numerics.integer_conv import (
     ConvWeight,
-    conv,
     conv_transpose,
     conv_weight,
+    convolution,
     finish_of,
     plane,
     squares_pay,
@@ -289,16 +289,17 @@ class Integer:
                 return [conv_transpose(a, w, bias, attrs, x, y)]
 
             return Step(node.inputs, node.outputs, transposed)
-        shapes = (graph.tensors[name].shape for name in node.inputs[:2])
-        at = plane(next(shapes)[2:], next(shapes), attrs)
+        shape, weight = (graph.tensors[name].shape for name in node.inputs[:2])
+        at = plane(shape[2:], weight, attrs)
         latest: list[Any] = [None, None, None]
 
-        def convolution(a: Array, w: ConvWeight, bias: Array | None = None) -> list[Array]:
+        def convolve(a: Array, w: ConvWeight, bias: Array | None = None) -> list[Array]:
             if latest[0] is not w or latest[1] is not bias:
-                latest[:] = w, bias, finish_of(w, bias, x, y)
-            return [conv(a, w, latest[2], at, x)]
+                ready = convolution(w, finish_of(w, bias, x, y), at, x, shape[1:])
+                latest[:] = w, bias, ready
+            return [latest[2](a)]
 
-        return Step(node.inputs, node.outputs, convolution)
+        return Step(node.inputs, node.outputs, convolve)
 
 
 def by_pixel(kernel: Callable[..., Array], *operands: Array) -> Array:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from functools import lru_cache
 from typing import Any, NamedTuple
 
@@ -45,14 +46,15 @@ def add(a: Array, qa: QParams, b: Array, qb: QParams, y: QParams, out: Array) ->
     all codes are U8, or there is no such CPU."""
     if not (supported() and a.dtype == b.dtype == out.dtype == np.uint8):
         return False
-    parts = min(2 * threads(), -(-a.size // _STRIP))
+    workers = threads()
+    parts = min(2 * workers, -(-a.size // _STRIP))
     step = -(-a.size // parts)
-    code_tasks.add(parts, (*adding(a, qa, b, qb, y, out), step))
+    code_tasks.add(parts, (*adding(a, qa, b, qb, y, out), step), workers)
     return True
 
 
 def pad_task(given: np.dtype[Any], wanted: np.dtype[Any]) -> Task | None:
-    """What does the work of :func:`axsim.kernels.conv_codes.padded` with images of such dtypes on
+    """What does the work of :func:`axsim.kernels.conv_codes.padding` with images of such dtypes on
     several threads; None where nothing does."""
     if not (supported() and given == np.uint8 and wanted == _LEFT):
         return None
@@ -60,17 +62,20 @@ def pad_task(given: np.dtype[Any], wanted: np.dtype[Any]) -> Task | None:
 
 
 def depthwise(
-    image: Array, taps: Array, zero: int, at: Windows, finish: Requantise, step: int, out: Array
-) -> bool:
-    """:func:`axsim.kernels.conv_codes.depthwise` of all lines, ``step`` of them at once, on several
-    threads; False likewise."""
-    if not (supported() and image.dtype == out.dtype == np.uint8):
-        return False
-    numbers = depthwising(image, taps, zero, at, finish)
+    taps: Array, zero: int, at: Windows, finish: Requantise, step: int, dtype: np.dtype[Any]
+) -> Callable[[Array, Array], None] | None:
+    """What does :func:`axsim.kernels.conv_codes.depthwise` of images of ``dtype`` and all lines,
+    ``step`` of them at once, on several threads; None likewise."""
+    narrow = dtype == finish.y.numpy == np.uint8
+    numbers = depthwising(taps, zero, at, finish, dtype) if supported() and narrow else None
     if numbers is None:
-        return False
-    code_tasks.depthwise(-(-len(out) // step), (*numbers, out, step))
-    return True
+        return None
+    parts, workers = -(-at.size[0] // step), threads()
+
+    def all_lines(image: Array, out: Array) -> None:
+        code_tasks.depthwise(parts, (image, *numbers, out, step), workers)
+
+    return all_lines
 
 
 class VectorProducts:
@@ -101,24 +106,28 @@ class _VectorPacked(Packed):
         return out[:, :, : self.totals.size]
 
     def windows(
-        self, image: Array, places: Array, pieces: Array, run: int, finish: Finish, out: Array,
+        self, places: Array, pieces: Array, run: int, finish: Finish, dtype: np.dtype[Any],
         left: int = 0,
-    ) -> bool:  # fmt: skip
+    ) -> Callable[[Array, Array], None] | None:  # fmt: skip
         """See :class:`axsim.kernels.products.Packed`; pieces of whole words will do."""
         weights = len(self._panels) == 1 and not self._offsets.any()
-        whole = image.dtype == _LEFT and run % _NUMBERS == 0
+        whole = dtype == _LEFT and run % _NUMBERS == 0
         if not (weights and whole and isinstance(finish, Requantise)):
-            return False
-        rows, words = len(places), run // _NUMBERS
+            return None
+        rows, words, workers = len(places), run // _NUMBERS, threads()
         wanted = max(_ROWS, _CODES // (len(pieces) * run + self.totals.size))
-        least = threads() if rows * self.totals.size * len(pieces) * run > ALONE else 1
+        least = workers if rows * self.totals.size * len(pieces) * run > ALONE else 1
         step = -(-rows // max(least, min(-(-rows // wanted), MOST)))
         columns = max(1, _STRIP // (step * WIDTH)) * WIDTH
-        strips = _scratch.array("strips", (threads(), step * columns), np.int32)
-        where = image, places, pieces, words, self._panels[0], strips, columns
-        numbers = (*where, requantising(finish, True), out, left, step)
-        code_tasks.windows[out.dtype](-(-rows // step), numbers)
-        return True
+        parts, task = -(-rows // step), code_tasks.windows[np.dtype(finish.y.numpy)]
+        where, numbers = (places, pieces, words, self._panels[0]), requantising(finish, True)
+
+        def product(image: Array, out: Array) -> None:
+            strips = _scratch.array("strips", (workers, step * columns), np.int32)
+            image = image.reshape(-1)
+            task(parts, (image, *where, strips, columns, numbers, out, left, step), workers)
+
+        return product
 
     def _into(self, a: Array, finish: Finish, out: Array, left: int) -> None:
         product = self._product(a)

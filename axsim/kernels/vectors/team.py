@@ -10,8 +10,7 @@ from __future__ import annotations
 
 import os
 import threading
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from functools import cache, cached_property
 from typing import Any
 
@@ -24,7 +23,7 @@ from numba.extending import intrinsic
 
 from axsim.kernels.array import Array
 from axsim.kernels.jit import compiled, kept
-from axsim.kernels.parallel import on_a_task, threads
+from axsim.kernels.parallel import on_a_task
 from axsim.kernels.scratch import aligned
 
 _types: Any = types
@@ -49,8 +48,8 @@ _I64 = ir.IntType(64)
 class Task:
     """Work in parts that a team does.
 
-    ``function``: ``task(part, worker, at)`` for numba, where the ``worker``'s number is below
-    :func:`threads` and the arguments are at ``at`` (:func:`arguments_of`); compiled when it is
+    ``function``: ``task(part, worker, at)`` for numba, where the ``worker``'s number is below that
+    of workers and the arguments are at ``at`` (:func:`arguments_of`); compiled when it is
     first called. ``kind``: numba's type of the arguments.
     """
 
@@ -58,22 +57,29 @@ class Task:
         self._function, self._kind = function, kind
 
     @cached_property
-    def _compiled(self) -> tuple[Any, Any]:
-        """As C has functions, and what calls that."""
+    def _compiled(self) -> tuple[Any, int, Any]:
+        """As C has functions, the address of that, and what calls it."""
         board = array("int64", 1, written=True)
         signature = types.void(board, types.int64, types.int64, self._kind)
         entry = kept(self._function, cfunc, types.void(*[types.int64] * 3))
-        return entry, kept(_run, njit, signature, nogil=True)
+        return entry, entry.address, kept(_run, njit, signature, nogil=True)
 
-    def __call__(self, parts: int, arguments: tuple[Any, ...]) -> None:
-        """Do parts 0 to ``parts`` - 1, on several threads where there are several of both."""
+    def __call__(self, parts: int, arguments: tuple[Any, ...], workers: int) -> None:
+        """Do parts 0 to ``parts`` - 1, on so many threads where there are several parts."""
         assert parts <= MOST
-        entry, run = self._compiled
-        if parts < 2 or threads() < 2 or on_a_task():
-            run(_own.board, entry.address, parts, arguments)
-            return
-        with _team(threads() - 1).board() as board:
-            run(board, entry.address, parts, arguments)
+        _, address, run = self._compiled
+        if parts > 1 and workers > 1 and not on_a_task():
+            team = _team(workers - 1)
+            # While another thread has the helpers, this one works alone.
+            if team.lock.acquire(blocking=False):
+                try:
+                    if not team.wanted.is_set():
+                        team.wanted.set()
+                    run(team.board, address, parts, arguments)
+                finally:
+                    team.lock.release()
+                return
+        run(_own.board, address, parts, arguments)
 
 
 class _Own(threading.local):
@@ -84,26 +90,14 @@ class _Own(threading.local):
 
 
 class _Team:
-    """Helpers, and the board from which they take work."""
+    """Helpers, the board from which they take work, and what wakes them; who holds the lock may
+    write on the board."""
 
     def __init__(self, helpers: int) -> None:
-        self._board, self._wanted, self._lock = _new_board(), threading.Event(), threading.Lock()
+        self.board, self.wanted, self.lock = _new_board(), threading.Event(), threading.Lock()
         for worker in range(1, helpers + 1):
-            name, arguments = f"axsim-{worker}", (self._board, self._wanted, worker)
+            name, arguments = f"axsim-{worker}", (self.board, self.wanted, worker)
             threading.Thread(target=_work, args=arguments, name=name, daemon=True).start()
-
-    @contextmanager
-    def board(self) -> Iterator[Array]:
-        """The helpers' board, or while another thread has it one without helpers."""
-        if not self._lock.acquire(blocking=False):
-            yield _own.board
-            return
-        try:
-            if not self._wanted.is_set():
-                self._wanted.set()
-            yield self._board
-        finally:
-            self._lock.release()
 
 
 def _work(board: Array, wanted: threading.Event, worker: int) -> None:

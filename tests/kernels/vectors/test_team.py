@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from axsim.kernels import pixels
-from axsim.kernels.parallel import parallel
+from axsim.kernels.parallel import parallel, threads
 
 pytestmark = pytest.mark.skipif(
     not pixels.supported(), reason="no numba, or a CPU without such vectors"
@@ -24,14 +24,14 @@ def sums_of(parts, rng):
     unit = (0.0, 1.0)
     numbers = tuple(np.float32(n) for n in unit)
     limits = tuple(np.float32(n) for n in (1.0, 0.0, 0.0, 255.0))
-    add(parts, (a, numbers, b, numbers, limits, out, 7))
+    add(parts, (a, numbers, b, numbers, limits, out, 7), threads())
     return out, a + b
 
 
-@pytest.mark.parametrize("threads", ["1", "2", "5"])
+@pytest.mark.parametrize("workers", ["1", "2", "5"])
 @pytest.mark.parametrize("parts", [1, 2, 3, 64, 65_535])
-def test_every_part_is_done(threads, parts, monkeypatch):
-    monkeypatch.setenv("AXSIM_THREADS", threads)
+def test_every_part_is_done(workers, parts, monkeypatch):
+    monkeypatch.setenv("AXSIM_THREADS", workers)
     rng = np.random.default_rng(parts)
     for _ in range(3):
         found, expected = sums_of(parts, rng)
@@ -95,10 +95,10 @@ def test_helpers_sleep_when_there_is_nothing_to_do(monkeypatch):
     sums_of(8, np.random.default_rng(0))
     helpers = team._team(1)
     for _ in range(1000):
-        if not helpers._wanted.is_set():
+        if not helpers.wanted.is_set():
             break
         threading.Event().wait(0.01)
-    assert not helpers._wanted.is_set()
+    assert not helpers.wanted.is_set()
     found, expected = sums_of(8, np.random.default_rng(1))
     assert np.array_equal(found, expected)
 
