@@ -9,6 +9,8 @@ from axsim.graph.ir import Graph
 from axsim.kernels.array import Array
 
 Shape = tuple[int, ...]
+_SMALL = 1 << 16
+"""Bytes up to which an array of the file is kept, once read: a bias is wanted in every run."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,18 +42,22 @@ class Network:
     _cache: dict[str, Array] = field(default_factory=dict, repr=False, compare=False)
 
     def weight(self, name: str) -> Array:
-        """A weight as float32, or the integers that it holds. Derived ones are kept.
+        """A weight as float32, or the integers that it holds. Small and derived ones are kept.
 
         Raises KeyError for an unknown name and ValueError for one whose values the file lacks.
         """
+        if name in self._cache:
+            return self._cache[name]
         source = self.sources[name]
-        if isinstance(source, Stored):
-            if source.read is None:
-                raise ValueError(f"the file of {self.graph.name} has no values for {name}")
-            return source.read()
-        if name not in self._cache:
-            self._cache[name] = source.compute(*map(self.weight, source.inputs))
-        return self._cache[name]
+        if isinstance(source, Derived):
+            array = source.compute(*map(self.weight, source.inputs))
+        elif source.read is None:
+            raise ValueError(f"the file of {self.graph.name} has no values for {name}")
+        else:
+            array = source.read()
+        if isinstance(source, Derived) or array.nbytes <= _SMALL:
+            self._cache[name] = array
+        return array
 
     def stored(self) -> dict[str, Stored]:
         """The arrays of the file that the graph's weights come from."""

@@ -182,7 +182,9 @@ def _positions(other: Array, shape: tuple[int, ...]) -> Array:
         return other
     if other.size == shape[1] and other.ndim >= 3 and other.shape[-3] > 1:
         return other.reshape(-1)
-    return pixels.by_pixel(np.broadcast_to(other, shape)).reshape(-1, shape[1])
+    if other.shape != shape:
+        other = np.broadcast_to(other, shape)
+    return pixels.by_pixel(other).reshape(-1, shape[1])
 
 
 def _conv_step(nodes: Sequence[Node], shape: tuple[int, ...]) -> Step:

@@ -38,32 +38,39 @@ def convolve(
     words, numbers = panels.shape[1], 4 // image.itemsize
     right, flat = panels.reshape(-1), out.reshape(-1)
     length = WORDS if numbers > 1 else SHORT
+    together = max(1, length // run)  # pieces
     for column in range(0, columns, WIDTH):
         base = (start + column) // WIDTH * words
-        for piece in range(pieces.size):
+        for piece in range(0, pieces.size, together):
+            several = min(pieces.size - piece, together)
             for word in range(0, run, length):
                 some, add = min(run - word, length), piece + word > 0
                 at = (base + piece * run + word) * WIDTH
-                following = at + some * WIDTH
-                share = some * (WIDTH // LINE) * ROWS // rows + 1 if rows > ROWS else 0
-                x, i = pieces[piece] + word * numbers, 0
+                following = at + several * some * WIDTH
+                share = several * some * (WIDTH // LINE) * ROWS // rows + 1 if rows > ROWS else 0
+                x, i = word * numbers, 0
                 while i < rows:
                     for _ in range(share):
                         prefetch(right, following)
                         following += LINE
                     y = i * columns + column
                     if i + ROWS <= rows:
-                        _tile(image, x, places, i, right, at, flat, y, columns, zeros, i, some, add)
+                        _tile(
+                            image, x, places, i, pieces, piece, several, right, at, flat, y,
+                            columns, zeros, i, some, add,
+                        )  # fmt: skip
                         i += ROWS
                     elif i + 3 <= rows:
                         _low_tile(
-                            image, x, places, i, right, at, flat, y, columns, zeros, i, some, add
-                        )
+                            image, x, places, i, pieces, piece, several, right, at, flat, y,
+                            columns, zeros, i, some, add,
+                        )  # fmt: skip
                         i += 3
                     else:
                         _line_tile(
-                            image, x, places, i, right, at, flat, y, columns, zeros, i, some, add
-                        )
+                            image, x, places, i, pieces, piece, several, right, at, flat, y,
+                            columns, zeros, i, some, add,
+                        )  # fmt: skip
                         i += 1
 
 

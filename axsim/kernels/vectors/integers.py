@@ -27,7 +27,7 @@ from axsim.kernels.windows import Windows
 _LEFT = np.uint8 if tiles.BYTES else np.int16
 _NUMBERS = 4 if tiles.BYTES else 2
 """Those of a word."""
-_STRIP = 1 << 16
+_STRIP = 1 << 12
 """Sums of a strip: a fifth of an L2 cache."""
 _CODES = 1 << 17
 """Those of windows multiplied at once and of their results, so that they stay near the core."""

@@ -70,27 +70,35 @@ def tile_of(rows: int) -> Any:
 
 
 def scattered_tile_of(rows: int) -> Any:
-    """``tile(a, a_at, places, p_at, b, …)``: as that of :func:`tile_of`, but for where rows of
-    ``a`` begin: at elements of the int64 array ``places`` from ``p_at`` on, beside ``a_at``. Sums
-    begin with 0 where they are added to what is there: short sums of sums round less."""
+    """``tile(a, a_at, places, p_at, pieces, q_at, count, b, …)``: as that of :func:`tile_of`, but
+    for where words of a row of ``a`` begin: at elements of the int64 array ``places`` from ``p_at``
+    on, beside ``a_at``, and ``count`` pieces of a row one after another at those of ``pieces`` from
+    ``q_at`` on, of so many ``words`` each. Sums begin with 0 where they are added to what is there:
+    short sums of sums round less."""
 
     def tile(
-        typing: Any, a: Any, a_at: Any, places: Any, p_at: Any, b: Any, b_at: Any, c: Any,
-        c_at: Any, c_step: Any, first: Any, f_at: Any, words: Any, add: Any,
+        typing: Any, a: Any, a_at: Any, places: Any, p_at: Any, pieces: Any, q_at: Any, count: Any,
+        b: Any, b_at: Any, c: Any, c_at: Any, c_step: Any, first: Any, f_at: Any, words: Any,
+        add: Any,
     ) -> Any:  # fmt: skip
-        kinds = a, a_at, places, p_at, b, b_at, c, c_at, c_step, first, f_at, words, add
+        row = a, a_at, places, p_at, pieces, q_at, count
+        kinds = *row, b, b_at, c, c_at, c_step, first, f_at, words, add
         return types.void(*kinds), code
 
     def code(context: Any, builder: Any, signature: Any, values: Any) -> Any:
-        a = address(context, builder, signature, values, 0)
-        places = address(context, builder, signature, values, 2)
-        lines = []
-        for r in range(rows):
-            place = builder.bitcast(moved(builder, places, _I64(8), r), _I64.as_pointer())
-            lines.append(moved(builder, a, builder.load(place), _size(signature, 0)))
-        return _multiplied(context, builder, signature, values, lines, 4, apart=True)
+        a, places, pieces = (address(context, builder, signature, values, n) for n in (0, 2, 4))
+        lines = [
+            moved(builder, a, _number(builder, places, r), _size(signature, 0)) for r in range(rows)
+        ]
+        return _multiplied(context, builder, signature, values, lines, 7, (pieces, values[6]))
 
     return intrinsic(tile)
+
+
+def _number(builder: Any, numbers: Any, i: Any) -> Any:
+    """The int64 ``i`` after those that ``numbers`` points at."""
+    index = _I64(i) if isinstance(i, int) else i
+    return builder.load(builder.bitcast(moved(builder, numbers, index, 8), _I64.as_pointer()))
 
 
 def _multiplied(
@@ -100,10 +108,11 @@ def _multiplied(
     values: Any,
     lines: list[Any],
     b_index: int,
-    apart: bool = False,
+    pieces: tuple[Any, Any] | None = None,
 ) -> Any:
     """The body of a tile whose rows begin at ``lines``; ``b`` and what follows are the arguments
-    from ``b_index`` on. ``apart``: what is there is added to the sums at their end."""
+    from ``b_index`` on. With ``pieces``, where they begin and their number, what is there is added
+    to the sums at their end."""
     rows = len(lines)
     real = signature.args[b_index + 2].dtype == types.float32
     lane = ir.FloatType() if real else _I32
@@ -120,22 +129,32 @@ def _multiplied(
     with builder.if_else(add) as (then, otherwise):
         with then:
             for total, place in zip(sums, held, strict=True):
-                start = ir.Constant(vector, None) if apart else builder.load(total, align=4)
+                start = ir.Constant(vector, None) if pieces else builder.load(total, align=4)
                 builder.store(start, place)
         with otherwise:
             for i, place in enumerate(held):
                 start = moved(builder, first, _I64(4), i // 2)
                 builder.store(_in_all_lanes(builder, start, lane), place)
-    with cgutils.for_range(builder, words) as loop:
-        size = _size(signature, b_index)
-        here = moved(builder, b, loop.index, size * WIDTH)
-        places = (moved(builder, here, _I64(size * _LANES), v) for v in range(2))
-        factors = [_words(builder, place, lane, size) for place in places]
-        for r, line in enumerate(lines):
-            word = _in_all_lanes(builder, moved(builder, line, loop.index, 4), lane)
-            for place, factor in zip(held[2 * r : 2 * r + 2], factors, strict=True):
-                builder.store(_added(builder, builder.load(place), word, factor), place)
-    if apart:
+    size = _size(signature, b_index)
+
+    def products(lines: list[Any], panel: Any) -> None:
+        with cgutils.for_range(builder, words) as loop:
+            here = moved(builder, panel, loop.index, size * WIDTH)
+            places = (moved(builder, here, _I64(size * _LANES), v) for v in range(2))
+            factors = [_words(builder, place, lane, size) for place in places]
+            for r, line in enumerate(lines):
+                word = _in_all_lanes(builder, moved(builder, line, loop.index, 4), lane)
+                for place, factor in zip(held[2 * r : 2 * r + 2], factors, strict=True):
+                    builder.store(_added(builder, builder.load(place), word, factor), place)
+
+    if pieces is None:
+        products(lines, b)
+    else:
+        begins, count = pieces
+        with cgutils.for_range(builder, count) as piece:
+            begin = _number(builder, begins, piece.index)
+            there = [moved(builder, line, begin, _size(signature, 0)) for line in lines]
+            products(there, moved(builder, b, builder.mul(piece.index, words), size * WIDTH))
         with builder.if_then(add):
             for total, place in zip(sums, held, strict=True):
                 before, own = builder.load(total, align=4), builder.load(place)
