@@ -27,7 +27,7 @@ def _of_windows(out: str) -> Any:
     image = array(_LEFT, 1)
     panels = array("int32" if BYTES else "int16", 3)
     where = image, _INDICES, _INDICES, _INTEGER, panels, _SUMS, _INTEGER
-    return together(*where, _FINISH, array(out, 2, written=True), _INTEGER, _INTEGER)
+    return together(*where, _FINISH, array(out, 2, written=True), *[_INTEGER] * 4)
 
 
 def _of_squares(out: str) -> Any:
@@ -57,12 +57,15 @@ _w8_at, _w16_at, _s8_at, _s16_at = (arguments_of(kind) for kind in (_W8, _W16, _
 
 @inlined
 def _windows(part: Any, worker: Any, arguments: Any) -> None:
-    image, places, pieces, run, panels, strips, columns, finish, out, left, step = arguments
+    image, places, pieces, run, panels, strips, columns, finish, out, left, step, across, shares = (
+        arguments
+    )
     shift, multiplier, low, high, zero = finish
-    begin, end = part * step, min(part * step + step, places.size)
+    begin, first = part // shares * step, part % shares * across
+    end, last = min(begin + step, places.size), min(first + across, shift.size)
     convolve_codes(
-        image, places[begin:end], pieces, run, panels, strips[worker], columns, shift, multiplier,
-        low, high, zero, out[begin:end], left,
+        image, places[begin:end], pieces, run, panels, first, last, strips[worker], columns, shift,
+        multiplier, low, high, zero, out[begin:end], left,
     )  # fmt: skip
 
 
@@ -110,8 +113,8 @@ def _s16_entry(part: Any, worker: Any, at: Any) -> None:
 _U8, _U16 = np.dtype(np.uint8), np.dtype(np.uint16)
 windows = {_U8: Task(_w8_entry, _W8), _U16: Task(_w16_entry, _W16)}
 """For results of a dtype (image, places, pieces, run, panels, strips [workers, numbers], columns of
-a strip, what a Requantise has, out [M, N], its first column, rows of a part): see
-:func:`axsim.kernels.vectors.conv.convolve_codes`."""
+a strip, what a Requantise has, out [M, N], its first column, rows of a part, columns of a part,
+parts that share rows): see :func:`axsim.kernels.vectors.conv.convolve_codes`."""
 squares = {_U8: Task(_s8_entry, _S8), _U16: Task(_s16_entry, _S16)}
 """As :data:`axsim.kernels.vectors.float_tasks.squares`, with what a Requantise has."""
 add = Task(_add_entry, _ADD)

@@ -102,18 +102,19 @@ def convolve_floats(
 
 @inlined
 def convolve_codes(
-    image: Any, places: Any, pieces: Any, run: Any, panels: Any, strip: Any, columns: Any,
-    shift: Any, multiplier: Any, low: Any, high: Any, zero: Any, out: Any, left: Any,
+    image: Any, places: Any, pieces: Any, run: Any, panels: Any, first: Any, last: Any, strip: Any,
+    columns: Any, shift: Any, multiplier: Any, low: Any, high: Any, zero: Any, out: Any, left: Any,
 ) -> None:  # fmt: skip
-    """The columns of ``out`` [M, ...] from ``left`` on: sums of windows of codes, requantised.
+    """Columns ``first`` to ``last`` of those of ``out`` [M, ...] from ``left`` on: sums of windows
+    of codes, requantised.
 
     ``strip`` is memory for the sums of ``columns`` columns, which stay in a core's cache.
     """
     wide_vectors()
     rows = places.size
     zeros = np.zeros(rows, np.int32)
-    for start in range(0, shift.size, columns):
-        stop = min(start + columns, shift.size)
+    for start in range(first, last, columns):
+        stop = min(start + columns, last)
         width = -(-(stop - start) // WIDTH) * WIDTH
         sums = strip[: rows * width].reshape(rows, width)
         convolve(image, places, pieces, run, panels, start, zeros, sums)

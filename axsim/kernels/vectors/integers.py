@@ -117,15 +117,21 @@ class _VectorPacked(Packed):
         rows, words, workers = len(places), run // _NUMBERS, threads()
         wanted = max(_ROWS, _CODES // (len(pieces) * run + self.totals.size))
         least = workers if rows * self.totals.size * len(pieces) * run > ALONE else 1
-        step = -(-rows // max(least, min(-(-rows // wanted), MOST)))
+        # Of few rows each thread computes its own columns, for which alone it reads the weights.
+        panels = len(self._panels[0])
+        shares = min(least, panels) if rows < _ROWS else 1
+        step = -(-rows // max(-(-least // shares), min(-(-rows // wanted), MOST)))
+        across = -(-panels // shares) * WIDTH
         columns = max(1, _STRIP // (step * WIDTH)) * WIDTH
-        parts, task = -(-rows // step), code_tasks.windows[np.dtype(finish.y.numpy)]
+        parts = -(-rows // step) * shares
+        task = code_tasks.windows[np.dtype(finish.y.numpy)]
         where, numbers = (places, pieces, words, self._panels[0]), requantising(finish, True)
+        split = step, across, shares
 
         def product(image: Array, out: Array) -> None:
             strips = _scratch.array("strips", (workers, step * columns), np.int32)
             image = image.reshape(-1)
-            task(parts, (image, *where, strips, columns, numbers, out, left, step), workers)
+            task(parts, (image, *where, strips, columns, numbers, out, left, *split), workers)
 
         return product
 
