@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 
 from axsim.kernels.array import Array
+from axsim.kernels.finish import Sum
 from axsim.kernels.jit import compiled, inlined, wide_vectors
 from axsim.kernels.qparams import QParams
 
@@ -47,6 +48,13 @@ def adding(a: Array, qa: QParams, b: Array, qb: QParams, y: QParams, out: Array)
     """What loops take of a sum."""
     flat = a.reshape(-1), _source(qa), b.reshape(-1), _source(qb), _target(y), out.reshape(-1)
     return flat
+
+
+def summing(then: Sum | None) -> tuple[tuple[np.float32, ...], ...]:
+    """What loops take of the parameters of a sum; anything where there is none."""
+    nothing = QParams(1.0, 0, "u8")
+    own, other, y = (nothing,) * 3 if then is None else (then.own, then.other, then.y)
+    return _source(own), _source(other), _target(y)
 
 
 def scale_columns(a: Array, x: QParams, factor: Array, y: QParams, out: Array) -> None:
@@ -170,6 +178,15 @@ def add_codes(a: Any, qa: Any, b: Any, qb: Any, y: Any, out: Any) -> None:
     wide_vectors()
     for i in range(a.size):
         out[i] = _quantised(_real(a[i], qa) + _real(b[i], qb), y)
+
+
+@compiled
+def add_to(codes: Any, own: Any, other: Any, unit: Any, y: Any) -> None:
+    """:func:`add_codes` to ``codes`` themselves: arrays that are one another keep loops from
+    becoming vector instructions."""
+    wide_vectors()
+    for i in range(codes.size):
+        codes[i] = _quantised(_real(codes[i], own) + _real(other[i], unit), y)
 
 
 @compiled

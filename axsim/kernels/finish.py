@@ -68,6 +68,16 @@ class FromFixedPoint:
 Finish: TypeAlias = Requantise | FromFixedPoint
 
 
+@dataclass(frozen=True, slots=True)
+class Sum:
+    """What becomes of codes of parameters ``own`` next: codes of parameters ``y`` of their sum with
+    codes of parameters ``other`` (:func:`axsim.kernels.codes.add`)."""
+
+    own: QParams
+    other: QParams
+    y: QParams
+
+
 @twin("axsim.kernels.finish_numba")
 def finished(finish: Finish, sums: Array, out: Array, left: int = 0) -> None:
     """``finish.plain(sums, out, left)``; ``out`` is C-contiguous."""

@@ -19,7 +19,7 @@ import numpy as np
 from axsim.kernels.arithmetic import MAX_INNER_BYTES, MAX_INNER_U8
 from axsim.kernels.array import Array
 from axsim.kernels.codes import split_bytes
-from axsim.kernels.finish import Finish, finished
+from axsim.kernels.finish import Finish, Sum, finished
 from axsim.kernels.scratch import Scratch
 
 
@@ -43,11 +43,13 @@ class Packed(ABC):
 
     def windows(
         self, places: Array, pieces: Array, run: int, finish: Finish, dtype: np.dtype[Any],
-        left: int = 0,
-    ) -> Callable[[Array, Array], None] | None:  # fmt: skip
+        left: int = 0, then: Sum | None = None,
+    ) -> Callable[[Array, Array, Array | None], None] | None:  # fmt: skip
         """What does :meth:`into` of rows that lie in an image of codes of ``dtype``, called with
-        that, C-contiguous, and ``out``: row i is the ``run`` codes from ``places[i] + pieces[p]``
-        on for each p. None where the backend has to be given the rows."""
+        that and ``out``, both C-contiguous: row i is the ``run`` codes from ``places[i] +
+        pieces[p]`` on for each p. Where a sum is to follow, ``then``, it is called with the
+        other codes as well, which look like ``out``. None where the backend has to be given the
+        rows."""
         return None
 
     @abstractmethod

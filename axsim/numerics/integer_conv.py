@@ -20,7 +20,7 @@ from axsim.kernels.arithmetic import MAX_INNER_U8
 from axsim.kernels.array import Array
 from axsim.kernels.codes import rounded_codes
 from axsim.kernels.conv_codes import Padding, depthwise, patch_rows
-from axsim.kernels.finish import Requantise
+from axsim.kernels.finish import Requantise, Sum
 from axsim.kernels.parallel import ALONE, parallel, threads
 from axsim.kernels.pixels import pieces, places
 from axsim.kernels.products import Products
@@ -28,7 +28,7 @@ from axsim.kernels.qparams import QParams
 from axsim.kernels.scratch import Scratch
 from axsim.kernels.twin import compiled
 from axsim.kernels.windows import Windows, windows
-from axsim.numerics.integer_kernels import IntegerMatrix, bias_codes
+from axsim.numerics.integer_kernels import IntegerMatrix, add, bias_codes
 from axsim.numerics.matrix import Matrix, quantise_matrix
 
 _scratch = Scratch()
@@ -156,29 +156,46 @@ def conv(a: Array, w: ConvWeight, finish: Requantise, at: Windows, x: QParams) -
 
 
 def convolution(
-    w: ConvWeight, finish: Requantise, at: Windows, x: QParams, shape: tuple[int, ...]
-) -> Callable[[Array], Array]:
-    """:func:`conv` made ready for tensors whose images have a ``shape`` [C, ...]."""
+    w: ConvWeight,
+    finish: Requantise,
+    at: Windows,
+    x: QParams,
+    shape: tuple[int, ...],
+    then: Sum | None = None,
+) -> Callable[..., Array]:
+    """:func:`conv` made ready for tensors whose images have a ``shape`` [C, ...]. It is called with
+    codes that look like its result as well where there is a sum ``then``."""
     is_line, dtype = len(shape) == 2, w.image(np.dtype(x.numpy))
     pixels = (*([1] * is_line), *shape[1:], shape[0])
     wanted = at if w.squares is None else squares.whole(at)
     vectors = compiled("axsim.kernels.vectors.integers")
     task = None if vectors is None else vectors.pad_task(np.dtype(x.numpy), dtype)
     pad = Padding(pixels, wanted, x.zero_point, dtype, w.channels * w.group, task)
+    codes, count = finish.y.numpy, w.shape[0]
+    warm = None  # what makes sums of codes while these are
     if w.codes is not None:
         product = _depthwise(w, x.zero_point, at, finish, pad)
     elif w.squares is not None:
         product = squares.convolved_codes(w.squares, at, finish)
     else:
         product = _products(w, at, finish, pad)
-    codes, count = finish.y.numpy, w.shape[0]
+        if then is not None and then.own.dtype == then.other.dtype == then.y.dtype:
+            warm = _lying(w, 0, finish, at, pad, then) if w.group == 1 else None
 
-    def run(a: Array) -> Array:
+    def run(a: Array, other: Array | None = None) -> Array:
         if is_line:
             a = a[:, :, None]
         out = np.empty((len(a), *at.size, count), codes)
-        for image, rows in zip(a.transpose(0, 2, 3, 1), out, strict=True):
-            product(pad(image), rows)
+        if other is not None:
+            other = np.ascontiguousarray(other.transpose(0, 2, 3, 1))
+        for n, (image, rows) in enumerate(zip(a.transpose(0, 2, 3, 1), out, strict=True)):
+            if other is None or warm is None:
+                product(pad(image), rows)
+            else:
+                warm(pad(image), rows.reshape(-1, count), other[n].reshape(-1, count))
+        if other is not None and warm is None:
+            assert then is not None
+            out = add(out, other, then.own, then.other, then.y)
         moved: Array = out.transpose(0, 3, 1, 2)
         return moved[:, :, 0] if is_line else moved
 
@@ -213,19 +230,26 @@ def _depthwise(w: ConvWeight, zero: int, at: Windows, finish: Requantise, pad: P
     return product
 
 
+def _lying(
+    w: ConvWeight, g: int, finish: Requantise, at: Windows, pad: Padding, then: Sum | None = None
+) -> Callable[..., None] | None:
+    """What multiplies windows of group ``g`` where they lie; see
+    :meth:`axsim.kernels.products.Packed.windows`."""
+    parts, run = pieces(at, *pad.shape[1:], w.channels)
+    where = places(at, *pad.shape[1:]), parts + g * w.channels, run
+    left = g * (w.shape[0] // w.group)
+    return w.matrices[g].packed.windows(*where, finish, pad.dtype, left, then)
+
+
 def _products(w: ConvWeight, at: Windows, finish: Requantise, pad: Padding) -> Product:
     count = w.shape[0] // w.group
-    begins = places(at, *pad.shape[1:])
-    parts, run = pieces(at, *pad.shape[1:], w.channels)
     every = []
     for g, matrix in enumerate(w.matrices):
         part = slice(g * count, (g + 1) * count)
         own = Requantise(finish.shift[part], finish.multiplier[part], finish.y)
-        first = g * w.channels
-        where = begins, parts + first, run
-        lying = matrix.packed.windows(*where, own, pad.dtype, part.start)
-        channels = slice(first, first + w.channels)
-        every.append(lying or partial(_patches, matrix, at, channels, own, part.start))
+        channels = slice(g * w.channels, (g + 1) * w.channels)
+        copied = partial(_patches, matrix, at, channels, own, part.start)
+        every.append(_lying(w, g, own, at, pad) or copied)
 
     def product(image: Array, out: Array) -> None:
         rows = out.reshape(-1, out.shape[2])

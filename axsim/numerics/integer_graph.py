@@ -21,8 +21,10 @@ import numpy as np
 
 from axsim.graph.ir import Graph, Node, Tensor
 from axsim.graph.ops import OPERATORS
+from axsim.graph.patterns import Chains
 from axsim.kernels.array import Array
 from axsim.kernels.choose import choose
+from axsim.kernels.finish import Sum
 from axsim.kernels.products import Products
 from axsim.kernels.qparams import QParams, asymmetric
 from axsim.numerics import integer_kernels as kernels
@@ -150,10 +152,21 @@ class Integer:
                 continue
             steps |= dict.fromkeys(chain.nodes[:-1])
             steps[chain.nodes[-1]] = self._attention(chain.inputs, chain.tensors)
+        for conv, *tail in Chains(graph, keep).products(("Conv",), ("Add",)):
+            if tail and self._sums_up(graph, conv, tail[0]):
+                steps[conv.name] = None
+                steps[tail[0].name] = self._projection(graph, conv, tail[0])
         for node in graph.nodes:
             if node.name not in steps:
                 steps[node.name] = self._step(graph, node)
         return steps
+
+    def _sums_up(self, graph: Graph, conv: Node, add: Node) -> bool:
+        """Whether ``add`` is of a convolution of images and a tensor of its shape, in codes."""
+        shape = graph.tensors[add.outputs[0]].shape
+        same = all(graph.tensors[name].shape == shape for name in add.inputs)
+        s8 = graph.tensors[conv.inputs[1]].dtype == "s8"
+        return s8 and same and len(shape) == 4 and self._all(*add.inputs, *add.outputs)
 
     def _all(self, *names: str) -> bool:
         return all(name in self._qparams for name in names)
@@ -267,7 +280,8 @@ class Integer:
         factor = float(graph.values[node.inputs[1]]().reshape(()))
         return factor > 0 and x.scaled(factor) == y
 
-    def _projection(self, graph: Graph, node: Node) -> Step:
+    def _projection(self, graph: Graph, node: Node, add: Node | None = None) -> Step:
+        """A product with S8 weights; of a convolution with the sum that follows, if any."""
         x, y = self._qparams.get(node.inputs[0]), self._qparams.get(node.outputs[0])
         if x is None or y is None:
             raise ValueError(f"graph {graph.name}: {node.name} needs quantised input and output")
@@ -292,14 +306,20 @@ class Integer:
         shape, weight = (graph.tensors[name].shape for name in node.inputs[:2])
         at = plane(shape[2:], weight, attrs)
         latest: list[Any] = [None, None, None]
+        names = [] if add is None else [n for n in add.inputs if n != node.outputs[0]]
+        then = None
+        if add is not None:
+            then = Sum(y, self._qparams[names[0]], self._qparams[add.outputs[0]])
 
-        def convolve(a: Array, w: ConvWeight, bias: Array | None = None) -> list[Array]:
+        def convolve(a: Array, w: ConvWeight, *rest: Array) -> list[Array]:
+            bias, others = (rest[0], rest[1:]) if has_bias else (None, rest)
             if latest[0] is not w or latest[1] is not bias:
-                ready = convolution(w, finish_of(w, bias, x, y), at, x, shape[1:])
+                ready = convolution(w, finish_of(w, bias, x, y), at, x, shape[1:], then)
                 latest[:] = w, bias, ready
-            return [latest[2](a)]
+            return [latest[2](a, *others)]
 
-        return Step(node.inputs, node.outputs, convolve)
+        has_bias, last = len(node.inputs) > 2, node if add is None else add
+        return Step((*node.inputs, *names), last.outputs, convolve)
 
 
 def by_pixel(kernel: Callable[..., Array], *operands: Array) -> Array:

@@ -1,13 +1,14 @@
 import numpy as np
 import pytest
 
+from axsim.graph.builder import GraphBuilder
 from axsim.graph.ir import Graph, Node, Tensor
 from axsim.kernels.choose import choose
 from axsim.kernels.products import NumpyProducts
 from axsim.kernels.qparams import QParams, asymmetric
 from axsim.numerics import integer_kernels as kernels
 from axsim.numerics.executor import Executor
-from axsim.numerics.formats import assign_vision
+from axsim.numerics.formats import assign_network, assign_vision
 from axsim.numerics.integer_graph import Integer, IntegerWeights
 from axsim.numerics.ranges import Calibration
 from tests.numerics.models import cosine, vision
@@ -159,3 +160,48 @@ def test_operators_that_integers_cannot_serve_are_named():
     q = QParams(0.1, 3)
     with pytest.raises(ValueError, match="untransposed has transB"):
         Executor(graph, lambda name: np.zeros((8, 3)), Integer({"x": q, "y": q}))
+
+
+SUMS = {
+    "few positions": ((32, 7, 7), (40, 32, 1, 1), {}),
+    "many positions": ((16, 40, 33), (48, 16, 1, 1), {}),
+    "squares": ((32, 20, 20), (32, 32, 3, 3), {"pads": (1, 1, 1, 1)}),
+    "groups": ((12, 9, 9), (18, 6, 3, 3), {"pads": (1, 1, 1, 1), "group": 2}),
+    "depthwise": ((24, 9, 9), (24, 1, 3, 3), {"pads": (1, 1, 1, 1), "group": 24}),
+}
+
+
+@pytest.mark.parametrize("threads", ["1", "2"])
+@pytest.mark.parametrize("backend", [None, NumpyProducts])
+@pytest.mark.parametrize("dtype", ["u8", "u16"])
+@pytest.mark.parametrize("name", SUMS)
+def test_a_sum_behind_a_convolution_is_that_of_the_two_apart(
+    name, dtype, backend, threads, monkeypatch
+):
+    monkeypatch.setenv("AXSIM_THREADS", threads)
+    image, weight, attrs = SUMS[name]
+    rng = np.random.default_rng(5)
+    b = GraphBuilder("sum")
+    x = b.input("x", (2, *image))
+    other = b.input("other", (2, weight[0], *image[1:]))
+    w, bias = b.weight("w", weight), b.weight("b", weight[:1])
+    c = b.node("Conv", [x, w, bias], name="c", **attrs)
+    s = b.node("Add", [other, c], name="s")
+    b.node("Relu", [s], name="r", output="y")
+    graph = assign_network(b.build(["y"]), dtype)
+    values = {"w": rng.standard_normal(weight), "b": rng.standard_normal(weight[0])}
+    values = {key: value.astype(np.float32) for key, value in values.items()}
+    given = {key: rng.standard_normal(graph.tensors[key].shape, np.float32) for key in graph.inputs}
+    calibration = Calibration()
+    Executor(graph, values.__getitem__, calibration).run_all(given)
+    weights = IntegerWeights(backend and backend())
+    found = []
+    for keep in ((), (c,)):
+        arithmetic = Integer(calibration.qparams(graph), weights)
+        executor = Executor(graph, values.__getitem__, arithmetic, keep=keep)
+        for _ in range(2):
+            found.append(executor.run_all(given)["y"])
+        assert (arithmetic.steps(graph, keep)["c"] is None) == (not keep)
+    for each in found[1:]:
+        assert np.array_equal(found[0], each)
+    assert found[0].std() > 0.1

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 from numba import types
 
-from axsim.kernels.codes_numba import add_codes
+from axsim.kernels.codes_numba import add_codes, add_to
 from axsim.kernels.conv_codes_numba import depthwise_lines
 from axsim.kernels.conv_numba import pad_part
 from axsim.kernels.finish_numba import requantise
@@ -27,7 +27,9 @@ def _of_windows(out: str) -> Any:
     image = array(_LEFT, 1)
     panels = array("int32" if BYTES else "int16", 3)
     where = image, _INDICES, _INDICES, _INTEGER, panels, _SUMS, _INTEGER
-    return together(*where, _FINISH, array(out, 2, written=True), *[_INTEGER] * 4)
+    units = (together(*[types.float32] * n) for n in (2, 2, 4))
+    term = together(array(out, 2), types.boolean, *units)
+    return together(*where, _FINISH, term, array(out, 2, written=True), *[_INTEGER] * 4)
 
 
 def _of_squares(out: str) -> Any:
@@ -57,9 +59,8 @@ _w8_at, _w16_at, _s8_at, _s16_at = (arguments_of(kind) for kind in (_W8, _W16, _
 
 @inlined
 def _windows(part: Any, worker: Any, arguments: Any) -> None:
-    image, places, pieces, run, panels, strips, columns, finish, out, left, step, across, shares = (
-        arguments
-    )
+    image, places, pieces, run, panels, strips, columns, finish, term, out, left = arguments[:11]
+    step, across, shares = arguments[11:]
     shift, multiplier, low, high, zero = finish
     begin, first = part // shares * step, part % shares * across
     end, last = min(begin + step, places.size), min(first + across, shift.size)
@@ -67,6 +68,11 @@ def _windows(part: Any, worker: Any, arguments: Any) -> None:
         image, places[begin:end], pieces, run, panels, first, last, strips[worker], columns, shift,
         multiplier, low, high, zero, out[begin:end], left,
     )  # fmt: skip
+    other, adds, own_unit, other_unit, unit = term
+    if adds:
+        for i in range(begin, end):
+            own = slice(left + first, left + last)
+            add_to(out[i, own], own_unit, other[i, own], other_unit, unit)
 
 
 @inlined
@@ -113,8 +119,9 @@ def _s16_entry(part: Any, worker: Any, at: Any) -> None:
 _U8, _U16 = np.dtype(np.uint8), np.dtype(np.uint16)
 windows = {_U8: Task(_w8_entry, _W8), _U16: Task(_w16_entry, _W16)}
 """For results of a dtype (image, places, pieces, run, panels, strips [workers, numbers], columns of
-a strip, what a Requantise has, out [M, N], its first column, rows of a part, columns of a part,
-parts that share rows): see :func:`axsim.kernels.vectors.conv.convolve_codes`."""
+a strip, what a Requantise has, what a sum has: other [M, N], whether there is one, and its
+:func:`axsim.kernels.codes_numba.summing`; out [M, N], its first column, rows of a part, columns of
+a part, parts that share rows): see :func:`axsim.kernels.vectors.conv.convolve_codes`."""
 squares = {_U8: Task(_s8_entry, _S8), _U16: Task(_s16_entry, _S16)}
 """As :data:`axsim.kernels.vectors.float_tasks.squares`, with what a Requantise has."""
 add = Task(_add_entry, _ADD)

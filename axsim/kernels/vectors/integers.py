@@ -9,9 +9,9 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from axsim.kernels.array import Array
-from axsim.kernels.codes_numba import adding
+from axsim.kernels.codes_numba import adding, summing
 from axsim.kernels.conv_codes_numba import depthwising
-from axsim.kernels.finish import Finish, Requantise
+from axsim.kernels.finish import Finish, Requantise, Sum
 from axsim.kernels.finish_numba import converting, requantise, requantising, to_floats
 from axsim.kernels.jit import compiled, wide_vectors
 from axsim.kernels.parallel import ALONE, threads
@@ -107,8 +107,8 @@ class _VectorPacked(Packed):
 
     def windows(
         self, places: Array, pieces: Array, run: int, finish: Finish, dtype: np.dtype[Any],
-        left: int = 0,
-    ) -> Callable[[Array, Array], None] | None:  # fmt: skip
+        left: int = 0, then: Sum | None = None,
+    ) -> Callable[[Array, Array, Array | None], None] | None:  # fmt: skip
         """See :class:`axsim.kernels.products.Packed`; pieces of whole words will do."""
         weights = len(self._panels) == 1 and not self._offsets.any()
         whole = dtype == _LEFT and run % _NUMBERS == 0
@@ -126,12 +126,16 @@ class _VectorPacked(Packed):
         parts = -(-rows // step) * shares
         task = code_tasks.windows[np.dtype(finish.y.numpy)]
         where, numbers = (places, pieces, words, self._panels[0]), requantising(finish, True)
-        split = step, across, shares
+        split, units = (step, across, shares), summing(then)
 
-        def product(image: Array, out: Array) -> None:
+        def product(image: Array, out: Array, other: Array | None = None) -> None:
             strips = _scratch.array("strips", (workers, step * columns), np.int32)
-            image = image.reshape(-1)
-            task(parts, (image, *where, strips, columns, numbers, out, left, *split), workers)
+            term = (out if other is None else other, other is not None, *units)
+            task(
+                parts,
+                (image.reshape(-1), *where, strips, columns, numbers, term, out, left, *split),
+                workers,
+            )
 
         return product
 
