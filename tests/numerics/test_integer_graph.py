@@ -171,7 +171,7 @@ SUMS = {
 }
 
 
-@pytest.mark.parametrize("threads", ["1", "2"])
+@pytest.mark.parametrize("threads", ["1", "2", "5"])
 @pytest.mark.parametrize("backend", [None, NumpyProducts])
 @pytest.mark.parametrize("dtype", ["u8", "u16"])
 @pytest.mark.parametrize("name", SUMS)
