@@ -77,6 +77,29 @@ def pad_part(part: Any, arguments: Any) -> None:
                 line[begin + channels : begin + across] = zero
 
 
+@compiled
+def maxima_part(part: Any, arguments: Any) -> None:
+    """A part of the lines of a result; see :data:`axsim.kernels.vectors.float_tasks.maxima`."""
+    wide_vectors()
+    image, geometry, lowest, out, step = arguments
+    kh, kw, sh, sw, dh, dw, top, left = geometry
+    height, width, channels = image.shape
+    for line in range(part * step, min(part * step + step, out.shape[0])):
+        for x in range(out.shape[1]):
+            found = out[line, x]
+            found[:] = lowest
+            for ky in range(kh):
+                for kx in range(kw):
+                    down, right = line * sh + ky * dh - top, x * sw + kx * dw - left
+                    if down < 0 or down >= height or right < 0 or right >= width:
+                        continue
+                    pixel = image[down, right]
+                    for c in range(np.uint64(channels)):
+                        number, most = pixel[c], found[c]
+                        # What is no number differs from itself.
+                        found[c] = number if number > most or number != number else most
+
+
 @contracted
 def _finish(
     y: Any, top: Any, bottom: Any, left: Any, right: Any, bias: Any, other: Any, adds: Any,

@@ -9,7 +9,7 @@ from numba import types
 
 from axsim.kernels.codes_numba import add_codes, add_to
 from axsim.kernels.conv_codes_numba import depthwise_lines
-from axsim.kernels.conv_numba import pad_part
+from axsim.kernels.conv_numba import maxima_part, pad_part
 from axsim.kernels.finish_numba import requantise
 from axsim.kernels.jit import inlined
 from axsim.kernels.vectors.conv import convolve_codes
@@ -53,7 +53,13 @@ _PAD = together(
     *(getattr(types, _LEFT), _INTEGER),
 )  # fmt: skip
 _W8, _W16, _S8, _S16 = (of(out) for of in (_of_windows, _of_squares) for out in ("uint8", "uint16"))
-_add_at, _depthwise_at, _pad_at = (arguments_of(kind) for kind in (_ADD, _DEPTHWISE, _PAD))
+_MAXIMA = together(
+    *(array("uint8", 3), together(*[_INTEGER] * 8), types.uint8, array("uint8", 3, written=True)),
+    _INTEGER,
+)
+_add_at, _depthwise_at, _pad_at, _maxima_at = (
+    arguments_of(kind) for kind in (_ADD, _DEPTHWISE, _PAD, _MAXIMA)
+)
 _w8_at, _w16_at, _s8_at, _s16_at = (arguments_of(kind) for kind in (_W8, _W16, _S8, _S16))
 
 
@@ -116,6 +122,10 @@ def _s16_entry(part: Any, worker: Any, at: Any) -> None:
     some_tiles(part, worker, _s16_at(at), _finish)
 
 
+def _maxima_entry(part: Any, worker: Any, at: Any) -> None:
+    maxima_part(part, _maxima_at(at))
+
+
 _U8, _U16 = np.dtype(np.uint8), np.dtype(np.uint16)
 windows = {_U8: Task(_w8_entry, _W8), _U16: Task(_w16_entry, _W16)}
 """For results of a dtype (image, places, pieces, run, panels, strips [workers, numbers], columns of
@@ -132,3 +142,5 @@ depthwise = Task(_depthwise_entry, _DEPTHWISE)
 C], lines of a part)."""
 pad = Task(_pad_entry, _PAD)
 """As :data:`axsim.kernels.vectors.float_tasks.pad`, of U8 codes to what windows are read from."""
+maxima = Task(_maxima_entry, _MAXIMA)
+"""As :data:`axsim.kernels.vectors.float_tasks.maxima`, of U8 codes."""

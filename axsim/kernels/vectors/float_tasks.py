@@ -9,6 +9,7 @@ from numba import types
 from axsim.kernels.conv_numba import (
     depthwise_pixels,
     finished,
+    maxima_part,
     pad_part,
     three_by_three_pixels,
 )
@@ -35,8 +36,12 @@ _DEPTHWISE = together(
 _PAD = together(
     *(_IMAGE, array("float32", 3, written=True), _INTEGER, _INTEGER, types.float32, _INTEGER),
 )  # fmt: skip
-_windows_at, _squares_at, _depthwise_at, _pad_at = (
-    arguments_of(kind) for kind in (_WINDOWS, _SQUARES, _DEPTHWISE, _PAD)
+_MAXIMA = together(
+    *(_IMAGE, together(*[_INTEGER] * 8), types.float32, array("float32", 3, written=True)),
+    _INTEGER,
+)
+_windows_at, _squares_at, _depthwise_at, _pad_at, _maxima_at = (
+    arguments_of(kind) for kind in (_WINDOWS, _SQUARES, _DEPTHWISE, _PAD, _MAXIMA)
 )
 
 
@@ -94,6 +99,10 @@ def _pad_entry(part: Any, worker: Any, at: Any) -> None:
     pad_part(part, _pad_at(at))
 
 
+def _maxima_entry(part: Any, worker: Any, at: Any) -> None:
+    maxima_part(part, _maxima_at(at))
+
+
 windows = Task(_windows_entry, _WINDOWS)
 """(image, places, pieces, run, channels of a group, panels [groups, ...], what a Finish has, strips
 [workers, rows, columns], out [M, N], rows of a part, columns of a part, parts that share rows): see
@@ -108,3 +117,6 @@ has, out [height, width, C], lines of a part)."""
 pad = Task(_pad_entry, _PAD)
 """(image [H, W, C], out [h, w, c], its line and pixel where the image begins, what is elsewhere,
 lines of a part)."""
+maxima = Task(_maxima_entry, _MAXIMA)
+"""(image [H, W, C], taps, strides, dilations and padding at the begin, each for y and x, what is
+less than all numbers, out [height, width, C], lines of a part)."""
