@@ -8,7 +8,6 @@ beyond it a simulation would not end.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from functools import reduce
 from typing import Any
 
 from axsim.errors import Fault
@@ -256,7 +255,11 @@ def _tensors(workload: Any) -> Iterator[tuple[str, str, int]]:
 
 def _at(model: Any, key: str) -> Any:
     """The value of a dotted key; None where a section or the key is not given."""
-    return reduce(lambda held, name: getattr(held, name, None), key.split("."), model)
+    for name in key.split("."):
+        model = getattr(model, name, None)
+        if model is None:
+            return None
+    return model
 
 
 def _short(bound: float) -> str:

@@ -12,6 +12,7 @@ import math
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
 from typing import Any, TypeAlias
 
@@ -54,6 +55,15 @@ class Located:
         if isinstance(self.value, list):
             return tuple(child.plain() for child in self.value)
         return self.value
+
+    def copy(self) -> Located:
+        """The same document, to be changed without changing this one."""
+        value = self.value
+        if isinstance(value, dict):
+            value = {key: child.copy() for key, child in value.items()}
+        elif isinstance(value, list):
+            value = [child.copy() for child in value]
+        return Located(value, self.origin, self.comment)
 
     def child(self, key: Key) -> Located | None:
         """The value under one key or list position, or None."""
@@ -158,8 +168,13 @@ def read(path: Path) -> Located:
 
 def parse(text: str, name: str) -> Located:
     """Parse YAML text; ``name`` is how errors call it. Raises like :func:`read`."""
-    tree = _Tree(text, name)
-    root = tree.parse()
+    return _parsed(text, name).copy()
+
+
+@lru_cache(maxsize=32)
+def _parsed(text: str, name: str) -> Located:
+    """A run reads its few files again for every variant and for every key that is set."""
+    root = _Tree(text, name).parse()
     if not isinstance(root.value, dict):
         what = "is empty" if root.value is None else f"holds {show(root.plain())}, not keys"
         raise InputError(Problem(name, "", what, "a YAML mapping of keys to values"))

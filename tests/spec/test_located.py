@@ -155,3 +155,15 @@ def test_located_python_objects_share_one_origin() -> None:
     tree = locate({"a": [1, {"b": 2}]}, "here")
     found, depth = tree.nearest(("a", 1, "b", "c"))
     assert (found.value, found.origin, depth) == (2, "here", 3)
+
+
+def test_a_document_that_is_changed_is_read_afresh_the_next_time() -> None:
+    changed = parse(TEXT, "f.yaml")
+    changed.value["npu"].value["units"].value.pop()
+    changed.value["name"].value = "y"
+    del changed.value["flow"]
+    again = parse(TEXT, "f.yaml").plain()
+    assert again["npu"]["units"] == (1, 2)
+    assert again["name"] == "x"
+    assert again["flow"] == {"a": 1, "b": "yes"}
+    assert parse(TEXT, "g.yaml").value["name"].origin == "g.yaml:2"
