@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 from collections import defaultdict
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -39,6 +40,10 @@ def room(name: str) -> str:
     return name.split("/")[0]
 
 
+MODULES = {module(path).removesuffix("/__init__") for path in FILES}
+
+
+@cache
 def imported(path: Path) -> set[str]:
     """The modules of axsim that a file imports, anywhere in it, for types too."""
     found = set()
@@ -47,7 +52,7 @@ def imported(path: Path) -> set[str]:
         if isinstance(node, ast.ImportFrom) and node.module:
             names = [node.module, *(f"{node.module}.{alias.name}" for alias in node.names)]
         found |= {n.removeprefix("axsim.").replace(".", "/") for n in names if n[:6] == "axsim."}
-    return found & {module(each).removesuffix("/__init__") for each in FILES}
+    return found & MODULES
 
 
 def test_every_file_is_in_a_room() -> None:
