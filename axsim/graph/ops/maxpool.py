@@ -13,7 +13,6 @@ from typing import Any
 from axsim.graph.operator import Operator, Shape, always
 from axsim.graph.pooling import padded, pool_shape, pool_windows, pool_work, taps
 from axsim.kernels.array import Array
-from axsim.kernels.maxima import largest
 from axsim.kernels.windows import Windows
 
 
@@ -25,6 +24,8 @@ def _kernel(
     x: Array, *, storage_order: int = 0, indices: bool = False, **attrs: Any
 ) -> tuple[Array, ...]:
     import numpy as np
+
+    from axsim.kernels.maxima import largest
 
     w = pool_windows(x.shape, attrs)
     if not indices and (found := largest(x, w)) is not None:
