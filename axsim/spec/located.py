@@ -168,7 +168,10 @@ def read(path: Path) -> Located:
 
 def parse(text: str, name: str) -> Located:
     """Parse YAML text; ``name`` is how errors call it. Raises like :func:`read`."""
-    return _parsed(text, name).copy()
+    try:
+        return _parsed(text, name).copy()
+    except RecursionError:  # less of the stack is left than when the text was parsed
+        raise InputError(Problem(name, "", "not usable: nested too deeply")) from None
 
 
 @lru_cache(maxsize=32)

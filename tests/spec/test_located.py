@@ -157,6 +157,20 @@ def test_located_python_objects_share_one_origin() -> None:
     assert (found.value, found.origin, depth) == (2, "here", 3)
 
 
+def test_a_deep_document_read_again_with_little_stack_left_is_an_input_error() -> None:
+    text = "a: " + "[" * 300 + "]" * 300
+    parse(text, "f.yaml")
+
+    def deeper() -> None:
+        try:
+            deeper()
+        except RecursionError:
+            parse(text, "f.yaml")
+
+    with pytest.raises(InputError, match="nested too deeply"):
+        deeper()
+
+
 def test_a_document_that_is_changed_is_read_afresh_the_next_time() -> None:
     changed = parse(TEXT, "f.yaml")
     changed.value["npu"].value["units"].value.pop()
