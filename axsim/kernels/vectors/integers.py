@@ -27,7 +27,7 @@ from axsim.kernels.windows import Windows
 _LEFT = np.uint8 if tiles.BYTES else np.int16
 _NUMBERS = 4 if tiles.BYTES else 2
 """Those of a word."""
-_STRIP = 1 << 12
+_STRIP = 1 << 16
 """Sums of a strip: a fifth of an L2 cache."""
 _CODES = 1 << 17
 """Those of windows multiplied at once and of their results, so that they stay near the core."""
@@ -54,7 +54,7 @@ def add(a: Array, qa: QParams, b: Array, qb: QParams, y: QParams, out: Array) ->
 
 
 def pad_task(given: np.dtype[Any], wanted: np.dtype[Any]) -> Task | None:
-    """What does the work of :func:`axsim.kernels.conv_codes.padding` with images of such dtypes on
+    """What does the work of :func:`axsim.kernels.conv_codes.Padding` with images of such dtypes on
     several threads; None where nothing does."""
     if not (supported() and given == np.uint8 and wanted == _LEFT):
         return None
