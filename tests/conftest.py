@@ -13,7 +13,7 @@ settings.load_profile("axsim")
 
 def pytest_collection_finish() -> None:
     """Modules and tests live until the end: looking for cycles among them and after every 700
-    objects more, takes an eighth of the time. Thresholds are those of the command."""
+    objects more, takes a tenth of the time. Thresholds are those of the command."""
     gc.collect()
     gc.freeze()
     gc.set_threshold(20_000, 20, 20)
