@@ -6,6 +6,7 @@ import numpy as np
 
 from axsim.kernels.array import Array
 from axsim.kernels.parallel import threads
+from axsim.kernels.pixels import supported
 from axsim.kernels.twin import compiled
 from axsim.kernels.windows import Windows
 
@@ -20,8 +21,7 @@ def largest(x: Array, at: Windows) -> Array | None:
     if x.ndim != 4 or x.size < _MANY or not (narrow or x.dtype == np.float32):
         return None
     images = x.transpose(0, 2, 3, 1)
-    vectors = compiled("axsim.kernels.vectors.integers")
-    if vectors is None or not vectors.supported() or not images.flags.c_contiguous:
+    if not (images.flags.c_contiguous and supported()):
         return None
     tasks = compiled(f"axsim.kernels.vectors.{'code' if narrow else 'float'}_tasks")
     assert tasks is not None

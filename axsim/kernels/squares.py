@@ -25,6 +25,10 @@ _WIDE = 32
 TIMES = 4
 """How many times a result sums of codes become on the way, which have to fit S32."""
 
+Product = Callable[[Array, tuple[Any, ...], Array], None]
+"""Takes a padded image [H, W, C], what loops take of a finish, and its result [positions, M], which
+is written."""
+
 
 def pay(shape: tuple[int, ...], group: int, at: Windows, dtype: Any) -> bool:
     """Whether squares are the faster way for a weight of ``shape`` [M, C, y, x], and images of
@@ -51,11 +55,6 @@ def whole(at: Windows) -> Windows:
     """Windows for whole squares of results, so that an image is padded for them."""
     height, width = _squares(at)
     return replace(at, size=(2 * height, 2 * width))
-
-
-Product = Callable[[Array, tuple[Any, ...], Array], None]
-"""Takes a padded image [H, W, C], what loops take of a finish, and its result [positions, M], which
-is written."""
 
 
 def convolved(panels: Array, at: Windows) -> Product:

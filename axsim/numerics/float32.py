@@ -5,7 +5,7 @@ from __future__ import annotations
 import itertools
 from collections.abc import Collection, Mapping, Sequence
 from math import prod
-from typing import Any, cast
+from typing import Any
 
 import numpy as np
 
@@ -158,7 +158,8 @@ def _pixel_step(nodes: Sequence[Node], shape: tuple[int, ...], at: Windows) -> S
             finish = pixels.Finish(bias, rows[0] if sums else None, low, high, swish)
             done = rest + swish
         stages = [_stage(n, o) for n, o in zip(tail[done:], rows[done:], strict=True)]
-        x, weight = values[0], cast(Any, values[1])
+        x = values[0]
+        weight: Any = values[1]
         if latest[0] is not weight:
             latest[:] = weight, pixels.convolution(weight, at, x.shape[1:])
         return (latest[1](x, finish, stages),)

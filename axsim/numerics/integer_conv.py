@@ -171,39 +171,33 @@ def convolution(
     vectors = compiled("axsim.kernels.vectors.integers")
     task = None if vectors is None else vectors.pad_task(np.dtype(x.numpy), dtype)
     pad = Padding(pixels, wanted, x.zero_point, dtype, w.channels * w.group, task)
-    codes, count = finish.y.numpy, w.shape[0]
-    warm = None  # what makes sums of codes while these are
+    codes, count, warm = finish.y.numpy, w.shape[0], False
     if w.codes is not None:
         product = _depthwise(w, x.zero_point, at, finish, pad)
     elif w.squares is not None:
         product = squares.convolved_codes(w.squares, at, finish)
     else:
-        product = _products(w, at, finish, pad)
-        if then is not None and then.own.dtype == then.other.dtype == then.y.dtype:
-            warm = _lying(w, 0, finish, at, pad, then) if w.group == 1 else None
+        product, warm = _products(w, at, finish, pad, then)
 
-    def run(a: Array, other: Array | None = None) -> Array:
+    def run(a: Array, *others: Array) -> Array:
         if is_line:
             a = a[:, :, None]
         out = np.empty((len(a), *at.size, count), codes)
-        if other is not None:
-            other = np.ascontiguousarray(other.transpose(0, 2, 3, 1))
-        for n, (image, rows) in enumerate(zip(a.transpose(0, 2, 3, 1), out, strict=True)):
-            if other is None or warm is None:
-                product(pad(image), rows)
-            else:
-                warm(pad(image), rows.reshape(-1, count), other[n].reshape(-1, count))
-        if other is not None and warm is None:
-            assert then is not None
-            out = add(out, other, then.own, then.other, then.y)
+        terms = [np.ascontiguousarray(x.transpose(0, 2, 3, 1)) for x in others]
+        own = terms if warm else []
+        for image, rows, *term in zip(a.transpose(0, 2, 3, 1), out, *own, strict=True):
+            product(pad(image), rows, *term)
+        if then is not None and not warm:
+            out = add(out, terms[0], then.own, then.other, then.y)
         moved: Array = out.transpose(0, 3, 1, 2)
         return moved[:, :, 0] if is_line else moved
 
     return run
 
 
-Product = Callable[[Array, Array], None]
-"""Takes a padded image [H, W, C], and writes its result [height, width, M]."""
+Product = Callable[..., None]
+"""Takes a padded image [H, W, C], and writes its result [height, width, M]; where it makes sums as
+well, it takes the other codes of these after that."""
 
 
 def _depthwise(w: ConvWeight, zero: int, at: Windows, finish: Requantise, pad: Padding) -> Product:
@@ -230,33 +224,31 @@ def _depthwise(w: ConvWeight, zero: int, at: Windows, finish: Requantise, pad: P
     return product
 
 
-def _lying(
-    w: ConvWeight, g: int, finish: Requantise, at: Windows, pad: Padding, then: Sum | None = None
-) -> Callable[..., None] | None:
-    """What multiplies windows of group ``g`` where they lie; see
-    :meth:`axsim.kernels.products.Packed.windows`."""
+def _products(
+    w: ConvWeight, at: Windows, finish: Requantise, pad: Padding, then: Sum | None
+) -> tuple[Product, bool]:
+    """The product, and whether it makes the sums ``then`` of its codes while these are warm."""
+    count, begins = w.shape[0] // w.group, places(at, *pad.shape[1:])
     parts, run = pieces(at, *pad.shape[1:], w.channels)
-    where = places(at, *pad.shape[1:]), parts + g * w.channels, run
-    left = g * (w.shape[0] // w.group)
-    return w.matrices[g].packed.windows(*where, finish, pad.dtype, left, then)
-
-
-def _products(w: ConvWeight, at: Windows, finish: Requantise, pad: Padding) -> Product:
-    count = w.shape[0] // w.group
-    every = []
+    alike = then is not None and then.own.dtype == then.other.dtype == then.y.dtype
+    sums = alike and w.group == 1
+    every: list[Callable[..., None]] = []
     for g, matrix in enumerate(w.matrices):
-        part = slice(g * count, (g + 1) * count)
+        part, first = slice(g * count, (g + 1) * count), g * w.channels
         own = Requantise(finish.shift[part], finish.multiplier[part], finish.y)
-        channels = slice(g * w.channels, (g + 1) * w.channels)
-        copied = partial(_patches, matrix, at, channels, own, part.start)
-        every.append(_lying(w, g, own, at, pad) or copied)
+        where = begins, parts + first, run
+        each = matrix.packed.windows(*where, own, pad.dtype, part.start, then if sums else None)
+        if each is None:
+            channels, sums = slice(first, first + w.channels), False
+            each = partial(_patches, matrix, at, channels, own, part.start)
+        every.append(each)
 
-    def product(image: Array, out: Array) -> None:
-        rows = out.reshape(-1, out.shape[2])
+    def product(image: Array, *results: Array) -> None:
+        rows = [x.reshape(-1, x.shape[2]) for x in results]
         for each in every:
-            each(image, rows)
+            each(image, *rows)
 
-    return product
+    return product, sums
 
 
 def _patches(

@@ -306,10 +306,11 @@ class Integer:
         shape, weight = (graph.tensors[name].shape for name in node.inputs[:2])
         at = plane(shape[2:], weight, attrs)
         latest: list[Any] = [None, None, None]
-        names = [] if add is None else [n for n in add.inputs if n != node.outputs[0]]
-        then = None
+        inputs, outputs, has_bias, then = node.inputs, node.outputs, len(node.inputs) > 2, None
         if add is not None:
-            then = Sum(y, self._qparams[names[0]], self._qparams[add.outputs[0]])
+            (other,) = (name for name in add.inputs if name != node.outputs[0])
+            inputs, outputs = (*inputs, other), add.outputs
+            then = Sum(y, self._qparams[other], self._qparams[outputs[0]])
 
         def convolve(a: Array, w: ConvWeight, *rest: Array) -> list[Array]:
             bias, others = (rest[0], rest[1:]) if has_bias else (None, rest)
@@ -318,8 +319,7 @@ class Integer:
                 latest[:] = w, bias, ready
             return [latest[2](a, *others)]
 
-        has_bias, last = len(node.inputs) > 2, node if add is None else add
-        return Step((*node.inputs, *names), last.outputs, convolve)
+        return Step(inputs, outputs, convolve)
 
 
 def by_pixel(kernel: Callable[..., Array], *operands: Array) -> Array:

@@ -87,9 +87,8 @@ def scattered_tile_of(rows: int) -> Any:
 
     def code(context: Any, builder: Any, signature: Any, values: Any) -> Any:
         a, places, pieces = (address(context, builder, signature, values, n) for n in (0, 2, 4))
-        lines = [
-            moved(builder, a, _number(builder, places, r), _size(signature, 0)) for r in range(rows)
-        ]
+        begins = [_number(builder, places, _I64(r)) for r in range(rows)]
+        lines = [moved(builder, a, begin, _size(signature, 0)) for begin in begins]
         return _multiplied(context, builder, signature, values, lines, 7, (pieces, values[6]))
 
     return intrinsic(tile)
@@ -97,8 +96,7 @@ def scattered_tile_of(rows: int) -> Any:
 
 def _number(builder: Any, numbers: Any, i: Any) -> Any:
     """The int64 ``i`` after those that ``numbers`` points at."""
-    index = _I64(i) if isinstance(i, int) else i
-    return builder.load(builder.bitcast(moved(builder, numbers, index, 8), _I64.as_pointer()))
+    return builder.load(builder.bitcast(moved(builder, numbers, i, 8), _I64.as_pointer()))
 
 
 def _multiplied(
