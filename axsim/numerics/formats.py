@@ -22,6 +22,7 @@ from fnmatch import fnmatchcase
 from typing import Literal
 
 from axsim.graph.clamps import absorbed
+from axsim.graph.integers import FLOATS
 from axsim.graph.ir import Graph, Tensor
 from axsim.graph.ops import OPERATORS
 
@@ -85,7 +86,7 @@ def assign_vision(
     roles = weight_roles(graph)
     dtypes: dict[str, str] = {}
     for name, tensor in graph.tensors.items():
-        if tensor.dtype not in _FLOATS:
+        if tensor.dtype not in FLOATS:
             continue
         if tensor.kind in ("weight", "constant"):
             role = roles.get(name, "vector")
@@ -132,14 +133,14 @@ def assign_network(
     others = {
         n: dtype
         for n in [*graph.outputs, *operands]
-        if graph.tensors[n].dtype in _FLOATS
+        if graph.tensors[n].dtype in FLOATS
         and graph.tensors[n].kind in ("output", "weight", "constant")
     }
     names: dict[str, tuple[str, ...]] = {
         n: (n, node.name, node.name.removesuffix(f":{node.op}"), f"{OP_TYPE}{node.op}")
         for node in graph.nodes
         for n in node.outputs
-        if graph.tensors[n].dtype in _FLOATS
+        if graph.tensors[n].dtype in FLOATS
     }
     limits = absorbed(graph)
     for limited, result in limits.items():
@@ -147,7 +148,8 @@ def assign_network(
             names[result] = (*names[result], *names[limited])
     found = others | _overridden(graph, names, overrides or {})
     for limited, result in limits.items():
-        found[limited] = found.get(result, dtype)
+        if limited in names:
+            found[limited] = found.get(result, dtype)
     return assigned.with_dtypes(found)
 
 
@@ -158,7 +160,7 @@ def assign_decoder(
     roles = weight_roles(graph)
     dtypes: dict[str, str] = {}
     for name, tensor in graph.tensors.items():
-        if tensor.dtype not in _FLOATS:
+        if tensor.dtype not in FLOATS:
             continue
         if tensor.kind in ("weight", "constant"):
             dtypes[name] = weight_dtype if roles.get(name) == "matrix" else "f32"
@@ -220,7 +222,6 @@ def weight_bytes(graph: Graph, part: Part = "decoder", place: Place = "dram") ->
     return sum(stored_bytes(t, part, place) for t in graph.tensors.values() if t.kind == "weight")
 
 
-_FLOATS = frozenset({"f32", "f16", "bf16"})
 _S8_BYTES: dict[tuple[Part, Place], float] = {
     ("decoder", "dram"): 1.1037,
     ("decoder", "disk"): 1.1037,

@@ -19,6 +19,7 @@ from typing import Any
 
 import numpy as np
 
+from axsim.graph.integers import FLOATS, integers
 from axsim.graph.ir import Graph, Node, Tensor
 from axsim.graph.ops import OPERATORS
 from axsim.graph.patterns import Chains
@@ -41,7 +42,7 @@ from axsim.numerics.integer_conv import (
 from axsim.numerics.integer_kernels import IntegerMatrix
 from axsim.numerics.matrix import Matrix, quantise_matrix
 from axsim.numerics.ranges import QUANTISED
-from axsim.numerics.steps import Step, Weights
+from axsim.numerics.steps import Step, Weights, single
 
 
 class IntegerWeights:
@@ -112,7 +113,7 @@ class Integer:
         if tensor.dtype == "s8":
             return self._weights.matrix(tensor.name, weights)
         array = weights(tensor.name)
-        if tensor.dtype in QUANTISED:
+        if tensor.dtype in QUANTISED and array.dtype.kind == "f":
             q = asymmetric(float(array.min()), float(array.max()), tensor.dtype)
             return q.dequantise(q.quantise(array))
         return array
@@ -135,13 +136,15 @@ class Integer:
         Raises ValueError for an activation without parameters and for an operator that integers
         cannot serve.
         """
-        missing = [
-            name
+        lacking = {
+            name: None
             for name, tensor in graph.tensors.items()
             if tensor.dtype in QUANTISED
             and tensor.kind == "activation"
             and name not in self._qparams
-        ]
+        }
+        whole = integers(graph, self._qparams) if lacking else ()
+        missing = [name for name in lacking if name not in whole]
         if missing:
             raise ValueError(f"graph {graph.name}: no quantisation parameters for {missing[:5]}")
         steps: dict[str, Step | None] = {}
@@ -188,7 +191,9 @@ class Integer:
             return self._projection(graph, node)
         q = [self._qparams.get(name) for name in node.inputs]
         y = [self._qparams.get(name) for name in node.outputs]
-        shape = graph.tensors[node.outputs[0]].shape
+        shape, dtype = graph.tensors[node.outputs[0]].shape, graph.tensors[node.outputs[0]].dtype
+        if not any((*q, *y)):
+            return single(node, operator.kernel)
 
         def apply(*values: Array) -> Array:
             result: Array = operator.kernel(*values, **attrs)[0]
@@ -222,7 +227,8 @@ class Integer:
         fast = self._pass(graph, node)
         if fast is not None:
             return fast
-        if operator.role in ("norm", "elementwise") and len(shape) > 1:
+        real = y[0] is not None or dtype in FLOATS
+        if operator.role in ("norm", "elementwise") and len(shape) > 1 and real:
             return Step(
                 node.inputs,
                 node.outputs,
@@ -346,7 +352,7 @@ def _layout(node: Node, q: Sequence[QParams | None], y: Sequence[QParams | None]
                 if source != target:
                     table = entries(source, target)
                     value = by_pixel(partial(kernels.look_up, table), value)
-            elif source != target and value.dtype.kind not in "b" and value.dtype != np.int64:
+            elif source != target and (source is not None or value.dtype.kind == "f"):
                 value = kernels.real(value, source)
                 value = value if target is None else target.quantise(value)
             moved.append(value)

@@ -9,6 +9,7 @@ import numpy as np
 
 from axsim.errors import InputError
 from axsim.graph.clamps import absorbed
+from axsim.graph.integers import integers
 from axsim.graph.ir import Graph, Node, Tensor
 from axsim.graph.ops import OPERATORS
 from axsim.kernels.array import Array
@@ -89,7 +90,7 @@ class Calibration(Float32):
         """Parameters of every U8 or U16 activation of ``graph``, whose dtypes are assigned.
 
         Layout operators and products with a positive scalar keep their input's codes, so their
-        outputs inherit its parameters. Raises ValueError naming activations never observed, and
+        outputs inherit its parameters; integers have none. Raises ValueError naming activations never observed, and
         InputError for one whose values are not finite.
         """
         result: dict[str, QParams] = {}
@@ -123,6 +124,8 @@ class Calibration(Float32):
                 with _finite(name):
                     low, high = observer.range(tensor.dtype)
                     result[name] = asymmetric(low * scale, high * scale, tensor.dtype)
+        whole = integers(graph, result) if missing else ()
+        missing = [name for name in missing if name not in whole]
         if missing:
             names = ", ".join(missing[:5])
             raise ValueError(f"{len(missing)} activations were never observed: {names}, …")

@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from axsim.graph.integers import FLOATS
 from axsim.graph.ir import Graph, Node, Tensor
 from axsim.graph.ops import OPERATORS
 from axsim.kernels.array import Array
@@ -35,9 +36,9 @@ class Edit:
             self._enter(node)
 
     def nodes(self, *ops: str) -> list[Node]:
-        """The nodes of these operators (all without any), in order."""
-        every = [node for nodes in self._nodes.values() for node in nodes]
-        return [node for node in every if not ops or node.op in ops]
+        """The nodes of these operators that make real numbers, in order: of integers a quotient is
+        no product, and what is rounded nowhere keeps every digit."""
+        return [n for n in self._every() if n.op in ops and self._is_real(n.outputs[0])]
 
     def maker(self, tensor: str) -> Node | None:
         """The node that makes ``tensor``; None for inputs, weights and constants."""
@@ -143,7 +144,7 @@ class Edit:
     def network(self) -> Network:
         """The network with the changes."""
         graph = self._network.graph
-        nodes = self.nodes()
+        nodes = self._every()
         used = {n for node in nodes for n in (*node.inputs, *node.outputs)}
         used |= {*graph.inputs, *graph.outputs}
         changed: Graph = replace(
@@ -153,6 +154,12 @@ class Edit:
             values={n: v for n, v in self._values.items() if n in used},
         )
         return Network(changed, self._sources)
+
+    def _every(self) -> list[Node]:
+        return [node for nodes in self._nodes.values() for node in nodes]
+
+    def _is_real(self, tensor: str) -> bool:
+        return self._tensors[tensor].dtype in FLOATS
 
     def _enter(self, node: Node) -> None:
         for name in node.outputs:
