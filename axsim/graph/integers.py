@@ -14,9 +14,9 @@ FLOATS = frozenset({"f32", "f16", "bf16"})
 def integers(graph: Graph, codes: Collection[str]) -> set[str]:
     """The tensors of ``graph``, whose storage dtypes are assigned, that hold integers.
 
-    U8 and U16 may be codes of real numbers or grey levels as they are; the dtype does not say. Of
-    the inputs ``codes`` are the former. What is made has the kind of what it is made from, and a
-    cast says what it makes. Truth values are no integers.
+    U8 and U16 may be codes of real numbers, or grey levels as they are: the dtype does not say.
+    Those of the inputs that are codes are in ``codes``. What is made is of the kind of what it is
+    made from, and a cast says what it makes. Truth values are no integers.
     """
     found = {n for n in graph.inputs if n not in codes and _whole(graph.tensors[n].dtype)}
     for node in graph.nodes:
@@ -30,13 +30,11 @@ def _makes_integers(graph: Graph, node: Node, found: Collection[str]) -> bool:
     role = OPERATORS[node.op].role
     if role == "cast":
         return _whole(node.attrs["to"])
-    if role == "gather":
-        table = graph.tensors[node.inputs[0]]
-        is_kept = table.kind in ("weight", "constant")
-        return table.name in found or (is_kept and _whole(table.dtype))
-    if role in ("view", "vector"):
-        return node.inputs[0] in found
-    return role in ("join", "elementwise") and any(name in found for name in node.inputs)
+    if role in ("join", "elementwise"):
+        return any(name in found for name in node.inputs)
+    table = graph.tensors[node.inputs[0]]
+    is_kept = role == "gather" and table.kind in ("weight", "constant")
+    return table.name in found or (is_kept and _whole(table.dtype))
 
 
 def _whole(dtype: str) -> bool:

@@ -83,7 +83,7 @@ class QParams:
 
     def quantise(self, values: Array) -> Array:
         """Codes of float32 ``values``: ``saturate(round(value / scale) + zero_point)``."""
-        y = np.divide(values, np.float32(self.scale), dtype=np.float32)
+        y = np.asarray(np.divide(values, np.float32(self.scale), dtype=np.float32))
         return self.quantise_scaled(y)
 
     def quantise_scaled(self, steps: Array) -> Array:

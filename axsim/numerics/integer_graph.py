@@ -42,7 +42,7 @@ from axsim.numerics.integer_conv import (
 from axsim.numerics.integer_kernels import IntegerMatrix
 from axsim.numerics.matrix import Matrix, quantise_matrix
 from axsim.numerics.ranges import QUANTISED
-from axsim.numerics.steps import Step, Weights, single
+from axsim.numerics.steps import Step, Weights
 
 
 class IntegerWeights:
@@ -136,15 +136,12 @@ class Integer:
         Raises ValueError for an activation without parameters and for an operator that integers
         cannot serve.
         """
-        lacking = {
-            name: None
+        known = self._qparams.keys() | integers(graph, self._qparams)
+        missing = [
+            name
             for name, tensor in graph.tensors.items()
-            if tensor.dtype in QUANTISED
-            and tensor.kind == "activation"
-            and name not in self._qparams
-        }
-        whole = integers(graph, self._qparams) if lacking else ()
-        missing = [name for name in lacking if name not in whole]
+            if tensor.dtype in QUANTISED and tensor.kind == "activation" and name not in known
+        ]
         if missing:
             raise ValueError(f"graph {graph.name}: no quantisation parameters for {missing[:5]}")
         steps: dict[str, Step | None] = {}
@@ -191,9 +188,7 @@ class Integer:
             return self._projection(graph, node)
         q = [self._qparams.get(name) for name in node.inputs]
         y = [self._qparams.get(name) for name in node.outputs]
-        shape, dtype = graph.tensors[node.outputs[0]].shape, graph.tensors[node.outputs[0]].dtype
-        if not any((*q, *y)):
-            return single(node, operator.kernel)
+        shape = graph.tensors[node.outputs[0]].shape
 
         def apply(*values: Array) -> Array:
             result: Array = operator.kernel(*values, **attrs)[0]
@@ -227,8 +222,8 @@ class Integer:
         fast = self._pass(graph, node)
         if fast is not None:
             return fast
-        real = y[0] is not None or dtype in FLOATS
-        if operator.role in ("norm", "elementwise") and len(shape) > 1 and real:
+        is_real = y[0] is not None or graph.tensors[node.outputs[0]].dtype in FLOATS
+        if operator.role in ("norm", "elementwise") and len(shape) > 1 and is_real:
             return Step(
                 node.inputs,
                 node.outputs,

@@ -90,8 +90,8 @@ class Calibration(Float32):
         """Parameters of every U8 or U16 activation of ``graph``, whose dtypes are assigned.
 
         Layout operators and products with a positive scalar keep their input's codes, so their
-        outputs inherit its parameters; integers have none. Raises ValueError naming activations never observed, and
-        InputError for one whose values are not finite.
+        outputs inherit its parameters; integers of the network itself have none. Raises ValueError
+        naming activations never observed, and InputError for one whose values are not finite.
         """
         result: dict[str, QParams] = {}
         limited = absorbed(graph)
@@ -100,6 +100,7 @@ class Calibration(Float32):
                 dtype = graph.tensors[name].dtype
                 with _finite(name):
                     result[name] = asymmetric(*self.observers[name].range(dtype), dtype)
+        whole = integers(graph, result)
         missing: list[str] = []
         producer = producers(graph)
         for node in graph.nodes:
@@ -119,13 +120,11 @@ class Calibration(Float32):
                     observed, scale = above[0], scale * above[1]
                 observer = self.observers.get(limited.get(observed, observed))
                 if observer is None:
-                    missing.append(name)
+                    missing += [] if name in whole else [name]
                     continue
                 with _finite(name):
                     low, high = observer.range(tensor.dtype)
                     result[name] = asymmetric(low * scale, high * scale, tensor.dtype)
-        whole = integers(graph, result) if missing else ()
-        missing = [name for name in missing if name not in whole]
         if missing:
             names = ", ".join(missing[:5])
             raise ValueError(f"{len(missing)} activations were never observed: {names}, …")
