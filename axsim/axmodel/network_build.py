@@ -11,6 +11,7 @@ from functools import cached_property
 
 from axsim.compiler.partition import Deployment
 from axsim.errors import InputError, Problem
+from axsim.graph.integers import FLOATS
 from axsim.graph.ir import Graph
 from axsim.kernels.array import Array
 from axsim.kernels.qparams import QParams
@@ -70,10 +71,14 @@ class NetworkBuild:
         return inputs, Executor(self.graph, self.weight, None).run_all(inputs)
 
     def picture_input(self, needed: object) -> str | None:
-        """The one input that is a picture, [1, 3, H, W], or None; InputError when it is
-        ``needed``."""
+        """The one input that is a picture, real numbers [1, 3, H, W], or None; InputError when it
+        is ``needed``."""
         shapes = {name: self.graph.tensors[name].shape for name in self.graph.inputs}
-        found = [name for name, s in shapes.items() if len(s) == 4 and s[1] == 3]
+        found = [
+            name
+            for name, s in shapes.items()
+            if len(s) == 4 and s[1] == 3 and self._bare.tensors[name].dtype in FLOATS
+        ]
         if len(found) != 1 and needed:
             told = ", ".join(f"{name} {list(shape)}" for name, shape in shapes.items())
             raise InputError(f"{self.graph.name} has no one input [1, 3, H, W]: {told}")

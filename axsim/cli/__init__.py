@@ -13,7 +13,10 @@ def main() -> None:
     import gc
     import signal
     import sys
+    import warnings
 
+    # Numbers beyond float32 are told of in words where they count, once and without a line of code.
+    warnings.filterwarnings("ignore", category=RuntimeWarning, module="axsim")
     # Most of what a command makes lives until it ends: looking for cycles after every 700 objects
     # takes a tenth of a short one.
     gc.set_threshold(20_000, 20, 20)

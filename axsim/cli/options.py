@@ -196,13 +196,18 @@ class NetworkOptions:
         """The keys of a workload that the options stand for.
 
         Raises:
-            BadParameter: a shape is none.
+            BadParameter: a shape is none, or an input has two.
         """
+        from axsim.errors import shortened
+
         sizes: dict[str, tuple[int, ...]] = {}
         for text in self.shape:
             name, _, given = text.rpartition("=")
-            if not name or not re.fullmatch(r"[1-9]\d*(x[1-9]\d*)*", given):
-                raise typer.BadParameter(f"--shape {text}: not NAME=1x3x640x640, in whole numbers")
+            if not name or not re.fullmatch(r"[1-9]\d{0,17}(x[1-9]\d{0,17})*", given, re.ASCII):
+                shown = shortened(text, 80)
+                raise typer.BadParameter(f"--shape {shown}: not NAME=1x3x640x640, in whole numbers")
+            if name in sizes:
+                raise typer.BadParameter(f"--shape {name} is given twice; it takes one value")
             sizes[name] = tuple(map(int, given.split("x")))
         file = "" if self.pulsar2 is None else str(self.pulsar2)
         named = {

@@ -27,6 +27,8 @@ def _constant_of_shape(shape: Array, value: Array | None = None) -> Array:
 
 
 def _range(start: Array, limit: Array, delta: Array) -> Array:
+    if delta == 0:
+        raise ValueError("a range in steps of 0")
     count = max(int(np.ceil((limit - start) / delta)), 0)
     _bounded(count)
     return (start + np.arange(count) * delta).astype(start.dtype)

@@ -34,7 +34,11 @@ def load(path: Path) -> Any:
     from google.protobuf.message import DecodeError
     from onnx import ModelProto
 
+    if path.exists() and not path.is_file():
+        raise InputError(Problem(str(path), "", "is no file"))
     try:
+        if not path.stat().st_size:
+            raise ValueError("it is empty")
         with path.open("rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as data:
             small = _model(data)
         model = ModelProto.FromString(small)
@@ -75,6 +79,8 @@ def array(tensor: Any, path: Path) -> Array:
     file = path if location == _HERE else path.parent / location
     if not file.resolve().is_relative_to(path.parent.resolve()):
         raise InputError(Problem(str(path), tensor.name, f"its data lie outside: {file}"))
+    if file.exists() and not file.is_file():
+        raise InputError(Problem(str(file), tensor.name, "cannot be read: it is no file"))
     shape = tuple(tensor.dims)
     try:
         dtype = np.dtype(helper.tensor_dtype_to_np_dtype(tensor.data_type)).newbyteorder("<")

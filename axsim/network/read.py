@@ -18,6 +18,16 @@ OLDEST, NEWEST = 9, 24
 """Operator sets that are read: nodes mean the same in all of them, or the reader knows better."""
 
 
+_PADDINGS = ("NOTSET", "SAME_UPPER", "SAME_LOWER", "VALID")
+_WORDS = {
+    "DepthToSpace.mode": ("DCR", "CRD"),
+    "Gelu.approximate": ("none", "tanh"),
+    "Pad.mode": ("constant", "reflect", "edge", "wrap"),
+    "ScatterND.reduction": ("none", "add", "mul", "max", "min"),
+}
+"""What texts of attributes may be, as ONNX has them: its own checks do not look. Resize looks at
+its own."""
+
 LARGEST_SIDE = 1 << 24
 """Of an input's shape."""
 
@@ -35,16 +45,14 @@ def read(
     """
     path = Path(path)
     model = protobuf.load(path)
-    if model.functions:
-        from onnx import inliner
-
-        model = inliner.inline_local_functions(model)
     opset = _operator_set(path, model)
+    model = _inlined(path, model)
     graph = model.graph
     if outputs:
         _cut(path, graph, outputs)
     _prune(graph)
     _check_order(path, graph)
+    _check_attributes(path, graph, opset)
     inputs = _inputs(path, graph, shapes or {})
     _check_shapes(path, model)
     translation = Translation(path, path.stem, opset)
@@ -64,6 +72,19 @@ def _operator_set(path: Path, model: Any) -> int:
         what = f"is of ONNX operator set {version}"
         raise InputError(Problem(str(path), "", what, f"{OLDEST} to {NEWEST}"))
     return int(version)
+
+
+def _inlined(path: Path, model: Any) -> Any:
+    """The model with its functions written out where they are called."""
+    if not model.functions:
+        return model
+    from onnx import checker, inliner
+
+    try:
+        return inliner.inline_local_functions(model)
+    except (checker.ValidationError, ValueError, RuntimeError) as error:
+        reason = " ".join(str(error).split())
+        raise InputError(Problem(str(path), "", f"is no valid model: {reason}")) from None
 
 
 def _cut(path: Path, graph: Any, outputs: Sequence[str]) -> None:
@@ -117,6 +138,7 @@ def _check_order(path: Path, graph: Any) -> None:
     is there already."""
     known = {""} | {tensor.name for tensor in graph.initializer}
     known |= {value.name for value in graph.input}
+    known |= {tensor.values.name for tensor in graph.sparse_initializer}
     wrong = []
     if any(isinstance(name, bytes) for name in _names(graph)):
         raise InputError(Problem(str(path), "", "is no valid model: a name is no UTF-8 text"))
@@ -138,8 +160,44 @@ def _check_order(path: Path, graph: Any) -> None:
     ]
     if not graph.output:
         wrong.append("it has no output")
+    wrong += [
+        f"initialiser {tensor.values.name!r} is sparse; only dense ones are read"
+        for tensor in graph.sparse_initializer
+    ]
     if wrong:
         raise InputError(Problem(str(path), "", f"is no valid model: {each}") for each in wrong)
+
+
+def _check_attributes(path: Path, graph: Any, opset: int) -> None:
+    """InputError for an attribute of another type than its operator has, or of no known word."""
+    from onnx import AttributeProto, defs
+
+    types = AttributeProto.AttributeType
+    wrong = []
+    for node in graph.node:
+        if node.domain not in ("", "ai.onnx") or not defs.has(node.op_type):
+            continue
+        try:
+            known = defs.get_schema(node.op_type, opset).attributes
+        except defs.SchemaError:  # of another operator set
+            continue
+        for attribute in node.attribute:
+            wanted, found, allowed = known.get(attribute.name), "", ""
+            words = _words(node.op_type, attribute.name)
+            if wanted is not None and attribute.type != wanted.type.value:
+                found, allowed = types.Name(attribute.type), wanted.type.name
+            elif words and attribute.s.decode("utf-8", "replace") not in words:
+                found, allowed = repr(attribute.s.decode("utf-8", "replace")), ", ".join(words)
+            if found:
+                label = node.name or f"{node.op_type}:{node.output[0]}"
+                what = f"is no valid model: {attribute.name} of node {label} is {found}"
+                wrong.append(Problem(str(path), "", what, allowed))
+    if wrong:
+        raise InputError(wrong)
+
+
+def _words(op: str, attribute: str) -> tuple[str, ...]:
+    return _PADDINGS if attribute == "auto_pad" else _WORDS.get(f"{op}.{attribute}", ())
 
 
 def _names(graph: Any) -> Iterator[object]:
@@ -220,7 +278,8 @@ def _check_shapes(path: Path, model: Any) -> None:
     for value in model.graph.output:  # sizes for other input shapes
         value.type.tensor_type.ClearField("shape")
     try:
-        shape_inference.infer_shapes(model, check_type=True, strict_mode=True, data_prop=True)
+        # Without onnx's propagation of values, which makes the numbers of a Range of any length.
+        shape_inference.infer_shapes(model, check_type=True, strict_mode=True)
     except (shape_inference.InferenceError, ValueError, RuntimeError) as error:
         reason = " ".join(str(error).split())
         raise InputError(Problem(str(path), "", f"is no valid model: {reason}")) from None

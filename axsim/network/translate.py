@@ -43,6 +43,7 @@ _ALIASES = frozenset({"Identity", "Dropout"})
 _OF_TWO = frozenset({"Add", "Sub", "Mul", "Div", "Pow"})
 _INTEGERS = {"b": "bool", "i": "s64", "u": "u8", "f": "f32"}
 _OF_INTEGERS = frozenset({"ArgMax", "ArgMin"})
+_INDEXED = frozenset({"Gather", "GatherElements", "GatherND", "ScatterND"})
 _OF_TRUTH = frozenset({"Equal", "Greater", "GreaterOrEqual", "Less", "LessOrEqual", "Not"}) | {
     "And",
     "Or",
@@ -227,6 +228,8 @@ class Translation:
     ) -> None:
         if "" in inputs:
             raise ValueError("an input before the last is left out")
+        if op in _INDEXED and inputs[1] in self._constants:
+            _check_places(op, self._shape(inputs[0]), self._constants[inputs[1]], attrs)
         for index, name in enumerate(inputs):
             if name in self._constants and name not in self._tensors:
                 self._add_constant(name, OPERATORS[op].role == "matrix" and index == 1)
@@ -287,6 +290,20 @@ class Translation:
         if name in self._constants:
             return self._constants[name].dtype.kind == "f"
         return self._tensors[name].dtype == "f32"
+
+
+def _check_places(op: str, shape: Shape, places: Array, attrs: Attrs) -> None:
+    """ValueError for constant indices that are not among the elements of a tensor of ``shape``."""
+    if op in ("Gather", "GatherElements"):
+        axis = attrs.get("axis", 0)
+        sizes = np.array(shape[axis : axis + 1 or None])
+    else:
+        first = attrs.get("batch_dims", 0)
+        sizes = np.array(shape[first : first + places.shape[-1]])
+    places = np.atleast_1d(places)
+    beyond = places[(places < -sizes) | (places >= sizes)]
+    if beyond.size:
+        raise ValueError(f"index {beyond[0]} is not among {' x '.join(map(str, sizes))} elements")
 
 
 def _bounded(shapes: Sequence[Shape]) -> None:

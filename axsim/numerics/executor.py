@@ -6,7 +6,9 @@ from collections import Counter
 from collections.abc import Collection, Mapping
 from typing import Any
 
+from axsim.errors import InputError
 from axsim.graph.ir import Graph
+from axsim.graph.ops import OPERATORS
 from axsim.kernels.array import Array
 from axsim.numerics.float32 import Float32
 from axsim.numerics.steps import Arithmetic, Weights
@@ -67,13 +69,23 @@ class Executor:
             self._values[name] = self._arithmetic.feed(tensor, array)
 
     def execute(self, node: str) -> None:
-        """Run one node; its producers must have run. A node inside a chain runs with the chain."""
+        """Run one node; its producers must have run. A node inside a chain runs with the chain.
+
+        Raises InputError for an index that is not among the elements it is for.
+        """
         step = self._steps[node]
         if step is None:
             return
         values, left = self._values, self._left
         taken = [values[name] if name in values else self._value(name) for name in step.inputs]
-        for name, value in zip(step.outputs, step.run(*taken), strict=True):
+        try:
+            made = step.run(*taken)
+        except IndexError as error:
+            if not self._is_indexed(node):
+                raise
+            what = f"{node} reads beyond a tensor with these inputs: {error}"
+            raise InputError(f"{self.graph.name}: {what}") from None
+        for name, value in zip(step.outputs, made, strict=True):
             if name in self._kept or name in left:
                 values[name] = value
         for name in self._read[node]:
@@ -91,6 +103,11 @@ class Executor:
         for node in self.graph.nodes:
             self.execute(node.name)
         return {name: self.fetch(name) for name in self.graph.outputs}
+
+    def _is_indexed(self, name: str) -> bool:
+        """Whether a node takes elements by indices that may be anybody's."""
+        op = next(node.op for node in self.graph.nodes if node.name == name)
+        return OPERATORS[op].role == "gather" or op == "ScatterND"
 
     def _value(self, name: str) -> Any:
         """A weight or a constant, which the executor itself asks for."""

@@ -38,7 +38,7 @@ class Maker:
 
     def save(self, path: Path, inputs: dict, outputs: dict) -> Path:
         def infos(of):
-            kinds = {"f": TensorProto.FLOAT, "i": TensorProto.INT64}
+            kinds = {"f": TensorProto.FLOAT, "i": TensorProto.INT64, "b": TensorProto.UINT8}
             return [helper.make_tensor_value_info(n, kinds[k], s) for n, (k, s) in of.items()]
 
         graph = helper.make_graph(

@@ -128,6 +128,19 @@ def test_a_network_takes_a_picture_in_either_form(tmp_path, dtype):
     assert np.ptp(found[0]) > 0.1
 
 
+def test_a_network_that_takes_bytes_as_channels_gets_them_as_they_are(tmp_path):
+    m = Maker(8)
+    pixels = m.node("Cast", m.node("Concat", "pixels", "pixels", axis=2), to=1)
+    m.node("Conv", pixels, m.weight(4, 3, 3, 3), output="y", kernel_shape=[3, 3])
+    path = m.save(
+        tmp_path / "bytes.onnx", {"pixels": ("b", [1, 3, 4, 8])}, {"y": ("f", [1, 4, 6, 6])}
+    )
+    axsim("build", path, "--chip", "ax650n", "-o", tmp_path)
+    model = Model(tmp_path / "bytes.axmodel", load_chip("ax650n"))
+    (argument,) = model.inputs(0)
+    assert (argument.name, argument.dtype, argument.shape) == ("pixels", np.uint8, (1, 3, 4, 8))
+
+
 def test_bytes_are_for_pictures(tmp_path):
     asked = "build", network(tmp_path), "--chip", "ax650n", "-o", tmp_path, "--picture", "uint8"
     told = axsim(*asked, code=2).stderr

@@ -91,6 +91,8 @@ def test_an_output_cuts_the_rest_off(folder) -> None:
         ((FILE, "--set", "build.kv_cache_len=99"), "has no effect on a network"),
         ((FILE, "--shape", "image=1x3x64x64"), "no input of that name"),
         ((FILE, "--shape", "images=large"), "not NAME=1x3x640x640"),
+        ((FILE, "--shape", "images=1x3x" + "9" * 5000), "not NAME=1x3x640x640"),
+        ((FILE, "--shape", "images=1x3x64x64", "--shape", "images=1x3x32x32"), "is given twice"),
         ((FILE, "--output", "nowhere"), "no tensor of that name"),
         (("nowhere.onnx",), "no such file"),
         (("text.onnx",), "is no ONNX model"),

@@ -13,12 +13,14 @@ from axsim.models.config import DecoderConfig, ModelConfig
 from axsim.models.decoder import decoder_layer_graph, post_graph
 from axsim.models.vision import vision_graph
 from axsim.models.weights import layer_weights, post_weights, vision_weights
+from axsim.network.read import read
 from axsim.numerics.executor import Executor
 from axsim.numerics.formats import assign_decoder, assign_vision
 from axsim.numerics.integer_graph import Integer
 from axsim.numerics.ranges import Calibration
 from axsim.numerics.weight_only import WeightOnly
 from tests.models.seeded import DECODERS, INTERNVL, SeededWeights, image
+from tests.network.filled import model
 from tests.numerics.models import vision as small_vision
 
 ORT = tuple(int(part) for part in ort.__version__.split(".")[:2])
@@ -168,3 +170,15 @@ def test_large_weights_lie_beside_the_model(tmp_path, monkeypatch):
     inputs = {"input": np.ones((1, 1, 64), np.float32)}
     expected = Executor(graph, weights).run_all(inputs)["output"]
     assert relative(answer(path, inputs)[0], expected) < 1e-5
+
+
+def test_places_of_maxima_come_out_as_they_went_in(tmp_path):
+    pool = onnx.helper.make_node("MaxPool", ["x"], ["y", "i"], kernel_shape=[2, 2], strides=[2, 2])
+    made = model([pool], [("x", (1, 2, 6, 8))], [("y", None), ("i", None)])
+    made.graph.output[1].type.tensor_type.elem_type = onnx.TensorProto.INT64
+    path, x = tmp_path / "pool.onnx", np.random.default_rng(0).random((1, 2, 6, 8), np.float32)
+    onnx.save(made, str(path))
+    network = read(path)
+    (written,) = export(network.graph, network.weight, tmp_path / "again.onnx")
+    for expected, found in zip(answer(path, {"x": x}), answer(written, {"x": x}), strict=True):
+        assert np.array_equal(found, expected)

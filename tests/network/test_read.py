@@ -1,9 +1,11 @@
 """Reading ONNX files: shapes, folding, operator sets, where arrays lie, and what is refused."""
 
+import os
+
 import numpy as np
 import onnx
 import pytest
-from onnx import helper
+from onnx import helper, numpy_helper
 
 from axsim.errors import InputError
 from axsim.network.network import Stored
@@ -219,3 +221,90 @@ def test_an_operator_of_two_inputs_has_two(tmp_path):
     node = helper.make_node("Mul", ["x", ""], ["m"], name="lone")
     path = saved(tmp_path, [gate[0], node, gate[1]], [("x", [1, 4])], [("y", [1, 4])])
     assert "(node lone)" in refusal(path)
+
+
+PICTURE = ("x", (1, 3, 8, 8))
+
+
+@pytest.mark.parametrize(
+    ("op", "inputs", "attrs", "constants", "message"),
+    [
+        ("Clip", "x", {"min": "a"}, {}, "min of node Clip:y is STRING; allowed: FLOAT"),
+        ("Pad", "x p", {"mode": "zz"}, {"p": np.zeros(8, int)}, "is 'zz'; allowed: constant, refl"),
+        ("MaxPool", "x", {"kernel_shape": [2, 2], "auto_pad": "SAME"}, {}, "allowed: NOTSET, SAME"),
+        ("LRN", "x", {"size": 0}, {}, "a sum over 0 channels"),
+        ("Gather", "x i", {"axis": 1}, {"i": np.array([0, 3])}, "index 3 is not among 3 elements"),
+        ("Gather", "x i", {"axis": -1}, {"i": np.array(-9)}, "index -9 is not among 8 elements"),
+        ("GatherND", "x i", {}, {"i": np.array([[0, 5]])}, "index 5 is not among 1 x 3 elements"),
+        ("ScatterND", "x i u", {}, {"i": np.array([[0, 1]]), "u": np.zeros((1, 3), np.float32)},
+         "updates (1, 3) for places (1, 8, 8)"),
+    ],
+)  # fmt: skip
+def test_what_an_operator_cannot_be_asked_for_is_refused_as_it_is_read(
+    op, inputs, attrs, constants, message, tmp_path
+):
+    opset = 9 if op == "Clip" else 17
+    node = helper.make_node(op, inputs.split(), ["y"], **attrs)
+    path = saved(tmp_path, [node], [PICTURE], [("y", None)], constants, opset)
+    assert message in refusal(path)
+
+
+def test_a_range_without_end_takes_no_memory(tmp_path):
+    nodes = [
+        helper.make_node("Range", ["zero", "end", "step"], ["r"]),
+        helper.make_node("Cast", ["r"], ["f"], to=1),
+        helper.make_node("ReduceSum", ["f"], ["s"]),
+        helper.make_node("Add", ["x", "s"], ["y"]),
+    ]
+    numbers = {"zero": np.int64(0), "end": np.int64(1 << 40), "step": np.int64(1)}
+    path = saved(tmp_path, nodes, [PICTURE], [("y", None)], numbers)
+    assert "Range: makes a constant of 1,099,511,627,776 numbers" in refusal(path)
+    path = saved(tmp_path, nodes, [PICTURE], [("y", None)], numbers | {"step": np.int64(0)})
+    assert "a range in steps of 0" in refusal(path)
+
+
+def test_functions_in_a_circle_and_sparse_arrays_are_named(tmp_path):
+    opsets = [helper.make_opsetid("", 17), helper.make_opsetid("own", 1)]
+    call = helper.make_node("F", ["x"], ["y"], domain="own")
+    made = model([call], [PICTURE], [("y", None)])
+    made.opset_import.append(opsets[1])
+    made.functions.append(helper.make_function("own", "F", ["x"], ["y"], [call], opsets))
+    path = tmp_path / "circle.onnx"
+    path.write_bytes(made.SerializeToString())
+    assert "is no valid model: Cycle" in refusal(path)
+
+    add = helper.make_node("Add", ["x", "k"], ["y"])
+    made = model([add], [PICTURE], [("y", None)])
+    values = numpy_helper.from_array(np.ones(1, np.float32), "k")
+    places = numpy_helper.from_array(np.zeros(1, np.int64))
+    made.graph.sparse_initializer.append(helper.make_sparse_tensor(values, places, [3, 8, 8]))
+    path.write_bytes(made.SerializeToString())
+    assert refusal(path).count("is no valid model") == 1
+    assert "'k' is sparse" in refusal(path)
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="no pipes with names")
+def test_a_pipe_is_no_file_of_arrays_and_is_not_waited_for(tmp_path):
+    conv = helper.make_node("Conv", ["x", "w"], ["y"])
+    made = model([conv], [PICTURE], [("y", None)], {"w": np.ones((2, 3, 1, 1), "f4")})
+    tensor = made.graph.initializer[0]
+    tensor.ClearField("raw_data")
+    tensor.data_location = tensor.EXTERNAL
+    tensor.external_data.add(key="location", value="pipe")
+    os.mkfifo(tmp_path / "pipe")
+    path = tmp_path / "net.onnx"
+    path.write_bytes(made.SerializeToString())
+    network = read(path)
+    with pytest.raises(InputError, match="pipe: w: cannot be read: it is no file"):
+        network.weight("w")
+
+
+def test_an_index_beyond_a_table_is_told_as_it_is_read(tmp_path):
+    gather = helper.make_node("Gather", ["t", "i"], ["y"], name="rows")
+    made = model([gather], [("i", (4,))], [("y", None)], {"t": np.ones((2, 8), np.float32)})
+    made.graph.input[0].type.tensor_type.elem_type = onnx.TensorProto.INT64
+    path = tmp_path / "net.onnx"
+    onnx.save(made, str(path))
+    network = read(path)
+    with pytest.raises(InputError, match="net: rows reads beyond a tensor with these inputs"):
+        run(network, {"i": np.array([0, 1, 2, 0])})

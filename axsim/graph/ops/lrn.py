@@ -16,6 +16,8 @@ from axsim.kernels.array import Array
 
 
 def _work(inputs: Sequence[Shape], outputs: Sequence[Shape], attrs: Mapping[str, Any]) -> Work:
+    if attrs["size"] < 1:
+        raise ValueError(f"a sum over {attrs['size']} channels")
     elements = prod(inputs[0])
     return Work(passes=(4 + attrs["size"]) * elements, transcendentals=2 * elements)
 

@@ -8,8 +8,11 @@ each window. Codes stay what they are.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
+from axsim.graph.ir import Graph, Node
+from axsim.graph.onnx_twin import OnnxWriter, same
 from axsim.graph.operator import Operator, Shape, always
 from axsim.graph.pooling import padded, pool_shape, pool_windows, pool_work, taps
 from axsim.kernels.array import Array
@@ -64,4 +67,11 @@ def _largest(x: Array, w: Windows) -> Array:
     return x
 
 
-MAX_POOL = Operator("MaxPool", _shape, pool_work, _kernel, role="vector", selects=always)
+def _onnx(w: OnnxWriter, graph: Graph, node: Node, x: Sequence[str], y: Sequence[str]) -> None:
+    attrs = {key: value for key, value in node.attrs.items() if key != "indices"}
+    same(w, graph, replace(node, attrs=attrs), x, y)
+
+
+MAX_POOL = Operator(
+    "MaxPool", _shape, pool_work, _kernel, role="vector", selects=always, onnx=_onnx
+)

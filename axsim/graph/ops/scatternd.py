@@ -14,7 +14,11 @@ from axsim.kernels.array import Array
 
 
 def _shape(shapes: Sequence[Shape], attrs: Mapping[str, Any]) -> list[Shape]:
-    return [shapes[0]]
+    data, indices, updates = shapes
+    wanted = indices[:-1] + data[indices[-1] :]
+    if updates != wanted:
+        raise ValueError(f"ScatterND: updates {updates} for places {wanted}")
+    return [data]
 
 
 def _kernel(
