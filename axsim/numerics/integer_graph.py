@@ -19,9 +19,9 @@ from typing import Any
 
 import numpy as np
 
-from axsim.graph.integers import FLOATS, integers
 from axsim.graph.ir import Graph, Node, Tensor
 from axsim.graph.ops import OPERATORS
+from axsim.graph.own_integers import FLOATS, own_integers
 from axsim.graph.patterns import Chains
 from axsim.kernels.array import Array
 from axsim.kernels.choose import choose
@@ -136,7 +136,7 @@ class Integer:
         Raises ValueError for an activation without parameters and for an operator that integers
         cannot serve.
         """
-        known = self._qparams.keys() | integers(graph, self._qparams)
+        known = self._qparams.keys() | own_integers(graph, self._qparams)
         missing = [
             name
             for name, tensor in graph.tensors.items()

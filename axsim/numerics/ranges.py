@@ -9,9 +9,9 @@ import numpy as np
 
 from axsim.errors import InputError
 from axsim.graph.clamps import absorbed
-from axsim.graph.integers import integers
 from axsim.graph.ir import Graph, Node, Tensor
 from axsim.graph.ops import OPERATORS
+from axsim.graph.own_integers import own_integers
 from axsim.kernels.array import Array
 from axsim.kernels.parallel import parallel
 from axsim.kernels.qparams import QParams, asymmetric
@@ -100,7 +100,7 @@ class Calibration(Float32):
                 dtype = graph.tensors[name].dtype
                 with _finite(name):
                     result[name] = asymmetric(*self.observers[name].range(dtype), dtype)
-        whole = integers(graph, result)
+        whole = own_integers(graph, result)
         missing: list[str] = []
         producer = producers(graph)
         for node in graph.nodes:

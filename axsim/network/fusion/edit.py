@@ -8,9 +8,9 @@ from typing import Any
 
 import numpy as np
 
-from axsim.graph.integers import FLOATS
 from axsim.graph.ir import Graph, Node, Tensor
 from axsim.graph.ops import OPERATORS
+from axsim.graph.own_integers import FLOATS
 from axsim.kernels.array import Array
 from axsim.network.network import Derived, Network, Stored
 

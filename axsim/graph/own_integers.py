@@ -11,7 +11,7 @@ FLOATS = frozenset({"f32", "f16", "bf16"})
 """Dtypes of real numbers in a graph that has no storage dtypes yet."""
 
 
-def integers(graph: Graph, codes: Collection[str]) -> set[str]:
+def own_integers(graph: Graph, codes: Collection[str]) -> set[str]:
     """The tensors of ``graph``, whose storage dtypes are assigned, that hold integers.
 
     U8 and U16 may be codes of real numbers, or grey levels as they are: the dtype does not say.
