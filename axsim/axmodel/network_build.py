@@ -11,8 +11,8 @@ from functools import cached_property
 
 from axsim.compiler.partition import Deployment
 from axsim.errors import InputError, Problem
-from axsim.graph.integers import FLOATS
 from axsim.graph.ir import Graph
+from axsim.graph.own_integers import FLOATS
 from axsim.kernels.array import Array
 from axsim.kernels.qparams import QParams
 from axsim.network.random_weights import seeded

@@ -32,6 +32,8 @@ def _makes_integers(graph: Graph, node: Node, found: Collection[str]) -> bool:
         return _whole(node.attrs["to"])
     if role in ("join", "elementwise"):
         return any(name in found for name in node.inputs)
+    if role in ("matrix", "norm"):  # of bytes and words there are none
+        return False
     table = graph.tensors[node.inputs[0]]
     is_kept = role == "gather" and table.kind in ("weight", "constant")
     return table.name in found or (is_kept and _whole(table.dtype))
