@@ -178,7 +178,7 @@ def _check_attributes(path: Path, graph: Any, opset: int) -> None:
         if node.domain not in ("", "ai.onnx") or not defs.has(node.op_type):
             continue
         try:
-            known = defs.get_schema(node.op_type, opset).attributes
+            known: Any = defs.get_schema(node.op_type, opset).attributes
         except defs.SchemaError:  # of another operator set
             continue
         for attribute in node.attribute:

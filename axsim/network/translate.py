@@ -127,7 +127,7 @@ class Translation:
                 self._rename(end, name)  # an alias: the file's name of the output is the one known
                 end = name
             ends.append(end)
-        for name in ends:
+        for name in set(ends) - set(self._inputs):  # one that is both is calibrated as an input
             self._tensors[name] = replace(self._tensors[name], kind="output")
         used = {n for node in self._nodes for n in (*node.inputs, *node.outputs)}
         used |= {*ends, *self._inputs}

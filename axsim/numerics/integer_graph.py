@@ -19,6 +19,7 @@ from typing import Any
 
 import numpy as np
 
+from axsim.errors import InputError, Problem
 from axsim.graph.ir import Graph, Node, Tensor
 from axsim.graph.ops import OPERATORS
 from axsim.graph.own_integers import FLOATS, own_integers
@@ -134,7 +135,7 @@ class Integer:
         """Attention is one step where nothing inside is kept; every other node is its own.
 
         Raises ValueError for an activation without parameters and for an operator that integers
-        cannot serve.
+        cannot serve, InputError for a convolution of volumes.
         """
         known = self._qparams.keys() | own_integers(graph, self._qparams)
         missing = [
@@ -293,7 +294,11 @@ class Integer:
                 return [kernels.gemm(a, w, bias, x, y)]
 
             return Step(node.inputs, node.outputs, gemm)
-        attrs = dict(node.attrs)
+        attrs, sides = dict(node.attrs), len(graph.tensors[node.inputs[0]].shape) - 2
+        if sides > 2:
+            what = f"{node.name} convolves over {sides} dimensions, which integers do over two"
+            allowed = "build.vision_dtype=bf16, or times alone"
+            raise InputError(Problem(graph.name, "", what, allowed))
         in_squares = node.op == "Conv" and self._weights.squares_pay(graph, node)
         name = node.inputs[1]
         before = self._convolutions.get(name, (node.op, 1, True))

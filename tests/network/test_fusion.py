@@ -109,6 +109,15 @@ CASES = {
         [node("Flatten", "x", "f"), node("Gemm", "f w b", "y", alpha=0.5, beta=2.0)],
         ROWS, {"w": array(40, 3), "b": array(3)}, ["Flatten", "Gemm"],
     ),
+    "gemm of columns": (
+        [node("Flatten", "x", "f"), node("Gemm", "f w", "y", transA=1)],
+        ROWS, {"w": array(2, 3)}, ["Flatten", "Transpose", "Gemm"],
+    ),
+    "gemm added to what is computed": (
+        [node("Flatten", "x", "f"), node("Tanh", "f", "t"),
+         node("Gemm", "f w t", "y", alpha=0.5, beta=2.0)],
+        ROWS, {"w": array(40, 40)}, ["Flatten", "Tanh", "Mul", "Gemm", "Add"],
+    ),
 }  # fmt: skip
 
 

@@ -11,7 +11,10 @@ from axsim.errors import InputError
 from axsim.network.network import Stored
 from axsim.network.read import read
 from axsim.numerics.executor import Executor
-from tests.network.filled import model, session
+from axsim.numerics.formats import assign_network
+from axsim.numerics.integer_graph import Integer
+from axsim.numerics.ranges import Calibration
+from tests.network.filled import error, model, session
 
 RNG = np.random.default_rng(5)
 
@@ -308,3 +311,17 @@ def test_an_index_beyond_a_table_is_told_as_it_is_read(tmp_path):
     network = read(path)
     with pytest.raises(InputError, match="net: rows reads beyond a tensor with these inputs"):
         run(network, {"i": np.array([0, 1, 2, 0])})
+
+
+def test_an_input_that_is_an_output_too_is_quantised_as_inputs_are(tmp_path):
+    conv = helper.make_node("Conv", ["x", "w"], ["y"])
+    weights = {"w": RNG.standard_normal((2, 3, 3, 3)).astype(np.float32)}
+    network = read(saved(tmp_path, [conv], [PICTURE], [("y", None), PICTURE], weights))
+    x = {"x": RNG.standard_normal(PICTURE[1]).astype(np.float32)}
+    assigned, calibration = assign_network(network.graph, "u16"), Calibration()
+    expected = Executor(assigned, network.weight, calibration).run_all(x)
+    integers = Integer(calibration.qparams(assigned))
+    found = Executor(assigned, network.weight, integers).run_all(x)
+    assert list(found) == ["y", "x"]
+    for name in found:
+        assert error(found[name], expected[name]) < 0.02

@@ -1,6 +1,7 @@
 import numpy as np
 import pytest
 
+from axsim.errors import InputError
 from axsim.graph.builder import GraphBuilder
 from axsim.graph.ir import Graph, Node, Tensor
 from axsim.kernels.choose import choose
@@ -205,3 +206,16 @@ def test_a_sum_behind_a_convolution_is_that_of_the_two_apart(
     for each in found[1:]:
         assert np.array_equal(found[0], each)
     assert found[0].std() > 0.1
+
+
+def test_convolutions_of_volumes_are_refused_with_what_else_there_is():
+    tensors = [
+        Tensor("x", (1, 3, 4, 4, 4), "u8", "input"),
+        Tensor("w", (2, 3, 3, 3, 3), "s8", "weight"),
+        Tensor("y", (1, 2, 2, 2, 2), "u8"),
+    ]
+    node = Node("volumes", "Conv", ("x", "w"), ("y",), {})
+    graph = Graph("g", {t.name: t for t in tensors}, (node,), ("x",), ("y",))
+    q = QParams(0.1, 3)
+    with pytest.raises(InputError, match=r"over 3 dimensions.*vision_dtype=bf16"):
+        Executor(graph, lambda name: np.zeros((2, 3, 3, 3, 3)), Integer({"x": q, "y": q}))

@@ -46,30 +46,42 @@ def _project(edit: Edit, node: Node) -> None:
 
 
 def _turn(edit: Edit, node: Node) -> None:
-    """A Gemm with weights as alpha = beta = 1, B transposed."""
+    """A Gemm by weights with A as it is, B transposed, alpha = beta = 1, and a bias of weights."""
     attrs = dict(node.attrs)
-    if attrs.get("transA") or not all(edit.is_weight(n) for n in node.inputs[1:]):
+    x, w, *bias = node.inputs
+    if not edit.is_weight(w) or edit.is_weight(x):
         return
     alpha, beta = float(attrs.get("alpha", 1.0)), float(attrs.get("beta", 1.0))
     turned = bool(attrs.get("transB"))
-    if turned and alpha == beta == 1.0:
+    summed = [name for name in bias if not edit.is_weight(name)]
+    if turned and alpha == beta == 1.0 and not attrs.get("transA") and not summed:
         if attrs != {"transB": 1}:
             edit.replace([node], "Gemm", node.inputs, transB=1)
         return
-    x, w, *bias = node.inputs
     shape = edit.shape(w) if turned else edit.shape(w)[::-1]
 
     def matrix(array: Array) -> Array:
         rows = array if turned else array.T
         return np.ascontiguousarray(rows * np.float32(alpha))
 
+    edit.remove(node)
+    if attrs.get("transA"):
+        x = edit.add(node, "Transpose", (x,), perm=(1, 0))
     inputs = [x, edit.derive(f"{w}:rows", shape, (w,), matrix)]
-    if bias:
-        scaled = edit.derive(
-            f"{bias[0]}:scaled", edit.shape(bias[0]), bias, lambda b: b * np.float32(beta)
-        )
-        inputs.append(scaled)
-    edit.replace([node], "Gemm", inputs, transB=1)
+    if bias and not summed:
+        inputs += [
+            edit.derive(
+                f"{bias[0]}:scaled", edit.shape(bias[0]), bias, lambda b: b * np.float32(beta)
+            )
+        ]
+    if not summed:
+        edit.add(node, "Gemm", inputs, node.outputs[0], transB=1)
+        return
+    other = summed[0]
+    if beta != 1.0:
+        other = edit.add(node, "Mul", (other, edit.constant(f"{node.name}:beta", beta)))
+    product = edit.add(node, "Gemm", inputs, transB=1)
+    edit.add(node, "Add", (product, other), node.outputs[0])
 
 
 def _transposed(w: Array) -> Array:
