@@ -179,7 +179,8 @@ class _Engine:
                 model, shape_group, self._usage, lambda: model.run(shape_group, input_feed)
             )
         except IndexError as error:  # of a position or an index of a table
-            raise ValueError(f"model inputs point beyond what the model has: {error}") from None
+            what = f"model inputs point beyond what the model has: {error.__cause__ or error}"
+            raise ValueError(what) from None
         return [np.array(found[name]) for name in wanted]
 
     def _unload(self) -> None:

@@ -14,6 +14,10 @@ from axsim.numerics.float32 import Float32
 from axsim.numerics.steps import Arithmetic, Weights
 
 
+class BeyondTensorError(InputError, IndexError):
+    """The inputs of a graph lead to an index that is not among the elements it is for."""
+
+
 class Executor:
     """Runs one graph, any number of times.
 
@@ -71,7 +75,7 @@ class Executor:
     def execute(self, node: str) -> None:
         """Run one node; its producers must have run. A node inside a chain runs with the chain.
 
-        Raises InputError for an index that is not among the elements it is for.
+        Raises BeyondTensorError for an index that is not among the elements it is for.
         """
         step = self._steps[node]
         if step is None:
@@ -84,7 +88,7 @@ class Executor:
             if not self._is_indexed(node):
                 raise
             what = f"{node} reads beyond a tensor with these inputs: {error}"
-            raise InputError(f"{self.graph.name}: {what}") from None
+            raise BeyondTensorError(f"{self.graph.name}: {what}") from error
         for name, value in zip(step.outputs, made, strict=True):
             if name in self._kept or name in left:
                 values[name] = value
