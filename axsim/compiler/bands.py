@@ -6,40 +6,107 @@ so keep a band of each tensor between them on chip and never write it to DRAM, h
 Their weights have to stay, since each band needs them again. A band that is there is computed on
 while the next one is made, so that CONV and TENG work side by side.
 
+Bands are as fine as they have to be: of at least LEAST_ROWS rows of one image, so that a larger
+image or a batch needs little more room than a small one. Windows of attention are cut no finer than
+``networks.bands``, since each is needed whole.
+
 Only networks from files are planned so: the rate of spilled tensors was fitted to towers without.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from functools import lru_cache
 
 from axsim.compiler.lower import Lowered, Operation
+from axsim.compiler.placement import Placement, place
 from axsim.spec.chip import NetworksSection
+
+LEAST_ROWS = 4
+"""Rows of the finest band: of fewer, the two rows that a window of 3 needs around it are more than
+half. Inferred; without finer bands than six, AX630C's times of U-Net grow twelvefold from 128 to
+256 pixels, and those of MobileNetV3 forty-fivefold from one image to eight."""
+
+
+def place_in_bands(
+    lowered: Lowered,
+    weights: Sequence[float],
+    room: float,
+    capacity_bytes: float,
+    networks: NetworksSection,
+) -> tuple[dict[str, float], Placement]:
+    """The bands of :func:`bands` and where tensors are with them: by the coarsest with which the
+    fewest bytes move between ``capacity_bytes`` for activations and DRAM."""
+    found: list[tuple[dict[str, float], Placement]] = []
+    finer = 1
+    while not found or _moved(lowered, found[-1][1]):
+        banded = bands(lowered, weights, room, networks, finer)
+        if found and banded == found[-1][0]:
+            break
+        found.append((banded, place(lowered, capacity_bytes, banded, _maps(lowered))))
+        finer *= 2
+    return min(found, key=lambda each: _moved(lowered, each[1]))
 
 
 def bands(
-    lowered: Lowered, weights: Sequence[float], room: float, networks: NetworksSection
+    lowered: Lowered,
+    weights: Sequence[float],
+    room: float,
+    networks: NetworksSection,
+    finer: int = 1,
 ) -> dict[str, float]:
     """Bytes of a band of every tensor that can go in bands from its maker to its last reader.
 
     ``weights`` are the bytes of each operation's, of which a chain has to hold all in ``room``.
+    Maps are cut ``finer`` times than ``networks`` says where they have the rows.
     """
-    made: dict[str, int] = {}
-    last: dict[str, int] = {}
-    for index, operation in enumerate(lowered.operations):
-        last.update(dict.fromkeys(operation.reads, index))
-        made.update(dict.fromkeys(operation.writes, index))
-    near = [_is_near(lowered, operation) for operation in lowered.operations]
+    far = [not _is_near(lowered, operation) for operation in lowered.operations]
+    maps = _maps(lowered)
     found: dict[str, float] = {}
-    for name, begin in made.items():
-        end = last.get(name, begin)
-        if end == begin or name in lowered.outputs or not all(near[begin : end + 1]):
+    for name, span in _spans(lowered).items():
+        if any(far[span]) or sum(weights[span]) > room:
             continue
-        if sum(weights[begin : end + 1]) <= room:
-            around = [each for each in lowered.operations[begin + 1 : end + 1] if _has_halo(each)]
-            held = (1 + networks.halo * len(around)) / networks.bands
-            found[name] = lowered.bytes(name) * min(1.0, held)
+        chain = lowered.operations[span]
+        around = [each for each in chain if name not in each.writes and _has_halo(each)]
+        tensor, count = lowered.graph.tensors[name], networks.bands
+        if name in maps:
+            rows = tensor.shape[0] * tensor.shape[2]
+            count = max(count, min(count * finer, rows // LEAST_ROWS))
+        held = (1 + networks.halo * len(around)) / count
+        found[name] = lowered.bytes(name) * min(1.0, held)
     return found
+
+
+def _moved(lowered: Lowered, placement: Placement) -> float:
+    """Bytes that spilled tensors move."""
+    return sum(
+        placement.spilled.get(name, 0.0) * lowered.bytes(name)
+        for operation in lowered.operations
+        for name in (*operation.reads, *operation.writes)
+    )
+
+
+@lru_cache(maxsize=64)
+def _spans(lowered: Lowered) -> Mapping[str, slice]:
+    """The operations from the maker of each tensor to its last reader; of the graph's inputs, from
+    the first."""
+    found: dict[str, slice] = {}
+    for index, operation in enumerate(lowered.operations):
+        for name in (*operation.reads, *operation.writes):
+            begin = found[name].start if name in found else index
+            found[name] = slice(begin, index + 1)
+    return found
+
+
+@lru_cache(maxsize=64)
+def _maps(lowered: Lowered) -> frozenset[str]:
+    """The tensors [N, C, H, W] in whose time no attention is computed."""
+    return frozenset(
+        name
+        for name, span in _spans(lowered).items()
+        if len(lowered.graph.tensors[name].shape) == 4
+        and not any(each.attention for each in lowered.operations[span])
+    )
 
 
 def _has_halo(operation: Operation) -> bool:

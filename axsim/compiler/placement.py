@@ -1,16 +1,19 @@
 """Placement: which part of each activation stays in on-chip memory and which spills to DRAM.
 
 Tensors are placed in program order. One that does not fit beside those still needed keeps what fits
-on chip and spills the rest: written once by its producer, read once by each reader. What is used up
+on chip and spills the rest: written once by its producer, read once by each reader. A map of a
+network makes room first: of what is needed later than the map, the last spills. What is used up
 tile by tile as it is made (a gate, attention scores) never exists as a whole.
 """
 
 from __future__ import annotations
 
 import itertools
-from collections.abc import Mapping, Sequence
+from bisect import bisect_right
+from collections.abc import Iterable, Mapping, Sequence, Set
 from dataclasses import dataclass
 from functools import lru_cache
+from math import inf
 from types import MappingProxyType
 from typing import NamedTuple
 
@@ -35,33 +38,96 @@ def place(
     lowered: Lowered,
     capacity_bytes: float,
     bands: Mapping[str, float] = MappingProxyType({}),
+    maps: Set[str] = frozenset(),
 ) -> Placement:
     """Place what the operations write and read; the graph's outputs stay to the end. What does not
-    fit goes in bands where ``bands`` has their bytes, see :mod:`axsim.compiler.bands`."""
-    spilled: dict[str, float] = {}
-    parts: dict[str, tuple[float, float]] = {}  # of each tensor, on chip and in DRAM
-    on_chip = in_dram = dram_peak = 0.0
+    fit goes in bands where ``bands`` has their bytes, and what is in ``maps`` always, see
+    :mod:`axsim.compiler.bands`."""
+    memory = _Memory(capacity_bytes)
     resident = []
-    for turn in _turns(lowered):
+    for index, turn in enumerate(_turns(lowered)):
         for name in turn.in_place:
-            kept, left = parts[name]
-            on_chip, in_dram = on_chip - kept, in_dram - left
-        for name, size, band in turn.begin:
-            if band is not None and band <= capacity_bytes:
-                size = 0.0
-            room = max(0.0, capacity_bytes - on_chip)
-            if size > room:
+            memory.free(name)
+        for name, whole, band in turn.begin:
+            size = 0.0 if band is not None and band <= capacity_bytes else whole
+            if name in maps or size > memory.room:
                 size = min(size, bands.get(name, size))
-            kept = min(size, room)
-            spilled[name] = 1 - kept / size if size else 0.0
-            parts[name] = kept, size - kept
-            on_chip, in_dram = on_chip + kept, in_dram + size - kept
-        resident.append(on_chip)
-        dram_peak = max(dram_peak, in_dram)
+            if name in maps and size > memory.room:
+                memory.make_room(size, _needed_later(lowered, index, name))
+            memory.take(name, size, whole)
+        resident.append(memory.on_chip)
         for name in turn.end:
-            kept, left = parts[name]
-            on_chip, in_dram = on_chip - kept, in_dram - left
-    return Placement(spilled, tuple(resident), dram_peak)
+            memory.free(name)
+    return Placement(memory.spilled, tuple(resident), memory.dram_peak)
+
+
+class _Memory:
+    """What is on chip while tensors come and go; ``spilled`` as in :class:`Placement`."""
+
+    def __init__(self, capacity_bytes: float) -> None:
+        self.spilled: dict[str, float] = {}
+        self.on_chip = self.dram_peak = 0.0
+        self._in_dram = 0.0
+        self._capacity = capacity_bytes
+        self._held: dict[str, tuple[float, float, float]] = {}
+
+    @property
+    def room(self) -> float:
+        """Bytes that nothing takes."""
+        return max(0.0, self._capacity - self.on_chip)
+
+    def take(self, name: str, size: float, whole: float, most: float = inf) -> None:
+        """Keep what fits, at most ``most``, of the ``size`` bytes that a tensor of ``whole`` bytes
+        takes on chip; the same share of it stays out of DRAM."""
+        kept = min(size, self.room, most)
+        share = self.spilled[name] = 1 - kept / size if size else 0.0
+        self._held[name] = kept, size, whole
+        self.on_chip += kept
+        self._in_dram += share * whole
+        self.dram_peak = max(self.dram_peak, self._in_dram)
+
+    def free(self, name: str) -> None:
+        """Drop a tensor."""
+        kept, _, whole = self._held.pop(name)
+        self.on_chip -= kept
+        self._in_dram -= self.spilled[name] * whole
+
+    def make_room(self, size: float, names: Iterable[str]) -> None:
+        """Spill of those among ``names`` that are held, one after the other, until so many bytes
+        fit: from the beginning, since they are written as they are made."""
+        for name in names:
+            if self.room >= size:
+                break
+            if name in self._held:
+                kept, own, whole = self._held[name]
+                most = max(0.0, kept - (size - self.room))
+                self.free(name)
+                self.take(name, own, whole, most)
+
+
+def _needed_later(lowered: Lowered, index: int, new: str) -> list[str]:
+    """What is needed after operation ``index`` and the next that reads ``new``: what is needed last
+    comes first."""
+    uses = _uses(lowered)
+    following = {
+        name: each[bisect_right(each, index)] for name, each in uses.items() if each[-1] > index
+    }
+    here = {*lowered.operations[index].reads, *lowered.operations[index].writes}
+    first = following.get(new, index)
+    later = [name for name, use in following.items() if use > first and name not in here]
+    return sorted(later, key=lambda name: following[name], reverse=True)
+
+
+@lru_cache(maxsize=64)
+def _uses(lowered: Lowered) -> Mapping[str, Sequence[int]]:
+    """The operations that make or read each tensor; the graph's outputs are read at the end."""
+    found: dict[str, list[int]] = {}
+    for index, operation in enumerate(lowered.operations):
+        for name in (*operation.reads, *operation.writes):
+            found.setdefault(name, []).append(index)
+    for name in lowered.outputs:
+        found.setdefault(name, []).append(len(lowered.operations))
+    return found
 
 
 class _Turn(NamedTuple):

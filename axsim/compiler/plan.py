@@ -13,7 +13,7 @@ from functools import lru_cache
 from math import inf
 from typing import NamedTuple
 
-from axsim.compiler.bands import bands
+from axsim.compiler.bands import place_in_bands
 from axsim.compiler.lower import Lowered, Operation
 from axsim.compiler.placement import Placement, place, widest_band
 from axsim.compiler.program import Step
@@ -85,11 +85,9 @@ def plan(
     reserve = ocm_bytes * WEIGHT_SHARE
     capacity = ocm_bytes * (1 - WEIGHT_SHARE)
     if part == "network":
-        banded = bands(lowered, weights, reserve, networks)
-        placement = place(lowered, capacity, banded)
+        banded, placement = place_in_bands(lowered, weights, reserve, capacity, networks)
     else:
-        banded = {}
-        placement = _placement(lowered, capacity)
+        banded, placement = {}, _placement(lowered, capacity)
     buffers = [max(ocm_bytes - resident, reserve) for resident in placement.resident]
     traffic = _traffic(lowered, placement, part)
     heads = [_head(lowered.operations[cut.span], weights[cut.span], reserve) for cut in cuts]

@@ -81,7 +81,7 @@ class NetworksSection(Section):
         6, description="bands that a map is cut into along its rows to go from layer to layer"
     )
     halo: NonNegativeFloat = Field(
-        0.5,
+        0.75,
         description="rows of neighbouring bands that stay on chip for the next layer's windows, in "
         "bands",
     )

@@ -18,9 +18,9 @@ CHIP = load_chip("ax630c", {"npu.networks.bands": 8})
 MODE = CHIP.mode("NPU2")
 
 
-def convolutions(size: int, channels: int = 32, layers: int = 4) -> Graph:
+def convolutions(size: int, channels: int = 32, layers: int = 4, batch: int = 1) -> Graph:
     b = GraphBuilder("convolutions")
-    x = b.input("x", (1, 3, size, size))
+    x = b.input("x", (batch, 3, size, size))
     for layer in range(layers):
         inputs = 3 if layer == 0 else channels
         weight = b.weight(f"w{layer}", (channels, inputs, 3, 3))
@@ -53,9 +53,34 @@ def test_maps_larger_than_on_chip_memory_stay_out_of_dram_where_bands_fit() -> N
 def test_a_band_is_smaller_than_its_tensor_and_grows_with_the_halos_around_it() -> None:
     lowered = lower(convolutions(64))
     found = bands(lowered, [0.0] * len(lowered.operations), 1.0, CHIP.npu.networks)
-    made = [name for operation in lowered.operations for name in operation.writes][:-1]
-    assert set(found) == set(made)
-    assert all(0 < found[name] < lowered.bytes(name) / 4 for name in made)
+    assert set(found) == {"x", *(name for each in lowered.operations for name in each.writes)}
+    assert all(0 < size < lowered.bytes(name) / 4 for name, size in found.items())
+
+
+def test_finer_bands_have_four_rows_of_an_image_at_least() -> None:
+    lowered = lower(convolutions(96, batch=3))
+
+    def share(finer: int) -> float:
+        weights = [0.0] * len(lowered.operations)
+        found = bands(lowered, weights, 1.0, CHIP.npu.networks, finer)
+        return lowered.bytes("conv1") / found["conv1"] * (1 + CHIP.npu.networks.halo)
+
+    assert [share(finer) for finer in (1, 4, 1000)] == pytest.approx([8, 32, 3 * 96 / 4])
+
+
+def took(graph: Graph) -> float:
+    return Npu().run(compile_graph(graph, CHIP, MODE, part="network")).duration_ms
+
+
+def test_a_batch_takes_no_longer_than_its_images_one_after_the_other() -> None:
+    one, many = (convolutions(160, batch=n) for n in (1, 16))
+    assert sum(each.bytes for each in many.tensors.values()) > 10 * CHIP.npu.ocm_bytes
+    assert took(one) * 14 < took(many) < took(one) * 16
+
+
+def test_four_times_the_pixels_take_four_times_as_long() -> None:
+    small, large = (convolutions(size, layers=8) for size in (160, 320))
+    assert took(large) == pytest.approx(4 * took(small), rel=0.15)
 
 
 def test_weights_that_cannot_stay_keep_a_tensor_whole() -> None:

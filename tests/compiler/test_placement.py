@@ -44,6 +44,22 @@ def test_what_does_not_fit_beside_the_rest_spills_its_share() -> None:
     assert found.dram_peak == 0.75 * ROW
 
 
+def test_a_map_makes_room_of_what_is_needed_last() -> None:
+    b = GraphBuilder("products")
+    weight = b.weight("w", (8, 8))
+    first = b.node("Gemm", [b.input("x", (4, 8)), weight], name="a")
+    second = b.node("Gemm", [first, weight], name="b")
+    third = b.node("Gemm", [second, weight], name="c")
+    last = b.node("Gemm", [b.node("Gemm", [third, weight], name="d"), weight], name="e")
+    lowered = lower(b.build([b.node("Add", [last, first], name="end")]))
+    own, capacity = {"x", "a", "b", "c", "d", "end"}, 2.25 * ROW
+    # c does not fit beside b, which it is made of, and a, which waits for the end
+    assert place(lowered, capacity).spilled == {"x": 0, "a": 0, "b": 0, "c": 0.75, "d": 0, "end": 0.75}
+    found = place(lowered, capacity, maps=own)
+    assert found.spilled == {"x": 0, "a": 0.75, "b": 0, "c": 0, "d": 0, "end": 0}
+    assert found.dram_peak == 0.75 * ROW
+
+
 def test_without_any_room_everything_spills() -> None:
     found = placed(three_products(), 0)
     assert set(found.spilled.values()) == {1.0}
