@@ -28,8 +28,8 @@ _FEW = 1 << 15
 class Padding:
     """Makes of images [H, W, C] of one shape contiguous ones of ``shape`` and ``dtype``, with the
     code ``zero`` wherever windows reach beyond, and in channels that are lacking of so many
-    ``channels``. ``task`` (:data:`axsim.kernels.vectors.float_tasks.pad`) does it for contiguous
-    images of its type.
+    ``channels``. ``task`` (:data:`axsim.kernels.vectors.float_tasks.pad`) does it for images of its
+    type whose numbers, or those of whose planes, lie together.
     """
 
     def __init__(
@@ -50,9 +50,12 @@ class Padding:
         if self.shape == self._given and image.dtype == self.dtype:
             return np.ascontiguousarray(image)
         out, (top, left) = _scratch.array("padded", self.shape, self.dtype), self._begin
-        if self._task is not None and image.flags.c_contiguous:
+        planes = image.transpose(2, 0, 1)
+        is_planes = planes.flags.c_contiguous and not image.flags.c_contiguous
+        if self._task is not None and (is_planes or image.flags.c_contiguous):
             parts = -(-len(out) // self._step)
-            arguments = image, out, top, left, self._zero, self._step
+            source = planes if is_planes else image
+            arguments = source, is_planes, out, top, left, self._zero, self._step
             self._task(parts, arguments, self._workers)
             return out
         height, width, own = image.shape

@@ -54,17 +54,27 @@ def pad_part(part: Any, arguments: Any) -> None:
     """A part of the lines of an image in which another one lies; see
     :data:`axsim.kernels.vectors.float_tasks.pad`."""
     wide_vectors()
-    image, out, top, left, zero, step = arguments
+    image, is_planes, out, top, left, zero, step = arguments
     height, width, channels = image.shape
+    if is_planes:
+        channels, height, width = image.shape
     run, across = width * channels, out.shape[2]
     for y in range(part * step, min(part * step + step, out.shape[0])):
         line = out[y].reshape(out.shape[1] * across)
         if y < top or y >= top + height:
             line[:] = zero
             continue
-        source = image[y - top].reshape(run)
         line[: left * across] = zero
         line[(left + width) * across :] = zero
+        if is_planes:
+            for c in range(channels):
+                for x in range(width):
+                    line[(left + x) * across + c] = image[c, y - top, x]
+            for c in range(channels, across):
+                for x in range(width):
+                    line[(left + x) * across + c] = zero
+            continue
+        source = image[y - top].reshape(run)
         if channels == across:
             own = line[left * across :]
             for i in range(np.uint64(run)):

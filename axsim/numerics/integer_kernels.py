@@ -15,7 +15,7 @@ import numpy as np
 from axsim.kernels import codes as passes
 from axsim.kernels.array import Array
 from axsim.kernels.finish import Requantise
-from axsim.kernels.parallel import for_rows, parallel
+from axsim.kernels.parallel import for_rows, parallel, threads
 from axsim.kernels.products import Packed, Products
 from axsim.kernels.qparams import QParams
 from axsim.kernels.twin import compiled
@@ -47,10 +47,16 @@ def gemm(a: Array, matrix: IntegerMatrix, bias: Array | None, x: QParams, y: QPa
     scale = np.float32(x.scale) * matrix.scale
     shift = bias_codes(bias, scale) - x.zero_point * matrix.packed.totals
     finish = Requantise(shift, scale / np.float32(y.scale), y)
-    a = np.ascontiguousarray(a)
+    a, packed = np.ascontiguousarray(a), matrix.packed
     out = np.empty((a.shape[0], scale.size), y.numpy)
+    if x.dtype == "u8" and len(a) < threads():  # each thread has its own columns, then
+        begins, pieces = np.arange(len(a)) * a.shape[1], np.zeros(1, np.int64)
+        product = packed.windows(begins, pieces, a.shape[1], finish, packed.image)
+        if product is not None:
+            product(a.astype(packed.image, copy=False), out, None)
+            return out
     for_rows(
-        lambda rows: matrix.packed.into(a[rows], finish, out[rows]), len(a), _GEMM_ROWS[x.dtype]
+        lambda rows: packed.into(a[rows], finish, out[rows]), len(a), _GEMM_ROWS[x.dtype]
     )
     return out
 

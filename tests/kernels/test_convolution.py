@@ -9,6 +9,7 @@ from axsim.graph.ops import OPERATORS
 from axsim.kernels import convolution as conv_module
 from axsim.kernels import pixels
 from axsim.kernels.choose import choose
+from axsim.kernels.conv_codes import Padding
 from axsim.kernels.convolution import conv
 from axsim.kernels.dense import added, clamped
 from axsim.kernels.finish import Requantise
@@ -17,6 +18,9 @@ from axsim.kernels.twin import compiled
 from axsim.kernels.windows import windows
 from axsim.numerics.integer_conv import conv as conv_codes
 from axsim.numerics.integer_conv import conv_transpose, conv_weight, finish_of, plane
+
+INTEGERS = "axsim.kernels.vectors.integers"
+U8, S16 = np.dtype(np.uint8), np.dtype(np.int16)
 
 RNG = np.random.default_rng(8)
 needs_pixels = pytest.mark.skipif(
@@ -140,6 +144,25 @@ def test_sums_do_not_depend_on_the_number_of_threads(size, monkeypatch):
     for other in results[1:]:
         for a, b in zip(results[0], other, strict=True):
             assert np.array_equal(a, b)
+
+
+@pytest.mark.parametrize(("dtype", "wanted"), [("float32", "float32"), ("uint8", "int16")])
+@pytest.mark.parametrize("size", [(3, 9, 14), (5, 130, 97)])
+def test_planes_are_padded_as_pixels_are(dtype, wanted, size):
+    tasks = {"float32": "float_tasks", "uint8": "code_tasks"}[dtype]
+    module = compiled(f"axsim.kernels.vectors.{tasks}")
+    if module is None or (dtype == "uint8" and not compiled(INTEGERS).pad_task(U8, S16)):
+        pytest.skip("no such loops on this CPU")
+    planes = np.random.default_rng(0).integers(0, 256, size).astype(dtype)
+    shape = (*size[1:], size[0])
+    at = windows(shape[:2], (7, 5), {"pads": (3, 2, 1, 4), "strides": (2, 2)})
+    pad = Padding(shape, at, 9, np.dtype(wanted), 8, module.pad)
+    image = planes.transpose(1, 2, 0)
+    expected = pad(np.ascontiguousarray(image)).copy()
+    assert not image.flags.c_contiguous
+    assert np.array_equal(pad(image), expected)
+    plain = Padding(shape, at, 9, np.dtype(wanted), 8)
+    assert np.array_equal(plain(image), expected)
 
 
 def test_images_of_a_batch_are_convolved_one_by_one():

@@ -43,6 +43,20 @@ def test_gemm_follows_the_definition(backend, dtype, result, extreme):  # noqa: 
     assert np.array_equal(found, expected(acc, multiplier, y))
 
 
+@pytest.mark.parametrize("inner", [4096, 4099])
+def test_one_row_is_what_it_is_among_many(backend, inner, monkeypatch):  # noqa: F811
+    rng = np.random.default_rng(5)
+    monkeypatch.setenv("AXSIM_THREADS", "3")
+    a = rng.integers(0, 256, (9, inner)).astype(np.uint8)
+    w = rng.integers(-128, 128, (1200, inner)).astype(np.int8)
+    x, y = QParams(0.01, 77, "u8"), QParams(0.5, 128, "u8")
+    matrix = IntegerMatrix(backend.pack(w), rng.uniform(1e-3, 2e-3, 1200).astype(np.float32))
+    bias = rng.standard_normal(1200).astype(np.float32)
+    many = gemm(a, matrix, bias, x, y)
+    for rows in (1, 2):
+        assert np.array_equal(gemm(a[:rows], matrix, bias, x, y), many[:rows])
+
+
 @pytest.mark.parametrize("kinds", [("u8", "u8"), ("u16", "u16"), ("u8", "u16"), ("u16", "u8")])
 @pytest.mark.parametrize("result", ["u8", "u16"])
 @pytest.mark.parametrize("inner", [64, 1025, 4096])

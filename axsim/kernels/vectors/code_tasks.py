@@ -49,7 +49,7 @@ _DEPTHWISE = together(
     *(array("uint8", 3, written=True), _INTEGER),
 )  # fmt: skip
 _PAD = together(
-    *(array("uint8", 3), array(_LEFT, 3, written=True), _INTEGER, _INTEGER),
+    *(array("uint8", 3), types.boolean, array(_LEFT, 3, written=True), _INTEGER, _INTEGER),
     *(getattr(types, _LEFT), _INTEGER),
 )  # fmt: skip
 _W8, _W16, _S8, _S16 = (of(out) for of in (_of_windows, _of_squares) for out in ("uint8", "uint16"))

@@ -34,7 +34,8 @@ _DEPTHWISE = together(
     _INTEGER,
 )  # fmt: skip
 _PAD = together(
-    *(_IMAGE, array("float32", 3, written=True), _INTEGER, _INTEGER, types.float32, _INTEGER),
+    *(_IMAGE, types.boolean, array("float32", 3, written=True), _INTEGER, _INTEGER),
+    *(types.float32, _INTEGER),
 )  # fmt: skip
 _MAXIMA = together(
     *(_IMAGE, together(*[_INTEGER] * 8), types.float32, array("float32", 3, written=True)),
@@ -115,8 +116,8 @@ depthwise = Task(_depthwise_entry, _DEPTHWISE)
 """(padded image [H, W, C], taps [taps, C], taps, strides and dilations for y and x, what a Finish
 has, out [height, width, C], lines of a part)."""
 pad = Task(_pad_entry, _PAD)
-"""(image [H, W, C], out [h, w, c], its line and pixel where the image begins, what is elsewhere,
-lines of a part)."""
+"""(image [H, W, C] or, as the next says, planes [C, H, W]; out [h, w, c], its line and pixel where
+the image begins, what is elsewhere, lines of a part)."""
 maxima = Task(_maxima_entry, _MAXIMA)
 """(image [H, W, C], taps, strides, dilations and padding at the begin, each for y and x, what is
 less than all numbers, out [height, width, C], lines of a part)."""
