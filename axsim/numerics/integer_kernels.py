@@ -55,9 +55,7 @@ def gemm(a: Array, matrix: IntegerMatrix, bias: Array | None, x: QParams, y: QPa
         if product is not None:
             product(a.astype(packed.image, copy=False), out, None)
             return out
-    for_rows(
-        lambda rows: packed.into(a[rows], finish, out[rows]), len(a), _GEMM_ROWS[x.dtype]
-    )
+    for_rows(lambda rows: packed.into(a[rows], finish, out[rows]), len(a), _GEMM_ROWS[x.dtype])
     return out
 
 
