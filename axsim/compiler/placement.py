@@ -50,7 +50,7 @@ def place(
             memory.free(name)
         for name, whole, band in turn.begin:
             size = 0.0 if band is not None and band <= capacity_bytes else whole
-            if name in maps or size > memory.room:
+            if bands and (name in maps or size > memory.room):
                 size = min(size, bands.get(name, size))
             if name in maps and size > memory.room:
                 memory.make_room(size, _needed_later(lowered, index, name))
@@ -79,12 +79,15 @@ class _Memory:
     def take(self, name: str, size: float, whole: float, most: float = inf) -> None:
         """Keep what fits, at most ``most``, of the ``size`` bytes that a tensor of ``whole`` bytes
         takes on chip; the same share of it stays out of DRAM."""
-        kept = min(size, self.room, most)
-        share = self.spilled[name] = 1 - kept / size if size else 0.0
-        self._held[name] = kept, size, whole
+        kept, share = min(size, most), 0.0
+        if self.on_chip + kept > self._capacity:
+            kept = min(kept, self.room)
+        if kept < size:
+            share = 1 - kept / size
+            self._in_dram += share * whole
+            self.dram_peak = max(self.dram_peak, self._in_dram)
+        self.spilled[name], self._held[name] = share, (kept, size, whole)
         self.on_chip += kept
-        self._in_dram += share * whole
-        self.dram_peak = max(self.dram_peak, self._in_dram)
 
     def free(self, name: str) -> None:
         """Drop a tensor."""
