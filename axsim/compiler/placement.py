@@ -82,7 +82,7 @@ class _Memory:
         kept, share = min(size, most), 0.0
         if self.on_chip + kept > self._capacity:
             kept = min(kept, self.room)
-        if kept < size:
+        if size - kept >= 1.0:  # less than a byte is rounding
             share = 1 - kept / size
             self._in_dram += share * whole
             self.dram_peak = max(self.dram_peak, self._in_dram)
