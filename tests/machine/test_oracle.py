@@ -15,7 +15,7 @@ from tests.machine.oracle import times
 from tests.machine.random_segments import segments
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=150, deadline=None)
 @given(segments(), st.sampled_from([1.0, 10.0, 333.3]))
 def test_any_segment(case: tuple[Segment, int], rate: float) -> None:
     segment, engines = case

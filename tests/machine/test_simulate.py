@@ -44,7 +44,7 @@ def _numba() -> None:
         pytest.skip("numba compiles nothing here")
 
 
-@settings(max_examples=500, deadline=None)
+@settings(max_examples=200, deadline=None)
 @given(segments(), st.sampled_from([1.0, 10.0, 333.3]))
 def test_any_segment(case: tuple[Segment, int], rate: float) -> None:
     assert fast(*case, rate) == plain(*case, rate)
