@@ -23,6 +23,6 @@ trap 'rm -rf "$(dirname "$venv")"' EXIT
   -c "$venv/constraints.txt" -e '.[test]'
 "$venv/bin/python" -V
 # What meets no library but numpy, or the same on any release, or through rooms that are tested.
-ours=(fuzz machine compiler system fidelity runs axengine test_rooms.py test_how_to_add.py)
+ours=(fuzz machine compiler fidelity runs axengine test_rooms.py test_how_to_add.py)
 "$venv/bin/python" -m pytest -q -n "${TEST_PROCESSES:-2}" --dist worksteal \
   -p no:cacheprovider "${ours[@]/#/--ignore=tests/}"
