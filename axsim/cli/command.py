@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+import re
 from collections.abc import Callable
 from dataclasses import MISSING, Field, dataclass, fields, is_dataclass
 from functools import wraps
@@ -43,19 +44,30 @@ class Command:
 
 
 class Once(TyperCommand):
-    """Refuses an option that is given twice and holds one value: the last one would win without a
-    word."""
+    """Refuses an option that is given twice and holds one value, of which the last would win
+    without a word, and an empty path, which would be the folder that one is in."""
 
     def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
         """What the words of the command line stand for."""
-        _, _, given = self.make_parser(ctx).parse_args(args=list(args))
+        values, _, given = self.make_parser(ctx).parse_args(args=list(args))
         seen: list[Any] = []
         for parameter in given:
             single = parameter.param_type_name == "option" and not parameter.multiple
             if single and parameter in seen and not parameter.is_eager:
                 ctx.fail(f"{parameter.opts[0]} is given twice; it takes one value")
             seen.append(parameter)
+            value = values[parameter.name]
+            if takes_path(parameter) and "" in (value if parameter.multiple else [value]):
+                ctx.fail(f"{parameter.opts[0]} is given an empty path; it takes a name")
         return super().parse_args(ctx, args)
+
+
+def takes_path(parameter: Any) -> bool:
+    """Whether an option's value is a file or a folder, as its help says."""
+    return (
+        parameter.param_type_name == "option"
+        and re.match("FILE|DIR", parameter.metavar or "") is not None
+    )
 
 
 def flattened(function: Callable[..., None]) -> Callable[..., None]:

@@ -11,6 +11,7 @@ import pytest
 from typer.main import get_command
 
 from axsim.cli.app import app
+from axsim.cli.command import takes_path
 from axsim.spec.descriptor import shipped
 from tests.cli.command import axsim, process
 
@@ -102,6 +103,21 @@ def test_an_option_of_one_value_is_given_once() -> None:
         once = [option] if flag else [option, "1"]
         result = axsim(name, *once, *once, code=2)
         assert "is given twice; it takes one value" in result.stderr, (name, option)
+
+
+def test_an_empty_path_is_none() -> None:
+    """It would be the folder that one is in."""
+    found = [
+        (name, each.opts[0])
+        for name, command in get_command(app).commands.items()  # type: ignore[attr-defined]
+        for each in command.params
+        if takes_path(each)
+    ]
+    assert {("export", "--output"), ("run", "--trace"), ("show", "--json")} < {*found}
+    assert {("sweep", "--plot"), ("build", "--folder"), ("run", "--image")} < {*found}
+    for name, option in found:
+        told = axsim(name, option, "", code=2).stderr
+        assert f"{option} is given an empty path; it takes a name" in told, (name, option)
 
 
 WRONG = [
