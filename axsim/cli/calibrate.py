@@ -13,6 +13,7 @@ import typer
 
 from axsim.cli.command import Command
 from axsim.cli.options import JsonPath, Quiet
+from axsim.cli.terminal.outputs import will_write, written_as
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -41,6 +42,7 @@ def calibrate(
             "--output",
             "-o",
             metavar="FILE.yaml",
+            callback=written_as(".yaml", ".yml"),
             help="Write the chip's file with the fitted values; - is stdout.",
         ),
     ] = None,
@@ -63,6 +65,7 @@ def calibrate(
         Optional[Path],  # noqa: UP045
         typer.Option(
             metavar="FILE.csv",
+            callback=written_as(".csv"),
             help="With --cross-validate: replace this chip's rows among the errors of rows left "
             "out, which intervals come from.",
         ),
@@ -90,7 +93,6 @@ def calibrate(
     of a multiply-accumulate) is fitted to readings of a meter, no part of it below zero.
     """
     os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")  # matrices of a hundred rows: threads wait
-    from axsim.cli.terminal.outputs import will_write
     from axsim.cli.terminal.power import fit_and_write
     from axsim.errors import InputError, Problem
     from axsim.fidelity.calibrate import calibrate as fit

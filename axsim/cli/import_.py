@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 
 from axsim.cli.command import Command
+from axsim.cli.terminal.outputs import will_write, written_as
 
 
 def import_(
@@ -21,7 +22,13 @@ def import_(
     ],
     output: Annotated[
         Path,
-        typer.Option("--output", "-o", metavar="FILE", help="The workload file; - is stdout."),
+        typer.Option(
+            "--output",
+            "-o",
+            metavar="FILE.yaml",
+            callback=written_as(".yaml", ".yml"),
+            help="The workload file; - is stdout.",
+        ),
     ] = Path("-"),
 ) -> None:
     """Write the workload of a checkpoint, to edit and to run.
@@ -33,7 +40,6 @@ def import_(
     and sizes and the runtime's config.json tell chunk, layers, weights, KV cache and groups; the
     model's own config.json must lie in it too.
     """
-    from axsim.cli.terminal.outputs import will_write
     from axsim.files import whole_text
     from axsim.spec.from_checkpoint import assumed, workload_text
 

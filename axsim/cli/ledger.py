@@ -11,6 +11,7 @@ import typer
 
 from axsim.cli.command import Command
 from axsim.cli.options import ChipName, Settings, VariantName
+from axsim.cli.terminal.outputs import will_write, written_as
 
 if TYPE_CHECKING:
     from axsim.fidelity.board_logs import Found
@@ -114,12 +115,20 @@ def ledger(
     variant: VariantName = None,
     settings: Settings = [],  # noqa: B006
     output: Annotated[
-        Path, typer.Option("--output", "-o", metavar="FILE.csv", help="The rows; - is stdout.")
+        Path,
+        typer.Option(
+            "--output",
+            "-o",
+            metavar="FILE.csv",
+            callback=written_as(".csv"),
+            help="The rows; - is stdout.",
+        ),
     ] = Path("-"),
     models: Annotated[
         Optional[Path],  # noqa: UP045
         typer.Option(
             metavar="FILE.yaml",
+            callback=written_as(".yaml", ".yml"),
             help="Write the workload's architecture, for `axsim validate --models`.",
         ),
     ] = None,
@@ -137,7 +146,6 @@ def ledger(
     log does not tell come from options, else from the workload.
     """
     from axsim.cli.terminal.console import say
-    from axsim.cli.terminal.outputs import will_write
     from axsim.errors import InputError, printable
     from axsim.fidelity.board_logs import read_log
     from axsim.fidelity.board_rows import conditions_of, ledger_text, rows_of

@@ -23,6 +23,7 @@ from axsim.cli.source_options import (
     sources_of,
 )
 from axsim.cli.terminal.console import say
+from axsim.cli.terminal.outputs import written_as
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -160,7 +161,12 @@ TimingOnly: TypeAlias = Annotated[
 
 JsonPath: TypeAlias = Annotated[
     Optional[Path],  # noqa: UP045
-    typer.Option("--json", metavar="FILE", help="Write the results as JSON; - is stdout."),
+    typer.Option(
+        "--json",
+        metavar="FILE",
+        callback=written_as(".json"),
+        help="Write the results as JSON; - is stdout.",
+    ),
 ]
 
 Seed: TypeAlias = Annotated[

@@ -12,6 +12,7 @@ from axsim.cli.command import Command
 from axsim.cli.options import NetworkOptions, RunOptions, tell_idle_keys
 from axsim.cli.question_options import QuestionOptions
 from axsim.cli.terminal.console import INTERRUPTED, say
+from axsim.cli.terminal.outputs import will_write, written_as
 
 if TYPE_CHECKING:
     from axsim.cli.terminal.screen import Screen
@@ -25,7 +26,13 @@ def report(
     question: QuestionOptions,
     output: Annotated[
         Path,
-        typer.Option("--output", "-o", metavar="FILE.html", help="The page; - is stdout."),
+        typer.Option(
+            "--output",
+            "-o",
+            metavar="FILE.html",
+            callback=written_as(".html", ".htm"),
+            help="The page; - is stdout.",
+        ),
     ] = Path("report.html"),
 ) -> None:
     """Simulate a workload or a scenario and write a page about it.
@@ -37,7 +44,6 @@ def report(
     """
     from axsim.cli.terminal.answer import Answer
     from axsim.cli.terminal.conversation import converse
-    from axsim.cli.terminal.outputs import will_write
     from axsim.cli.terminal.screen import Screen
     from axsim.errors import InputError
     from axsim.runs.run import check_sources

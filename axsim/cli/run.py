@@ -11,6 +11,7 @@ from axsim.cli.command import Command
 from axsim.cli.options import CutNetworkOptions, JsonPath, RunOptions
 from axsim.cli.question_options import QuestionOptions
 from axsim.cli.terminal.console import INTERRUPTED, say
+from axsim.cli.terminal.outputs import will_write, written_as
 from axsim.cli.terminal.run_plot import PlotKind
 
 if TYPE_CHECKING:
@@ -30,11 +31,20 @@ def run(
     json_path: JsonPath = None,
     csv_path: Annotated[
         Optional[Path],  # noqa: UP045
-        typer.Option("--csv", metavar="FILE", help="Write one row per variant; - is stdout."),
+        typer.Option(
+            "--csv",
+            metavar="FILE",
+            callback=written_as(".csv"),
+            help="Write one row per variant; - is stdout.",
+        ),
     ] = None,
     trace: Annotated[
         Optional[Path],  # noqa: UP045
-        typer.Option(metavar="FILE", help="Write a Chrome trace for Perfetto (.json or .json.gz)."),
+        typer.Option(
+            metavar="FILE",
+            callback=written_as(".json"),
+            help="Write a Chrome trace for Perfetto (.json or .json.gz).",
+        ),
     ] = None,
     plot: Annotated[
         Optional[Path],  # noqa: UP045
@@ -70,7 +80,6 @@ def run(
     """
     from axsim.cli.terminal.answer import Answer
     from axsim.cli.terminal.conversation import converse
-    from axsim.cli.terminal.outputs import will_write
     from axsim.cli.terminal.run_plot import check_picture, draw
     from axsim.cli.terminal.screen import Screen
     from axsim.runs.run import check_sources, run_kernels

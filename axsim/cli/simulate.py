@@ -11,6 +11,7 @@ import typer
 from axsim.cli.command import Command
 from axsim.cli.options import BoardName, JsonPath, Quiet, Settings, tell_idle_keys
 from axsim.cli.terminal.console import INTERRUPTED
+from axsim.cli.terminal.outputs import will_write, written_as
 
 if TYPE_CHECKING:
     from axsim.runs.shared_results import ScenarioResult
@@ -73,13 +74,18 @@ def simulate(
     csv_path: Annotated[
         Optional[Path],  # noqa: UP045
         typer.Option(
-            "--csv", metavar="FILE", help="Write one row per tenant (or seed); - is stdout."
+            "--csv",
+            metavar="FILE",
+            callback=written_as(".csv"),
+            help="Write one row per tenant (or seed); - is stdout.",
         ),
     ] = None,
     trace: Annotated[
         Optional[Path],  # noqa: UP045
         typer.Option(
-            metavar="FILE", help="Write a Chrome trace of the window, a process per tenant."
+            metavar="FILE",
+            callback=written_as(".json"),
+            help="Write a Chrome trace of the window, a process per tenant.",
         ),
     ] = None,
     window: Annotated[
@@ -102,7 +108,11 @@ def simulate(
     ] = ScenarioPlot.latency,
     report: Annotated[
         Optional[Path],  # noqa: UP045
-        typer.Option(metavar="FILE.html", help="Write all of it on one page that loads nothing."),
+        typer.Option(
+            metavar="FILE.html",
+            callback=written_as(".html", ".htm"),
+            help="Write all of it on one page that loads nothing.",
+        ),
     ] = None,
     jobs: Annotated[
         Optional[int],  # noqa: UP045
@@ -120,7 +130,6 @@ def simulate(
     whom, and how much slower each model is than alone. Requests come for the given time, and all of
     them are answered.
     """
-    from axsim.cli.terminal.outputs import will_write
     from axsim.cli.terminal.run_plot import check_picture
     from axsim.runs.shared_run import WINDOW_S
     from axsim.spec.board import load_board

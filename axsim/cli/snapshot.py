@@ -18,6 +18,7 @@ from axsim.cli.options import (
     tell_idle,
     tell_ignored,
 )
+from axsim.cli.terminal.outputs import will_write, written_as
 
 
 def snapshot(
@@ -25,7 +26,14 @@ def snapshot(
     chip: ChipNames,
     network: NetworkOptions,
     output: Annotated[
-        Path, typer.Option("--output", "-o", metavar="FILE.json", help="The baseline to write.")
+        Path,
+        typer.Option(
+            "--output",
+            "-o",
+            metavar="FILE.json",
+            callback=written_as(".json"),
+            help="The baseline to write.",
+        ),
     ],
     variant: Variants = [],  # noqa: B006
     settings: Settings = [],  # noqa: B006
@@ -34,7 +42,6 @@ def snapshot(
 
     The file also holds every parameter that the times come from. Commit it beside the workload.
     """
-    from axsim.cli.terminal.outputs import will_write
     from axsim.files import write_json
     from axsim.spec.descriptor import parse_overrides, split_overrides
     from axsim.spec.workload import load_workload

@@ -9,6 +9,7 @@ import typer
 
 from axsim.cli.command import Command
 from axsim.cli.terminal.console import say
+from axsim.cli.terminal.outputs import will_write, written_as
 
 if TYPE_CHECKING:
     from axsim.fidelity.validate import Validation
@@ -55,7 +56,12 @@ def validate(
     ] = None,
     json_path: Annotated[
         Optional[Path],  # noqa: UP045
-        typer.Option("--json", metavar="FILE", help="Write one object per row; - is stdout."),
+        typer.Option(
+            "--json",
+            metavar="FILE",
+            callback=written_as(".json"),
+            help="Write one object per row; - is stdout.",
+        ),
     ] = None,
     max_mape: Annotated[
         Optional[float],  # noqa: UP045
@@ -75,7 +81,6 @@ def validate(
     how many measured values lie inside the intervals, the worst row, and how many pairs of rows are
     predicted in the right order. Exit status 1 when a row cannot be predicted or a limit is broken.
     """
-    from axsim.cli.terminal.outputs import will_write
     from axsim.cli.terminal.run_plot import check_picture
     from axsim.fidelity.validate import validate as validate_ledger
     from axsim.show.validation_table import failure_lines

@@ -120,6 +120,47 @@ def test_an_empty_path_is_none() -> None:
         assert f"{option} is given an empty path; it takes a name" in told, (name, option)
 
 
+@pytest.mark.parametrize(
+    ("name", "option", "right"),
+    [
+        ("run", "--json", ".json"),
+        ("run", "--csv", ".csv"),
+        ("run", "--trace", ".json"),
+        ("simulate", "--csv", ".csv"),
+        ("simulate", "--trace", ".json"),
+        ("simulate", "--report", ".html"),
+        ("report", "--output", ".html"),
+        ("validate", "--json", ".json"),
+        ("snapshot", "--output", ".json"),
+        ("calibrate", "--output", ".yaml"),
+        ("calibrate", "--left-out", ".csv"),
+        ("ledger", "--output", ".csv"),
+        ("ledger", "--models", ".yaml"),
+        ("import", "--output", ".yaml"),
+        ("precision", "--output", ".csv"),
+        ("sweep", "--output", ".parquet"),
+        ("sweep", "--plot", ".png"),
+    ],
+)
+def test_a_suffix_that_promises_another_format_is_refused(name, option, right) -> None:
+    fixed = (name, option) not in [("precision", "--output"), ("sweep", "--output")]
+    fixed &= option != "--plot"
+    what = {"simulate": "two_models", "ledger": "x.log", "import": "x"}.get(name, "internvl2_1b")
+    first = [] if name == "validate" else ["ax650n" if name == "calibrate" else what]
+    chip = ["--chip", "ax650n"] if name in ("run", "sweep", "snapshot", "report", "ledger") else []
+    wrong = ".npz.gz", ".zip"
+    for suffix in wrong if fixed else wrong[1:]:
+        told = " ".join(axsim(name, *first, *chip, option, f"a{suffix}", code=2).stderr.split())
+        assert f"a{suffix}" in told
+        assert right in told.replace("│", "").partition("allowed: ")[2]
+
+
+def test_a_suffix_of_the_format_or_none_is_taken(tmp_path: Path) -> None:
+    for name in ("a.json", "b.JSON", "c.json.gz", "d"):
+        axsim("chips", "--json", name, folder=tmp_path)
+    assert {path.name for path in tmp_path.iterdir()} == {"a.json", "b.JSON", "c.json.gz", "d"}
+
+
 WRONG = [
     (
         ["show", "ax650"],

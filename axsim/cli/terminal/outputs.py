@@ -4,10 +4,25 @@ from __future__ import annotations
 
 import os
 import sys
-from typing import TYPE_CHECKING, Any
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
 
-if TYPE_CHECKING:
-    from pathlib import Path
+import typer
+
+
+def written_as(*suffixes: str) -> Callable[[Path | None], Path | None]:
+    """The callback of an option that names a file of one format: refuses a name whose suffix
+    promises another one. ``suffixes`` are allowed, with ``.gz`` behind or not, and none at all."""
+
+    def checked(value: Path | None) -> Path | None:
+        if value is not None and Path(value.name.removesuffix(".gz")).suffix.lower() not in allowed:
+            raise typer.BadParameter(f"{value} promises another format; allowed: {told}")
+        return value
+
+    allowed = ("", *suffixes)
+    told = ", ".join([*suffixes, *(f"{each}.gz" for each in suffixes), "or no suffix"])
+    return checked
 
 
 def will_write(*paths: str | Path | None) -> None:
