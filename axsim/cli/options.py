@@ -389,6 +389,7 @@ class DeploymentOptions:
         from axsim.spec.descriptor import parse_overrides, split_overrides
         from axsim.spec.from_checkpoint import workload_of
         from axsim.spec.workload import load_workload
+        from axsim.system.network_names import check_names
 
         given = {**parse_overrides(self.settings), **network.keys}
         chip_keys, keys = split_overrides(given, "chip")
@@ -400,6 +401,7 @@ class DeploymentOptions:
             else:
                 chosen = load(self.workload, keys, self.variant)
         deployment = Deployment(chosen, load_chip(chip, chip_keys))
+        check_names(deployment)
         if not quiet:
             tell_ignored(chosen)
             source = workload_of(self.workload) if is_folder else self.workload

@@ -111,10 +111,29 @@ def _overridden(
     dtypes: dict[str, str] = {}
     for pattern, override in overrides.items():
         matched = [t for t, known in names.items() if any(fnmatchcase(n, pattern) for n in known)]
-        if not matched and pattern.removeprefix(OP_TYPE) not in OPERATORS:
+        if not matched and not is_type(pattern):
             raise UnmatchedPattern(f"no activation of graph {graph.name!r} matches {pattern!r}")
         dtypes.update(dict.fromkeys(matched, override))
     return dtypes
+
+
+def is_type(pattern: str) -> bool:
+    """Whether a pattern is the type of operators, of which a network may have none."""
+    return pattern.startswith(OP_TYPE) and pattern.removeprefix(OP_TYPE) in OPERATORS
+
+
+def names_in_network(graph: Graph) -> dict[str, tuple[str, ...]]:
+    """By activation, the names that patterns may match: see :func:`assign_network`."""
+    names: dict[str, tuple[str, ...]] = {
+        n: (n, node.name, node.name.removesuffix(f":{node.op}"), f"{OP_TYPE}{node.op}")
+        for node in graph.nodes
+        for n in node.outputs
+        if graph.tensors[n].dtype in FLOATS
+    }
+    for limited, result in absorbed(graph).items():
+        if limited in names and result in names:
+            names[result] = (*names[result], *names[limited])
+    return names
 
 
 def assign_network(
@@ -136,18 +155,9 @@ def assign_network(
         if graph.tensors[n].dtype in FLOATS
         and graph.tensors[n].kind in ("output", "weight", "constant")
     }
-    names: dict[str, tuple[str, ...]] = {
-        n: (n, node.name, node.name.removesuffix(f":{node.op}"), f"{OP_TYPE}{node.op}")
-        for node in graph.nodes
-        for n in node.outputs
-        if graph.tensors[n].dtype in FLOATS
-    }
-    limits = absorbed(graph)
-    for limited, result in limits.items():
-        if limited in names and result in names:
-            names[result] = (*names[result], *names[limited])
+    names = names_in_network(graph)
     found = others | _overridden(graph, names, overrides or {})
-    for limited, result in limits.items():
+    for limited, result in absorbed(graph).items():
         if limited in names:
             found[limited] = found.get(result, dtype)
     return assigned.with_dtypes(found)

@@ -18,6 +18,7 @@ from axsim.models.synthetic import gaussian
 from axsim.runs.run_pictures import split
 from axsim.runs.sources import SYNTHETIC, Sources
 from axsim.spec.preprocess import EVERY, Preprocess
+from axsim.system.network_names import check_names
 
 Inputs = Mapping[str, Array]
 """One value for each input of a graph."""
@@ -89,16 +90,6 @@ def pictures_of(deployment: Deployment, files: Sequence[Path]) -> list[Inputs]:
         }
         result.append({**rest, **own})
     return result
-
-
-def check_names(deployment: Deployment) -> None:
-    """Raises InputError for a preprocessing of an input that the network does not have."""
-    graph = _graph(deployment)
-    unknown = [n for n in deployment.workload.build.preprocess if n not in (EVERY, *graph.inputs)]
-    if unknown:
-        allowed = ", ".join([EVERY, *graph.inputs])
-        what = f"{graph.name} has no input {unknown[0]!r}"
-        raise InputError(f"build.preprocess: {what}; allowed: {allowed}")
 
 
 def seeded_inputs(deployment: Deployment, name: str) -> dict[str, Array]:

@@ -19,6 +19,7 @@ from axsim.spec.descriptor import NO_OVERRIDES, Overrides, override, split_overr
 from axsim.spec.workload import Workload, layered, load_workload
 from axsim.system.alone import alone
 from axsim.system.metrics import PREDICTED
+from axsim.system.network_names import check_names
 from axsim.system.request_timeline import RequestTimeline
 
 if TYPE_CHECKING:
@@ -73,7 +74,12 @@ def time_variant(
     intervals: Intervals | None = None,
 ) -> VariantResult:
     """Time one variant: every subgraph of ``deployment`` on ``npu``, without kernels. Its later
-    turns are timed as requests of their own, each after answers of full length."""
+    turns are timed as requests of their own, each after answers of full length.
+
+    Raises:
+        InputError: its build speaks of what its network does not have.
+    """
+    check_names(deployment)
     planned = alone(deployment, npu)
     predictions = _predict(deployment, planned, published, intervals)
     later = tuple(

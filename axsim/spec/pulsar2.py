@@ -10,18 +10,30 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, NamedTuple, TypeAlias
 
-from pydantic import ConfigDict, Field, PositiveFloat
+from pydantic import ConfigDict, Field, PositiveFloat, model_validator
 
-from axsim.errors import InputError, Problem
+from axsim.errors import Fault, InputError, Problem, checked
 from axsim.numerics.formats import OP_TYPE
-from axsim.spec.descriptor import Section, load
-from axsim.spec.located import Located, display, parse
+from axsim.spec.descriptor import Section, document, load
+from axsim.spec.located import Key, Located, display, parse
 from axsim.spec.preprocess import EVERY
 
 DTYPES = {"U8": "u8", "S8": "u8", "U16": "u16", "S16": "u16"}
 """Our activation dtype for the vendor's name of one; signs are the compiler's own choice."""
+
+
+_Path: TypeAlias = tuple[Key, ...]
+_LAYERS: _Path = ("quant", "layer_configs")
+
+
+class _Named(NamedTuple):
+    """A name at the key ``path`` of a list's entry; ``among`` is the key of the list."""
+
+    among: _Path
+    path: _Path
+    name: str
 
 
 class _Open(Section):
@@ -51,6 +63,18 @@ class _LayerConfig(_Open):
     op_types: tuple[str, ...] = ()
     data_type: Literal["U8", "S8", "U16", "S16", "S32", "FP16", "BF16", "FP32"] | None = None
 
+    @property
+    def patterns(self) -> Iterator[tuple[_Path, str]]:
+        """What it speaks of, as a workload's ``precision_overrides`` name it, by key."""
+        if self.op_type:
+            yield ("op_type",), f"{OP_TYPE}{self.op_type}"
+        for index, name in enumerate(self.op_types):
+            yield ("op_types", index), f"{OP_TYPE}{name}"
+        if self.layer_name:
+            yield ("layer_name",), self.layer_name
+        for index, name in enumerate(self.layer_names):
+            yield ("layer_names", index), name
+
 
 class _Quant(_Open):
     input_configs: tuple[_InputConfig, ...] = ()
@@ -62,6 +86,31 @@ class _Configuration(_Open):
     npu_mode: Literal["NPU1", "NPU2", "NPU3"] | None = None
     quant: _Quant = Field(default_factory=_Quant)
     input_processors: tuple[_InputProcessor, ...] = ()
+
+    @model_validator(mode="after")
+    def _once(self) -> _Configuration:
+        first: dict[tuple[_Path, str], _Path] = {}
+        faults = []
+        for each in self.named():
+            before = first.setdefault((each.among, each.name), each.path)
+            if before != each.path:
+                what = f"{each.name.removeprefix(OP_TYPE)!r} is configured twice"
+                faults.append(Fault(each.path, what, "one entry for a name", also=[before]))
+        return checked(self, faults)
+
+    def named(self) -> Iterator[_Named]:
+        """Every tensor, layer and type of operators that the file speaks of."""
+        tensors: dict[_Path, tuple[_InputConfig | _InputProcessor, ...]] = {
+            ("input_processors",): self.input_processors,
+            ("quant", "input_configs"): self.quant.input_configs,
+        }
+        for among, entries in tensors.items():
+            for index, entry in enumerate(entries):
+                yield _Named(among, (*among, index, "tensor_name"), entry.tensor_name)
+        for index, layer in enumerate(self.quant.layer_configs):
+            if layer.data_type is not None:
+                for key, name in layer.patterns:
+                    yield _Named(_LAYERS, (*_LAYERS, index, *key), name)
 
     @classmethod
     def written(cls, source: Path) -> Located:
@@ -76,21 +125,26 @@ class _Configuration(_Open):
 @dataclass(frozen=True)
 class Pulsar2:
     """``build``: keys of a workload's build that the file sets. ``ignored``: its keys, dotted, that
-    have no effect."""
+    have no effect. ``inputs`` and ``layers``: where the names in ``build.preprocess`` and the
+    patterns in ``build.precision_overrides`` stand, as line and key."""
 
     build: Mapping[str, Any]
     ignored: tuple[str, ...]
+    inputs: Mapping[str, tuple[str, str]]
+    layers: Mapping[str, tuple[str, str]]
 
 
 def read_pulsar2(path: str | Path) -> Pulsar2:
     """What a build configuration says.
 
     Raises:
-        InputError: no such file, no JSON, or values that it cannot have; each with its line.
+        InputError: no such file, no JSON, values that it cannot have, or a name that is configured
+            twice; each with its line.
     """
     path = Path(path)
     if not path.is_file():
-        raise InputError(Problem(str(path), "", "no such file", "Pulsar2's build configuration"))
+        what = "is a folder" if path.is_dir() else "no such file"
+        raise InputError(Problem(str(path), "", what, "Pulsar2's build configuration, a JSON file"))
     found = load(_Configuration, path)
     build: dict[str, Any] = {}
     if found.npu_mode is not None:
@@ -108,7 +162,13 @@ def read_pulsar2(path: str | Path) -> Pulsar2:
     ignored |= dict.fromkeys(
         f"quant.layer_configs.data_type {name}" for name in wide if name and name not in DTYPES
     )
-    return Pulsar2(build, tuple(ignored))
+    at_inputs: dict[str, tuple[str, str]] = {}
+    at_layers: dict[str, tuple[str, str]] = {}
+    tree = document(_Configuration, path)
+    for each in found.named():
+        place = tree.nearest(each.path)[0].origin, ".".join(map(str, each.path))
+        (at_layers if each.among == _LAYERS else at_inputs).setdefault(each.name, place)
+    return Pulsar2(build, tuple(ignored), at_inputs, at_layers)
 
 
 def _preprocess(found: _Configuration) -> dict[str, dict[str, Any]]:
@@ -134,13 +194,13 @@ def _preprocess(found: _Configuration) -> dict[str, dict[str, Any]]:
 
 def _layers(configs: tuple[_LayerConfig, ...]) -> Iterator[tuple[str, str]]:
     """Patterns and dtypes; what is said of a type gives way to what is said of a layer."""
-    kept = [(each, DTYPES[each.data_type]) for each in configs if each.data_type in DTYPES]
-    for each, dtype in kept:
-        for name in (*filter(None, [each.op_type]), *each.op_types):
-            yield f"{OP_TYPE}{name}", dtype
-    for each, dtype in kept:
-        for name in (*filter(None, [each.layer_name]), *each.layer_names):
-            yield name, dtype
+    kept = [
+        (name, DTYPES[each.data_type])
+        for each in configs
+        if each.data_type in DTYPES
+        for _, name in each.patterns
+    ]
+    yield from sorted(kept, key=lambda pair: not pair[0].startswith(OP_TYPE))
 
 
 def _ignored(section: Section, path: str) -> Iterator[str]:

@@ -29,6 +29,7 @@ from axsim.spec.descriptor import load_mapping, split_overrides
 from axsim.spec.scenario import Scenario
 from axsim.spec.workload import Workload, layered
 from axsim.study.grid import Point
+from axsim.system.network_names import check_names
 
 Row = dict[str, Any]
 """A flat row of JSON types."""
@@ -82,6 +83,7 @@ def check_point(point: Point) -> None:
     if not any(key.startswith("model.") for key in point.varied):
         for each in deployments:
             _ = each.network
+            check_names(each)
     if not point.timing_only:
         check_deployments(deployments, point.sources)
 

@@ -8,6 +8,7 @@ from axsim.spec.chip import Chip
 from axsim.spec.descriptor import override
 from axsim.spec.scenario import Scenario
 from axsim.spec.tenant import Tenant
+from axsim.system.network_names import check_names
 
 
 class Deployed:
@@ -29,6 +30,7 @@ class Deployed:
             key = f"tenants.{name}.set.build.npu_mode"
             raise InputError(scenario.problem(key, what, "nothing: the partition says it"))
         self.deployment = Deployment(scenario.workload(name, {"build.npu_mode": mode}), chip)
+        check_names(self.deployment)
         self._prompts: dict[int, Deployment] = {}
 
     @property

@@ -138,7 +138,70 @@ def test_values_that_it_cannot_have(tmp_path, document, message) -> None:
         read_pulsar2(written(tmp_path, document))
 
 
+@pytest.mark.parametrize(
+    ("document", "key", "first"),
+    [
+        (
+            {"input_processors": [{"tensor_name": "x"}, {"tensor_name": "x"}]},
+            "input_processors.1.tensor_name: 'x'",
+            "[input_processors.0.tensor_name = 'x' at ",
+        ),
+        (
+            {"quant": {"input_configs": [{}, {"tensor_name": "DEFAULT"}]}},
+            "quant.input_configs.1.tensor_name: 'DEFAULT'",
+            "[quant.input_configs.0.tensor_name at ",
+        ),
+        (
+            {
+                "quant": {
+                    "layer_configs": [
+                        {"layer_name": "a", "data_type": "U16"},
+                        {"layer_names": ["b", "a"], "data_type": "FP32"},
+                    ]
+                }
+            },
+            "quant.layer_configs.1.layer_names.1: 'a'",
+            "[quant.layer_configs.0.layer_name = 'a' at ",
+        ),
+        (
+            {
+                "quant": {
+                    "layer_configs": [
+                        {"op_types": ["Add"], "data_type": "U16"},
+                        {"op_type": "Add", "data_type": "U8"},
+                    ]
+                }
+            },
+            "quant.layer_configs.1.op_type: 'Add'",
+            "[quant.layer_configs.0.op_types.0 = 'Add' at ",
+        ),
+    ],
+)
+def test_what_is_configured_twice_would_be_the_last_without_a_word(
+    tmp_path, document, key, first
+) -> None:
+    with pytest.raises(InputError) as found:
+        read_pulsar2(written(tmp_path, document))
+    (problem,) = found.value.problems
+    assert f"{key} is configured twice {first}" in str(problem)
+
+
+def test_what_two_lists_or_a_layer_and_its_type_say_is_no_contradiction(tmp_path) -> None:
+    layers = [
+        {"layer_name": "Add", "data_type": "U16"},
+        {"op_type": "Add", "data_type": "U8"},
+        {"layer_name": "Add", "weight_bits": 8},
+    ]
+    quant = {"input_configs": [{"tensor_name": "x"}], "layer_configs": layers}
+    document = {"quant": quant, "input_processors": [{"tensor_name": "x"}]}
+    found = read_pulsar2(written(tmp_path, document))
+    assert found.build["precision_overrides"] == {"op_type:Add": "u8", "Add": "u16"}
+    assert found.inputs["x"][1] == "input_processors.0.tensor_name"
+
+
 def test_no_such_file_and_no_json(tmp_path) -> None:
+    with pytest.raises(InputError, match=r"is a folder; allowed: .*a JSON file"):
+        read_pulsar2(tmp_path)
     with pytest.raises(InputError, match="no such file"):
         read_pulsar2(tmp_path / "none.json")
     (tmp_path / "bad.json").write_text("{")
