@@ -15,11 +15,11 @@ from axsim.graph.ir import Graph
 from axsim.graph.own_integers import FLOATS
 from axsim.kernels.array import Array
 from axsim.kernels.qparams import QParams
-from axsim.network.random_weights import seeded
 from axsim.numerics.executor import Executor
 from axsim.numerics.observers import OBSERVERS
 from axsim.numerics.ranges import Calibration
 from axsim.runs.network_inputs import seeded_values
+from axsim.runs.network_numbers import weighted
 from axsim.spec.diagnosis import nearest
 
 
@@ -28,7 +28,8 @@ class NetworkBuild:
     ``observer`` finds the ranges; ``compared`` is what float32 is compared on, by default the first
     sample or another seeded input.
 
-    Raises InputError for samples that do not fit the network.
+    Raises InputError for samples that do not fit the network, and as
+    :func:`~axsim.runs.network_numbers.weighted`.
     """
 
     def __init__(
@@ -41,12 +42,12 @@ class NetworkBuild:
         network, subgraph = deployment.network, deployment.graph
         assert network is not None
         assert subgraph is not None
-        self.synthetic = network.is_stripped
+        filled, self.synthetic = weighted(deployment)
         self._seed = deployment.workload.request.seed
         self._dtype = deployment.workload.build.vision_dtype
         self._samples = samples
         self._observer = OBSERVERS[observer]
-        self.weight = (seeded(network, self._seed) if self.synthetic else network).weight
+        self.weight = filled.weight
         self.graph: Graph = subgraph.graph
         self._bare = network.graph
         self._compared = compared or next(iter(samples), None)

@@ -13,6 +13,7 @@ from axsim.graph.ir import Graph
 from axsim.kernels.array import Array
 from axsim.network.network import Network
 from axsim.network.random_weights import seeded
+from axsim.network.sound_values import check_values
 from axsim.numerics.comparison import cosine
 from axsim.numerics.executor import Executor
 from axsim.numerics.integer_graph import Integer
@@ -67,12 +68,17 @@ def network_numbers(
 
 
 def weighted(deployment: Deployment) -> tuple[Network, bool]:
-    """The deployed network, and whether its weights are seeded because the file has none."""
-    network = deployment.network
+    """The deployed network, and whether its weights are seeded because the file has none.
+
+    Raises:
+        InputError: some of its weights are infinite or no numbers.
+    """
+    network, workload = deployment.network, deployment.workload
     assert network is not None
-    if not network.is_stripped:
-        return network, False
-    return seeded(network, deployment.workload.request.seed), True
+    stripped = network.is_stripped
+    filled = seeded(network, workload.request.seed) if stripped else network
+    check_values(filled, str(workload.model.onnx), workload.build.vision_dtype != "bf16")
+    return filled, stripped
 
 
 def observer_of(deployment: Deployment, sources: Sources) -> str:
