@@ -69,7 +69,7 @@ def export(
         from axsim.export.subgraphs import export as export_graph
     except ImportError:
         raise InputError("exporting needs onnx: pip install 'axsim[onnx]'") from None
-    from axsim.cli.terminal.outputs import outlive_readers
+    from axsim.cli.terminal.outputs import filling, outlive_readers
     from axsim.runs.network_inputs import fed
     from axsim.runs.network_numbers import observer_of
     from axsim.runs.run_pictures import RunPictures
@@ -88,14 +88,12 @@ def export(
         raise InputError("--images and --calibrate-on are for a vision part that is --quantized")
     observer = observer_of(deployment, sources)
     analysis = Analysis(deployment, weights, pixels, observer, options.smooth_quant)
-    try:
-        output.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise InputError(f"cannot write {output}: {error.strerror}") from None
-    outlive_readers()
-    for name, graph, get, qparams in _jobs(deployment, analysis, weights, parts, layers, quantized):
-        for path in export_graph(graph, get, output / f"{name}.onnx", qparams, quantized):
-            say(f"{path}  {path.stat().st_size / 1e6:.1f} MB")
+    jobs = _jobs(deployment, analysis, weights, parts, layers, quantized)
+    with filling(output):
+        outlive_readers()
+        for name, graph, get, qparams in jobs:
+            for path in export_graph(graph, get, output / f"{name}.onnx", qparams, quantized):
+                say(f"{path}  {path.stat().st_size / 1e6:.1f} MB")
 
 
 def _parts(deployment: Deployment, wanted: list[Part]) -> list[Part]:

@@ -38,17 +38,26 @@ def make(
         InputError: the folder cannot be written.
         Exit: interrupted; what was finished stays.
     """
+    from axsim.cli.terminal.outputs import filling, outlive_readers
+
+    with filling(folder):
+        outlive_readers()
+        _make(build, weights, checkpoint, folder, check, quiet)
+
+
+def _make(
+    build: Build,
+    weights: Weights | None,
+    checkpoint: Path | None,
+    folder: Path,
+    check: bool,
+    quiet: bool,
+) -> None:
     import typer
 
     from axsim.axmodel.check import Check
-    from axsim.cli.terminal.outputs import outlive_readers
     from axsim.errors import InputError
 
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise InputError(f"cannot write {folder}: {error.strerror}") from None
-    outlive_readers()
     out = console()
 
     def say(line: str) -> None:

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -37,6 +38,29 @@ def will_write(*paths: str | Path | None) -> None:
     check_outputs(*paths)
     if any(path is not None and str(path) != STDOUT for path in paths):
         outlive_readers()
+
+
+@contextmanager
+def filling(folder: Path) -> Iterator[None]:
+    """Inside, ``folder`` is there to be filled; folders that were made for it and hold nothing in
+    the end, because of Ctrl-C or an error, are gone again.
+
+    Raises:
+        InputError: it cannot be made.
+    """
+    from axsim.errors import InputError
+
+    missing = [each for each in (folder, *folder.parents) if not each.exists()]
+    try:
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise InputError(f"cannot write {folder}: {error.strerror}") from None
+        yield
+    finally:
+        for each in missing:
+            with suppress(OSError):  # it holds something
+                each.rmdir()
 
 
 def outlive_readers() -> None:
