@@ -39,7 +39,7 @@ def requests_table(result: ScenarioResult) -> Table:
             {
                 "asked": str(record.requests),
                 "answered": str(record.finished),
-                "per s": number(each.per_s),
+                "per s": rate(each.per_s),
                 "queued": str(record.queued),
                 "dropped": str(record.dropped),
                 "late¹": late,
@@ -53,6 +53,11 @@ def requests_table(result: ScenarioResult) -> Table:
     for each, row in zip(result.models, rows, strict=True):
         table.add_row(each.name, each.what, *(row[heading] for heading in shown))
     return table
+
+
+def rate(per_s: float) -> str:
+    """How often: :func:`number`, but two digits of what is rare."""
+    return number(per_s) if per_s >= 0.1 else f"{per_s:.2g}"
 
 
 def times_table(result: ScenarioResult) -> Table | None:
@@ -206,10 +211,9 @@ def replications_table(found: Replications) -> Table:
     for each in found.estimates:
         if each.what in REPLICATED and (each.what != "deadline_misses" or each.tenant in found.due):
             title = each.tenant if each.tenant != before else ""
-            table.add_row(
-                title, REPLICATED[each.what], number(each.mean), number(each.half_width),
-                number(each.least), number(each.greatest),
-            )  # fmt: skip
+            told = rate if each.what == "per_s" else number
+            values = each.mean, each.half_width, each.least, each.greatest
+            table.add_row(title, REPLICATED[each.what], *map(told, values))
             before = each.tenant
     return table
 
