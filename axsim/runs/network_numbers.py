@@ -75,10 +75,10 @@ def weighted(deployment: Deployment) -> tuple[Network, bool]:
     """
     network, workload = deployment.network, deployment.workload
     assert network is not None
-    stripped = network.is_stripped
-    filled = seeded(network, workload.request.seed) if stripped else network
-    check_values(filled, str(workload.model.onnx), workload.build.vision_dtype != "bf16")
-    return filled, stripped
+    if network.is_stripped:
+        return seeded(network, workload.request.seed), True
+    check_values(network, str(workload.model.onnx), workload.build.vision_dtype != "bf16")
+    return network, False
 
 
 def observer_of(deployment: Deployment, sources: Sources) -> str:

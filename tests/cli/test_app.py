@@ -155,10 +155,10 @@ def test_a_suffix_that_promises_another_format_is_refused(name, option, right) -
         assert right in told.replace("│", "").partition("allowed: ")[2]
 
 
-def test_a_suffix_of_the_format_or_none_is_taken(tmp_path: Path) -> None:
-    for name in ("a.json", "b.JSON", "c.json.gz", "d"):
+def test_a_suffix_of_the_format_or_of_none_is_taken(tmp_path: Path) -> None:
+    for name in (names := ("a.json", "b.JSON", "c.json.gz", "d", "e.v2")):
         axsim("chips", "--json", name, folder=tmp_path)
-    assert {path.name for path in tmp_path.iterdir()} == {"a.json", "b.JSON", "c.json.gz", "d"}
+    assert {path.name for path in tmp_path.iterdir()} == {*names}
 
 
 WRONG = [

@@ -11,17 +11,25 @@ from typing import Any
 
 import typer
 
+_FORMATS = frozenset(
+    {".axmodel", ".csv", ".gif", ".htm", ".html", ".jpeg", ".jpg", ".json", ".md", ".npy", ".npz"}
+    | {".onnx", ".parquet", ".pdf", ".png", ".svg", ".tar", ".tsv", ".webp", ".xlsx", ".xml"}
+    | {".yaml", ".yml", ".zip"}
+)
+"""Suffixes that promise a format; others, as of ``run.2024``, are part of a name."""
+
 
 def written_as(*suffixes: str) -> Callable[[Path | None], Path | None]:
     """The callback of an option that names a file of one format: refuses a name whose suffix
-    promises another one. ``suffixes`` are allowed, with ``.gz`` behind or not, and none at all."""
+    promises another one. ``suffixes`` are allowed, with ``.gz`` behind or not, and any that promise
+    nothing."""
 
     def checked(value: Path | None) -> Path | None:
-        if value is not None and Path(value.name.removesuffix(".gz")).suffix.lower() not in allowed:
+        if value is not None and Path(value.name.removesuffix(".gz")).suffix.lower() in others:
             raise typer.BadParameter(f"{value} promises another format; allowed: {told}")
         return value
 
-    allowed = ("", *suffixes)
+    others = _FORMATS.difference(suffixes)
     told = ", ".join([*suffixes, *(f"{each}.gz" for each in suffixes), "or no suffix"])
     return checked
 
