@@ -48,6 +48,7 @@ class WeightOnly:
 
     def __init__(self, exact: Collection[str] = ("K_cache", "V_cache")) -> None:
         self._exact = frozenset(exact)
+        self._plain: set[str] = set()  # weights that other operators than products read
         self._scratch = Scratch()
 
     def load(self, tensor: Tensor, weights: Weights) -> Any:
@@ -56,8 +57,9 @@ class WeightOnly:
         if isinstance(value, Matrix | PackedMatrix) or tensor.dtype not in STORED:
             return value
         # No matrix and no convolution, whose weights are S8 in a network: a vector, positions.
-        if value.ndim not in (2, 4) or (value.ndim == 4 and tensor.dtype == "bf16"):
-            return _rounding(tensor.dtype)(np.array(value))
+        is_matrix = value.ndim == 2 and tensor.name not in self._plain
+        if not is_matrix and (value.ndim != 4 or tensor.dtype == "bf16"):
+            return _rounding(tensor.dtype)(np.array(value, order="C"))
         return quantise_matrix(value.reshape(value.shape[0], -1), tensor.dtype)
 
     def feed(self, tensor: Tensor, array: Array) -> Array:
@@ -75,6 +77,12 @@ class WeightOnly:
     def steps(self, graph: Graph, keep: Collection[str]) -> Mapping[str, Step | None]:
         """Attention is one step where nothing inside is kept, and so are operators that treat rows
         alone; every other node is its own."""
+        self._plain |= {
+            name
+            for node in graph.nodes
+            for place, name in enumerate(node.inputs)
+            if place != 1 or OPERATORS[node.op].role != "matrix"
+        }
         steps: dict[str, Step | None] = {}
         for attention in attention_chains(graph, keep):
             ops = {node.op for node in attention.middle}
@@ -103,7 +111,8 @@ class WeightOnly:
                 node.inputs, node.outputs, lambda *values: list(kernel(*values, **attrs)[:count])
             )
         if len(node.inputs) > 1 and graph.tensors[node.inputs[1]].dtype in STORED:
-            if node.op == "Gemm" and node.attrs.get("transB") and not node.attrs.get("transA"):
+            linear = node.op == "Gemm" and node.attrs.get("transB") and not node.attrs.get("transA")
+            if linear and node.inputs[1] not in self._plain:
                 return Step(
                     node.inputs,
                     node.outputs,
@@ -126,13 +135,14 @@ class WeightOnly:
                 return [_by_row(lambda *v: kernel(*v, **attrs)[0], values, rounding, output.shape)]
 
             return Step(node.inputs, node.outputs, by_row)
+        roundings = [_rounding(graph.tensors[n].dtype) for n in node.outputs]
         fresh = not operator.is_free  # not a view of an operand, which others read too
 
         def whole(*values: Array) -> list[Array]:
             results = kernel(*values, **attrs)[:count]
             return [
-                rounding(np.ascontiguousarray(r) if fresh else np.array(r, order="C"))
-                for r in results
+                each(np.ascontiguousarray(r) if fresh else np.array(r, order="C"))
+                for each, r in zip(roundings, results, strict=True)
             ]
 
         return Step(node.inputs, node.outputs, whole)
@@ -206,7 +216,9 @@ def _in_row_blocks(graph: Graph, chain: tuple[str, ...], own: Mapping[str, Step 
     inputs = tuple(dict.fromkeys(n for step in steps for n in step.inputs if n not in made))
     elsewhere = {n for step in others for n in step.inputs}
     outputs = tuple(n for n in made if n in elsewhere)
-    cut = [n for n in inputs if graph.tensors[n].kind not in ("weight", "constant")]
+    rows = graph.tensors[steps[0].outputs[0]].shape[0]
+    right = {node.inputs[1] for node in graph.nodes if node.name in chain and node.op == "Gemm"}
+    cut = [n for n in inputs if n not in right and graph.tensors[n].shape[:-1] == (rows,)]
     whole = [n for n in inputs if n not in cut]
     last = {n: i for i, step in enumerate(steps) for n in (*step.inputs, *step.outputs)}
     dropped = [[n for n, at in last.items() if at == i] for i in range(len(steps))]

@@ -37,7 +37,7 @@ def console(stderr: bool = False) -> Console:
         def render_str(self, text: str, **options: Any) -> Text:
             return super().render_str(printable(text), **options)
 
-    screen = Screen(highlight=False, markup=False, stderr=stderr)
+    screen = Screen(highlight=False, markup=False, emoji=False, stderr=stderr)
     if screen.is_terminal or os.environ.get("COLUMNS", "").isdigit():
         return screen
-    return Screen(highlight=False, markup=False, stderr=stderr, width=PIPE_WIDTH)
+    return Screen(highlight=False, markup=False, emoji=False, stderr=stderr, width=PIPE_WIDTH)
