@@ -53,7 +53,7 @@ def place(
             if bands and (name in maps or size > memory.room):
                 size = min(size, bands.get(name, size))
             if name in maps and size > memory.room:
-                memory.make_room(size, _needed_later(lowered, index, name))
+                memory.make_room(size, _needed_later(lowered, index, name, memory.held))
             memory.take(name, size, whole)
         resident.append(memory.on_chip)
         for name in turn.end:
@@ -70,6 +70,11 @@ class _Memory:
         self._in_dram = 0.0
         self._capacity = capacity_bytes
         self._held: dict[str, tuple[float, float, float]] = {}
+
+    @property
+    def held(self) -> Iterable[str]:
+        """The tensors that are there, in the order in which they came."""
+        return self._held
 
     @property
     def room(self) -> float:
@@ -91,32 +96,38 @@ class _Memory:
 
     def free(self, name: str) -> None:
         """Drop a tensor."""
-        kept, _, whole = self._held.pop(name)
+        self._give_back(name)
+        del self._held[name]
+
+    def _give_back(self, name: str) -> None:
+        kept, _, whole = self._held[name]
         self.on_chip -= kept
         self._in_dram -= self.spilled[name] * whole
 
     def make_room(self, size: float, names: Iterable[str]) -> None:
-        """Spill of those among ``names`` that are held, one after the other, until so many bytes
-        fit: from the beginning, since they are written as they are made."""
+        """Spill of those named, one after the other, until so many bytes fit: from the beginning,
+        since they are written as they are made."""
         for name in names:
             if self.room >= size:
                 break
-            if name in self._held:
-                kept, own, whole = self._held[name]
+            kept, own, whole = self._held[name]
+            if kept:
                 most = max(0.0, kept - (size - self.room))
-                self.free(name)
+                self._give_back(name)
                 self.take(name, own, whole, most)
 
 
-def _needed_later(lowered: Lowered, index: int, new: str) -> list[str]:
-    """What is needed after operation ``index`` and the next that reads ``new``: what is needed last
-    comes first."""
+def _needed_later(lowered: Lowered, index: int, new: str, held: Iterable[str]) -> list[str]:
+    """What of ``held`` is needed after operation ``index`` and the next that reads ``new``: what is
+    needed last comes first."""
     uses = _uses(lowered)
     following = {
-        name: each[bisect_right(each, index)] for name, each in uses.items() if each[-1] > index
+        name: uses[name][bisect_right(uses[name], index)]
+        for name in (*held, new)
+        if uses[name][-1] > index
     }
     here = {*lowered.operations[index].reads, *lowered.operations[index].writes}
-    first = following.get(new, index)
+    first = following.pop(new, index)
     later = [name for name, use in following.items() if use > first and name not in here]
     return sorted(later, key=lambda name: following[name], reverse=True)
 

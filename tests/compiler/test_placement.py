@@ -6,7 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from axsim.compiler.lower import lower
-from axsim.compiler.placement import BAND_ROWS, Placement, place
+from axsim.compiler.placement import BAND_ROWS, Placement, _Memory, place
 from axsim.graph.builder import GraphBuilder
 from axsim.graph.ir import Graph
 from axsim.numerics.formats import Part
@@ -137,3 +137,25 @@ def test_never_more_than_there_is(case: tuple[Graph, Part], capacity: float) -> 
 
 def test_a_whole_tower_fits_into_a_megabyte() -> None:
     assert max(placed(tower(), 1e6).resident) < 1e5
+
+
+def test_what_has_given_up_its_room_is_not_spilled_again(monkeypatch) -> None:
+    """A map that all later ones outlive: 100 maps, each read by the next and at the end."""
+    b = GraphBuilder("dense")
+    weight = b.weight("w", (8, 8))
+    names = [b.input("x", (4, 8))]
+    for index in range(100):
+        names.append(b.node("Gemm", [names[-1], weight], name=f"map{index}"))
+    lowered = lower(b.build([b.node("Concat", names[1:], name="end", axis=1)]))
+    taken = []
+    take = _Memory.take
+
+    def counted(self, name, *args) -> None:
+        taken.append(name)
+        take(self, name, *args)
+
+    monkeypatch.setattr(_Memory, "take", counted)
+    sizes = {name: float(ROW) for name in lowered.graph.tensors}
+    found = place(lowered, 3 * ROW, sizes, set(sizes))
+    assert sum(share > 0 for share in found.spilled.values()) > 90
+    assert len(taken) < 3 * len(names)
