@@ -8,7 +8,8 @@ while the next one is made, so that CONV and TENG work side by side.
 
 Bands are as fine as they have to be: of at least LEAST_ROWS rows of one image, so that a larger
 image or a batch needs little more room than a small one. Windows of attention are cut no finer than
-``networks.bands``, since each is needed whole.
+``networks.bands`` of an image, since each is needed whole. Of what is no map only one image of a
+batch is there at a time, so that a batch spills what its images do.
 
 Only networks from files are planned so: the rate of spilled tensors was fitted to towers without.
 """
@@ -17,6 +18,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from functools import lru_cache
+from math import gcd
 
 from axsim.compiler.lower import Lowered, Operation
 from axsim.compiler.placement import Placement, place
@@ -38,12 +40,13 @@ def place_in_bands(
     """The bands of :func:`bands` and where tensors are with them: by the coarsest with which the
     fewest bytes move between ``capacity_bytes`` for activations and DRAM."""
     found: list[tuple[dict[str, float], Placement]] = []
+    maps, parts = _maps(lowered), _image_by_image(lowered, weights, room)
     finer = 1
     while not found or _moved(lowered, found[-1][1]):
         banded = bands(lowered, weights, room, networks, finer)
         if found and banded == found[-1][0]:
             break
-        found.append((banded, place(lowered, capacity_bytes, banded, _maps(lowered))))
+        found.append((banded, place(lowered, capacity_bytes, banded, maps, parts)))
         finer *= 2
     return min(found, key=lambda each: _moved(lowered, each[1]))
 
@@ -61,7 +64,7 @@ def bands(
     Maps are cut ``finer`` times than ``networks`` says where they have the rows.
     """
     far = [not _is_near(lowered, operation) for operation in lowered.operations]
-    maps = _maps(lowered)
+    maps, images = _maps(lowered), _images(lowered)
     found: dict[str, float] = {}
     for name, span in _spans(lowered).items():
         if any(far[span]) or sum(weights[span]) > room:
@@ -72,9 +75,24 @@ def bands(
         if name in maps:
             rows = tensor.shape[0] * tensor.shape[2]
             count = max(count, min(count * finer, rows // LEAST_ROWS))
+        elif _is_of_images(lowered, name):
+            count *= images
         held = (1 + networks.halo * len(around)) / count
         found[name] = lowered.bytes(name) * min(1.0, held)
     return found
+
+
+def _image_by_image(lowered: Lowered, weights: Sequence[float], room: float) -> dict[str, float]:
+    """Bytes of one image of tensors of a batch that are no maps, from whose maker to their last
+    reader all weights stay."""
+    images, maps = _images(lowered), _maps(lowered)
+    if images == 1:
+        return {}
+    return {
+        name: lowered.bytes(name) / images
+        for name, span in _spans(lowered).items()
+        if name not in maps and sum(weights[span]) <= room and _is_of_images(lowered, name)
+    }
 
 
 def _moved(lowered: Lowered, placement: Placement) -> float:
@@ -109,6 +127,18 @@ def _maps(lowered: Lowered) -> frozenset[str]:
     )
 
 
+def _images(lowered: Lowered) -> int:
+    """Images of a batch: what the first dimensions of the graph's inputs have in common."""
+    shapes = [lowered.graph.tensors[name].shape for name in lowered.graph.inputs]
+    return gcd(*(shape[0] if shape else 1 for shape in shapes)) or 1
+
+
+def _is_of_images(lowered: Lowered, name: str) -> bool:
+    """Whether a tensor's first dimension holds the images of a batch."""
+    shape = lowered.graph.tensors[name].shape
+    return bool(shape) and shape[0] % _images(lowered) == 0
+
+
 def _has_halo(operation: Operation) -> bool:
     """Whether it reads rows around its own: a convolution, or attention in windows."""
     matmul = operation.matmul
@@ -118,8 +148,8 @@ def _has_halo(operation: Operation) -> bool:
 def _is_near(lowered: Lowered, operation: Operation) -> bool:
     """Whether a row of the result needs nearby rows of the operands only: not where every row
     attends to all others, which are the products of two activations but for those in windows, whose
-    number is the first dimension."""
+    number is the first dimension, for every image of a batch."""
     if not operation.attention:
         return True
     shape = lowered.graph.tensors[operation.writes[0]].shape
-    return len(shape) > 3 and shape[0] > 1
+    return len(shape) > 3 and shape[0] > _images(lowered)

@@ -39,17 +39,18 @@ def place(
     capacity_bytes: float,
     bands: Mapping[str, float] = MappingProxyType({}),
     maps: Set[str] = frozenset(),
+    parts: Mapping[str, float] = MappingProxyType({}),
 ) -> Placement:
     """Place what the operations write and read; the graph's outputs stay to the end. What does not
     fit goes in bands where ``bands`` has their bytes, and what is in ``maps`` always, see
-    :mod:`axsim.compiler.bands`."""
+    :mod:`axsim.compiler.bands`. Of what is in ``parts`` so many bytes are there at a time."""
     memory = _Memory(capacity_bytes)
     resident = []
     for index, turn in enumerate(_turns(lowered)):
         for name in turn.in_place:
             memory.free(name)
         for name, whole, band in turn.begin:
-            size = 0.0 if band is not None and band <= capacity_bytes else whole
+            size = 0.0 if band is not None and band <= capacity_bytes else parts.get(name, whole)
             if bands and (name in maps or size > memory.room):
                 size = min(size, bands.get(name, size))
             if name in maps and size > memory.room:

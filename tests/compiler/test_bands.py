@@ -32,6 +32,30 @@ def convolutions(size: int, channels: int = 32, layers: int = 4, batch: int = 1)
     return assign_network(b.build([x]), "u8")
 
 
+def attention(batch: int, windows: int, tokens: int = 64, heads: int = 4, width: int = 32) -> Graph:
+    """Two layers of attention within so many windows of each image."""
+    b = GraphBuilder("attention")
+    channels = heads * width
+    rows = (batch, windows * tokens, channels)
+    x = b.input("x", rows)
+    for layer in range(2):
+        split = []
+        for part, axes in (("q", (0, 2, 1, 3)), ("k", (0, 2, 3, 1)), ("v", (0, 2, 1, 3))):
+            weight = b.weight(f"w{part}{layer}", (channels, channels))
+            y = b.node("Reshape", [x], name=f"{part}{layer}.flat", shape=(-1, channels))
+            y = b.node("Gemm", [y, weight], name=f"{part}{layer}")
+            shape = (batch * windows, tokens, heads, width)
+            y = b.node("Reshape", [y], name=f"{part}{layer}.heads", shape=shape)
+            split.append(b.node("Transpose", [y], name=f"{part}{layer}.turned", perm=axes))
+        scores = b.node("MatMul", split[:2], name=f"scores{layer}")
+        scores = b.node("Softmax", [scores], name=f"softmax{layer}", axis=-1)
+        y = b.node("MatMul", [scores, split[2]], name=f"context{layer}")
+        y = b.node("Transpose", [y], name=f"context{layer}.turned", perm=(0, 2, 1, 3))
+        y = b.node("Reshape", [y], name=f"context{layer}.rows", shape=rows)
+        x = b.node("Add", [x, y], name=f"sum{layer}")
+    return assign_network(b.build([x]), "u8")
+
+
 def swapped(graph: Graph, part: str) -> float:
     program = compile_graph(graph, CHIP, MODE, part=part)
     return sum(
@@ -76,6 +100,22 @@ def test_a_batch_takes_no_longer_than_its_images_one_after_the_other() -> None:
     one, many = (convolutions(160, batch=n) for n in (1, 16))
     assert sum(each.bytes for each in many.tensors.values()) > 10 * CHIP.npu.ocm_bytes
     assert took(one) * 14 < took(many) < took(one) * 16
+
+
+@pytest.mark.parametrize(("windows", "tokens"), [(16, 64), (16, 256), (1, 1024)])
+def test_a_batch_of_attention_takes_as_long_as_its_images(windows, tokens) -> None:
+    one, many = (attention(n, windows, tokens) for n in (1, 16))
+    assert sum(each.bytes for each in many.tensors.values()) > 10 * CHIP.npu.ocm_bytes
+    assert took(one) * 12 < took(many) < took(one) * 16
+    assert took(attention(2, windows, tokens)) > took(one)
+
+
+def test_tokens_that_all_attend_to_each_other_go_in_no_bands_in_a_batch_either() -> None:
+    for batch in (1, 8):
+        for windows, cut in ((1, False), (2, True)):
+            lowered = lower(attention(batch, windows))
+            found = bands(lowered, [0.0] * len(lowered.operations), 1.0, CHIP.npu.networks)
+            assert ("softmax0" in found) == cut
 
 
 def test_four_times_the_pixels_take_four_times_as_long() -> None:
