@@ -105,6 +105,16 @@ CASES = {
         [node("MatMul", "x w", "p"), node("Add", "b p", "y")],
         ROWS, {"w": array(8, 3), "b": array(3)}, ["Reshape", "Gemm", "Reshape"],
     ),
+    "vector by matrix": (
+        [node("MatMul", "v x", "y")], ROWS, {"v": array(5)}, ["MatMul", "Reshape"],
+    ),
+    "matrix by vector": (
+        [node("MatMul", "x v", "y")], ROWS, {"v": array(8)},
+        ["Reshape", "Gemm", "Reshape", "Reshape"],
+    ),
+    "vector by vector": (
+        [node("MatMul", "x v", "y")], (8,), {"v": array(8)}, ["Reshape", "Gemm", "Reshape"],
+    ),
     "gemm with factors": (
         [node("Flatten", "x", "f"), node("Gemm", "f w b", "y", alpha=0.5, beta=2.0)],
         ROWS, {"w": array(40, 3), "b": array(3)}, ["Flatten", "Gemm"],

@@ -7,10 +7,10 @@ from axsim.network.fusion.affine import affine
 from axsim.network.fusion.edit import Edit
 from axsim.network.fusion.erf_gelu import gelu
 from axsim.network.fusion.layer_norm import layer_norm
-from axsim.network.fusion.projections import projections
+from axsim.network.fusion.projections import projections, vectors
 from axsim.network.network import Network
 
-PASSES = (affine, activations, gelu, layer_norm, projections, affine)
+PASSES = (affine, activations, gelu, layer_norm, vectors, projections, affine)
 """In order: what is folded into a convolution first may uncover an activation, and so on."""
 
 

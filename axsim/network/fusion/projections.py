@@ -14,6 +14,13 @@ from axsim.kernels.array import Array
 from axsim.network.fusion.edit import Edit
 
 
+def vectors(edit: Edit) -> None:
+    """Every MatMul of a vector becomes one of a matrix of one row or one column."""
+    for node in edit.nodes("MatMul"):
+        if any(len(edit.shape(name)) == 1 for name in node.inputs):
+            _of_matrices(edit, node)
+
+
 def projections(edit: Edit) -> None:
     """Every MatMul with a weight on its right, and every Gemm."""
     for node in edit.nodes("MatMul"):
@@ -22,6 +29,24 @@ def projections(edit: Edit) -> None:
             _project(edit, node)
     for node in edit.nodes("Gemm"):
         _turn(edit, node)
+
+
+def _of_matrices(edit: Edit, node: Node) -> None:
+    left, right = node.inputs
+    edit.remove(node)
+    if len(edit.shape(left)) == 1:
+        left = _reshaped(edit, node, left, (1, *edit.shape(left)))
+    if len(edit.shape(right)) == 1:
+        right = _reshaped(edit, node, right, (*edit.shape(right), 1))
+    product = edit.add(node, "MatMul", (left, right))
+    shape = edit.shape(node.outputs[0])
+    edit.add(node, "Reshape", (product,), node.outputs[0], shape=shape)
+
+
+def _reshaped(edit: Edit, node: Node, name: str, shape: tuple[int, ...]) -> str:
+    if edit.is_weight(name):
+        return edit.derive(f"{name}:matrix", shape, (name,), lambda array: array.reshape(shape))
+    return edit.add(node, "Reshape", (name,), shape=shape)
 
 
 def _project(edit: Edit, node: Node) -> None:
