@@ -18,9 +18,11 @@ CHIP = load_chip("ax630c", {"npu.networks.bands": 8})
 MODE = CHIP.mode("NPU2")
 
 
-def convolutions(size: int, channels: int = 32, layers: int = 4, batch: int = 1) -> Graph:
+def convolutions(
+    size: int, channels: int = 32, layers: int = 4, batch: int = 1, width: int = 0
+) -> Graph:
     b = GraphBuilder("convolutions")
-    x = b.input("x", (batch, 3, size, size))
+    x = b.input("x", (batch, 3, size, width or size))
     for layer in range(layers):
         inputs = 3 if layer == 0 else channels
         weight = b.weight(f"w{layer}", (channels, inputs, 3, 3))
@@ -116,6 +118,11 @@ def test_tokens_that_all_attend_to_each_other_go_in_no_bands_in_a_batch_either()
             lowered = lower(attention(batch, windows))
             found = bands(lowered, [0.0] * len(lowered.operations), 1.0, CHIP.npu.networks)
             assert ("softmax0" in found) == cut
+
+
+def test_a_wide_image_takes_as_long_as_a_tall_one() -> None:
+    wide, tall = convolutions(256, layers=8, width=4096), convolutions(4096, layers=8, width=256)
+    assert took(wide) == pytest.approx(took(tall), rel=0.01)
 
 
 def test_four_times_the_pixels_take_four_times_as_long() -> None:
