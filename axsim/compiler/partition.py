@@ -249,10 +249,14 @@ class Subgraph:
     stored_bytes: int
 
     @property
+    def input_shapes(self) -> tuple[tuple[int, ...], ...]:
+        """Those of its inputs, in order."""
+        return tuple(self.graph.tensors[name].shape for name in self.graph.inputs)
+
+    @property
     def batch(self) -> int:
         """Inputs that one invocation takes side by side: the first dimension that all have."""
-        shapes = (self.graph.tensors[name].shape for name in self.graph.inputs)
-        first = {shape[0] for shape in shapes if len(shape) > 1}
+        first = {shape[0] for shape in self.input_shapes if len(shape) > 1}
         return first.pop() if len(first) == 1 else 1
 
     @property

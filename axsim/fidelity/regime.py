@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from axsim.models.config import ModelConfig
 
 FURTHER = 2
-"""Times the tokens of the longest row beyond which a prediction is extrapolated."""
+"""Times the tokens or pixels of the largest row beyond which a prediction is extrapolated."""
 PREFILL = ("prefill", "ttft")
 """Groups that anchor each other: a whole prompt is its layers' chunks."""
 REPORTED = {("prefill", "bf16"): ", and one public report has it at about 6 times S8's"}
@@ -30,7 +30,7 @@ class Regime(NamedTuple):
     """What decides which mechanisms act: the group of the metric, the dtype of the activations of a
     tower or of the weights of a decoder, the build flag where the chip has it, the prefill chunk,
     and the tokens: patches of a picture, context of a prompt, a token and the
-    compiled KV cache of a decode step.
+    compiled KV cache of a decode step; of a network from a file the pixels of its largest picture.
     """
 
     group: str
@@ -58,6 +58,8 @@ def regime_of(
         vision = models[row.model].vision if row.model in models else None
         side = (row.image_size or 0) // vision.patch_size if vision else 0
         return Regime(kind, dtype(row.vision_dtype, "u8"), tokens=side**2)
+    if kind == "graph":
+        return Regime(kind, dtype(row.vision_dtype, "u8"), tokens=(row.image_size or 0) ** 2)
     if kind == "post":
         return Regime(kind, "s8")
     if kind == "decode":
@@ -81,7 +83,10 @@ def regime_of_metric(deployment: Deployment, kind: str) -> Regime:
         tokens = rows * columns
         return Regime(kind, build.vision_dtype, tokens=tokens)
     if kind == "graph":
-        return Regime(kind, build.vision_dtype)
+        assert deployment.graph is not None
+        shapes = deployment.graph.input_shapes
+        pixels = [shape[2] * shape[3] for shape in shapes if len(shape) == 4]
+        return Regime(kind, build.vision_dtype, tokens=max(pixels, default=0))
     if kind == "post":
         return Regime(kind, build.post_weight_dtype)
     flag = workload.float_matmul_on_conv and deployment.chip.npu.conv.float_matmul
@@ -108,7 +113,8 @@ def unanchored(regime: Regime, rows: Iterable[Regime]) -> str:
         return f"no {regime.dtype} {flag} float_matmul_on_conv was measured"
     longest = max(row.tokens for row in same)
     if regime.tokens > FURTHER * longest:
-        return f"{regime.tokens} tokens are more than twice the {longest} measured"
+        unit = "pixels" if regime.group == "graph" else "tokens"
+        return f"{regime.tokens} {unit} are more than twice the {longest} measured"
     chunk = max(row.chunk for row in own)
     if regime.chunk > chunk:
         return f"a chunk of {regime.chunk} is longer than the {chunk} measured"

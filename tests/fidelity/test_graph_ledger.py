@@ -9,9 +9,11 @@ from statistics import fmean
 
 import pytest
 
+import axsim
 from axsim.fidelity.ledger import load_ledger, shipped_graphs, shipped_ledger
 from axsim.fidelity.validate import validate
 from tests.cli import command as cli
+from tests.cli.small_network import small
 
 pytest.importorskip("onnx")
 
@@ -80,3 +82,15 @@ def test_a_row_gives_the_size_that_its_file_leaves_open(tmp_path) -> None:
     assert found.predicted == closed.predicted
     (larger,) = validate([replace(row, model="open", image_size=454)], graphs=tmp_path).compared
     assert larger.predicted > 2.5 * closed.predicted
+
+
+def test_a_picture_of_more_than_twice_the_pixels_of_any_row_is_extrapolated(tmp_path) -> None:
+    small(tmp_path)
+    file, told = tmp_path / "models" / "small.onnx", []
+    for side in (416, 640):
+        sizes = {"model.shapes": {"x": [2, 3, side, side]}}
+        (found,) = axsim.run(file, "ax630c", overrides=sizes, timing_only=True)
+        told.append(found.predictions["graph_ms"])
+    assert told[0].extrapolated == ""
+    assert told[1].extrapolated == "409600 pixels are more than twice the 89401 measured"
+    assert told[1].interval.high > told[0].interval.high
