@@ -15,7 +15,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Literal
 
 from axsim.graph.clamps import absorbed
@@ -360,17 +360,8 @@ def _read_by_norms(graph: Graph) -> frozenset[str]:
 def _join_shared(matmul: Matmul, right: Tensor) -> Matmul:
     """Heads that share one right operand (grouped queries) are rows of one product."""
     batches = right.elements // (matmul.inner * matmul.columns)
-    share = matmul.batch // batches
-    return Matmul(
-        batches,
-        matmul.rows * share,
-        matmul.inner,
-        matmul.columns,
-        matmul.left,
-        matmul.right,
-        False,
-        matmul.rows,
-    )
+    rows = matmul.rows * (matmul.batch // batches)
+    return replace(matmul, batch=batches, rows=rows, rows_per_head=matmul.rows)
 
 
 def _compute_bits(dtype: str) -> int:

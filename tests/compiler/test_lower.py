@@ -13,7 +13,7 @@ from axsim.graph.builder import GraphBuilder
 from axsim.graph.ir import Graph
 from axsim.graph.ops import OPERATORS
 from axsim.models.config import DecoderConfig
-from axsim.numerics.formats import Part, VisionScheme, assign
+from axsim.numerics.formats import Part, VisionScheme, assign, assign_network
 from tests.compiler.small import DECODER, by_label, graphs, layer, tower
 
 
@@ -195,6 +195,15 @@ def test_grouped_queries_are_rows_of_one_product() -> None:
     alone = by_label(layer(new=8, config=every))["attn.scores"].matmul
     assert alone is not None
     assert (alone.batch, alone.rows) == (4, 8)
+
+
+def test_products_of_a_weight_for_each_head_are_projections() -> None:
+    b = GraphBuilder("heads")
+    y = b.node("MatMul", [b.input("x", (1, 8, 32, 64)), b.weight("w", (8, 64, 48))], name="y")
+    (found,) = lower(assign_network(b.build([y]), "u8")).operations
+    assert (found.operator, found.attention) == ("projection", False)
+    assert found.matmul is not None
+    assert (found.matmul.batch, found.matmul.rows, found.matmul.inner) == (8, 32, 64)
 
 
 @pytest.mark.parametrize(("dtype", "bits"), [("u8", 8), ("u16", 16), ("bf16", 32)])
