@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from difflib import get_close_matches
+from graphlib import CycleError, TopologicalSorter
 from pathlib import Path
 from typing import Any
 
@@ -80,11 +81,30 @@ def _inlined(path: Path, model: Any) -> Any:
         return model
     from onnx import checker, inliner
 
+    calls = {
+        (each.domain, each.name): {(node.domain, node.op_type) for node in _within(each.node)}
+        for each in model.functions
+    }
+    try:
+        TopologicalSorter({name: called & calls.keys() for name, called in calls.items()}).prepare()
+    except CycleError as error:
+        circle = ", ".join(dict.fromkeys(name for _, name in error.args[1]))
+        what = f"is no valid model: functions call each other in a circle: {circle}"
+        raise InputError(Problem(str(path), "", what)) from None
     try:
         return inliner.inline_local_functions(model)
     except (checker.ValidationError, ValueError, RuntimeError) as error:
         reason = " ".join(str(error).split())
         raise InputError(Problem(str(path), "", f"is no valid model: {reason}")) from None
+
+
+def _within(nodes: Iterable[Any]) -> Iterator[Any]:
+    """Nodes and those of the graphs inside them."""
+    for node in nodes:
+        yield node
+        for attribute in node.attribute:
+            for inner in (attribute.g, *attribute.graphs):
+                yield from _within(inner.node)
 
 
 def _cut(path: Path, graph: Any, outputs: Sequence[str]) -> None:
