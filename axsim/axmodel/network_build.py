@@ -11,8 +11,7 @@ from functools import cached_property
 
 from axsim.compiler.partition import Deployment
 from axsim.errors import InputError, Problem
-from axsim.graph.ir import Graph
-from axsim.graph.own_integers import FLOATS
+from axsim.graph.ir import FLOATS, Graph
 from axsim.kernels.array import Array
 from axsim.kernels.qparams import QParams
 from axsim.numerics.executor import Executor

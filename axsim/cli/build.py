@@ -99,6 +99,7 @@ def build(
     """
     from axsim.axmodel.build import Build
     from axsim.cli.terminal.building import make
+    from axsim.cli.terminal.outputs import filling
     from axsim.errors import InputError, Problem
     from axsim.runs.checkpoints import weights_of
 
@@ -119,7 +120,9 @@ def build(
         raise InputError("--samples and --images contradict each other")
     weights = None if is_network else weights_of(deployment, checkpoint)
     made = _options(options, pictures, deployment, checkpoint, prefix, samples)
-    make(Build(deployment, weights, made), weights, checkpoint, folder, check, quiet)
+    planned = Build(deployment, weights, made)
+    with filling(folder):
+        make(planned, weights, checkpoint, folder, check, quiet)
 
 
 def _options(

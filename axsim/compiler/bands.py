@@ -20,6 +20,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from functools import lru_cache
 from math import gcd
+from operator import itemgetter
 
 from axsim.compiler.lower import Lowered, Operation
 from axsim.compiler.placement import Placement, place
@@ -43,16 +44,18 @@ def place_in_bands(
 ) -> tuple[dict[str, float], Placement]:
     """The bands of :func:`bands` and where tensors are with them: by the coarsest with which the
     fewest bytes move between ``capacity_bytes`` for activations and DRAM."""
-    found: list[tuple[dict[str, float], Placement]] = []
     maps, parts = _maps(lowered), _image_by_image(lowered, weights, room)
+    found: list[tuple[float, dict[str, float], Placement]] = []
     finer = 1
-    while not found or _moved(lowered, found[-1][1]):
+    while not found or found[-1][0]:
         banded = bands(lowered, weights, room, networks, finer)
-        if found and banded == found[-1][0]:
+        if found and banded == found[-1][1]:
             break
-        found.append((banded, place(lowered, capacity_bytes, banded, maps, parts)))
+        placement = place(lowered, capacity_bytes, banded, maps, parts)
+        found.append((_moved(lowered, placement), banded, placement))
         finer *= 2
-    return min(found, key=lambda each: _moved(lowered, each[1]))
+    _, banded, placement = min(found, key=itemgetter(0))
+    return banded, placement
 
 
 def bands(
@@ -132,6 +135,7 @@ def _maps(lowered: Lowered) -> frozenset[str]:
     )
 
 
+@lru_cache(maxsize=64)
 def _images(lowered: Lowered) -> int:
     """Images of a batch: what the first dimensions of the graph's inputs have in common."""
     shapes = [lowered.graph.tensors[name].shape for name in lowered.graph.inputs]

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import math
 
-from axsim.compiler.lower import FLOATS, Matmul, Operation
-from axsim.graph.ir import DTYPE_BITS
+from axsim.compiler.lower import Matmul, Operation
+from axsim.graph.ir import DTYPE_BITS, FLOATS
 from axsim.spec.chip import Chip
 
 ARRAY_COLUMNS = 16

@@ -19,14 +19,12 @@ from dataclasses import dataclass, field, replace
 from typing import Literal
 
 from axsim.graph.clamps import absorbed
-from axsim.graph.ir import DTYPE_BITS, Graph, Node, Tensor
+from axsim.graph.ir import DTYPE_BITS, FLOATS, Graph, Node, Tensor
 from axsim.graph.operator import Work
 from axsim.graph.ops import OPERATORS
 from axsim.spec.power import MAC_TYPES, MacType
 
 Unit = Literal["conv", "teng"]
-
-FLOATS = frozenset({"bf16", "f16", "f32"})
 
 
 @dataclass(frozen=True)

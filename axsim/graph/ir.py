@@ -13,6 +13,8 @@ from dataclasses import dataclass, field, replace
 from math import prod
 from typing import Any, Literal
 
+FLOATS = frozenset({"f32", "f16", "bf16"})
+"""Dtypes of real numbers that are no codes."""
 DTYPE_BITS: dict[str, int] = {
     "f32": 32, "u32": 32, "s32": 32, "s64": 64,
     "bf16": 16, "f16": 16, "u16": 16, "s16": 16,

@@ -4,11 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Collection
 
-from axsim.graph.ir import Graph, Node
+from axsim.graph.ir import FLOATS, Graph, Node
 from axsim.graph.ops import OPERATORS
-
-FLOATS = frozenset({"f32", "f16", "bf16"})
-"""Dtypes of real numbers in a graph that has no storage dtypes yet."""
 
 
 def own_integers(graph: Graph, codes: Collection[str]) -> set[str]:

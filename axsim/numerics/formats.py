@@ -22,9 +22,8 @@ from fnmatch import fnmatchcase
 from typing import Literal
 
 from axsim.graph.clamps import absorbed
-from axsim.graph.ir import Graph, Tensor
+from axsim.graph.ir import FLOATS, Graph, Tensor
 from axsim.graph.ops import OPERATORS
-from axsim.graph.own_integers import FLOATS
 
 VisionDtype = Literal["u8", "u16", "bf16"]
 WeightDtype = Literal["s8", "s4", "bf16"]

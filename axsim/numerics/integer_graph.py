@@ -20,9 +20,9 @@ from typing import Any
 import numpy as np
 
 from axsim.errors import InputError, Problem
-from axsim.graph.ir import Graph, Node, Tensor
+from axsim.graph.ir import FLOATS, Graph, Node, Tensor
 from axsim.graph.ops import OPERATORS
-from axsim.graph.own_integers import FLOATS, own_integers
+from axsim.graph.own_integers import own_integers
 from axsim.graph.patterns import Chains
 from axsim.kernels.array import Array
 from axsim.kernels.choose import choose

@@ -32,32 +32,20 @@ def make(
     check: bool,
     quiet: bool,
 ) -> None:
-    """Write and compare every file of a build, then what lies beside them.
+    """Write and compare every file of a build, then what lies beside them. The ``folder`` is there
+    (:func:`axsim.cli.terminal.outputs.filling`).
 
     Raises:
         InputError: the folder cannot be written.
         Exit: interrupted; what was finished stays.
     """
-    from axsim.cli.terminal.outputs import filling, outlive_readers
-
-    with filling(folder):
-        outlive_readers()
-        _make(build, weights, checkpoint, folder, check, quiet)
-
-
-def _make(
-    build: Build,
-    weights: Weights | None,
-    checkpoint: Path | None,
-    folder: Path,
-    check: bool,
-    quiet: bool,
-) -> None:
     import typer
 
     from axsim.axmodel.check import Check
+    from axsim.cli.terminal.outputs import outlive_readers
     from axsim.errors import InputError
 
+    outlive_readers()
     out = console()
 
     def say(line: str) -> None:

@@ -8,9 +8,8 @@ from typing import Any
 
 import numpy as np
 
-from axsim.graph.ir import Graph, Node, Tensor
+from axsim.graph.ir import FLOATS, Graph, Node, Tensor
 from axsim.graph.ops import OPERATORS
-from axsim.graph.own_integers import FLOATS
 from axsim.kernels.array import Array
 from axsim.network.network import Derived, Network, Stored
 
